@@ -1,0 +1,258 @@
+//! A catalogue with its split: what models see, and what is held out from them.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Interactions, ItemFeatures};
+use crate::{Error, Result};
+
+/// What a model may see: the train interactions and the items' content. Held-out interactions are not in here.
+#[derive(Debug, Clone)]
+pub struct TrainSet {
+    /// Train pairs.
+    pub interactions: Interactions,
+    /// Text features, if the catalogue has them.
+    pub text: Option<ItemFeatures>,
+    /// Visual features, if the catalogue has them.
+    pub visual: Option<ItemFeatures>,
+}
+
+/// A catalogue with its train, valid and test interactions.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Name for reports.
+    pub name: String,
+    /// What models see.
+    pub train: TrainSet,
+    /// Held out for early stopping.
+    pub valid: Interactions,
+    /// Held out for the final figure.
+    pub test: Interactions,
+    /// External id of each user.
+    pub user_ids: Vec<String>,
+    /// External id of each item.
+    pub item_ids: Vec<String>,
+    /// Title of each item, where the data have them.
+    pub titles: Option<Vec<String>>,
+}
+
+/// How much of everything a [`Dataset`] has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Users, those without interactions included.
+    pub n_users: usize,
+    /// Items, those without interactions included.
+    pub n_items: usize,
+    /// Train pairs.
+    pub n_train: usize,
+    /// Valid pairs.
+    pub n_valid: usize,
+    /// Test pairs.
+    pub n_test: usize,
+    /// Users that training never sees.
+    pub users_without_train: usize,
+    /// Items that training sees at most as content and as negatives.
+    pub items_without_train: usize,
+}
+
+impl Dataset {
+    /// A data set from parts; users and items get their numbers as external ids, and there are no titles.
+    ///
+    /// Parts may be empty, and users and items may lack train interactions.
+    ///
+    /// # Errors
+    /// When the parts disagree about the number of users or items, when features have another number of rows, or when
+    /// two parts share a pair.
+    pub fn new(name: impl Into<String>, train: TrainSet, valid: Interactions, test: Interactions) -> Result<Self> {
+        let (n_users, n_items) = (train.interactions.n_users(), train.interactions.n_items());
+        let numbers = |n: usize| (0..n).map(|number| number.to_string()).collect();
+        let (user_ids, item_ids) = (numbers(n_users), numbers(n_items));
+        Self { name: name.into(), train, valid, test, user_ids, item_ids, titles: None }.validated()
+    }
+
+    /// Replaces the external ids of the users; fails when there are too few or too many.
+    pub fn with_user_ids(mut self, user_ids: Vec<String>) -> Result<Self> {
+        self.user_ids = user_ids;
+        self.validated()
+    }
+
+    /// Replaces the external ids of the items; fails when there are too few or too many.
+    pub fn with_item_ids(mut self, item_ids: Vec<String>) -> Result<Self> {
+        self.item_ids = item_ids;
+        self.validated()
+    }
+
+    /// Sets the titles of the items; fails when there are too few or too many.
+    pub fn with_titles(mut self, titles: Vec<String>) -> Result<Self> {
+        self.titles = Some(titles);
+        self.validated()
+    }
+
+    fn validated(self) -> Result<Self> {
+        let (n_users, n_items) = (self.n_users(), self.n_items());
+        let parts = [("train", &self.train.interactions), ("valid", &self.valid), ("test", &self.test)];
+        for (part, x) in &parts[1..] {
+            if (x.n_users(), x.n_items()) != (n_users, n_items) {
+                return Err(self.fault(format!(
+                    "{part} has {} users and {} items, train {n_users} and {n_items}; build all parts with the same sizes",
+                    x.n_users(),
+                    x.n_items()
+                )));
+            }
+        }
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            if let Some((user, item)) = parts[a].1.first_common(parts[b].1) {
+                let (a, b) = (parts[a].0, parts[b].0);
+                let message =
+                    format!("user {user}, item {item} is in {a} and in {b}; keep it in one, or {b} leaks into {a}");
+                return Err(self.fault(message));
+            }
+        }
+        for (modality, features) in [("text", &self.train.text), ("visual", &self.train.visual)] {
+            if let Some(rows) = features.as_ref().map(ItemFeatures::n_items).filter(|&rows| rows != n_items) {
+                let message =
+                    format!("{modality} features have {rows} rows for {n_items} items; give one row per item");
+                return Err(self.fault(message));
+            }
+        }
+        let titles = self.titles.as_ref().map_or(n_items, Vec::len);
+        for (what, found, wanted) in [
+            ("user ids", self.user_ids.len(), n_users),
+            ("item ids", self.item_ids.len(), n_items),
+            ("titles", titles, n_items),
+        ] {
+            if found != wanted {
+                return Err(self.fault(format!("{found} {what}, {wanted} are needed; give one each")));
+            }
+        }
+        Ok(self)
+    }
+
+    fn fault(&self, message: String) -> Error {
+        Error::Data(format!("data set {}: {message}", self.name))
+    }
+
+    /// Number of users.
+    pub fn n_users(&self) -> usize {
+        self.train.interactions.n_users()
+    }
+
+    /// Number of items.
+    pub fn n_items(&self) -> usize {
+        self.train.interactions.n_items()
+    }
+
+    /// How much of everything there is. O(users + train pairs).
+    pub fn counts(&self) -> Counts {
+        let train = &self.train.interactions;
+        let without = |degrees: Vec<u32>| degrees.iter().filter(|&&degree| degree == 0).count();
+        Counts {
+            n_users: self.n_users(),
+            n_items: self.n_items(),
+            n_train: train.n_pairs(),
+            n_valid: self.valid.n_pairs(),
+            n_test: self.test.n_pairs(),
+            users_without_train: without(train.user_degrees()),
+            items_without_train: without(train.item_degrees()),
+        }
+    }
+
+    /// SHA-256, in hexadecimal, of everything that figures depend on: sizes, pairs and features, not names. A
+    /// checkpoint keeps it, so that it is not continued on other data. O(all data).
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let number = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
+        hash.update(b"viral data set 1\n");
+        number(&mut hash, self.n_users());
+        number(&mut hash, self.n_items());
+        for part in [&self.train.interactions, &self.valid, &self.test] {
+            number(&mut hash, part.n_pairs());
+            part.user_degrees().iter().chain(part.items()).for_each(|n| hash.update(n.to_le_bytes()));
+        }
+        for features in [&self.train.text, &self.train.visual] {
+            number(&mut hash, features.as_ref().map_or(0, ItemFeatures::width));
+            let values = features.iter().flat_map(|features| features.values());
+            values.for_each(|value| hash.update(value.to_le_bytes()));
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(pairs: &[(u32, u32)]) -> Interactions {
+        Interactions::from_pairs(3, 4, pairs)
+    }
+
+    fn features(n_items: usize) -> Option<ItemFeatures> {
+        Some(ItemFeatures::new(n_items, 2, vec![0.5; n_items * 2]).unwrap())
+    }
+
+    fn toy() -> Dataset {
+        let train = TrainSet { interactions: part(&[(0, 0), (0, 1), (1, 1)]), text: features(4), visual: None };
+        Dataset::new("toy", train, part(&[(0, 2)]), part(&[(1, 3)])).unwrap()
+    }
+
+    #[test]
+    fn counts_include_users_and_items_without_train() {
+        let expected = Counts {
+            n_users: 3,
+            n_items: 4,
+            n_train: 3,
+            n_valid: 1,
+            n_test: 1,
+            users_without_train: 1,
+            items_without_train: 2,
+        };
+        assert_eq!(toy().counts(), expected);
+        assert_eq!(toy().user_ids, ["0", "1", "2"]);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_named() {
+        let message = |result: Result<Dataset>| result.unwrap_err().to_string();
+        let new = |valid, test| {
+            let train = TrainSet { interactions: part(&[(0, 0), (2, 1)]), text: None, visual: None };
+            message(Dataset::new("toy", train, valid, test))
+        };
+        assert_eq!(
+            new(part(&[]), Interactions::from_pairs(3, 5, &[])),
+            "data set toy: test has 3 users and 5 items, train 3 and 4; build all parts with the same sizes"
+        );
+        assert_eq!(
+            new(part(&[(2, 1)]), part(&[])),
+            "data set toy: user 2, item 1 is in train and in valid; keep it in one, or valid leaks into train"
+        );
+        assert!(new(part(&[]), part(&[(0, 0)])).contains("in train and in test"));
+        assert!(new(part(&[(1, 1)]), part(&[(1, 1)])).contains("in valid and in test"));
+
+        let train = TrainSet { interactions: part(&[(0, 0)]), text: None, visual: features(3) };
+        assert_eq!(
+            message(Dataset::new("toy", train, part(&[]), part(&[]))),
+            "data set toy: visual features have 3 rows for 4 items; give one row per item"
+        );
+        let few = || vec!["x".to_string()];
+        assert_eq!(message(toy().with_user_ids(few())), "data set toy: 1 user ids, 3 are needed; give one each");
+        assert_eq!(message(toy().with_item_ids(few())), "data set toy: 1 item ids, 4 are needed; give one each");
+        assert_eq!(message(toy().with_titles(few())), "data set toy: 1 titles, 4 are needed; give one each");
+    }
+
+    #[test]
+    fn the_fingerprint_follows_pairs_and_features_not_names() {
+        let print = toy().fingerprint();
+        assert_eq!(print.len(), 64);
+        let named = toy().with_titles(vec!["a".to_string(); 4]).unwrap();
+        assert_eq!(Dataset { name: "other".to_string(), ..named }.fingerprint(), print);
+        let mut others = vec![toy(), toy(), toy(), toy()];
+        others[0].train.interactions = part(&[(0, 0), (0, 1), (1, 2)]);
+        others[1].train.visual = others[1].train.text.take();
+        others[2].train.text = None;
+        let swapped = &mut others[3];
+        std::mem::swap(&mut swapped.valid, &mut swapped.test);
+        for other in others {
+            assert_ne!(other.fingerprint(), print);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! From external ids to dense indices and back.
+
+use std::collections::HashMap;
+
+/// The external ids of one side of a file, by dense index: every index has an id, every id one index.
+///
+/// When all ids are non-negative integers in plain decimal notation, dense order is numeric, so a file that numbers its
+/// items 0, 1, 2, … keeps its numbers; gaps are closed. Otherwise dense order is that of first appearance.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ids {
+    names: Vec<String>,
+    numbers: Option<Vec<u64>>,
+}
+
+impl Ids {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The ids as the file writes them.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The ids as integers, ascending, when all of them are: number `n` owns row `n` of a feature matrix.
+    pub fn numbers(&self) -> Option<&[u64]> {
+        self.numbers.as_deref()
+    }
+
+    /// The ids, in dense order. O(1).
+    pub fn into_names(self) -> Vec<String> {
+        self.names
+    }
+}
+
+/// `"12"` as 12; `None` for anything that [`u64`] would not print in the same way, such as `"007"`, which is a name.
+pub(super) fn plain_number(id: &str) -> Option<u64> {
+    let canonical = id == "0" || (!id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit()));
+    if canonical { id.parse().ok() } else { None }
+}
+
+/// Gives out indices in order of first appearance while a file is read.
+#[derive(Default)]
+pub(super) struct Intern<'a> {
+    index: HashMap<&'a str, u32>,
+    names: Vec<&'a str>,
+}
+
+impl<'a> Intern<'a> {
+    /// The index of `id`, new or known.
+    pub(super) fn index(&mut self, id: &'a str) -> u32 {
+        *self.index.entry(id).or_insert_with(|| {
+            self.names.push(id);
+            (self.names.len() - 1) as u32
+        })
+    }
+
+    /// The ids in dense order, and the dense index of each index given out so far. O(n log n).
+    pub(super) fn finish(self) -> (Ids, Vec<u32>) {
+        let numbers: Option<Vec<u64>> = self.names.iter().map(|id| plain_number(id)).collect();
+        let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
+        if let Some(numbers) = &numbers {
+            order.sort_unstable_by_key(|&index| numbers[index as usize]);
+        }
+        let mut dense = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| dense[old as usize] = new as u32);
+        let names = order.iter().map(|&old| self.names[old as usize].to_owned()).collect();
+        let numbers = numbers.map(|numbers| order.iter().map(|&old| numbers[old as usize]).collect());
+        (Ids { names, numbers }, dense)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(ids: &[&'static str]) -> (Ids, Vec<u32>) {
+        let mut intern = Intern::default();
+        let first: Vec<u32> = ids.iter().map(|id| intern.index(id)).collect();
+        let (ids, dense) = intern.finish();
+        (ids, first.iter().map(|&index| dense[index as usize]).collect())
+    }
+
+    #[test]
+    fn integers_are_ordered_by_number_and_gaps_close() {
+        let (ids, dense) = finish(&["10", "9", "10", "0"]);
+        assert_eq!(ids.names(), ["0", "9", "10"]);
+        assert_eq!(ids.numbers(), Some(&[0, 9, 10][..]));
+        assert_eq!(dense, [2, 1, 2, 0]);
+    }
+
+    #[test]
+    fn one_name_makes_all_names() {
+        let (ids, dense) = finish(&["10", "B002", "9", "10"]);
+        assert_eq!(ids.names(), ["10", "B002", "9"]);
+        assert_eq!(ids.numbers(), None);
+        assert_eq!(dense, [0, 1, 2, 0]);
+        // Distinct ids stay distinct: as numbers these two would be one.
+        assert_eq!(finish(&["7", "007"]).0.len(), 2);
+    }
+
+    #[test]
+    fn only_plain_decimals_are_numbers() {
+        assert_eq!(plain_number("0"), Some(0));
+        assert_eq!(plain_number("18446744073709551615"), Some(u64::MAX));
+        for id in ["", "00", "-1", "+1", "1.0", "18446744073709551616", "٣"] {
+            assert_eq!(plain_number(id), None, "{id}");
+        }
+    }
+}

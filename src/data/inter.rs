@@ -1,0 +1,306 @@
+//! MMRec's `.inter` files: one interaction a line.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Ids, Intern};
+use super::table::{Table, read_text};
+use crate::Result;
+
+const USER: [&str; 3] = ["userid", "user_id", "user"];
+const ITEM: [&str; 3] = ["itemid", "item_id", "item"];
+const LABEL: [&str; 3] = ["x_label", "label", "split"];
+const TIME: [&str; 2] = ["timestamp", "time"];
+
+/// The part of a split that an interaction belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Seen by models; `0` in a file.
+    Train,
+    /// Held out for early stopping; `1` in a file.
+    Valid,
+    /// Held out for the final figure; `2` in a file.
+    Test,
+}
+
+/// What to do with a pair that a file gives twice under the same label.
+///
+/// The same pair under two labels is always an error: held-out data would leak into train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// Keep the first row.
+    #[default]
+    KeepFirst,
+    /// Fail, naming both lines.
+    Error,
+}
+
+/// One row of an `.inter` file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct InterRow {
+    /// Dense index of the user.
+    pub user: u32,
+    /// Dense index of the item.
+    pub item: u32,
+    /// The part its label names, where the file has labels.
+    pub part: Option<Part>,
+    /// When, in the file's own unit, where the file has timestamps.
+    pub time: Option<f64>,
+}
+
+/// An `.inter` file: UTF-8 text, a header that names the columns, then one interaction a line.
+///
+/// | column | accepted names | |
+/// |---|---|---|
+/// | user | `userID`, `user_id`, `user` | any text |
+/// | item | `itemID`, `item_id`, `item` | any text |
+/// | label | `x_label`, `label`, `split` | optional; 0 train, 1 valid, 2 test |
+/// | time | `timestamp`, `time` | optional; a number |
+///
+/// Columns come in any order, in any case, with or without RecBole's `:type`; further ones (`rating`) are ignored. Cells
+/// are separated by tabs where the header has one, else by commas. CRLF, a byte order mark and blank lines at the end
+/// are accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InterFile {
+    /// The interactions in file order, without duplicates.
+    pub rows: Vec<InterRow>,
+    /// External ids of the users, by dense index.
+    pub users: Ids,
+    /// External ids of the items, by dense index.
+    pub items: Ids,
+    /// Rows left out because an earlier one says the same.
+    pub n_duplicates: usize,
+}
+
+impl InterFile {
+    /// Reads a file, the first of duplicate rows kept. O(rows).
+    ///
+    /// # Errors
+    /// Names the file and the line: a missing, empty or header-only file, a missing column, a row of another length, an
+    /// empty id, a label or timestamp that is no number, an unknown label, text that is not UTF-8, one pair under two
+    /// labels.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read_with(path, Duplicates::default())
+    }
+
+    /// Like [`read`](Self::read), with a policy for duplicates.
+    pub fn read_with(path: impl AsRef<Path>, duplicates: Duplicates) -> Result<Self> {
+        let path = path.as_ref();
+        let text = read_text(path)?;
+        let table = Table::new(path, &text, "userID\titemID\tx_label")?;
+        let user_column = required(&table, "user", &USER, "userID (or user_id, user)")?;
+        let item_column = required(&table, "item", &ITEM, "itemID (or item_id, item)")?;
+        let (label_column, time_column) = (table.find(&LABEL)?, table.find(&TIME)?);
+
+        let (mut users, mut items) = (Intern::default(), Intern::default());
+        let (mut rows, mut n_duplicates) = (Vec::new(), 0);
+        let mut first_lines: HashMap<(u32, u32), (usize, Option<Part>)> = HashMap::new();
+        table.for_each(|line, cells| {
+            for (side, column) in [("user", user_column), ("item", item_column)] {
+                if cells[column].is_empty() {
+                    return Err(table.error(line, format!("an empty {side} id; fill it in, or remove the row")));
+                }
+            }
+            let (user_id, item_id) = (cells[user_column], cells[item_column]);
+            let row = InterRow {
+                user: users.index(user_id),
+                item: items.index(item_id),
+                part: label_column.map(|c| part(cells[c])).transpose().map_err(|m| table.error(line, m))?,
+                time: time_column.map(|c| time(cells[c])).transpose().map_err(|m| table.error(line, m))?,
+            };
+            match first_lines.get(&(row.user, row.item)) {
+                None => {
+                    first_lines.insert((row.user, row.item), (line, row.part));
+                    rows.push(row);
+                }
+                Some(&(first, part)) if part != row.part => {
+                    let message = format!(
+                        "user {user_id}, item {item_id} is also in line {first} under another label; \
+                         keep one of the two, or held-out data leak into train"
+                    );
+                    return Err(table.error(line, message));
+                }
+                Some(&(first, _)) if duplicates == Duplicates::Error => {
+                    let message = format!(
+                        "user {user_id}, item {item_id} is already in line {first}; \
+                         remove one of the two, or read with Duplicates::KeepFirst"
+                    );
+                    return Err(table.error(line, message));
+                }
+                Some(_) => n_duplicates += 1,
+            }
+            Ok(())
+        })?;
+
+        let ((users, dense_user), (items, dense_item)) = (users.finish(), items.finish());
+        for row in &mut rows {
+            (row.user, row.item) = (dense_user[row.user as usize], dense_item[row.item as usize]);
+        }
+        Ok(Self { rows, users, items, n_duplicates })
+    }
+
+    /// The `(user, item)` pairs, in file order.
+    pub fn pairs(&self) -> Vec<(u32, u32)> {
+        self.rows.iter().map(|row| (row.user, row.item)).collect()
+    }
+
+    /// The part of each row, when the file has labels.
+    pub fn parts(&self) -> Option<Vec<Part>> {
+        self.rows.iter().map(|row| row.part).collect()
+    }
+
+    /// The time of each row, when the file has timestamps.
+    pub fn times(&self) -> Option<Vec<f64>> {
+        self.rows.iter().map(|row| row.time).collect()
+    }
+}
+
+fn required(table: &Table<'_>, side: &str, names: &[&str], advice: &str) -> Result<usize> {
+    table.find(names)?.ok_or_else(|| {
+        let found: Vec<String> = table.header.iter().map(|name| format!("`{name}`")).collect();
+        table.error(1, format!("no {side} column among {}; name it {advice}", found.join(", ")))
+    })
+}
+
+fn part(cell: &str) -> std::result::Result<Part, String> {
+    const KNOWN: &str = "write 0 (train), 1 (valid) or 2 (test)";
+    match cell.parse::<f64>() {
+        Err(_) => Err(format!("label `{cell}` is not a number; {KNOWN}")),
+        Ok(0.0) => Ok(Part::Train),
+        Ok(1.0) => Ok(Part::Valid),
+        Ok(2.0) => Ok(Part::Test),
+        Ok(_) => Err(format!("label {cell} is unknown; {KNOWN}")),
+    }
+}
+
+fn time(cell: &str) -> std::result::Result<f64, String> {
+    match cell.parse::<f64>() {
+        Ok(time) if time.is_finite() => Ok(time),
+        _ => Err(format!("timestamp `{cell}` is not a number; write seconds, or leave the column out")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_bytes(bytes: &[u8], duplicates: Duplicates) -> Result<InterFile> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("toy.inter");
+        std::fs::write(&path, bytes).unwrap();
+        InterFile::read_with(path, duplicates)
+    }
+
+    fn read(text: &str) -> Result<InterFile> {
+        read_bytes(text.as_bytes(), Duplicates::KeepFirst)
+    }
+
+    /// The message from the file's name on.
+    fn message(result: Result<InterFile>) -> String {
+        let message = result.unwrap_err().to_string();
+        message[message.find("toy.inter").unwrap()..].to_string()
+    }
+
+    #[test]
+    fn rows_stay_in_file_order_and_integer_ids_keep_their_numbers() -> Result<()> {
+        let file = read("userID\titemID\tx_label\n1\t2\t0\n0\t0\t1\n1\t1\t2\n")?;
+        assert_eq!(file.pairs(), [(1, 2), (0, 0), (1, 1)]);
+        assert_eq!(file.parts(), Some(vec![Part::Train, Part::Valid, Part::Test]));
+        assert_eq!(file.times(), None);
+        assert_eq!(file.items.numbers(), Some(&[0, 1, 2][..]));
+        Ok(())
+    }
+
+    #[test]
+    fn gaps_close_and_the_numbers_are_kept_for_features() -> Result<()> {
+        let file = read("userID\titemID\n5\t70\n5\t3\n900\t70\n")?;
+        assert_eq!(file.pairs(), [(0, 1), (0, 0), (1, 1)]);
+        assert_eq!(file.items.numbers(), Some(&[3, 70][..]));
+        assert_eq!(file.users.names(), ["5", "900"]);
+        assert_eq!(file.parts(), None);
+        Ok(())
+    }
+
+    #[test]
+    fn names_other_orders_commas_crlf_and_a_byte_order_mark_are_read() -> Result<()> {
+        let file = read("\u{feff}rating,time,item_id:token,user\r\n5,1.5,B2,zoe\r\n1,2,B1,ann\r\n\r\n")?;
+        assert_eq!(file.pairs(), [(0, 0), (1, 1)]);
+        assert_eq!(file.users.names(), ["zoe", "ann"]);
+        assert_eq!(file.times(), Some(vec![1.5, 2.0]));
+        assert_eq!(read("\u{feff}userID\titemID\n0\t0")?.rows.len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_missing_empty_or_header_only_file_is_named() {
+        let missing = InterFile::read("/nowhere/toy.inter").unwrap_err();
+        assert!(matches!(missing, crate::Error::Io { .. }));
+        assert!(missing.to_string().starts_with("/nowhere/toy.inter: "), "{missing}");
+        let empty = "toy.inter:1: the file is empty; write the header `userID\titemID\tx_label`, then rows";
+        assert_eq!(message(read("")), empty);
+        assert_eq!(
+            message(read("userID\titemID\n")),
+            "toy.inter:1: a header and no rows; add rows, or take another file"
+        );
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_those_found() {
+        let expected = "toy.inter:1: no item column among `userID`, `asin`; name it itemID (or item_id, item)";
+        assert_eq!(message(read("userID\tasin\n1\t2\n")), expected);
+        let expected = "toy.inter:1: no user column among `0`, `1`; name it userID (or user_id, user)";
+        assert_eq!(message(read("0\t1\n1\t2\n")), expected);
+    }
+
+    #[test]
+    fn bad_cells_are_named_by_line() {
+        let header = "userID\titemID\tx_label\ttimestamp\n0\t0\t0\t1\n";
+        let cases = [
+            ("1\t1\ttrain\t1", "label `train` is not a number; write 0 (train), 1 (valid) or 2 (test)"),
+            ("1\t1\t\t1", "label `` is not a number; write 0 (train), 1 (valid) or 2 (test)"),
+            ("1\t1\t3\t1", "label 3 is unknown; write 0 (train), 1 (valid) or 2 (test)"),
+            ("1\t1\t0\tnow", "timestamp `now` is not a number; write seconds, or leave the column out"),
+            ("1\t1\t0\tinf", "timestamp `inf` is not a number; write seconds, or leave the column out"),
+            ("1\t \t0\t1", "an empty item id; fill it in, or remove the row"),
+            ("\t1\t0\t1", "an empty user id; fill it in, or remove the row"),
+            (
+                "1\t1\t0",
+                "the row has 3 cells, the header 4 (userID, itemID, x_label, timestamp); give one cell a column",
+            ),
+        ];
+        for (row, expected) in cases {
+            assert_eq!(message(read(&format!("{header}{row}\n"))), format!("toy.inter:3: {expected}"));
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_named_by_line() {
+        let bytes = b"userID\titemID\n0\t1\nzo\xeb\t1\n";
+        let expected = "toy.inter:3: not UTF-8 text; save the file as UTF-8";
+        assert_eq!(message(read_bytes(bytes, Duplicates::KeepFirst)), expected);
+    }
+
+    #[test]
+    fn duplicates_follow_the_policy() -> Result<()> {
+        let text = "userID\titemID\tx_label\n0\t1\t0\n0\t2\t0\n0\t1\t0\n";
+        let file = read(text)?;
+        assert_eq!((file.pairs(), file.n_duplicates), (vec![(0, 0), (0, 1)], 1));
+        let expected = "toy.inter:4: user 0, item 1 is already in line 2; remove one of the two, \
+                        or read with Duplicates::KeepFirst";
+        assert_eq!(message(read_bytes(text.as_bytes(), Duplicates::Error)), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn one_pair_under_two_labels_is_a_leak() {
+        let text = "userID\titemID\tx_label\n0\t1\t0\n0\t2\t0\n0\t1\t2\n";
+        for policy in [Duplicates::KeepFirst, Duplicates::Error] {
+            let expected = "toy.inter:4: user 0, item 1 is also in line 2 under another label; keep one of the two, \
+                            or held-out data leak into train";
+            assert_eq!(message(read_bytes(text.as_bytes(), policy)), expected);
+        }
+    }
+}

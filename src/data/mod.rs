@@ -1,0 +1,44 @@
+//! Interactions, features and splits, from files or made up: plain Rust, no tensors.
+//!
+//! | file | |
+//! |---|---|
+//! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
+//! | `interactions` | [`Interactions`]: who interacted with what |
+//! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
+//! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
+//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
+//! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
+//! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
+//! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
+
+mod counter;
+mod dataset;
+mod features;
+mod floats;
+mod ids;
+mod inter;
+mod interactions;
+mod load;
+mod n_core;
+mod npy;
+mod options;
+mod planted;
+mod safetensors;
+mod sampler;
+mod sidecar;
+mod split;
+mod table;
+mod truth;
+
+pub use counter::splitmix64;
+pub use dataset::{Counts, Dataset, TrainSet};
+pub use features::{ItemFeatures, Modality};
+pub use ids::Ids;
+pub use inter::{Duplicates, InterFile, InterRow, Part};
+pub use interactions::Interactions;
+pub use n_core::n_core;
+pub use options::{FeatureFile, ReadOptions, SplitPolicy};
+pub use planted::{Planted, PlantedConfig};
+pub use sampler::{Batch, EpochOrder, Sampler};
+pub use split::{RATIOS, random_split, temporal_split};
+pub use truth::{Factor, PlantedTruth};

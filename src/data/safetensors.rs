@@ -1,0 +1,144 @@
+//! Matrices in `.safetensors` files.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+
+use super::floats::{Float, decode_matrix};
+use super::npy::Matrix;
+use crate::{Error, Result};
+
+/// Reads the tensor `name`, or without a name the file's only matrix; F16, BF16, F32 or F64.
+///
+/// Only the header and that tensor are read.
+pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Matrix> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    let mut start = [0u8; 8];
+    if length < 8 {
+        return Err(Error::file(path, format!("{length} bytes are no safetensors file; write it again")));
+    }
+    file.read_exact(&mut start).map_err(Error::io(path))?;
+    let header_length = u64::from_le_bytes(start);
+    if header_length > length - 8 {
+        let left = length - 8;
+        let message = format!("the header claims {header_length} bytes, {left} are left; copy or write the file again");
+        return Err(Error::file(path, message));
+    }
+    let mut header = Vec::new();
+    Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(Error::io(path))?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| Error::file(path, format!("not a safetensors file ({error}); write it again")))?;
+
+    let names = metadata.offset_keys();
+    let info = match name {
+        Some(name) => metadata.info(name).ok_or_else(|| {
+            Error::file(path, format!("no tensor `{name}`; name one of those there: {}", names.join(", ")))
+        })?,
+        None => {
+            let is_matrix = |info: &&TensorInfo| info.shape.len() == 2;
+            let mut matrices = names.iter().filter_map(|name| metadata.info(name)).filter(is_matrix);
+            match (matrices.next(), matrices.next()) {
+                (Some(only), None) => only,
+                (None, _) => return Err(Error::file(path, "no matrix in it; save one row per item")),
+                (Some(_), Some(_)) => {
+                    let message = format!("several matrices; name one as `{}#NAME`: {}", shown(path), names.join(", "));
+                    return Err(Error::file(path, message));
+                }
+            }
+        }
+    };
+
+    let [n_rows, width] = info.shape[..] else {
+        let message =
+            format!("{} dimensions, shape {:?}; save a matrix with one row per item", info.shape.len(), info.shape);
+        return Err(Error::file(path, message));
+    };
+    let float = match info.dtype {
+        Dtype::F16 => Float::F16,
+        Dtype::BF16 => Float::Bf16,
+        Dtype::F32 => Float::F32,
+        Dtype::F64 => Float::F64,
+        other => return Err(Error::file(path, format!("dtype {other:?} is no float; save it as F32"))),
+    };
+    // Parsing has checked that every tensor's offsets span its shape, not that the file is that long.
+    let [from, to] = [info.data_offsets.0, info.data_offsets.1].map(|offset| 8 + header_length + offset as u64);
+    if to > length {
+        let message = format!("truncated: the tensor ends at byte {to}, the file at {length}; copy or write it again");
+        return Err(Error::file(path, message));
+    }
+    file.seek(SeekFrom::Start(from)).map_err(Error::io(path))?;
+    let values = decode_matrix(BufReader::new(file), float, false, [n_rows, width], false).map_err(Error::io(path))?;
+    Ok(([n_rows, width], values))
+}
+
+fn shown(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    fn file(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
+        let views = tensors.iter().map(|(name, dtype, shape, data)| {
+            (name.to_string(), TensorView::new(*dtype, shape.to_vec(), data).unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    fn read_bytes(bytes: &[u8], name: Option<&str>) -> std::result::Result<Matrix, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path, name).map_err(|error| {
+            let message = error.to_string();
+            message[message.find("x.safetensors").unwrap()..].to_string()
+        })
+    }
+
+    fn le(numbers: &[f32]) -> Vec<u8> {
+        numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn the_only_matrix_or_a_named_one_is_read() {
+        let bias = ("bias", Dtype::F32, &[2usize][..], le(&[9.0, 9.0]));
+        let halves = [0x00u8, 0x3c, 0x00, 0xc0].to_vec();
+        let text = ("text", Dtype::F16, &[1usize, 2][..], halves);
+        let image = ("image", Dtype::F32, &[2usize, 1][..], le(&[3.0, 4.0]));
+        let one = file(&[bias.clone(), text.clone()]);
+        assert_eq!(read_bytes(&one, None), Ok(([1, 2], vec![1.0, -2.0])));
+        let two = file(&[bias, text, image]);
+        assert_eq!(read_bytes(&two, Some("image")), Ok(([2, 1], vec![3.0, 4.0])));
+        assert_eq!(read_bytes(&two, Some("text")), Ok(([1, 2], vec![1.0, -2.0])));
+        let several = read_bytes(&two, None).unwrap_err();
+        assert!(
+            several.starts_with("x.safetensors: several matrices; name one as `x.safetensors#NAME`: "),
+            "{several}"
+        );
+        assert!(several.contains("text") && several.contains("image"));
+        let unknown = read_bytes(&two, Some("audio")).unwrap_err();
+        assert!(unknown.starts_with("x.safetensors: no tensor `audio`; name one of those there: "), "{unknown}");
+        assert!(read_bytes(&two, Some("bias")).unwrap_err().contains("1 dimensions, shape [2]; save a matrix"));
+    }
+
+    #[test]
+    fn broken_files_are_named() {
+        let whole = file(&[("x", Dtype::F32, &[1, 2], le(&[1.0, 2.0]))]);
+        let message = |bytes: &[u8]| read_bytes(bytes, None).unwrap_err();
+        assert!(message(&whole[..whole.len() - 1]).contains("truncated: the tensor ends at byte"));
+        assert!(message(&whole[..20]).contains("the header claims"));
+        assert!(message(b"abc").contains("3 bytes are no safetensors file"));
+        assert!(message(&[0xff; 32]).contains("the header claims 18446744073709551615 bytes, 24 are left"));
+        let mut garbled = whole.clone();
+        garbled[8] = b'!';
+        assert!(message(&garbled).contains("not a safetensors file"));
+        let integers = file(&[("x", Dtype::I32, &[1, 1], vec![0; 4])]);
+        assert_eq!(message(&integers), "x.safetensors: dtype I32 is no float; save it as F32");
+        assert_eq!(message(&file(&[])), "x.safetensors: no matrix in it; save one row per item");
+    }
+}

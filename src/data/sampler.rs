@@ -1,0 +1,235 @@
+//! The order of training: shuffled pairs, each with a negative item, as a function of (seed, epoch, step).
+
+use super::Interactions;
+use super::counter::{below, draw, stream};
+
+/// The purpose of a stream of draws, part of its key.
+const ORDER: u64 = 1;
+const NEGATIVES: u64 = 2;
+
+/// Draws training batches. Two samplers of one seed give the same batches on every machine, whatever was drawn before:
+/// a run that resumes at a step continues exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampler {
+    /// What the draws depend on, besides epoch and position.
+    pub seed: u64,
+    /// Pairs of a step; the last step of an epoch may have fewer.
+    pub batch_size: usize,
+}
+
+/// One step's triples `(users[i], positives[i], negatives[i])`: plain host data.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// Users, as often as the order brings them.
+    pub users: Vec<u32>,
+    /// An item the user has in train.
+    pub positives: Vec<u32>,
+    /// An item of the catalogue that the user has not in train.
+    pub negatives: Vec<u32>,
+}
+
+impl Batch {
+    /// Number of triples.
+    pub fn len(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+}
+
+/// All train pairs in the order of one epoch.
+#[derive(Debug, Clone)]
+pub struct EpochOrder<'a> {
+    train: &'a Interactions,
+    batch_size: usize,
+    negatives: u64,
+    pairs: Vec<(u32, u32)>,
+}
+
+impl Sampler {
+    /// A sampler of `batch_size` pairs a step.
+    ///
+    /// # Panics
+    /// When `batch_size` is 0.
+    pub fn new(seed: u64, batch_size: usize) -> Self {
+        assert!(batch_size > 0, "sampler: batch_size is 0");
+        Self { seed, batch_size }
+    }
+
+    /// Shuffles the train pairs for an epoch, by hash. Pairs of a user who has every item are left out: there is no
+    /// negative for them. O(pairs · log pairs).
+    ///
+    /// # Panics
+    /// When `batch_size` is 0.
+    pub fn epoch<'a>(&self, train: &'a Interactions, epoch: usize) -> EpochOrder<'a> {
+        assert!(self.batch_size > 0, "sampler: batch_size is 0");
+        let key = stream(&[self.seed, ORDER, epoch as u64]);
+        let has_negatives = |user: u32| train.of_user(user as usize).len() < train.n_items();
+        let pairs = train.pairs().filter(|&(user, _)| has_negatives(user));
+        // The position breaks ties between hashes, so the order is one on every machine.
+        let mut keyed: Vec<(u64, u32, (u32, u32))> =
+            pairs.enumerate().map(|(i, pair)| (draw(key, i as u64), i as u32, pair)).collect();
+        keyed.sort_unstable();
+        let pairs = keyed.into_iter().map(|(_, _, pair)| pair).collect();
+        let negatives = stream(&[self.seed, NEGATIVES, epoch as u64]);
+        EpochOrder { train, batch_size: self.batch_size, negatives, pairs }
+    }
+}
+
+impl EpochOrder<'_> {
+    /// Number of steps, the last and perhaps shorter one included.
+    pub fn n_steps(&self) -> usize {
+        self.pairs.len().div_ceil(self.batch_size)
+    }
+
+    /// Number of pairs: the train pairs less those of users who have every item.
+    pub fn n_pairs(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The batch of a step. Its negatives are uniform over the items that the user has not in train, those without any
+    /// train interaction included. O(batch · log(items of a user)).
+    ///
+    /// # Panics
+    /// When `step` is not below [`n_steps`](Self::n_steps).
+    pub fn batch(&self, step: usize) -> Batch {
+        assert!(step < self.n_steps(), "sampler: step {step} of {}", self.n_steps());
+        let start = step * self.batch_size;
+        let pairs = &self.pairs[start..self.pairs.len().min(start + self.batch_size)];
+        let negative = |(i, &(user, _)): (usize, &(u32, u32))| {
+            let seen = self.train.of_user(user as usize);
+            absent(seen, self.train.n_items(), draw(self.negatives, (start + i) as u64))
+        };
+        Batch {
+            users: pairs.iter().map(|&(user, _)| user).collect(),
+            positives: pairs.iter().map(|&(_, item)| item).collect(),
+            negatives: pairs.iter().enumerate().map(negative).collect(),
+        }
+    }
+
+    /// All batches, in order.
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = Batch> + '_ {
+        (0..self.n_steps()).map(|step| self.batch(step))
+    }
+}
+
+/// An item below `n_items` that is not in the ascending list `seen`, uniformly, from 64 random bits.
+///
+/// One draw and no rejection: the r-th absent item is r plus the number of seen items before it, and
+/// `seen[k] - k` counts the absent items before `seen[k]`.
+fn absent(seen: &[u32], n_items: usize, bits: u64) -> u32 {
+    let rank = below((n_items - seen.len()) as u32, bits);
+    let before = match seen.len() {
+        0..=32 => seen.iter().zip(0..).take_while(|&(&item, k)| item - k <= rank).count(),
+        _ => absent_before(seen, rank),
+    };
+    rank + before as u32
+}
+
+/// The number of entries with `seen[k] - k <= rank`, which never falls as k grows, by halving.
+fn absent_before(seen: &[u32], rank: u32) -> usize {
+    let (mut low, mut high) = (0, seen.len());
+    while low < high {
+        let middle = (low + high) / 2;
+        if seen[middle] - middle as u32 <= rank {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toy() -> Interactions {
+        // User 1 has nothing, user 2 all but item 3, user 3 everything; item 5 has one user only.
+        let pairs = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 4), (2, 5)];
+        let everything = (0..6).map(|item| (3, item));
+        Interactions::from_pairs(4, 6, &pairs.into_iter().chain(everything).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_epoch_is_every_pair_once_with_a_negative() {
+        let train = toy();
+        for epoch in 0..50 {
+            let order = Sampler::new(7, 3).epoch(&train, epoch);
+            let batches: Vec<Batch> = order.batches().collect();
+            assert_eq!(batches.iter().map(Batch::len).collect::<Vec<_>>(), [3, 3, 1]);
+            let mut pairs = Vec::new();
+            for batch in &batches {
+                for ((&user, &positive), &negative) in batch.users.iter().zip(&batch.positives).zip(&batch.negatives) {
+                    assert!(negative < 6 && !train.contains(user as usize, negative));
+                    assert!(user != 2 || negative == 3);
+                    pairs.push((user, positive));
+                }
+            }
+            pairs.sort_unstable();
+            // All but those of user 3, who has everything.
+            assert_eq!(pairs, train.pairs().filter(|&(user, _)| user != 3).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_batch_depends_on_seed_epoch_and_step_alone() {
+        let pairs: Vec<_> = (0..1000).map(|i| (i % 50, i * 7 % 301)).collect();
+        let train = Interactions::from_pairs(50, 301, &pairs);
+        let batch = |seed, epoch, step| Sampler::new(seed, 64).epoch(&train, epoch).batch(step);
+        assert_eq!(batch(1, 2, 3), batch(1, 2, 3));
+        assert_eq!(Sampler::new(1, 64).epoch(&train, 2).batches().nth(3), Some(batch(1, 2, 3)));
+        for other in [batch(2, 2, 3), batch(1, 3, 3), batch(1, 2, 4)] {
+            assert_ne!(batch(1, 2, 3), other);
+        }
+    }
+
+    #[test]
+    fn the_order_never_changes_between_versions() {
+        let train = Interactions::from_pairs(2, 5, &[(0, 0), (0, 1), (1, 2), (1, 4)]);
+        let batch = Sampler::new(42, 4).epoch(&train, 1).batch(0);
+        // Computed from the definition by a program of its own in Python; checkpoints resume on it.
+        let expected = Batch { users: vec![1, 1, 0, 0], positives: vec![2, 4, 1, 0], negatives: vec![0, 1, 3, 4] };
+        assert_eq!(batch, expected);
+    }
+
+    #[test]
+    fn negatives_are_uniform_over_the_absent_items() {
+        let train = Interactions::from_pairs(1, 8, &[(0, 1), (0, 4), (0, 7)]);
+        let mut seen = [0u32; 8];
+        for epoch in 0..10_000 {
+            Sampler::new(3, 8).epoch(&train, epoch).batch(0).negatives.iter().for_each(|&n| seen[n as usize] += 1);
+        }
+        for (item, &count) in seen.iter().enumerate() {
+            // 30,000 draws over 5 items; five standard deviations are 346.
+            let expected = if train.contains(0, item as u32) { 0 } else { 6000 };
+            assert!(count.abs_diff(expected) < 346 && (expected > 0 || count == 0), "{item}: {count}");
+        }
+    }
+
+    #[test]
+    fn the_direct_draw_equals_a_list_of_the_absent() {
+        let long: Vec<u32> = (0..200).filter(|item| item % 3 != 1).collect();
+        for seen in [vec![], vec![0], vec![9], vec![0, 1, 2], vec![3, 5, 8], long] {
+            let n_items = if seen.len() > 10 { 200 } else { 10 };
+            let list: Vec<u32> = (0..n_items as u32).filter(|item| !seen.contains(item)).collect();
+            for (rank, &item) in list.iter().enumerate() {
+                // The middle of the rank's share of 64-bit numbers.
+                let bits = ((rank as u128 * 2 + 1) * (1u128 << 63) / list.len() as u128) as u64;
+                assert_eq!(absent(&seen, n_items, bits), item);
+                assert_eq!(rank + absent_before(&seen, rank as u32), item as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn no_pairs_are_no_steps() {
+        let order = Sampler::new(0, 4);
+        assert_eq!(order.epoch(&Interactions::from_pairs(3, 3, &[]), 0).n_steps(), 0);
+        let everything = Interactions::from_pairs(1, 2, &[(0, 0), (0, 1)]);
+        assert_eq!((order.epoch(&everything, 0).n_steps(), order.epoch(&everything, 0).n_pairs()), (0, 0));
+    }
+}

@@ -1,0 +1,120 @@
+//! Splitting interactions into train, valid and test, user by user.
+
+use super::Part;
+use super::counter::{draw, stream};
+
+/// Eight train interactions for one valid and one test: the ratios of MMRec's data sets.
+pub const RATIOS: [u32; 3] = [8, 1, 1];
+
+/// The purpose of a stream of draws, part of its key.
+const SPLIT: u64 = 3;
+
+/// Splits each user's interactions at random; the part of each pair, in the order of `pairs`. O(pairs · log pairs).
+///
+/// A user with n interactions gives ⌊n·r/Σr⌋ of them to test and to valid, but at least one each, test before valid, as
+/// long as one stays in train: 5 interactions at 8:1:1 are 3, 1 and 1; 2 are 1, 0 and 1; a single one is train. The draw
+/// depends on seed, user and item alone: not on the order of the pairs, nor on the machine.
+///
+/// # Panics
+/// When the train ratio is 0.
+pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Part> {
+    let key = stream(&[seed, SPLIT]);
+    split_users(pairs, ratios, |index| {
+        let (user, item) = pairs[index];
+        draw(key, u64::from(user) << 32 | u64::from(item))
+    })
+}
+
+/// Splits each user's interactions by time: the earliest are train, then come valid and, last, test. Ties stay in the
+/// order of `pairs`. The part of each pair, in that order. O(pairs · log pairs).
+///
+/// Sizes as in [`random_split`]. The split is in time for every user alone: one user's test may lie before another's
+/// train.
+///
+/// # Panics
+/// When there are not as many times as pairs, or the train ratio is 0.
+pub fn temporal_split(pairs: &[(u32, u32)], times: &[f64], ratios: [u32; 3]) -> Vec<Part> {
+    assert_eq!(pairs.len(), times.len(), "temporal_split: {} pairs and {} times", pairs.len(), times.len());
+    // Flipping the bits of negative numbers makes the order of the bits that of the numbers (IEEE 754 totalOrder).
+    split_users(pairs, ratios, |index| {
+        let bits = (times[index] + 0.0).to_bits(); // -0 is 0
+        if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+    })
+}
+
+/// Orders each user's pairs by `key`, ties by position, and cuts the order into train, valid and test.
+fn split_users(pairs: &[(u32, u32)], ratios: [u32; 3], key: impl Fn(usize) -> u64) -> Vec<Part> {
+    assert!(ratios[0] > 0, "split: the train ratio is 0");
+    let mut order: Vec<(u32, u64, usize)> = pairs.iter().enumerate().map(|(i, pair)| (pair.0, key(i), i)).collect();
+    order.sort_unstable();
+    let mut parts = vec![Part::Train; pairs.len()];
+    for of_user in order.chunk_by(|a, b| a.0 == b.0) {
+        let [n_train, n_valid, _] = sizes(of_user.len(), ratios);
+        for (_, _, index) in &of_user[n_train..][..n_valid] {
+            parts[*index] = Part::Valid;
+        }
+        for (_, _, index) in &of_user[n_train + n_valid..] {
+            parts[*index] = Part::Test;
+        }
+    }
+    parts
+}
+
+/// How many of `n` interactions each part gets.
+fn sizes(n: usize, ratios: [u32; 3]) -> [usize; 3] {
+    let total: u128 = ratios.iter().map(|&ratio| u128::from(ratio)).sum();
+    let share = |ratio: u32| (n as u128 * u128::from(ratio) / total) as usize;
+    let [_, mut valid, mut test] = ratios.map(share);
+    let mut train = n - valid - test;
+    for (part, ratio) in [(&mut test, ratios[2]), (&mut valid, ratios[1])] {
+        if *part == 0 && ratio > 0 && train > 1 {
+            *part = 1;
+            train -= 1;
+        }
+    }
+    [train, valid, test]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_follow_the_ratios_and_leave_a_train_item() {
+        // 5 to 14 interactions are split as in MMRec's Baby and Sports (n - 2, 1, 1).
+        for n in 5..15 {
+            assert_eq!(sizes(n, RATIOS), [n - 2, 1, 1]);
+        }
+        assert_eq!([1, 2, 3, 4].map(|n| sizes(n, RATIOS)), [[1, 0, 0], [1, 0, 1], [1, 1, 1], [2, 1, 1]]);
+        assert_eq!(sizes(100, RATIOS), [80, 10, 10]);
+        assert_eq!(sizes(10, [1, 0, 1]), [5, 0, 5]);
+        assert_eq!(sizes(3, [1, 100, 100]), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_random_split_depends_on_the_seed_not_on_the_order() {
+        let pairs: Vec<(u32, u32)> = (0..40).flat_map(|user| (0..10).map(move |i| (user, i * 3 + user))).collect();
+        let parts = random_split(&pairs, RATIOS, 1);
+        for of_user in parts.chunks(10) {
+            let count = |part| of_user.iter().filter(|&&p| p == part).count();
+            assert_eq!([Part::Train, Part::Valid, Part::Test].map(count), [8, 1, 1]);
+        }
+        let reversed: Vec<_> = pairs.iter().rev().copied().collect();
+        assert_eq!(random_split(&reversed, RATIOS, 1).into_iter().rev().collect::<Vec<_>>(), parts);
+        assert_ne!(random_split(&pairs, RATIOS, 2), parts);
+    }
+
+    #[test]
+    fn a_temporal_split_holds_out_the_latest() {
+        let pairs = [(0, 4), (1, 0), (0, 3), (0, 2), (0, 1)];
+        let times = [-3.5, 9.0, 7.0, 7.0, 0.0];
+        let expected = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Train];
+        assert_eq!(temporal_split(&pairs, &times, RATIOS), expected);
+        assert_eq!(temporal_split(&[(0, 0), (0, 1)], &[0.0, -0.0], RATIOS), [Part::Train, Part::Test]);
+    }
+
+    #[test]
+    fn no_pairs_have_no_parts() {
+        assert!(random_split(&[], RATIOS, 0).is_empty());
+    }
+}

@@ -1,0 +1,143 @@
+//! Delimited text with positions in its errors: what `.inter` files and id mappings are made of.
+
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// A whole file as UTF-8, its byte order mark removed; fails naming the first line that is not UTF-8.
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        Error::line(path, line, "not UTF-8 text; save the file as UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+/// The lines of a text with their 1-based numbers; LF or CRLF; blank lines at the end are dropped.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.trim_end_matches(['\n', '\r', ' ']).lines().enumerate().map(|(index, line)| (index + 1, line))
+}
+
+/// Rows of equally many cells under a header; tabs where the header has one, commas otherwise.
+pub(super) struct Table<'a> {
+    path: &'a Path,
+    text: &'a str,
+    separator: char,
+    /// The cells of the first line, trimmed.
+    pub(super) header: Vec<&'a str>,
+}
+
+impl<'a> Table<'a> {
+    /// Reads the header; fails when there is none or no row follows. `columns` says what the header should be.
+    pub(super) fn new(path: &'a Path, text: &'a str, columns: &str) -> Result<Self> {
+        let mut lines = lines(text);
+        let header = match lines.next() {
+            Some((_, header)) if !header.trim().is_empty() => header,
+            _ => {
+                return Err(Error::line(
+                    path,
+                    1,
+                    format!("the file is empty; write the header `{columns}`, then rows"),
+                ));
+            }
+        };
+        if lines.next().is_none() {
+            return Err(Error::line(path, 1, "a header and no rows; add rows, or take another file"));
+        }
+        let separator = if header.contains('\t') { '\t' } else { ',' };
+        Ok(Self { path, text, separator, header: header.split(separator).map(str::trim).collect() })
+    }
+
+    /// Calls `row` with the line number and the trimmed cells of each row, in file order.
+    pub(super) fn for_each(&self, mut row: impl FnMut(usize, &[&'a str]) -> Result<()>) -> Result<()> {
+        let mut cells: Vec<&str> = Vec::with_capacity(self.header.len());
+        for (line, text) in lines(self.text).skip(1) {
+            cells.clear();
+            cells.extend(text.split(self.separator).map(str::trim));
+            let (found, wanted) = (cells.len(), self.header.len());
+            if text.trim().is_empty() {
+                return Err(self.error(line, "a blank line between rows; remove it"));
+            } else if self.separator == ',' && cells.iter().any(|cell| cell.starts_with('"')) {
+                return Err(self.error(line, "a quoted cell; write the file with tabs and without quotes"));
+            } else if found != wanted {
+                let names = self.header.join(", ");
+                let message =
+                    format!("the row has {found} cells, the header {wanted} ({names}); give one cell a column");
+                return Err(self.error(line, message));
+            }
+            row(line, &cells)?;
+        }
+        Ok(())
+    }
+
+    /// The column whose name, in lower case and without a `:type`, is one of `names`; fails when two are.
+    pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>> {
+        let plain = |cell: &str| cell.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let mut found = (0..self.header.len()).filter(|&c| names.contains(&plain(self.header[c]).as_str()));
+        match (found.next(), found.next()) {
+            (Some(a), Some(b)) => {
+                let (a, b) = (self.header[a], self.header[b]);
+                Err(self.error(1, format!("columns `{a}` and `{b}` mean the same; keep one")))
+            }
+            (first, _) => Ok(first),
+        }
+    }
+
+    /// An error at a line of this table.
+    pub(super) fn error(&self, line: usize, message: impl Into<String>) -> Error {
+        Error::line(self.path, line, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>> {
+        let mut rows = Vec::new();
+        Table::new(Path::new("t.csv"), text, "a\tb")?.for_each(|line, cells| {
+            rows.push((line, cells.iter().map(|cell| cell.to_string()).collect()));
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    #[test]
+    fn tabs_or_commas_are_told_by_the_header() -> Result<()> {
+        let expected = vec![(2, vec!["1".to_string(), "2".to_string()]), (3, vec!["3".to_string(), "4".to_string()])];
+        assert_eq!(rows("a\tb\n1\t2\n3\t4\n")?, expected);
+        assert_eq!(rows("a,b\r\n1, 2\r\n3,4\r\n\r\n")?, expected);
+        assert_eq!(rows("a\tb\n1,5\t2")?, [(2, vec!["1,5".to_string(), "2".to_string()])]);
+        Ok(())
+    }
+
+    #[test]
+    fn bad_rows_are_named() {
+        let message = |text: &str| rows(text).unwrap_err().to_string();
+        assert_eq!(message(""), "t.csv:1: the file is empty; write the header `a\tb`, then rows");
+        assert_eq!(message("\n\n"), "t.csv:1: the file is empty; write the header `a\tb`, then rows");
+        assert_eq!(message("a,b\n"), "t.csv:1: a header and no rows; add rows, or take another file");
+        assert_eq!(
+            message("a,b\n1,2\n3\n"),
+            "t.csv:3: the row has 1 cells, the header 2 (a, b); give one cell a column"
+        );
+        assert_eq!(message("a,b\n\n1,2\n"), "t.csv:2: a blank line between rows; remove it");
+        assert_eq!(message("a,b\n\"1\",2\n"), "t.csv:2: a quoted cell; write the file with tabs and without quotes");
+    }
+
+    #[test]
+    fn columns_are_found_by_any_of_their_names() -> Result<()> {
+        let table = Table::new(Path::new("t"), "User_ID:token,x\n1,2", "")?;
+        assert_eq!(table.find(&["userid", "user_id"])?, Some(0));
+        assert_eq!(table.find(&["item"])?, None);
+        let twice = Table::new(Path::new("t"), "user,user_id\n1,2", "")?;
+        let message = twice.find(&["user", "user_id"]).unwrap_err().to_string();
+        assert_eq!(message, "t:1: columns `user` and `user_id` mean the same; keep one");
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! The one error type of the crate.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Everything that can go wrong with the world outside: files, formats, data, settings.
+///
+/// A programmer's mistake (a wrong shape, an index out of range) panics instead, with both operands in the message.
+#[derive(thiserror::Error)]
+pub enum Error {
+    /// The operating system refused: missing file, no permission, disk full.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A text file is not what its format says, at a line (1-based).
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line number.
+        line: usize,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A file as a whole is not what it should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// Data that are well-formed but cannot be used as asked.
+    #[error("{0}")]
+    Data(String),
+    /// A setting that does not exist or has no such value.
+    #[error("{0}")]
+    Config(String),
+}
+
+/// `Debug` is `Display`, so that `fn main() -> viral::Result<()>` prints a sentence.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// `std::result::Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::Io { path, source }
+    }
+
+    pub(crate) fn line(path: impl AsRef<Path>, line: usize, message: impl Into<String>) -> Self {
+        Self::Line { path: path.as_ref().to_path_buf(), line, message: message.into() }
+    }
+
+    pub(crate) fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+}

@@ -1,0 +1,253 @@
+//! Metrics of rankings against held-out interactions, as MMRec counts them.
+
+use super::ranking::{Ranking, rank};
+use crate::data::Interactions;
+use crate::{Error, Result};
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What to count. Let `T` be a user's held-out items, `r` the ranks, from 1, at which the ranking has one of them:
+///
+/// ```text
+/// recall@k    = |{r ≤ k}| / |T|
+/// ndcg@k      = Σ_{r ≤ k} 1/log2(r + 1) / Σ_{r ≤ min(|T|, k)} 1/log2(r + 1)
+/// precision@k = |{r ≤ k}| / k
+/// map@k       = Σ_{r ≤ k} precision@r / min(|T|, k)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Share of the held-out items that were found.
+    Recall,
+    /// Discounted gain of binary relevance over the best possible.
+    Ndcg,
+    /// Share of the ranks that are held-out items.
+    Precision,
+    /// Mean of the precisions at the hits.
+    Map,
+}
+
+impl Metric {
+    /// All four, in the order of reports.
+    pub const ALL: [Self; 4] = [Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
+
+    /// The name in reports and files, such as `recall`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recall => "recall",
+            Self::Ndcg => "ndcg",
+            Self::Precision => "precision",
+            Self::Map => "map",
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Every metric at every cutoff, user by user.
+///
+/// Serialises as the map of means, `{"recall@20": 0.07636, …}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metrics {
+    cutoffs: Vec<usize>,
+    users: Vec<u32>,
+    /// `[metric, cutoff, user]`.
+    values: Vec<f64>,
+}
+
+impl Metrics {
+    /// Counts a ranking against what was held out. Users with nothing held out do not count.
+    ///
+    /// A rank that the ranking does not fill is a miss. MMRec puts masked items there: the same numbers.
+    ///
+    /// Fails when no cutoff is given, one is 0 or above the ranks asked for, or no ranked user has anything held out.
+    pub fn of(ranking: &Ranking, held_out: &Interactions, cutoffs: &[usize]) -> Result<Self> {
+        check_cutoffs(cutoffs)?;
+        if let Some(k) = cutoffs.iter().find(|&&k| k > ranking.k()) {
+            return Err(Error::Config(format!("metrics at {k} of a ranking with {} ranks", ranking.k())));
+        }
+        let rows: Vec<usize> =
+            (0..ranking.users().len()).filter(|&r| !held_out.of_user(ranking.users()[r] as usize).is_empty()).collect();
+        if rows.is_empty() {
+            return Err(Error::Data("nothing is held out for any of the users to evaluate".into()));
+        }
+        let deepest = cutoffs.iter().copied().max().unwrap_or(0);
+        let discounts: Vec<f64> = (0..deepest).map(|r| 1.0 / (r as f64 + 2.0).log2()).collect();
+        let ideal: Vec<f64> = running(discounts.iter().copied());
+        let mut values = vec![0.0; Metric::ALL.len() * cutoffs.len() * rows.len()];
+        for (n, &row) in rows.iter().enumerate() {
+            let truth = held_out.of_user(ranking.users()[row] as usize);
+            let is_hit = |item: &u32| truth.binary_search(item).is_ok();
+            let hits: Vec<f64> =
+                ranking.items(row).iter().take(deepest).map(|item| f64::from(u8::from(is_hit(item)))).collect();
+            let found = running(hits.iter().copied());
+            let gain = running(hits.iter().zip(&discounts).map(|(hit, discount)| hit * discount));
+            let precisions = running(hits.iter().enumerate().map(|(r, hit)| hit * found[r + 1] / (r as f64 + 1.0)));
+            for (c, &k) in cutoffs.iter().enumerate() {
+                let (filled, best) = (k.min(hits.len()), k.min(truth.len()));
+                let here = [
+                    found[filled] / truth.len() as f64,
+                    gain[filled] / ideal[best],
+                    found[filled] / k as f64,
+                    precisions[filled] / best as f64,
+                ];
+                for (m, value) in here.into_iter().enumerate() {
+                    values[(m * cutoffs.len() + c) * rows.len() + n] = value;
+                }
+            }
+        }
+        let users = rows.iter().map(|&row| ranking.users()[row]).collect();
+        Ok(Self { cutoffs: cutoffs.to_vec(), users, values })
+    }
+
+    /// The cutoffs, in the order given.
+    pub fn cutoffs(&self) -> &[usize] {
+        &self.cutoffs
+    }
+
+    /// The users that count: those with something held out.
+    pub fn users(&self) -> &[u32] {
+        &self.users
+    }
+
+    /// The mean over users, or nothing if `k` is no cutoff.
+    pub fn mean(&self, metric: Metric, k: usize) -> Option<f64> {
+        self.per_user(metric, k).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    }
+
+    /// As [`mean`](Self::mean), by name: `get("recall", 20)`.
+    pub fn get(&self, metric: &str, k: usize) -> Option<f64> {
+        Metric::ALL.into_iter().find(|m| m.name() == metric).and_then(|metric| self.mean(metric, k))
+    }
+
+    /// One value for each of [`users`](Self::users), or nothing if `k` is no cutoff.
+    pub fn per_user(&self, metric: Metric, k: usize) -> Option<&[f64]> {
+        let c = self.cutoffs.iter().position(|&cutoff| cutoff == k)?;
+        let m = Metric::ALL.iter().position(|&m| m == metric)?;
+        Some(&self.values[(m * self.cutoffs.len() + c) * self.users.len()..][..self.users.len()])
+    }
+
+    /// All means with their names, such as `recall@20`.
+    pub fn means(&self) -> impl Iterator<Item = (String, f64)> + '_ {
+        let all = Metric::ALL.into_iter().flat_map(|metric| self.cutoffs.iter().map(move |&k| (metric, k)));
+        all.filter_map(|(metric, k)| Some((format!("{metric}@{k}"), self.mean(metric, k)?)))
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Metric::ALL.len() * self.cutoffs.len()))?;
+        for (name, mean) in self.means() {
+            map.serialize_entry(&name, &mean)?;
+        }
+        map.end()
+    }
+}
+
+/// Ranks all items for every user with something held out, what he has seen left out, and counts.
+///
+/// A cutoff above the number of items is allowed: the ranks that are not there are misses. Shapes, complexity and panics:
+/// [`rank`]; errors: [`rank`] and [`Metrics::of`].
+pub fn evaluate(
+    users: &[f32],
+    items: &[f32],
+    d: usize,
+    seen: &Interactions,
+    held_out: &Interactions,
+    cutoffs: &[usize],
+) -> Result<Metrics> {
+    let sizes = |x: &Interactions| (x.n_users(), x.n_items());
+    assert_eq!(sizes(seen), sizes(held_out), "evaluate: seen and held out are of other numbers of users or items");
+    check_cutoffs(cutoffs)?;
+    let with_truth: Vec<u32> =
+        (0..held_out.n_users()).filter(|&u| !held_out.of_user(u).is_empty()).map(|u| u as u32).collect();
+    let deepest = cutoffs.iter().copied().max().unwrap_or(0);
+    Metrics::of(&rank(users, items, d, seen, &with_truth, deepest)?, held_out, cutoffs)
+}
+
+fn check_cutoffs(cutoffs: &[usize]) -> Result<()> {
+    match cutoffs {
+        [] => Err(Error::Config("metrics need at least one cutoff".into())),
+        _ if cutoffs.contains(&0) => Err(Error::Config("a cutoff of 0 ranks nothing".into())),
+        _ => Ok(()),
+    }
+}
+
+/// The sums of the first 0, 1, 2, … values.
+fn running(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut sums = vec![0.0];
+    let mut sum = 0.0;
+    sums.extend(values.map(|value| {
+        sum += value;
+        sum
+    }));
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One user, items ranked 0, 1, 2, 3, 4 by falling score; 1 and 3 are held out, and 9 which is never reached.
+    fn metrics(cutoffs: &[usize]) -> Metrics {
+        let items: Vec<f32> = (0..10).map(|i| -(i as f32)).collect();
+        let none = Interactions::from_pairs(2, 10, &[]);
+        let held_out = Interactions::from_pairs(2, 10, &[(0, 1), (0, 3), (0, 9)]);
+        evaluate(&[1.0, 1.0], &items, 1, &none, &held_out, cutoffs).unwrap()
+    }
+
+    #[test]
+    fn the_four_metrics_by_hand() {
+        let found = metrics(&[1, 2, 5]);
+        assert_eq!(found.users(), [0]);
+        let log = |x: f64| 1.0 / x.log2();
+        for (name, k, expected) in [
+            ("recall", 1, 0.0),
+            ("recall", 2, 1.0 / 3.0),
+            ("recall", 5, 2.0 / 3.0),
+            ("precision", 2, 0.5),
+            ("precision", 5, 0.4),
+            ("ndcg", 2, log(3.0) / (log(2.0) + log(3.0))),
+            ("ndcg", 5, (log(3.0) + log(5.0)) / (log(2.0) + log(3.0) + log(4.0))),
+            ("map", 2, 0.5 / 2.0),
+            ("map", 5, (0.5 + 0.5) / 3.0),
+        ] {
+            let value = found.get(name, k).unwrap();
+            assert!((value - expected).abs() < 1e-15, "{name}@{k}: {value} for {expected}");
+        }
+        assert_eq!(found.get("recall", 3), None);
+        assert_eq!(found.get("hits", 2), None);
+    }
+
+    #[test]
+    fn missing_ranks_are_misses() {
+        // 10 items, 50 ranks: precision still divides by 50, the rest saturates.
+        let found = metrics(&[50]);
+        assert_eq!(found.get("recall", 50), Some(1.0));
+        assert_eq!(found.get("precision", 50), Some(3.0 / 50.0));
+    }
+
+    #[test]
+    fn means_serialise_under_their_names() {
+        let json = serde_json::to_value(metrics(&[2, 5])).unwrap();
+        assert_eq!(json.as_object().unwrap().len(), 8);
+        assert_eq!(json["precision@5"], 0.4);
+    }
+
+    #[test]
+    fn useless_questions_are_errors() {
+        let none = Interactions::from_pairs(1, 2, &[]);
+        let some = Interactions::from_pairs(1, 2, &[(0, 1)]);
+        let run = |held_out, cutoffs: &[usize]| evaluate(&[1.0], &[1.0, 2.0], 1, &none, held_out, cutoffs);
+        assert!(run(&some, &[]).unwrap_err().to_string().contains("at least one cutoff"));
+        assert!(run(&some, &[1, 0]).unwrap_err().to_string().contains("cutoff of 0"));
+        assert!(run(&none, &[1]).unwrap_err().to_string().contains("nothing is held out"));
+        let ranking = rank(&[1.0], &[1.0, 2.0], 1, &none, &[0], 1).unwrap();
+        assert!(Metrics::of(&ranking, &some, &[2]).is_err());
+    }
+}

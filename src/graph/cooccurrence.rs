@@ -1,0 +1,170 @@
+//! The user-user graph: who chose the same items.
+
+use super::bipartite::starts;
+use super::normalize::{normalize_rows, softmax_rows, uniform_rows};
+use crate::data::Interactions;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sprs::CsMat;
+
+/// Rows that one worker takes at a time.
+const CHUNK: usize = 256;
+
+/// How strongly each of a user's neighbours counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NeighborWeight {
+    /// Softmax over the counts of the user's neighbours: the authors' `softmax`, without their random padding.
+    #[default]
+    Softmax,
+    /// Counts divided by their sum.
+    Counts,
+    /// One share each.
+    Uniform,
+}
+
+/// The user-user graph: each user's `k` neighbours with most items in common, weighted.
+///
+/// ```text
+/// C = R Rᵀ,  C[u, u] = 0;   A[u, ·] = weight(top-k of C[u, ·])      (§2.4 of the paper, as Eq. 3)
+/// ```
+///
+/// Nearly all counts on real data are 1, so the tie rule makes the graph: higher count first, then lower id. A user with
+/// fewer than `k` neighbours keeps those; a user without has an empty row. The authors' code
+/// (`generate-u-u-matrix.py`) pads short rows by random repeats instead, afresh in every epoch.
+///
+/// Time O(Σ_i deg(i)²) over items; memory O(k · users) and one counter per user a thread: `R Rᵀ` is never held.
+///
+/// # Shapes
+/// - output: `[n_users, n_users]`
+pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: NeighborWeight) -> CsMat<f32> {
+    let counts = cooccurrence_counts(interactions, k);
+    match weight {
+        NeighborWeight::Softmax => softmax_rows(&counts),
+        NeighborWeight::Counts => normalize_rows(&counts),
+        NeighborWeight::Uniform => uniform_rows(&counts),
+    }
+}
+
+/// As [`user_cooccurrence`], with the number of common items itself as the weight.
+pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
+    let n_users = interactions.n_users();
+    let (item_starts, users_of_item) = transpose(interactions);
+    let chunks: Vec<(Vec<usize>, Vec<usize>, Vec<f32>)> = (0..n_users.div_ceil(CHUNK))
+        .into_par_iter()
+        .map_init(
+            || (vec![0u32; n_users], Vec::new()),
+            |(counts, met): &mut (Vec<u32>, Vec<u64>), chunk| {
+                let (mut lengths, mut columns, mut values) = (Vec::with_capacity(CHUNK), Vec::new(), Vec::new());
+                for user in chunk * CHUNK..n_users.min((chunk + 1) * CHUNK) {
+                    for &item in interactions.of_user(user) {
+                        for &other in &users_of_item[item_starts[item as usize]..item_starts[item as usize + 1]] {
+                            if counts[other as usize] == 0 {
+                                met.push(u64::from(other));
+                            }
+                            counts[other as usize] += 1;
+                        }
+                    }
+                    // The count in the upper half, the id reversed in the lower: larger is better.
+                    for met in met.iter_mut() {
+                        let other = *met as usize;
+                        let count = if other == user { 0 } else { counts[other] };
+                        *met = u64::from(count) << 32 | u64::from(!(other as u32));
+                        counts[other] = 0;
+                    }
+                    if met.len() > k {
+                        met.select_nth_unstable_by(k, |a, b| b.cmp(a));
+                        met.truncate(k);
+                    }
+                    met.retain(|met| met >> 32 != 0);
+                    met.sort_unstable_by_key(|met| !(*met as u32));
+                    columns.extend(met.iter().map(|met| !(*met as u32) as usize));
+                    values.extend(met.iter().map(|met| (met >> 32) as f32));
+                    lengths.push(met.len());
+                    met.clear();
+                }
+                (lengths, columns, values)
+            },
+        )
+        .collect();
+    let n_edges = chunks.iter().map(|chunk| chunk.1.len()).sum();
+    let mut pointers = Vec::with_capacity(n_users + 1);
+    let (mut columns, mut values) = (Vec::with_capacity(n_edges), Vec::with_capacity(n_edges));
+    pointers.push(0);
+    let mut end = 0;
+    for (lengths, chunk_columns, chunk_values) in chunks {
+        for length in lengths {
+            end += length;
+            pointers.push(end);
+        }
+        columns.extend(chunk_columns);
+        values.extend(chunk_values);
+    }
+    CsMat::new((n_users, n_users), pointers, columns, values)
+}
+
+/// The users of every item, ascending: where each item's begin, and all of them.
+fn transpose(interactions: &Interactions) -> (Vec<usize>, Vec<u32>) {
+    let starts = starts(&interactions.item_degrees());
+    let mut next = starts.clone();
+    let mut users = vec![0u32; interactions.n_pairs()];
+    for (user, item) in interactions.pairs() {
+        users[next[item as usize]] = user;
+        next[item as usize] += 1;
+    }
+    (starts, users)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Common items: users 0 and 1 two, 0 and 2 one, 0 and 3 one, 1 and 3 one; user 4 chose what nobody else did.
+    fn interactions() -> Interactions {
+        Interactions::from_pairs(5, 4, &[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 2), (3, 1), (4, 3)])
+    }
+
+    #[test]
+    fn counts_are_common_items() {
+        let counts = cooccurrence_counts(&interactions(), 5).to_dense();
+        #[rustfmt::skip]
+        let expected = [
+            0.0, 2.0, 1.0, 1.0, 0.0,
+            2.0, 0.0, 0.0, 1.0, 0.0,
+            1.0, 0.0, 0.0, 0.0, 0.0,
+            1.0, 1.0, 0.0, 0.0, 0.0,
+            0.0, 0.0, 0.0, 0.0, 0.0,
+        ];
+        assert_eq!(counts.as_slice().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_tie_goes_to_the_lower_id() {
+        let graph = user_cooccurrence(&interactions(), 2, NeighborWeight::Counts);
+        let row = graph.outer_view(0).unwrap();
+        assert_eq!(row.indices(), [1, 2]);
+        assert!((row.data()[0] - 2.0 / 3.0).abs() < 1e-7);
+        assert_eq!(
+            user_cooccurrence(&interactions(), 1, NeighborWeight::Uniform).outer_view(3).unwrap().indices(),
+            [0]
+        );
+    }
+
+    #[test]
+    fn weights_sum_to_one_over_the_real_neighbours() {
+        for weight in [NeighborWeight::Softmax, NeighborWeight::Counts, NeighborWeight::Uniform] {
+            let graph = user_cooccurrence(&interactions(), 3, weight);
+            for (user, row) in graph.outer_iterator().enumerate() {
+                let sum: f32 = row.data().iter().sum();
+                let expected = if user == 4 { 0.0 } else { 1.0 };
+                assert!((sum - expected).abs() < 1e-6, "{weight:?} of user {user}: {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_and_nothing_are_empty() {
+        assert_eq!(cooccurrence_counts(&Interactions::from_pairs(3, 2, &[]), 2).nnz(), 0);
+        assert_eq!(cooccurrence_counts(&interactions(), 0).nnz(), 0);
+    }
+}

@@ -1,0 +1,238 @@
+//! Item-item graphs: items with similar content.
+
+use super::normalize::normalize_symmetric;
+use crate::data::ItemFeatures;
+use crate::linalg::top_products;
+use crate::{Error, Result};
+use sprs::CsMat;
+
+/// The nearest neighbours of every item, nearest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbors {
+    /// Number of items.
+    pub n_items: usize,
+    /// Neighbours of each item.
+    pub k: usize,
+    /// Their ids, row after row: `[n_items, k]`.
+    pub index: Vec<u32>,
+    /// Their cosines: `[n_items, k]`.
+    pub cosine: Vec<f32>,
+}
+
+/// The `k` items with the largest cosine to each item, exactly.
+///
+/// With `include_self` every item is its own first neighbour, even among duplicates. An item whose features are all 0 has
+/// cosine 0 with everything, itself included. A tie goes to the lower id.
+///
+/// Time O(n² · width) in blocks of a matrix product; memory O(n · (k + width)) and one tile a thread. The result does not
+/// depend on the number of threads. Fails when there are fewer than `k` candidates.
+pub fn nearest_neighbors(features: &ItemFeatures, k: usize, include_self: bool) -> Result<Neighbors> {
+    nearest_neighbors_by_mean(&[features], k, include_self)
+}
+
+/// As [`nearest_neighbors`], by the mean of the modalities' cosines.
+///
+/// ```text
+/// S = (S_v + S_t) / 2                                              (3)
+/// ```
+///
+/// It is one product of the modalities' unit vectors side by side, so time is O(n² · Σ width).
+///
+/// # Panics
+/// When there is no modality or they have different numbers of items.
+pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
+    let n_items = modalities.first().map_or_else(|| panic!("nearest neighbours need a modality"), |m| m.n_items());
+    for modality in modalities {
+        let other = modality.n_items();
+        assert_eq!(other, n_items, "nearest neighbours: modalities of {n_items} and of {other} items");
+    }
+    let candidates = if include_self { n_items } else { n_items.saturating_sub(1) };
+    if k == 0 || k > candidates {
+        return Err(Error::Config(format!(
+            "{k} nearest neighbours of {n_items} items: there must be between 1 and {candidates}{}",
+            if include_self { ", the item itself included" } else { "" }
+        )));
+    }
+    let width = modalities.iter().map(|m| m.width()).sum();
+    let units = unit_rows(modalities, width);
+    let row = |item: usize| &units[item * width..][..width];
+    // Self is no candidate here: where it belongs to the neighbours it is their first, whatever rounding says.
+    let others = top_products(n_items, row, &units, width, k - usize::from(include_self), |item, columns, scores| {
+        if columns.contains(&item) {
+            scores[item - columns.start] = f32::NEG_INFINITY;
+        }
+    });
+    let share = 1.0 / modalities.len() as f32;
+    let (mut index, mut cosine) = (Vec::with_capacity(n_items * k), Vec::with_capacity(n_items * k));
+    for item in 0..n_items {
+        if include_self {
+            index.push(item as u32);
+            let present = modalities.iter().filter(|m| m.row(item).iter().any(|&x| x != 0.0)).count();
+            cosine.push(present as f32 * share);
+        }
+        let range = others.offsets[item]..others.offsets[item + 1];
+        index.extend_from_slice(&others.ids[range.clone()]);
+        cosine.extend(others.scores[range].iter().map(|score| (score * share).clamp(-1.0, 1.0)));
+    }
+    Ok(Neighbors { n_items, k, index, cosine })
+}
+
+/// Every modality's rows at unit length, side by side; rows of zeros stay.
+fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
+    let n_items = modalities[0].n_items();
+    let mut units = Vec::with_capacity(n_items * width);
+    for item in 0..n_items {
+        for modality in modalities {
+            let row = modality.row(item);
+            let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+            units.extend(row.iter().map(|&x| (f64::from(x) * factor) as f32));
+        }
+    }
+    units
+}
+
+impl Neighbors {
+    /// The graph with every edge 1.
+    pub fn binary(&self) -> CsMat<f32> {
+        self.graph(|_| 1.0)
+    }
+
+    /// The graph with the cosines on its edges.
+    pub fn weighted(&self) -> CsMat<f32> {
+        self.graph(|cosine| cosine)
+    }
+
+    fn graph(&self, weight: impl Fn(f32) -> f32) -> CsMat<f32> {
+        let (mut columns, mut values) = (Vec::with_capacity(self.index.len()), Vec::with_capacity(self.index.len()));
+        let mut row: Vec<(u32, f32)> = Vec::with_capacity(self.k);
+        for (index, cosine) in self.index.chunks(self.k).zip(self.cosine.chunks(self.k)) {
+            row.clear();
+            row.extend(index.iter().copied().zip(cosine.iter().copied()));
+            row.sort_unstable_by_key(|&(id, _)| id);
+            columns.extend(row.iter().map(|&(id, _)| id as usize));
+            values.extend(row.iter().map(|&(_, cosine)| weight(cosine)));
+        }
+        let pointers = (0..=self.n_items).map(|i| i * self.k).collect();
+        CsMat::new((self.n_items, self.n_items), pointers, columns, values)
+    }
+}
+
+/// The item graph of one modality as LATTICE, FREEDOM and the authors' code build it: each item and its `k - 1` nearest
+/// others, all alike.
+///
+/// ```text
+/// B[i, j] = 1 for j in the top-k of cos(i, ·), i included;   A = D^-1/2 B D^-1/2, eps 1e-7: every value is 1/k
+/// ```
+///
+/// Not made symmetric. Complexity and errors: [`nearest_neighbors`].
+///
+/// # Shapes
+/// - output: `[n_items, n_items]`, `k` edges a row
+pub fn knn_graph(features: &ItemFeatures, k: usize) -> Result<CsMat<f32>> {
+    Ok(normalize_symmetric(&nearest_neighbors(features, k, true)?.binary(), 1e-7))
+}
+
+/// The item graph of the paper: each item's `k` nearest by the mean cosine of all modalities, with that mean as the weight.
+///
+/// ```text
+/// A[i, j] = S[i, j] for j in the top-k of S[i, ·], else 0          (3)
+/// ```
+///
+/// The paper does not say whether an item is among its own neighbours, nor whether rows are normalised: see
+/// [`normalize_rows`](super::normalize_rows) and [`normalize_symmetric`]. Complexity and errors: [`nearest_neighbors_by_mean`].
+///
+/// # Shapes
+/// - output: `[n_items, n_items]`, `k` edges a row
+pub fn mean_knn_graph(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<CsMat<f32>> {
+    Ok(nearest_neighbors_by_mean(modalities, k, include_self)?.weighted())
+}
+
+/// `w A + (1 - w) B` over the union of the edges: the authors' mixture of a visual and a textual graph with `w` 0.5,
+/// FREEDOM's with 0.1.
+///
+/// O(edges) time and memory.
+///
+/// # Panics
+/// When the shapes differ.
+pub fn mixture(w: f32, a: &CsMat<f32>, b: &CsMat<f32>) -> CsMat<f32> {
+    assert_eq!(a.shape(), b.shape(), "mixture: the graphs are {:?} and {:?}", a.shape(), b.shape());
+    &a.map(|x| w * x) + &b.map(|x| (1.0 - w) * x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::splitmix64;
+
+    fn features(rows: &[[f32; 2]]) -> ItemFeatures {
+        ItemFeatures::new(rows.len(), 2, rows.concat()).unwrap()
+    }
+
+    #[test]
+    fn neighbours_come_nearest_first() {
+        // Directions of 0, 90, 30 and 200 degrees; lengths do not matter.
+        let x = features(&[[2.0, 0.0], [0.0, 0.1], [3f32.sqrt(), 1.0], [-0.939_693, -0.342_02]]);
+        let found = nearest_neighbors(&x, 3, false).unwrap();
+        assert_eq!(found.index, [2, 1, 3, 2, 0, 3, 0, 1, 3, 1, 0, 2]);
+        assert!((found.cosine[0] - 0.75f32.sqrt()).abs() < 1e-6);
+        let with_self = nearest_neighbors(&x, 2, true).unwrap();
+        assert_eq!(with_self.index, [0, 2, 1, 2, 2, 0, 3, 1]);
+        assert_eq!(with_self.cosine[0], 1.0);
+    }
+
+    #[test]
+    fn self_is_first_even_among_duplicates_and_ties_go_to_the_lower_id() {
+        let x = features(&[[1.0, 2.0]; 4]);
+        assert_eq!(nearest_neighbors(&x, 3, true).unwrap().index, [0, 1, 2, 1, 0, 2, 2, 0, 1, 3, 0, 1]);
+    }
+
+    #[test]
+    fn an_item_without_features_is_orthogonal_to_all() {
+        let x = features(&[[1.0, 0.0], [0.0, 0.0], [1.0, 0.1]]);
+        let found = nearest_neighbors(&x, 2, true).unwrap();
+        assert_eq!(found.index[2..4], [1, 0]);
+        assert_eq!(found.cosine[2..4], [0.0, 0.0]);
+        assert!(knn_graph(&x, 2).unwrap().data().iter().all(|v| (v - 0.5).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_mean_is_of_cosines_not_of_vectors() {
+        // Modality one says 0 is like 1, modality two, a hundred times as long, says 0 is like 2.
+        let one = features(&[[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]);
+        let two = features(&[[100.0, 0.0], [0.0, 100.0], [80.0, 60.0]]);
+        let found = nearest_neighbors_by_mean(&[&one, &two], 2, false).unwrap();
+        assert_eq!(found.index[..2], [2, 1]);
+        assert!((found.cosine[0] - 0.7).abs() < 1e-6 && (found.cosine[1] - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn more_neighbours_than_items_is_an_error() {
+        let x = features(&[[1.0, 0.0], [0.0, 1.0]]);
+        assert!(nearest_neighbors(&x, 2, true).is_ok());
+        for (k, include_self) in [(0, true), (3, true), (2, false)] {
+            let error = nearest_neighbors(&x, k, include_self).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{k} nearest neighbours of 2 items")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_mixture_is_the_union_of_the_edges() {
+        let a = CsMat::new((2, 2), vec![0, 2, 2], vec![0, 1], vec![1.0, 2.0]);
+        let b = CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![4.0, 8.0]);
+        let mixed = mixture(0.25, &a, &b);
+        assert_eq!(mixed.to_dense().as_slice().unwrap(), [0.25, 3.5, 6.0, 0.0]);
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_neighbours() {
+        let (n, width) = (700, 33);
+        let values = (0..(n * width) as u64).map(|i| (splitmix64(i) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect();
+        let x = ItemFeatures::new(n, width, values).unwrap();
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| nearest_neighbors(&x, 10, true).unwrap())
+        };
+        assert_eq!(run(1), run(4));
+    }
+}

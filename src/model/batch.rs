@@ -1,0 +1,70 @@
+//! A batch of triplets on a device.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+/// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// `[n]`.
+    pub users: Tensor<1, Int>,
+    /// Items that the users have, `[n]`.
+    pub positives: Tensor<1, Int>,
+    /// Items that they do not have, `[n]`.
+    pub negatives: Tensor<1, Int>,
+    sampled_users: Vec<u32>,
+    sampled_items: Vec<u32>,
+    device: Device,
+}
+
+impl Batch {
+    /// Copies three lists of one length to `device`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn new(users: &[u32], positives: &[u32], negatives: &[u32], device: &Device) -> Self {
+        let n = users.len();
+        assert!(positives.len() == n && negatives.len() == n, "batch: the three lists differ in length");
+        // Indices are constants: they live on the plain device.
+        let device = device.clone().inner();
+        Self {
+            users: indices(users, &device),
+            positives: indices(positives, &device),
+            negatives: indices(negatives, &device),
+            sampled_users: distinct(users),
+            sampled_items: distinct(negatives),
+            device,
+        }
+    }
+
+    /// Number of triplets.
+    pub fn len(&self) -> usize {
+        self.users.dims()[0]
+    }
+
+    /// Whether there is no triplet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
+    pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
+        indices(&self.sampled_items[..n.min(self.sampled_items.len())], &self.device)
+    }
+
+    /// At most `n` distinct users of the batch, `[≤ n]`.
+    pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
+        indices(&self.sampled_users[..n.min(self.sampled_users.len())], &self.device)
+    }
+}
+
+/// In order of first appearance.
+fn distinct(ids: &[u32]) -> Vec<u32> {
+    let mut seen = std::collections::HashSet::with_capacity(ids.len());
+    ids.iter().copied().filter(|&id| seen.insert(id)).collect()
+}
+
+fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let n = ids.len();
+    Tensor::from_data(TensorData::new(ids, [n]), (device, DType::I32))
+}

@@ -1,0 +1,64 @@
+//! BPR-MF: matrix factorisation. Rendle et al., *BPR*, UAI 2009.
+
+use super::{Batch, Embeddings, Recommender, Trainable, pair_scores};
+use crate::data::TrainSet;
+use crate::loss::{Objective, bpr, embedding_norms};
+use crate::nn::{Init, xavier_normal};
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`BprMf`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BprMfConfig {
+    /// Width of the embeddings.
+    pub d_embed: usize,
+    /// Weight of the norms of the batch's vectors.
+    pub reg: f64,
+}
+
+impl Default for BprMfConfig {
+    fn default() -> Self {
+        Self { d_embed: 64, reg: 0.1 }
+    }
+}
+
+impl BprMfConfig {
+    /// Xavier normal tables for the users and items of `data`.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<BprMf> {
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        Ok(BprMf {
+            users: xavier_normal([n_users, self.d_embed], init),
+            items: xavier_normal([n_items, self.d_embed], init),
+            reg: self.reg,
+        })
+    }
+}
+
+/// `ŷ_ui = uᵀ i` over free vectors.
+#[derive(Module, Debug)]
+pub struct BprMf {
+    /// `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+    reg: f64,
+}
+
+impl Recommender for BprMf {
+    fn embed(&self) -> Embeddings {
+        Embeddings::new(self.users.val(), self.items.val(), "id")
+    }
+}
+
+impl Trainable for BprMf {
+    fn objective(&self, batch: &Batch) -> Objective {
+        let u = self.users.val().select(0, batch.users.clone());
+        let p = self.items.val().select(0, batch.positives.clone());
+        let n = self.items.val().select(0, batch.negatives.clone());
+        Objective::new()
+            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
+            .with("reg", self.reg, embedding_norms([u, p, n]))
+    }
+}

@@ -1,0 +1,136 @@
+//! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
+
+use super::{Batch, Embeddings, PrunedGraph, Recommender, Trainable, features, pair_scores, users_and_items};
+use crate::data::TrainSet;
+use crate::graph::{MMREC_EPS, knn_graph, mixture};
+use crate::loss::{Objective, bpr};
+use crate::nn::{HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, xavier_normal, xavier_uniform};
+use crate::ops::SparseMatrix;
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`Freedom`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FreedomConfig {
+    /// Width of the embeddings.
+    pub d_embed: usize,
+    /// Layers of the user-item graph.
+    pub n_layers: usize,
+    /// Layers of the item-item graph.
+    pub n_item_layers: usize,
+    /// Neighbours of an item in each modality.
+    pub n_neighbors: usize,
+    /// Weight of the visual neighbours; the text's is the rest.
+    pub visual_weight: f32,
+    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high.
+    pub edge_dropout: f64,
+    /// Weight of the modalities' own ranking losses.
+    pub reg: f64,
+}
+
+impl Default for FreedomConfig {
+    fn default() -> Self {
+        Self {
+            d_embed: 64,
+            n_layers: 2,
+            n_item_layers: 1,
+            n_neighbors: 10,
+            visual_weight: 0.1,
+            edge_dropout: 0.8,
+            reg: 1e-3,
+        }
+    }
+}
+
+impl FreedomConfig {
+    /// Xavier tables and both graphs of `data`, which must have text and visual features.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        let (Some(text), Some(visual)) = (&data.text, &data.visual) else {
+            return Err(crate::Error::Data("freedom needs text and visual features; the data lack one of them".into()));
+        };
+        let k = self.n_neighbors;
+        let item_graph = mixture(self.visual_weight, &knn_graph(visual, k)?, &knn_graph(text, k)?);
+        let head = |d_in: usize, init: &mut Init| Linear {
+            weight: xavier_normal([d_in, self.d_embed], init),
+            bias: Some(init.constant_param([self.d_embed], 0.0)),
+        };
+        Ok(Freedom {
+            users: xavier_uniform([n_users, self.d_embed], init),
+            items: xavier_uniform([n_items, self.d_embed], init),
+            text: Param::from_tensor(features(text, init)),
+            visual: Param::from_tensor(features(visual, init)),
+            text_head: head(text.width(), init),
+            visual_head: head(visual.width(), init),
+            user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, init.device())?,
+            item_item: SparseMatrix::new(&item_graph, init.device()),
+            n_layers: self.n_layers,
+            n_item_layers: self.n_item_layers,
+            reg: self.reg,
+        })
+    }
+}
+
+/// LightGCN's vectors, an item's joined by those of its neighbours in content.
+#[derive(Module, Debug)]
+pub struct Freedom {
+    /// `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+    /// Text features, trained on, `[n_items, d_text]`.
+    pub text: Param<Tensor<2>>,
+    /// Visual features, trained on, `[n_items, d_visual]`.
+    pub visual: Param<Tensor<2>>,
+    /// `[d_text, d]`.
+    pub text_head: Linear,
+    /// `[d_visual, d]`.
+    pub visual_head: Linear,
+    /// Full for ranking, pruned for training.
+    pub user_item: PrunedGraph,
+    item_item: SparseMatrix,
+    n_layers: usize,
+    n_item_layers: usize,
+    reg: f64,
+}
+
+impl Freedom {
+    fn forward(&self, graph: &SparseMatrix) -> (Tensor<2>, Tensor<2>) {
+        let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
+        let content = HomogeneousPropagation { n_layers: self.n_item_layers };
+        let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
+        let (users, items) = users_and_items(propagation.forward(graph, nodes), self.users.dims()[0]);
+        (users, items + content.forward(&self.item_item, self.items.val()))
+    }
+}
+
+impl Recommender for Freedom {
+    fn embed(&self) -> Embeddings {
+        let (users, items) = self.forward(self.user_item.full());
+        Embeddings::new(users, items, "id")
+    }
+}
+
+impl Trainable for Freedom {
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+        self.user_item.redraw(seed, epoch);
+    }
+
+    fn objective(&self, batch: &Batch) -> Objective {
+        let (users, items) = self.forward(self.user_item.pruned());
+        let u = users.select(0, batch.users.clone());
+        let ranking = |positive: Tensor<2>, negative: Tensor<2>| bpr(pair_scores(&u, &positive), pair_scores(&u, &negative));
+        let modality = |features: &Param<Tensor<2>>, head: &Linear| {
+            let of = |ids| head.forward(features.val().select(0, ids));
+            ranking(of(batch.positives.clone()), of(batch.negatives.clone()))
+        };
+        let (p, n) = (items.clone().select(0, batch.positives.clone()), items.select(0, batch.negatives.clone()));
+        Objective::new()
+            .with("bpr", 1.0, ranking(p, n))
+            .with("text", self.reg, modality(&self.text, &self.text_head))
+            .with("visual", self.reg, modality(&self.visual, &self.visual_head))
+    }
+}

@@ -1,0 +1,87 @@
+//! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
+
+use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, users_and_items};
+use crate::data::TrainSet;
+use crate::graph::{MMREC_EPS, bipartite_adjacency};
+use crate::loss::{Objective, bpr, embedding_norms};
+use crate::nn::{Init, LayerAggregation, LightGcnPropagation, xavier_uniform};
+use crate::ops::SparseMatrix;
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`LightGcn`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LightGcnConfig {
+    /// Width of the embeddings.
+    pub d_embed: usize,
+    /// Layers of propagation.
+    pub n_layers: usize,
+    /// Weight of the norms of the batch's vectors before propagation.
+    pub reg: f64,
+}
+
+impl Default for LightGcnConfig {
+    fn default() -> Self {
+        Self { d_embed: 64, n_layers: 2, reg: 1e-4 }
+    }
+}
+
+impl LightGcnConfig {
+    /// Xavier uniform tables and the normalised graph of `data`.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<LightGcn> {
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        Ok(LightGcn {
+            users: xavier_uniform([n_users, self.d_embed], init),
+            items: xavier_uniform([n_items, self.d_embed], init),
+            graph: SparseMatrix::new(&bipartite_adjacency(&data.interactions, MMREC_EPS), init.device()),
+            n_layers: self.n_layers,
+            reg: self.reg,
+        })
+    }
+}
+
+/// The mean over layers of `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` (1).
+#[derive(Module, Debug)]
+pub struct LightGcn {
+    /// `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+    graph: SparseMatrix,
+    n_layers: usize,
+    reg: f64,
+}
+
+impl LightGcn {
+    fn propagate(&self) -> (Tensor<2>, Tensor<2>) {
+        let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
+        let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
+        users_and_items(propagation.forward(&self.graph, nodes), self.users.dims()[0])
+    }
+}
+
+impl Recommender for LightGcn {
+    fn embed(&self) -> Embeddings {
+        let (users, items) = self.propagate();
+        Embeddings::new(users, items, "id")
+    }
+}
+
+impl Trainable for LightGcn {
+    fn objective(&self, batch: &Batch) -> Objective {
+        let (users, items) = self.propagate();
+        let u = users.select(0, batch.users.clone());
+        let p = items.clone().select(0, batch.positives.clone());
+        let n = items.select(0, batch.negatives.clone());
+        let before = [
+            self.users.val().select(0, batch.users.clone()),
+            self.items.val().select(0, batch.positives.clone()),
+            self.items.val().select(0, batch.negatives.clone()),
+        ];
+        Objective::new()
+            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
+            .with("reg", self.reg, embedding_norms(before))
+    }
+}

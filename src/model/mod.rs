@@ -1,0 +1,70 @@
+//! Models: one file each, all under [`Recommender`] and [`Trainable`].
+//!
+//! A recommender is two matrices: whatever happens inside, a score is the inner product of a user's and an item's vector.
+//! Ranking, masking, metrics, recommendation and attribution are written once, over [`Embeddings`].
+
+mod batch;
+mod bpr_mf;
+mod embeddings;
+mod freedom;
+mod light_gcn;
+mod parameters;
+mod popularity;
+mod pruned_graph;
+mod table;
+mod vbpr;
+mod viral;
+
+pub use batch::Batch;
+pub use bpr_mf::{BprMf, BprMfConfig};
+pub use embeddings::{Embeddings, HostEmbeddings};
+pub use freedom::{Freedom, FreedomConfig};
+pub use light_gcn::{LightGcn, LightGcnConfig};
+pub use parameters::{Parameters, load_parameters, parameters};
+pub use popularity::{Popularity, PopularityConfig};
+pub use pruned_graph::PrunedGraph;
+pub use table::{Model, ModelConfig};
+pub use vbpr::{Vbpr, VbprConfig};
+pub use viral::{
+    FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, Viral, ViralBlocks, ViralConfig, ViralGraphs,
+};
+
+use crate::data::ItemFeatures;
+use crate::loss::Objective;
+use crate::nn::Init;
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+
+/// A model that ranks.
+pub trait Recommender {
+    /// The vectors of all users and items, computed afresh on the full graphs.
+    fn embed(&self) -> Embeddings;
+}
+
+/// A model that learns from triplets.
+pub trait Trainable: Recommender + Module {
+    /// The loss of a batch as named, weighted terms. A model without parameters returns none.
+    fn objective(&self, batch: &Batch) -> Objective;
+
+    /// Changes what changes between epochs (a pruned graph) as a function of `(seed, epoch)`.
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+        let _ = (seed, epoch);
+    }
+}
+
+/// `⟨a_r, b_r⟩` for each row: `[n, d]`, `[n, d]` to `[n]`.
+fn pair_scores(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
+    (a.clone() * b.clone()).sum_dim(1).squeeze_dim::<1>(1)
+}
+
+/// Splits the nodes of a bipartite graph, users first.
+fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
+    let n_items = nodes.dims()[0] - n_users;
+    (nodes.clone().narrow(0, 0, n_users), nodes.narrow(0, n_users, n_items))
+}
+
+/// Features as a constant on the model's device.
+fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
+    let shape = [features.n_items(), features.width()];
+    Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
+}

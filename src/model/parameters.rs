@@ -1,0 +1,83 @@
+//! The parameters of a model by name: what checkpoints hold.
+
+use crate::{Error, Result};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+use std::collections::BTreeMap;
+
+/// Values by path, such as `redundancy.join.weight`.
+pub type Parameters = BTreeMap<String, TensorData>;
+
+/// All parameters of a model in host memory.
+pub fn parameters<M: Module>(model: &M) -> Parameters {
+    let mut reader = Reader::default();
+    model.visit(&mut reader);
+    reader.found
+}
+
+/// Puts values into a model; names and shapes must be those of [`parameters`], no more and no less.
+pub fn load_parameters<M: Module>(model: M, values: Parameters) -> Result<M> {
+    let mut writer = Writer { values, path: Vec::new(), wrong: None };
+    let model = model.map(&mut writer);
+    if let Some(wrong) = writer.wrong {
+        return Err(Error::Data(wrong));
+    }
+    match writer.values.keys().next() {
+        Some(name) => Err(Error::Data(format!("the model has no parameter '{name}'; it was saved by another model"))),
+        None => Ok(model),
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    path: Vec<String>,
+    found: Parameters,
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.insert(self.path.join("."), param.val().into_data());
+    }
+}
+
+struct Writer {
+    values: Parameters,
+    path: Vec<String>,
+    wrong: Option<String>,
+}
+
+impl ModuleMapper for Writer {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let Some(data) = self.values.remove(&name) else {
+            self.wrong.get_or_insert(format!("parameter '{name}' is missing; it was saved by another model"));
+            return param;
+        };
+        let (expected, found) = (param.val().dims(), data.shape().clone());
+        if found.as_slice() != expected {
+            let message = format!("parameter '{name}' is {found:?} but the model needs {expected:?}");
+            self.wrong.get_or_insert(message);
+            return param;
+        }
+        param.map(|old| {
+            let new = Tensor::from_data(data, &old.device());
+            if old.is_require_grad() { new.require_grad() } else { new }
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! Popularity: everybody gets what most people took. The floor that any model must beat.
+
+use super::{Batch, Embeddings, Recommender, Trainable};
+use crate::data::TrainSet;
+use crate::loss::Objective;
+use crate::nn::Init;
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Popularity has no settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopularityConfig {}
+
+impl PopularityConfig {
+    /// Counts the train interactions of each item.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Popularity> {
+        let counts: Vec<f32> = data.interactions.item_degrees().iter().map(|&n| n as f32).collect();
+        let shape = [counts.len(), 1];
+        let counts = Tensor::from_data(TensorData::new(counts, shape), init.device());
+        Ok(Popularity { counts, n_users: data.interactions.n_users() })
+    }
+}
+
+/// `ŷ_ui` = number of users who have item `i`.
+#[derive(Module, Debug)]
+pub struct Popularity {
+    counts: Tensor<2>,
+    n_users: usize,
+}
+
+impl Recommender for Popularity {
+    fn embed(&self) -> Embeddings {
+        let users = Tensor::ones([self.n_users, 1], &self.counts.device());
+        Embeddings::new(users, self.counts.clone(), "popularity")
+    }
+}
+
+impl Trainable for Popularity {
+    /// There is nothing to learn.
+    fn objective(&self, _: &Batch) -> Objective {
+        Objective::new()
+    }
+}

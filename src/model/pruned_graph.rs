@@ -1,0 +1,59 @@
+//! A user-item graph that is thinned out anew in each epoch of training and whole for ranking.
+
+use crate::data::Interactions;
+use crate::graph::{EdgePruner, Pruning, bipartite_adjacency, bipartite_adjacency_of};
+use crate::ops::SparseMatrix;
+use burn::module::Module;
+use burn::tensor::Device;
+
+/// The full graph, and the part of it that the current epoch trains on.
+#[derive(Module, Debug)]
+pub struct PrunedGraph {
+    full: SparseMatrix,
+    pruned: SparseMatrix,
+    #[module(skip)]
+    pruner: Option<EdgePruner>,
+    n_users: usize,
+    n_items: usize,
+    epsilon: f64,
+    #[module(skip)]
+    device: Device,
+}
+
+impl PrunedGraph {
+    /// Leaves out `edge_dropout` of the pairs in each epoch, an edge more likely the higher its degrees are; none for 0.
+    ///
+    /// `epsilon` is added to the degrees before normalising.
+    pub fn new(data: &Interactions, epsilon: f64, edge_dropout: f64, device: &Device) -> crate::Result<Self> {
+        let pruner = match edge_dropout {
+            0.0 => None,
+            share => Some(EdgePruner::new(data, share, Pruning::DegreeSensitive)?),
+        };
+        let full = SparseMatrix::new(&bipartite_adjacency(data, epsilon), device);
+        let (n_users, n_items, device) = (data.n_users(), data.n_items(), device.clone());
+        Ok(Self { pruned: full.clone(), full, pruner, n_users, n_items, epsilon, device })
+    }
+
+    /// All train pairs.
+    pub fn full(&self) -> &SparseMatrix {
+        &self.full
+    }
+
+    /// The pairs of the current epoch; all of them before the first one.
+    pub fn pruned(&self) -> &SparseMatrix {
+        &self.pruned
+    }
+
+    /// Draws the pairs of an epoch: a function of `(seed, epoch)`.
+    pub fn redraw(&mut self, seed: u64, epoch: usize) {
+        if let Some(pruner) = &self.pruner {
+            self.keep(&pruner.kept(seed, epoch as u64));
+        }
+    }
+
+    /// Trains on these pairs until the next draw.
+    pub fn keep(&mut self, pairs: &[(u32, u32)]) {
+        let graph = bipartite_adjacency_of(self.n_users, self.n_items, pairs, self.epsilon);
+        self.pruned = SparseMatrix::new(&graph, &self.device);
+    }
+}

@@ -1,0 +1,112 @@
+//! The table of models: a row gives a model its name, its settings in files and on command lines, and its tests.
+
+use super::*;
+use crate::data::TrainSet;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+macro_rules! table {
+    ($($(#[$doc:meta])* $tag:literal => $variant:ident, $config:ident;)*) => {
+        /// Settings of any model of the table; in JSON an object with the model's name under `"model"`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "model")]
+        #[allow(clippy::large_enum_variant)]
+        pub enum ModelConfig {
+            $($(#[$doc])* #[serde(rename = $tag)] $variant($config),)*
+        }
+
+        /// Any model of the table.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant)]
+        pub enum Model {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl ModelConfig {
+            /// The models' names.
+            pub const NAMES: &'static [&'static str] = &[$($tag),*];
+
+            /// Default settings of a model by name.
+            pub fn by_name(name: &str) -> Result<Self> {
+                match name {
+                    $($tag => Ok(Self::$variant($config::default())),)*
+                    _ => Err(Error::Config(format!("no model '{name}'; there are {}", Self::NAMES.join(", ")))),
+                }
+            }
+
+            /// The model's name.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $tag,)*
+                }
+            }
+
+            /// A model for `data` with fresh parameters.
+            pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Model> {
+                match self {
+                    $(Self::$variant(config) => Ok(Model::$variant(config.init(data, init)?)),)*
+                }
+            }
+        }
+
+        impl Recommender for Model {
+            fn embed(&self) -> Embeddings {
+                match self {
+                    $(Self::$variant(model) => model.embed(),)*
+                }
+            }
+        }
+
+        impl Trainable for Model {
+            fn objective(&self, batch: &Batch) -> Objective {
+                match self {
+                    $(Self::$variant(model) => model.objective(batch),)*
+                }
+            }
+
+            fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+                match self {
+                    $(Self::$variant(model) => model.begin_epoch(seed, epoch),)*
+                }
+            }
+        }
+    };
+}
+
+table! {
+    /// [`Popularity`]
+    "popularity" => Popularity, PopularityConfig;
+    /// [`BprMf`]
+    "bpr-mf" => BprMf, BprMfConfig;
+    /// [`LightGcn`]
+    "lightgcn" => LightGcn, LightGcnConfig;
+    /// [`Vbpr`]
+    "vbpr" => Vbpr, VbprConfig;
+    /// [`Freedom`]
+    "freedom" => Freedom, FreedomConfig;
+    /// [`Viral`]
+    "viral" => Viral, ViralConfig;
+}
+
+impl ModelConfig {
+    /// Changes one setting, as `key=value` on a command line does; `value` is JSON, or a bare word.
+    ///
+    /// An unknown key is an error that lists the known ones; so is a value of the wrong kind.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let broken = |e: serde_json::Error| Error::Config(format!("{}: {key} = {value}: {e}", self.name()));
+        let mut all = serde_json::to_value(&*self).map_err(broken)?;
+        let Value::Object(fields) = &mut all else {
+            return Err(Error::Config(format!("{} has no settings", self.name())));
+        };
+        if key == "model" || !fields.contains_key(key) {
+            let known: Vec<&str> = fields.keys().map(String::as_str).filter(|k| *k != "model").collect();
+            let message = format!("{} has no setting '{key}'; it has: {}", self.name(), known.join(", "));
+            return Err(Error::Config(message));
+        }
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()));
+        fields.insert(key.to_string(), value);
+        *self = serde_json::from_value(all).map_err(broken)?;
+        Ok(())
+    }
+}

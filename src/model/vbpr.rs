@@ -1,0 +1,79 @@
+//! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
+
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores};
+use crate::data::TrainSet;
+use crate::loss::{Objective, bpr, embedding_norms};
+use crate::nn::{Init, xavier_normal, xavier_uniform};
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`Vbpr`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VbprConfig {
+    /// Width of the free part and of the content part.
+    pub d_embed: usize,
+    /// Weight of the norms of the batch's vectors.
+    pub reg: f64,
+}
+
+impl Default for VbprConfig {
+    fn default() -> Self {
+        Self { d_embed: 64, reg: 0.1 }
+    }
+}
+
+impl VbprConfig {
+    /// Xavier tables for `data`, which must have features of at least one modality.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        let content: Vec<_> = [&data.text, &data.visual].into_iter().flatten().map(|f| features(f, init)).collect();
+        if content.is_empty() {
+            return Err(crate::Error::Data("vbpr needs text or visual features; the data have neither".into()));
+        }
+        let content = Tensor::cat(content, 1);
+        let weight = xavier_normal([content.dims()[1], self.d_embed], init);
+        Ok(Vbpr {
+            users: xavier_uniform([n_users, 2 * self.d_embed], init),
+            items: xavier_uniform([n_items, self.d_embed], init),
+            content_linear: Linear { weight, bias: Some(init.constant_param([self.d_embed], 0.0)) },
+            content,
+            reg: self.reg,
+        })
+    }
+}
+
+/// `i = [free ‖ W content + b]`.
+#[derive(Module, Debug)]
+pub struct Vbpr {
+    /// `[n_users, 2 d]`.
+    pub users: Param<Tensor<2>>,
+    /// `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+    /// `[d_text + d_visual, d]`.
+    pub content_linear: Linear,
+    content: Tensor<2>,
+    reg: f64,
+}
+
+impl Recommender for Vbpr {
+    fn embed(&self) -> Embeddings {
+        let content = self.content_linear.forward(self.content.clone());
+        let blocks = vec![("id".to_string(), self.items.dims()[1]), ("content".to_string(), content.dims()[1])];
+        Embeddings::with_blocks(self.users.val(), Tensor::cat(vec![self.items.val(), content], 1), blocks)
+    }
+}
+
+impl Trainable for Vbpr {
+    fn objective(&self, batch: &Batch) -> Objective {
+        let all = self.embed();
+        let u = all.users.select(0, batch.users.clone());
+        let p = all.items.clone().select(0, batch.positives.clone());
+        let n = all.items.select(0, batch.negatives.clone());
+        Objective::new()
+            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
+            .with("reg", self.reg, embedding_norms([u, p, n]))
+    }
+}

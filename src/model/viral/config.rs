@@ -1,0 +1,242 @@
+//! Settings of VIRAL and its presets.
+
+use crate::nn::{LayerAggregation, Mask};
+use serde::{Deserialize, Serialize};
+
+/// How the modalities are put together: the rows of the paper's fusion ablation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionStrategy {
+    /// `½ (t + v)`: one block.
+    MeanPooling,
+    /// `[t ‖ v]`: two blocks.
+    Concatenation,
+    /// `[w₀ t ‖ w₁ v]` with weights for each user.
+    WeightedConcatenation,
+    /// `[w₀ t ‖ w₁ s ‖ w₂ v']`: text, synergy and unique visual, equations (7)-(14).
+    InformationAware,
+}
+
+/// Where the fusion stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionPlacement {
+    /// On item features, before they are propagated: the authors' code.
+    Features,
+    /// On the propagated embeddings of users and items: the paper.
+    Propagated,
+}
+
+/// Which encoding stands for the redundancy in the alignment loss (16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedundancyAnchor {
+    /// `h`, the encoding of both modalities: the paper.
+    Full,
+    /// `r`, the mean of the three encodings: the authors' code.
+    Shared,
+}
+
+/// How the item-item graph is made from the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemGraph {
+    /// The nearest neighbours by `½ (cos_v + cos_t)`, weighed by it (3): the paper.
+    MeanCosine,
+    /// The nearest neighbours in each modality, itself included, all alike; then a mixture: the authors' code.
+    Mixture,
+}
+
+/// Settings of [`Viral`](super::Viral).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViralConfig {
+    /// Width of each block of the embeddings.
+    pub d_embed: usize,
+    /// Layers of the user-item graph (1).
+    pub n_layers: usize,
+    /// How these layers are put together (2).
+    pub aggregation: LayerAggregation,
+    /// Share of the train pairs left out of the user-item graph in each epoch of training.
+    pub edge_dropout: f64,
+    /// Whether users' and projected items' vectors have length one before propagation.
+    pub normalize_inputs: bool,
+    /// Whether each item also has a free vector, added to its projected content.
+    pub item_ids: bool,
+
+    /// How the modalities are put together.
+    pub fusion: FusionStrategy,
+    /// Where the fusion stands.
+    pub placement: FusionPlacement,
+    /// Width at which item features are fused: `LeakyReLU(x W + b)` brings them to it; 0 takes them as they are. Where it
+    /// is `d_embed`, the fused features are the items' vectors; elsewhere a head for each block follows.
+    pub d_fusion: usize,
+    /// Width of the encoders' feed-forward, in widths of the fusion.
+    pub feed_forward: usize,
+    /// Whether a self-attending encoder follows each cross-modal one.
+    pub self_encoders: bool,
+    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`.
+    pub redundancy: bool,
+    /// What stands where a modality was removed (9).
+    pub mask: Mask,
+    /// Heads of the redundancy's encoder over the sequence `[v, t]`; 0 puts them side by side instead.
+    pub redundancy_heads: usize,
+    /// Which encoding stands for the redundancy in (16).
+    pub anchor: RedundancyAnchor,
+    /// Added to `‖r‖²` in (12).
+    pub projection_epsilon: f32,
+    /// Whether `v'` has length one.
+    pub normalize_unique: bool,
+    /// Standard deviation of what the users' first weights are the softmax of (14); 0 starts with equal weights.
+    pub weight_spread: f64,
+    /// Width of the heads' hidden layer; 0 for none.
+    pub d_hidden: usize,
+    /// The same for the visual block.
+    pub d_hidden_visual: usize,
+
+    /// How the item-item graph is made.
+    pub item_graph: ItemGraph,
+    /// Neighbours of an item (in each modality).
+    pub item_neighbors: usize,
+    /// Weight of the visual neighbours in the mixture.
+    pub visual_weight: f32,
+    /// Layers of the item-item graph (3); 0 for none.
+    pub n_item_layers: usize,
+    /// Neighbours of a user.
+    pub user_neighbors: usize,
+    /// Layers of the user-user graph; 0 for none.
+    pub n_user_layers: usize,
+    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1.
+    pub user_mix: f32,
+
+    /// `λ` of (17).
+    pub lambda: f64,
+    /// `τ` of InfoNCE.
+    pub temperature: f32,
+    /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all items.
+    pub info_nce_rows: usize,
+    /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one.
+    pub shared_negatives: usize,
+    /// What scores are multiplied by in BPR.
+    pub score_scale: f64,
+    /// Whether BPR is in bits, as the authors have it.
+    pub log2: bool,
+    /// Weight of the mean squares of the batch users' vectors and of the modality weights.
+    pub reg: f64,
+}
+
+impl Default for ViralConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ViralConfig {
+    /// Our default: what measured best on real data at a cost that a laptop bears (README, results).
+    pub fn new() -> Self {
+        Self {
+            aggregation: LayerAggregation::Mean,
+            edge_dropout: 0.5,
+            item_ids: true,
+            d_fusion: 64,
+            feed_forward: 2,
+            self_encoders: false,
+            anchor: RedundancyAnchor::Full,
+            normalize_unique: false,
+            weight_spread: 0.0,
+            d_hidden: 0,
+            user_neighbors: 10,
+            info_nce_rows: 1024,
+            shared_negatives: 1024,
+            score_scale: 9.0,
+            log2: false,
+            ..Self::reference()
+        }
+    }
+
+    /// The equations as printed: fusion of users and items after propagation, mask tokens, the paper's settings.
+    ///
+    /// Train it with learning rate 1e-3 and batches of 1024. InfoNCE compares the users and items of the batch, which
+    /// the paper leaves open.
+    pub fn paper() -> Self {
+        Self {
+            d_embed: 64,
+            n_layers: 2,
+            aggregation: LayerAggregation::Sum,
+            edge_dropout: 0.0,
+            normalize_inputs: false,
+            item_ids: false,
+            fusion: FusionStrategy::InformationAware,
+            placement: FusionPlacement::Propagated,
+            d_fusion: 0,
+            feed_forward: 4,
+            self_encoders: false,
+            redundancy: true,
+            mask: Mask::Learned,
+            redundancy_heads: 1,
+            anchor: RedundancyAnchor::Full,
+            projection_epsilon: 1e-12,
+            normalize_unique: false,
+            weight_spread: 1.0,
+            d_hidden: 0,
+            d_hidden_visual: 0,
+            item_graph: ItemGraph::MeanCosine,
+            item_neighbors: 10,
+            visual_weight: 0.5,
+            n_item_layers: 2,
+            user_neighbors: 10,
+            n_user_layers: 2,
+            user_mix: 1.0,
+            lambda: 0.1,
+            temperature: 0.1,
+            info_nce_rows: 1024,
+            shared_negatives: 0,
+            score_scale: 1.0,
+            log2: false,
+            reg: 1e-3,
+        }
+    }
+
+    /// The authors' branch `redu2` to the digit. Train it with learning rate 1e-4 and batches of 2048.
+    pub fn reference() -> Self {
+        Self {
+            normalize_inputs: true,
+            placement: FusionPlacement::Features,
+            self_encoders: true,
+            mask: Mask::Zeros,
+            redundancy_heads: 0,
+            anchor: RedundancyAnchor::Shared,
+            projection_epsilon: 1e-8,
+            normalize_unique: true,
+            d_hidden: 256,
+            item_graph: ItemGraph::Mixture,
+            n_item_layers: 1,
+            user_neighbors: 40,
+            n_user_layers: 1,
+            user_mix: 0.5,
+            lambda: 0.01,
+            info_nce_rows: 0,
+            log2: true,
+            ..Self::paper()
+        }
+    }
+
+    /// The authors' branch `master` to the digit: synergy without redundancy.
+    pub fn reference_synergy() -> Self {
+        Self { redundancy: false, normalize_unique: false, d_hidden_visual: 256, lambda: 0.001, ..Self::reference() }
+    }
+
+    /// A preset by name: `default`, `paper`, `reference` or `reference-synergy`.
+    pub fn preset(name: &str) -> crate::Result<Self> {
+        match name {
+            "default" => Ok(Self::new()),
+            "paper" => Ok(Self::paper()),
+            "reference" => Ok(Self::reference()),
+            "reference-synergy" => Ok(Self::reference_synergy()),
+            _ => {
+                let known = "default, paper, reference, reference-synergy";
+                Err(crate::Error::Config(format!("no preset '{name}'; there are {known}")))
+            }
+        }
+    }
+}

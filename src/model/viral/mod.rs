@@ -1,0 +1,282 @@
+//! VIRAL: graphs, information-aware fusion and user modality weights.
+
+mod config;
+mod fusion;
+mod graphs;
+
+pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, ViralConfig};
+pub use fusion::InformationFusion;
+pub use graphs::ViralGraphs;
+
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores};
+use crate::data::TrainSet;
+use crate::loss::{Objective, bpr, bpr_shared, mean_square};
+use crate::nn::{
+    FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
+    UserModalityWeightsConfig, normalize_rows, xavier_normal,
+};
+use crate::ops::SparseMatrix;
+use burn::module::{Module, Param};
+use burn::tensor::{Int, Tensor};
+use fusion::Fused;
+use graphs::both_modalities;
+
+const TEXT: &str = "text";
+const SYNERGY: &str = "synergy";
+const VISUAL: &str = "visual";
+
+/// One propagated block: the users' own vectors and the way from an item's features to its vector.
+#[derive(Module, Debug)]
+pub struct Channel {
+    /// `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// Features to `[n_items, d]`, where they are not of that width already.
+    pub head: Option<FeatureProjection>,
+    /// Free item vectors, where the model has them, `[n_items, d]`.
+    pub items: Option<Param<Tensor<2>>>,
+}
+
+impl Channel {
+    fn new(config: &ViralConfig, data: &TrainSet, d_in: usize, d_hidden: usize, init: &mut Init) -> Self {
+        let head = FeatureProjectionConfig::new(d_in, config.d_embed);
+        let head = if d_hidden > 0 { head.with_d_hidden(d_hidden) } else { head };
+        let head = (config.d_fusion != config.d_embed).then_some(head);
+        let items = [data.interactions.n_items(), config.d_embed];
+        Self {
+            users: xavier_normal([data.interactions.n_users(), config.d_embed], init),
+            head: head.map(|head| head.init(init)),
+            items: config.item_ids.then(|| xavier_normal(items, init)),
+        }
+    }
+
+    /// `x⁽⁰⁾ = [users ; head(features)]`: `[n_users + n_items, d]`.
+    fn nodes(&self, features: Tensor<2>, normalize: bool) -> Tensor<2> {
+        let items = match &self.head {
+            Some(head) => head.forward(features),
+            None => features,
+        };
+        let items = match &self.items {
+            Some(free) => items + free.val(),
+            None => items,
+        };
+        let nodes = Tensor::cat(vec![self.users.val(), items], 0);
+        if normalize { normalize_rows(nodes) } else { nodes }
+    }
+}
+
+/// The model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*.
+///
+/// The data flow: modalities are fused into text, synergy and unique visual (7)-(13); each block is propagated over the
+/// user-item graph (1)(2); users weigh their blocks (14); items and users take from their neighbours in content and in
+/// taste (3); scores are inner products (4). With [`FusionPlacement::Propagated`] the first two change places.
+#[derive(Module, Debug)]
+pub struct Viral {
+    /// The three graphs.
+    pub graphs: ViralGraphs,
+    /// The users' weights of the blocks, where the strategy has them.
+    pub weights: Option<UserModalityWeights>,
+    /// One channel for each propagated block, in the order text, synergy, visual.
+    pub channels: Vec<Channel>,
+    /// The fusion, where the strategy is information-aware.
+    pub fusion: Option<InformationFusion>,
+    /// Text features to the width of the fusion, where it has one of its own.
+    pub text_projection: Option<FeatureProjection>,
+    /// Visual features to the width of the fusion, where it has one of its own.
+    pub visual_projection: Option<FeatureProjection>,
+    text: Tensor<2>,
+    visual: Tensor<2>,
+    #[module(skip)]
+    config: ViralConfig,
+}
+
+/// The blocks of users and items before the homogeneous graphs.
+#[derive(Debug, Clone)]
+pub struct ViralBlocks {
+    /// Name and `[n_users + n_items, d]` of each block.
+    pub nodes: Vec<(&'static str, Tensor<2>)>,
+    fused: Option<Fused>,
+}
+
+impl ViralConfig {
+    /// A model for `data`, which must have text and visual features.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
+        let (text, visual) = both_modalities(data)?;
+        let (d_text, d_visual) = (text.width(), visual.width());
+        let information_aware = self.fusion == FusionStrategy::InformationAware;
+        let fuses_features = information_aware && self.placement == FusionPlacement::Features;
+        if fuses_features && self.d_fusion == 0 && d_text != d_visual {
+            let widths = format!("text has width {d_text} and visual {d_visual}");
+            return Err(crate::Error::Config(format!("{widths}: set d_fusion to a width for both")));
+        }
+        let project = self.d_fusion > 0;
+        let (d_text, d_visual) = if project { (self.d_fusion, self.d_fusion) } else { (d_text, d_visual) };
+        let mut channels = vec![Channel::new(self, data, d_text, self.d_hidden, init)];
+        if fuses_features {
+            channels.push(Channel::new(self, data, d_text, self.d_hidden, init));
+        }
+        channels.push(Channel::new(self, data, d_visual, self.d_hidden_visual, init));
+        let projection = |d_in: usize, init: &mut Init| FeatureProjectionConfig::new(d_in, self.d_fusion).init(init);
+        let d_fusion = if self.placement == FusionPlacement::Propagated { self.d_embed } else { d_text };
+        let n_weights = match self.fusion {
+            FusionStrategy::MeanPooling | FusionStrategy::Concatenation => None,
+            FusionStrategy::WeightedConcatenation => Some(2),
+            FusionStrategy::InformationAware => Some(3),
+        };
+        let n_users = data.interactions.n_users();
+        Ok(Viral {
+            graphs: ViralGraphs::new(self, data, init.device())?,
+            weights: n_weights.map(|n| UserModalityWeightsConfig::new(n_users, n).with_spread(self.weight_spread).init(init)),
+            channels,
+            fusion: information_aware.then(|| InformationFusion::new(self, d_fusion, init)),
+            text_projection: project.then(|| projection(text.width(), init)),
+            visual_projection: project.then(|| projection(visual.width(), init)),
+            text: features(text, init),
+            visual: features(visual, init),
+            config: self.clone(),
+        })
+    }
+}
+
+impl Viral {
+    /// The settings.
+    pub fn config(&self) -> &ViralConfig {
+        &self.config
+    }
+
+    /// All blocks of all nodes, propagated over `graph` and fused.
+    pub fn blocks(&self, graph: &SparseMatrix) -> ViralBlocks {
+        let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
+            Some(projection) => projection.forward(x.clone()),
+            None => x.clone(),
+        };
+        let text = project(&self.text, &self.text_projection);
+        let visual = project(&self.visual, &self.visual_projection);
+        match (&self.fusion, self.config.placement) {
+            (None, _) => {
+                let nodes = self.propagate(graph, vec![text, visual]);
+                ViralBlocks { nodes: [TEXT, VISUAL].into_iter().zip(nodes).collect(), fused: None }
+            }
+            (Some(fusion), FusionPlacement::Features) => {
+                let fused = fusion.forward(text.clone(), visual);
+                let nodes = self.propagate(graph, vec![text, fused.signal.clone(), fused.unique.clone()]);
+                ViralBlocks { nodes: [TEXT, SYNERGY, VISUAL].into_iter().zip(nodes).collect(), fused: Some(fused) }
+            }
+            (Some(fusion), FusionPlacement::Propagated) => {
+                let mut nodes = self.propagate(graph, vec![text, visual]);
+                let visual = nodes.remove(1);
+                let text = nodes.remove(0);
+                let fused = fusion.forward(text.clone(), visual);
+                let nodes = vec![(TEXT, text), (SYNERGY, fused.signal.clone()), (VISUAL, fused.unique.clone())];
+                ViralBlocks { nodes, fused: Some(fused) }
+            }
+        }
+    }
+
+    /// One pass over the graph for all channels side by side.
+    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
+        let d = self.config.d_embed;
+        let n_channels = features.len();
+        let nodes = self.channels.iter().zip(features).map(|(c, f)| c.nodes(f, self.config.normalize_inputs));
+        let nodes = Tensor::cat(nodes.collect(), 1); // [n_users + n_items, channels · d]
+        let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
+        let nodes = LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes);
+        (0..n_channels).map(|c| nodes.clone().narrow(1, c * d, d)).collect()
+    }
+
+    fn n_users(&self) -> usize {
+        self.channels[0].users.dims()[0]
+    }
+
+    /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
+    pub fn fuse(&self, blocks: &ViralBlocks) -> Embeddings {
+        let (n_users, d) = (self.n_users(), self.config.d_embed);
+        let part = |first: usize, n: usize| -> Vec<Tensor<2>> {
+            blocks.nodes.iter().map(|(_, nodes)| nodes.clone().narrow(0, first, n)).collect()
+        };
+        let n_items = blocks.nodes[0].1.dims()[0] - n_users;
+        let (users, items) = (part(0, n_users), part(n_users, n_items));
+        let mut names: Vec<(String, usize)> = blocks.nodes.iter().map(|(name, _)| (name.to_string(), d)).collect();
+        let (users, items) = match (&self.weights, self.config.fusion) {
+            (_, FusionStrategy::MeanPooling) => {
+                names = vec![("pooled".to_string(), d)];
+                (mean(users), mean(items))
+            }
+            (Some(weights), _) => (weights.forward(users), Tensor::cat(items, 1)),
+            (None, _) => (Tensor::cat(users, 1), Tensor::cat(items, 1)),
+        };
+        let mix = self.config.user_mix;
+        let own = if mix == 1.0 { 1.0 } else { 1.0 - mix };
+        let users = with_neighbors(users, &self.graphs.user_user, self.config.n_user_layers, own, mix);
+        let items = with_neighbors(items, &self.graphs.item_item, self.config.n_item_layers, 1.0, 1.0);
+        Embeddings::with_blocks(users, items, names)
+    }
+
+    /// Rows that InfoNCE compares: those of the batch, or all items.
+    fn info_nce_rows(&self, batch: &Batch) -> Option<Tensor<1, Int>> {
+        let n = self.config.info_nce_rows;
+        match (n, self.config.placement) {
+            (0, _) => None,
+            (_, FusionPlacement::Features) => Some(batch.sampled_items(n)),
+            (_, FusionPlacement::Propagated) => {
+                let items = batch.sampled_items(n / 2) + self.n_users() as i32;
+                Some(Tensor::cat(vec![batch.sampled_users(n / 2), items], 0))
+            }
+        }
+    }
+}
+
+/// `own · x + neighbors · Sᴸ x`.
+fn with_neighbors(x: Tensor<2>, graph: &Option<SparseMatrix>, n_layers: usize, own: f32, neighbors: f32) -> Tensor<2> {
+    let Some(graph) = graph else {
+        return x;
+    };
+    let scaled = |x: Tensor<2>, factor: f32| if factor == 1.0 { x } else { x * factor };
+    let h = HomogeneousPropagation { n_layers }.forward(graph, x.clone());
+    scaled(x, own) + scaled(h, neighbors)
+}
+
+fn mean(blocks: Vec<Tensor<2>>) -> Tensor<2> {
+    let n = blocks.len() as f32;
+    match blocks.into_iter().reduce(|sum, block| sum + block) {
+        Some(sum) => sum / n,
+        None => panic!("viral: no block"),
+    }
+}
+
+impl Recommender for Viral {
+    fn embed(&self) -> Embeddings {
+        self.fuse(&self.blocks(self.graphs.user_item.full()))
+    }
+}
+
+impl Trainable for Viral {
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+        self.graphs.user_item.redraw(seed, epoch);
+    }
+
+    fn objective(&self, batch: &Batch) -> Objective {
+        let blocks = self.blocks(self.graphs.user_item.pruned());
+        let z = self.fuse(&blocks);
+        let u = z.users.select(0, batch.users.clone()) * self.config.score_scale;
+        let positive = pair_scores(&u, &z.items.clone().select(0, batch.positives.clone()));
+        let ranking = match self.config.shared_negatives {
+            0 => bpr(positive, pair_scores(&u, &z.items.select(0, batch.negatives.clone()))),
+            n => bpr_shared(positive, u.matmul(z.items.select(0, batch.sampled_items(n)).transpose())),
+        };
+        let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
+        let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square(table.val().select(0, rows.clone()));
+        let users = self.channels.iter().map(|c| table(&c.users, &batch.users));
+        let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
+        let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));
+        let reg = users.chain(items).chain(weights).reduce(|sum, term| sum + term);
+        let objective = Objective::new().with("bpr", unit, ranking);
+        let objective = match reg {
+            Some(reg) => objective.with("reg", self.config.reg, reg),
+            None => objective,
+        };
+        match &blocks.fused {
+            Some(fused) => fused.add_terms(objective, &self.config, self.info_nce_rows(batch)),
+            None => objective,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The pre-norm Transformer encoder of the fusion blocks, with one token an item or several.
+
+use super::Init;
+use super::init::xavier_linear;
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::{relu, softmax};
+use burn::tensor::{Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`Encoder`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EncoderConfig {
+    d_model: usize,
+    n_layers: usize,
+    n_heads: usize,
+    attention: bool,
+    d_feed_forward: usize,
+}
+
+impl EncoderConfig {
+    /// One layer for items of one token: the softmax over one key is 1, so there are neither queries nor keys.
+    pub fn new(d_model: usize) -> Self {
+        Self { d_model, n_layers: 1, n_heads: 1, attention: false, d_feed_forward: 4 * d_model }
+    }
+
+    /// Number of layers.
+    pub fn with_n_layers(mut self, n_layers: usize) -> Self {
+        self.n_layers = n_layers;
+        self
+    }
+
+    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`].
+    ///
+    /// # Panics
+    /// When `n_heads` does not divide `d_model`.
+    pub fn with_attention(mut self, n_heads: usize) -> Self {
+        assert_eq!(self.d_model % n_heads, 0, "encoder: {n_heads} heads do not divide {}", self.d_model);
+        (self.n_heads, self.attention) = (n_heads, true);
+        self
+    }
+
+    /// Width of the feed-forward's hidden layer; `4 d_model` unless said otherwise.
+    pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
+        self.d_feed_forward = d_feed_forward;
+        self
+    }
+
+    /// Xavier uniform weights, zero biases.
+    pub fn init(&self, init: &mut Init) -> Encoder {
+        let layers = (0..self.n_layers).map(|_| self.layer(init)).collect();
+        Encoder { layers, norm: LayerNormConfig::new(self.d_model).init(init.device()) }
+    }
+
+    fn layer(&self, init: &mut Init) -> EncoderLayer {
+        let d = self.d_model;
+        EncoderLayer {
+            norm_attention: LayerNormConfig::new(d).init(init.device()),
+            query: self.attention.then(|| xavier_linear(d, d, init)),
+            key: self.attention.then(|| xavier_linear(d, d, init)),
+            value: xavier_linear(d, d, init),
+            output: xavier_linear(d, d, init),
+            norm_feed_forward: LayerNormConfig::new(d).init(init.device()),
+            up: xavier_linear(d, self.d_feed_forward, init),
+            down: xavier_linear(self.d_feed_forward, d, init),
+            n_heads: self.n_heads,
+        }
+    }
+}
+
+/// One pre-norm layer: attention and a feed-forward, each with a residual.
+#[derive(Module, Debug)]
+pub struct EncoderLayer {
+    /// Normalises queries, keys and values alike.
+    pub norm_attention: LayerNorm,
+    /// Queries, where there is more than one key.
+    pub query: Option<Linear>,
+    /// Keys, where there is more than one.
+    pub key: Option<Linear>,
+    /// Values.
+    pub value: Linear,
+    /// After the heads.
+    pub output: Linear,
+    /// Before the feed-forward.
+    pub norm_feed_forward: LayerNorm,
+    /// `d → d_feed_forward`.
+    pub up: Linear,
+    /// `d_feed_forward → d`.
+    pub down: Linear,
+    n_heads: usize,
+}
+
+impl EncoderLayer {
+    fn feed_forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        x.clone() + self.down.forward(relu(self.up.forward(self.norm_feed_forward.forward(x))))
+    }
+
+    /// One key: the attention weight is 1 and what is attended to is the value itself.
+    fn forward(&self, x: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
+        let value = self.value.forward(self.norm_attention.forward(kv));
+        self.feed_forward(x + self.output.forward(value))
+    }
+
+    fn forward_tokens(&self, x: Tensor<3>, kv: Tensor<3>) -> Tensor<3> {
+        let (Some(query), Some(key)) = (&self.query, &self.key) else {
+            panic!("encoder: several tokens need EncoderConfig::with_attention");
+        };
+        let [n, n_queries, d] = x.dims();
+        let d_head = d / self.n_heads;
+        let heads = |x: Tensor<3>| {
+            let [_, tokens, _] = x.dims();
+            x.reshape([n, tokens, self.n_heads, d_head]).swap_dims(1, 2) // [n, heads, tokens, d_head]
+        };
+        let normed = self.norm_attention.forward(kv);
+        let q = heads(query.forward(self.norm_attention.forward(x.clone())) * (d_head as f32).powf(-0.5));
+        let (k, v) = (heads(key.forward(normed.clone())), heads(self.value.forward(normed)));
+        let attended = softmax(q.matmul(k.swap_dims(2, 3)), 3).matmul(v);
+        let joined = attended.swap_dims(1, 2).reshape([n, n_queries, d]);
+        self.feed_forward(x + self.output.forward(joined))
+    }
+}
+
+/// `Trans(q, kv)` of equation (7): inputs times √d, pre-norm layers, a final norm, no dropout.
+///
+/// Each layer is `h = x + W_o(attention(LN x, LN kv))`, `y = h + W₂ relu(W₁ LN h)`; every layer attends to the same
+/// `kv`. Tsai et al., *Multimodal Transformer*, ACL 2019.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    /// The layers in order.
+    pub layers: Vec<EncoderLayer>,
+    /// After the last layer.
+    pub norm: LayerNorm,
+}
+
+impl Encoder {
+    /// Queries and keys of one token an item; `kv` is `q` for self-attention.
+    ///
+    /// # Shapes
+    /// - `q`, `kv`, output: `[n, d]`
+    pub fn forward(&self, q: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
+        let [n, d] = q.dims();
+        assert_shape!(kv, [n, d]);
+        let scale = (d as f32).sqrt();
+        let kv = kv * scale;
+        self.norm.forward(self.layers.iter().fold(q * scale, |x, layer| layer.forward(x, kv.clone())))
+    }
+
+    /// Self-attention of items of one token: every layer attends to its own input.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[n, d]`
+    pub fn forward_self(&self, x: Tensor<2>) -> Tensor<2> {
+        let [_, d] = x.dims();
+        let x = x * (d as f32).sqrt();
+        self.norm.forward(self.layers.iter().fold(x, |x, layer| layer.forward(x.clone(), x)))
+    }
+
+    /// Several tokens: each of the `n` batches attends within itself.
+    ///
+    /// # Shapes
+    /// - `q`, output: `[n, n_queries, d]`; `kv`: `[n, n_keys, d]`, or none for self-attention
+    ///
+    /// # Panics
+    /// When the encoder was made without [`EncoderConfig::with_attention`].
+    pub fn forward_tokens(&self, q: Tensor<3>, kv: Option<Tensor<3>>) -> Tensor<3> {
+        let scale = (q.dims()[2] as f32).sqrt();
+        let kv = kv.map(|kv| kv * scale);
+        let layer = |x: Tensor<3>, layer: &EncoderLayer| {
+            let kv = kv.clone().unwrap_or_else(|| x.clone());
+            layer.forward_tokens(x, kv)
+        };
+        self.norm.forward(self.layers.iter().fold(q * scale, layer))
+    }
+}

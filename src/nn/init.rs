@@ -1,0 +1,81 @@
+//! Where parameters come from: a device and one stream of random numbers.
+//!
+//! Numbers are drawn on the host in the order in which layers are made, so a seed gives the same parameters on every
+//! device and at any number of threads.
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+/// A device and the random stream that initialises parameters on it.
+#[derive(Debug)]
+pub struct Init {
+    device: Device,
+    rng: ChaCha8Rng,
+}
+
+impl Init {
+    /// Parameters on `device` from `seed`; an autodiff device where they are to be trained.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { device: device.clone(), rng: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// The device of everything made from here.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.rng.random::<f64>()
+    }
+
+    /// A parameter of independent uniform values in `[-bound, bound)`.
+    pub fn uniform_param<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
+        let n = shape.iter().product();
+        let values: Vec<f32> = (0..n).map(|_| ((2.0 * self.uniform() - 1.0) * bound) as f32).collect();
+        Param::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    /// A parameter of independent normal values of mean 0 (Box-Muller).
+    pub fn normal_param<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
+        let n: usize = shape.iter().product();
+        let mut values = Vec::with_capacity(n + 1);
+        while values.len() < n {
+            let radius = std * (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+            let (sin, cos) = (std::f64::consts::TAU * self.uniform()).sin_cos();
+            values.extend([(radius * cos) as f32, (radius * sin) as f32]);
+        }
+        values.truncate(n);
+        Param::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    /// A parameter with one value everywhere.
+    pub fn constant_param<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
+        let n = shape.iter().product();
+        Param::from_data(TensorData::new(vec![value; n], shape), &self.device)
+    }
+}
+
+/// Xavier uniform: bound `√(6 / (rows + columns))`.
+pub fn xavier_uniform(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
+    init.uniform_param(shape, (6.0 / (shape[0] + shape[1]) as f64).sqrt())
+}
+
+/// Xavier normal: standard deviation `√(2 / (rows + columns))`.
+pub fn xavier_normal(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
+    init.normal_param(shape, (2.0 / (shape[0] + shape[1]) as f64).sqrt())
+}
+
+/// `y = x W + b` with PyTorch's default initialisation: weight and bias uniform within `1 / √d_in`.
+pub fn linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
+    let bound = 1.0 / (d_in as f64).sqrt();
+    let weight = init.uniform_param([d_in, d_out], bound);
+    Linear { weight, bias: Some(init.uniform_param([d_out], bound)) }
+}
+
+/// `y = x W + b` with a Xavier uniform weight and a zero bias.
+pub(crate) fn xavier_linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
+    Linear { weight: xavier_uniform([d_in, d_out], init), bias: Some(init.constant_param([d_out], 0.0)) }
+}

@@ -1,0 +1,21 @@
+//! Layers: config, init, forward. Graphs and features are arguments; a forward changes nothing.
+
+mod encoder;
+mod homogeneous;
+mod init;
+mod light_gcn;
+mod modality_weights;
+mod orthogonal;
+mod projection;
+mod redundancy;
+mod synergy;
+
+pub use encoder::{Encoder, EncoderConfig};
+pub use homogeneous::HomogeneousPropagation;
+pub use init::{Init, linear, xavier_normal, xavier_uniform};
+pub use light_gcn::{LayerAggregation, LightGcnPropagation};
+pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
+pub use orthogonal::{normalize_rows, orthogonal_complement};
+pub use projection::{FeatureProjection, FeatureProjectionConfig};
+pub use redundancy::{Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig};
+pub use synergy::{CrossModalSynergy, CrossModalSynergyConfig, Synergy};

@@ -1,0 +1,125 @@
+//! Transformer-based redundancy estimation, TBR (9)-(11).
+
+use super::{Encoder, EncoderConfig, Init, linear};
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
+
+/// What stands where a modality was removed (9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// Zeros, as in the authors' code.
+    Zeros,
+    /// A learnable token for each modality, as in the paper.
+    Learned,
+}
+
+/// Settings of [`RedundancyEstimator`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RedundancyEstimatorConfig {
+    d_model: usize,
+    mask: Mask,
+    n_heads: usize,
+    d_feed_forward: usize,
+}
+
+impl RedundancyEstimatorConfig {
+    /// `[t ‖ v]` side by side through `Linear(2 d, d)` and an encoder of one token, with zeros for a removed modality:
+    /// the authors' code.
+    pub fn new(d_model: usize) -> Self {
+        Self { d_model, mask: Mask::Zeros, n_heads: 0, d_feed_forward: 4 * d_model }
+    }
+
+    /// What stands where a modality was removed.
+    pub fn with_mask(mut self, mask: Mask) -> Self {
+        self.mask = mask;
+        self
+    }
+
+    /// The paper's sequence: `v` and `t` are two tokens that attend to each other, and `g = Linear(2 d, d)` comes after
+    /// the encoder.
+    pub fn with_sequence(mut self, n_heads: usize) -> Self {
+        self.n_heads = n_heads;
+        self
+    }
+
+    /// Width of the encoder's hidden layer; `4 d_model` unless said otherwise.
+    pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
+        self.d_feed_forward = d_feed_forward;
+        self
+    }
+
+    /// Xavier uniform for the encoder, PyTorch's default for the linear layer, small normal mask tokens.
+    pub fn init(&self, init: &mut Init) -> RedundancyEstimator {
+        let d = self.d_model;
+        let encoder = EncoderConfig::new(d).with_d_feed_forward(self.d_feed_forward);
+        let encoder = if self.n_heads > 0 { encoder.with_attention(self.n_heads) } else { encoder };
+        let token = |init: &mut Init| (self.mask == Mask::Learned).then(|| init.normal_param([1, d], 0.02));
+        RedundancyEstimator {
+            encoder: encoder.init(init),
+            join: linear(2 * d, d, init),
+            mask_text: token(init),
+            mask_visual: token(init),
+            sequence: self.n_heads > 0,
+        }
+    }
+}
+
+/// Encodings of both modalities and of each alone.
+#[derive(Debug, Clone)]
+pub struct Redundancy {
+    /// `h`: both.
+    pub full: Tensor<2>,
+    /// `h_t`: text alone.
+    pub text: Tensor<2>,
+    /// `h_v`: visual alone.
+    pub visual: Tensor<2>,
+}
+
+impl Redundancy {
+    /// `r = ⅓ (h + h_v + h_t)` (11).
+    pub fn shared(&self) -> Tensor<2> {
+        (self.full.clone() + self.text.clone() + self.visual.clone()) / 3.0
+    }
+}
+
+/// One encoder over `X = [v, t]`, `X_v = [v, MASK]`, `X_t = [MASK, t]` (9)(10); the three run as one batch.
+#[derive(Module, Debug)]
+pub struct RedundancyEstimator {
+    /// `F`, shared by the three variants.
+    pub encoder: Encoder,
+    /// `Linear(2 d, d)`: before the encoder for one token, after it (`g`) for a sequence.
+    pub join: Linear,
+    /// Stands for a removed text, `[1, d]`.
+    pub mask_text: Option<Param<Tensor<2>>>,
+    /// Stands for a removed image, `[1, d]`.
+    pub mask_visual: Option<Param<Tensor<2>>>,
+    sequence: bool,
+}
+
+impl RedundancyEstimator {
+    /// # Shapes
+    /// - `text`, `visual` and the three outputs: `[n, d_model]`
+    pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> Redundancy {
+        let [n, d] = text.dims();
+        assert_shape!(visual, [n, d]);
+        let mask = |token: &Option<Param<Tensor<2>>>| match token {
+            Some(token) => token.val().expand([n, d]),
+            None => Tensor::zeros([n, d], &text.device()),
+        };
+        let (no_text, no_visual) = (mask(&self.mask_text), mask(&self.mask_visual));
+        let texts = Tensor::cat(vec![text.clone(), text.clone(), no_text], 0); // [3n, d]
+        let visuals = Tensor::cat(vec![visual.clone(), no_visual, visual], 0);
+        let h = match self.sequence {
+            false => self.encoder.forward_self(self.join.forward(Tensor::cat(vec![texts, visuals], 1))),
+            true => {
+                let tokens = Tensor::stack::<3>(vec![visuals, texts], 1); // [3n, 2, d]
+                self.join.forward(self.encoder.forward_tokens(tokens, None).reshape([3 * n, 2 * d]))
+            }
+        };
+        let part = |i: usize| h.clone().narrow(0, i * n, n);
+        Redundancy { full: part(0), text: part(1), visual: part(2) }
+    }
+}

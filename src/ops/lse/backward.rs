@@ -1,0 +1,58 @@
+//! The gradient node: operands and output are kept, the matrix is not.
+
+use super::LogSumExpBackend;
+use burn::backend::Autodiff;
+use burn::backend::TensorMetadata;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Slice;
+
+#[derive(Debug)]
+struct LseProducts;
+
+impl<B: LogSumExpBackend> Backward<B, 2> for LseProducts {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [to_a, to_b] = ops.parents;
+        let (a, b, lse, scale) = ops.state;
+        let (n, m) = (a.shape()[0] as isize, b.shape()[0] as isize);
+        let d_lse = grads.consume::<B>(&ops.node);
+        let both = B::lse_products_grad(a, b, lse, d_lse, scale);
+        if let Some(node) = to_a {
+            grads.register::<B>(node.id, B::float_slice(both.clone(), &[Slice::from(0..n)]));
+        }
+        if let Some(node) = to_b {
+            grads.register::<B>(node.id, B::float_slice(both, &[Slice::from(n..n + m)]));
+        }
+    }
+}
+
+impl<B: LogSumExpBackend, C: CheckpointStrategy> LogSumExpBackend for Autodiff<B, C> {
+    fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        let prepared = LseProducts.prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
+        let (a, b) = (a.into_primitive(), b.into_primitive());
+        let out = B::lse_products(a.clone(), b.clone(), scale);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((a, b, out.clone(), scale), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+
+    fn lse_products_grad(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        d_lse: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        // The gradient of a gradient is not offered: the result is a constant.
+        let primitive = |t: FloatTensor<Self>| t.into_primitive();
+        let out = B::lse_products_grad(primitive(a), primitive(b), primitive(lse), primitive(d_lse), scale);
+        FloatTensor::<Self>::new(out)
+    }
+}

@@ -1,0 +1,304 @@
+//! The CPU path: tiles of `S` that stay in cache, one exponential an entry.
+//!
+//! Rows are cut into blocks of [`ROWS`]; block `b` belongs to group `b mod n_groups`, a group works through its blocks
+//! in order and keeps column results of its own, and groups are added up in order. The number of groups depends on the
+//! sizes alone, so the bits do not depend on the number of threads.
+
+use super::LogSumExpBackend;
+use crate::ops::simd::vectorised;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+const ROWS: usize = 128;
+const COLS: usize = 1024;
+/// Bytes that the groups' own copies of column results may take together.
+const GROUP_BYTES: usize = 48 << 20;
+/// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
+const SAFE_BOUND: f32 = 40.0;
+
+struct Operands<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    n: usize,
+    m: usize,
+    d: usize,
+    scale: f32,
+}
+
+impl Operands<'_> {
+    /// `S` of the rows `i..i + rows` and columns `j..j + cols` into `tile`, row-major.
+    fn tile(&self, i: usize, rows: usize, j: usize, cols: usize, tile: &mut [f32]) {
+        let (a, b) = (&self.a[i * self.d..][..rows * self.d], &self.b[j * self.d..][..cols * self.d]);
+        product(tile, [rows, cols, self.d], a, [self.d, 1], b, [1, self.d], false, self.scale);
+    }
+
+    fn groups(&self, bytes_each: usize) -> usize {
+        (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(self.n.div_ceil(ROWS))
+    }
+
+    /// Row blocks of one group, in order: `(first row, rows)`.
+    fn blocks(&self, group: usize, n_groups: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let n = self.n;
+        (group * ROWS..n).step_by(n_groups * ROWS).map(move |i| (i, ROWS.min(n - i)))
+    }
+
+    /// Column blocks, in order: `(first column, columns)`.
+    fn columns(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let m = self.m;
+        (0..m).step_by(COLS).map(move |j| (j, COLS.min(m - j)))
+    }
+}
+
+/// `out = α · lhs · rhs`, or `out += …`; strides are `[row, column]`, `out` is row-major.
+#[allow(clippy::too_many_arguments)]
+fn product(
+    out: &mut [f32],
+    [m, n, k]: [usize; 3],
+    lhs: &[f32],
+    lhs_strides: [usize; 2],
+    rhs: &[f32],
+    rhs_strides: [usize; 2],
+    add: bool,
+    alpha: f32,
+) {
+    assert!(out.len() >= m * n && lhs.len() >= m * k && rhs.len() >= k * n, "product: operands too short");
+    let [ls, rs] = [lhs_strides, rhs_strides].map(|s| s.map(|v| v as isize));
+    // SAFETY: the lengths were checked above; each operand is dense, so its strides stay inside it.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            add,
+            lhs.as_ptr(),
+            ls[1],
+            ls[0],
+            rhs.as_ptr(),
+            rs[1],
+            rs[0],
+            1.0,
+            alpha,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// `exp x` for `x ≤ 0` to 2 ulp: `2^k · p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`. Zero below -87.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const MAGIC: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
+    let clamped = x.max(-87.0);
+    let shifted = clamped * std::f32::consts::LOG2_E + MAGIC;
+    let k = shifted - MAGIC;
+    let r = (clamped - k * 0.693_359_4) - k * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4_f32;
+    let p = p * r + 1.398_2e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let y = p * r * r + r + 1.0;
+    let power = f32::from_bits(((k as i32 + 127) << 23) as u32);
+    if x < -87.0 { 0.0 } else { y * power }
+}
+
+vectorised! {
+    /// Adds `exp(S_ij - row_i)` to `row_sums` and `exp(S_ij - col_j)` to `col_sums`; one exponential where both shifts
+    /// are the same number.
+    fn add_exponentials(
+        tile: &[f32], cols: usize, row_max: &[f32], col_max: &[f32], common: bool, row_sums: &mut [f32], col_sums: &mut [f32],
+    ) {
+        for ((row, &max), sum) in tile.chunks_exact(cols).zip(row_max).zip(row_sums) {
+            let mut lanes = [0f32; 16];
+            if common {
+                let (heads, tail) = row.as_chunks::<16>();
+                let (col_heads, col_tail) = col_sums.as_chunks_mut::<16>();
+                for (s, c) in heads.iter().zip(col_heads) {
+                    for l in 0..16 {
+                        let e = exp(s[l] - max);
+                        lanes[l] += e;
+                        c[l] += e;
+                    }
+                }
+                for (s, c) in tail.iter().zip(col_tail) {
+                    let e = exp(s - max);
+                    lanes[0] += e;
+                    *c += e;
+                }
+            } else {
+                for ((&s, &c_max), c) in row.iter().zip(col_max).zip(col_sums.iter_mut()) {
+                    lanes[0] += exp(s - max);
+                    *c += exp(s - c_max);
+                }
+            }
+            *sum += lanes.iter().sum::<f32>();
+        }
+    }
+}
+
+vectorised! {
+    /// `tile_ij ← (exp(S_ij - row_i) · row_weight_i + exp(S_ij - col_j) · col_weight_j) · scale`: the gradient of `S`.
+    /// `row` and `col` are the log-sum-exps themselves, which no entry exceeds.
+    fn weigh(tile: &mut [f32], cols: usize, row: &[f32], row_weight: &[f32], col: &[f32], col_weight: &[f32], scale: f32) {
+        for ((s, &r), &rw) in tile.chunks_exact_mut(cols).zip(row).zip(row_weight) {
+            for ((s, &c), &cw) in s.iter_mut().zip(col).zip(col_weight) {
+                *s = (exp((*s - r).min(0.0)) * rw + exp((*s - c).min(0.0)) * cw) * scale;
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn take_maxima(tile: &[f32], cols: usize, row_max: &mut [f32], col_max: &mut [f32]) {
+        for (row, max) in tile.chunks_exact(cols).zip(row_max) {
+            for (&s, c) in row.iter().zip(col_max.iter_mut()) {
+                *max = max.max(s);
+                *c = c.max(s);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn add_to(sum: &mut [f32], part: &[f32]) {
+        for (s, p) in sum.iter_mut().zip(part) {
+            *s += p;
+        }
+    }
+}
+
+fn largest_norm(x: &[f32], d: usize) -> f32 {
+    x.chunks_exact(d.max(1)).map(|row| row.iter().map(|v| v * v).sum::<f32>()).fold(0.0, f32::max).sqrt()
+}
+
+/// Runs `visit(first row, rows, first column, columns, tile, row results, column results)` over every tile and joins
+/// the groups' results with `join`.
+fn over_tiles(
+    o: &Operands,
+    init: f32,
+    visit: impl Fn([usize; 4], &mut [f32], &mut [f32], &mut [f32]) + Sync,
+    join: impl Fn(&mut [f32], &[f32]),
+) -> (Vec<f32>, Vec<f32>) {
+    let n_groups = o.groups(o.m * 4);
+    let work = |group: usize| {
+        let mut cols_out = vec![init; o.m];
+        let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
+        let mut rows_out = Vec::new();
+        for (i, rows) in o.blocks(group, n_groups) {
+            let mut block = vec![init; rows];
+            for (j, cols) in o.columns() {
+                let tile = &mut tile[..rows * cols];
+                o.tile(i, rows, j, cols, tile);
+                visit([i, rows, j, cols], tile, &mut block, &mut cols_out[j..j + cols]);
+            }
+            rows_out.push((i, block));
+        }
+        (rows_out, cols_out)
+    };
+    let parts: Vec<_> = (0..n_groups).into_par_iter().map(work).collect();
+    let (mut rows, mut cols) = (vec![init; o.n], vec![init; o.m]);
+    for (blocks, part) in &parts {
+        for (i, block) in blocks {
+            rows[*i..i + block.len()].copy_from_slice(block);
+        }
+        join(&mut cols, part);
+    }
+    (rows, cols)
+}
+
+fn forward(o: &Operands) -> Vec<f32> {
+    let bound = o.scale.abs() * largest_norm(o.a, o.d) * largest_norm(o.b, o.d);
+    let common = bound <= SAFE_BOUND;
+    let (row_max, col_max) = if common {
+        (vec![bound; o.n], vec![bound; o.m])
+    } else {
+        let visit = |[_, _, _, cols]: [usize; 4], tile: &mut [f32], r: &mut [f32], c: &mut [f32]| take_maxima(tile, cols, r, c);
+        over_tiles(o, f32::NEG_INFINITY, visit, |all, part| all.iter_mut().zip(part).for_each(|(a, p)| *a = a.max(*p)))
+    };
+    let visit = |[i, rows, j, cols]: [usize; 4], tile: &mut [f32], r: &mut [f32], c: &mut [f32]| {
+        add_exponentials(tile, cols, &row_max[i..i + rows], &col_max[j..j + cols], common, r, c);
+    };
+    let (row_sums, col_sums) = over_tiles(o, 0.0, visit, |all, part| add_to(all, part));
+    let logs = |(sum, max): (&f32, &f32)| sum.ln() + max;
+    row_sums.iter().zip(&row_max).chain(col_sums.iter().zip(&col_max)).map(logs).collect()
+}
+
+fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
+    let ((row, col), (row_w, col_w)) = (lse.split_at(o.n), d_lse.split_at(o.n));
+    let n_groups = o.groups(o.m * o.d * 4);
+    let mut out = vec![0f32; (o.n + o.m) * o.d];
+    let (da, db) = out.split_at_mut(o.n * o.d);
+    let work = |group: usize| {
+        let mut db = vec![0f32; o.m * o.d];
+        let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
+        let mut blocks = Vec::new();
+        for (i, rows) in o.blocks(group, n_groups) {
+            let mut da = vec![0f32; rows * o.d];
+            let a = &o.a[i * o.d..][..rows * o.d];
+            for (j, cols) in o.columns() {
+                let b = &o.b[j * o.d..][..cols * o.d];
+                let tile = &mut tile[..rows * cols];
+                o.tile(i, rows, j, cols, tile);
+                weigh(tile, cols, &row[i..i + rows], &row_w[i..i + rows], &col[j..j + cols], &col_w[j..j + cols], o.scale);
+                product(&mut da, [rows, o.d, cols], tile, [cols, 1], b, [o.d, 1], true, 1.0);
+                product(&mut db[j * o.d..], [cols, o.d, rows], tile, [1, cols], a, [o.d, 1], true, 1.0);
+            }
+            blocks.push((i, da));
+        }
+        (blocks, db)
+    };
+    let parts: Vec<_> = (0..n_groups).into_par_iter().map(work).collect();
+    for (blocks, part) in &parts {
+        for (i, block) in blocks {
+            da[i * o.d..][..block.len()].copy_from_slice(block);
+        }
+        add_to(db, part);
+    }
+    out
+}
+
+impl LogSumExpBackend for Flex {
+    fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        let (a, b) = (a.to_contiguous(), b.to_contiguous());
+        let out = forward(&operands(&a, &b, scale));
+        let n = out.len();
+        Self::float_from_data(TensorData::new(out, [n]), &a.device())
+    }
+
+    fn lse_products_grad(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        lse: FloatTensor<Self>,
+        d_lse: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        let (a, b) = (a.to_contiguous(), b.to_contiguous());
+        let (lse, d_lse) = (lse.to_contiguous(), d_lse.to_contiguous());
+        let o = operands(&a, &b, scale);
+        let out = backward(&o, floats(&lse), floats(&d_lse));
+        let shape = [o.n + o.m, o.d];
+        Self::float_from_data(TensorData::new(out, shape), &a.device())
+    }
+}
+
+fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
+    match tensor.as_slice() {
+        Some(slice) => slice,
+        None => panic!("log_sum_exp_products on the CPU takes f32, not {:?}", tensor.dtype()),
+    }
+}
+
+fn operands<'a>(a: &'a FloatTensor<Flex>, b: &'a FloatTensor<Flex>, scale: f32) -> Operands<'a> {
+    let (n, m, d) = (a.shape()[0], b.shape()[0], a.shape()[1]);
+    Operands { a: floats(a), b: floats(b), n, m, d, scale }
+}

@@ -1,0 +1,27 @@
+//! Sparse and streaming operators with hand-written gradients: the only floor that knows backends.
+//!
+//! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
+//! reference in outputs and in every gradient.
+
+mod lse;
+#[cfg(feature = "flex")]
+mod simd;
+mod sparse;
+mod spmm;
+
+pub use lse::{log_sum_exp_products, reference_log_sum_exp_products};
+pub use sparse::SparseMatrix;
+pub use spmm::{reference_spmm, reference_spmm_values, spmm, spmm_values};
+
+use burn::tensor::Device;
+
+/// Whether tensors of this device lie in host memory, where reading them costs nothing.
+pub(crate) fn lives_in_host_memory(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}

@@ -1,0 +1,126 @@
+//! The gradients of both products, written once for every backend.
+
+use super::SpmmBackend;
+use burn::backend::Autodiff;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+
+type Matrix<B> = (IntTensor<B>, IntTensor<B>, FloatTensor<B>);
+
+/// `dX = Aᵀ dY`: the state is the constant structure, never `X`.
+#[derive(Debug)]
+struct Spmm;
+
+impl<B: SpmmBackend> Backward<B, 1> for Spmm {
+    type State = [Matrix<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x] = ops.parents;
+        let [(rp, ci, v), (trp, tci, tv)] = ops.state;
+        let dy = grads.consume::<B>(&ops.node);
+        if let Some(x) = x {
+            grads.register::<B>(x.id, B::csr_spmm(trp, tci, tv, rp, ci, v, dy));
+        }
+    }
+}
+
+/// Pattern and operands of `A(values) X`.
+#[derive(Debug, Clone)]
+struct ValuesState<B: SpmmBackend> {
+    row_ptr: IntTensor<B>,
+    col_idx: IntTensor<B>,
+    row_idx: IntTensor<B>,
+    t_row_ptr: IntTensor<B>,
+    t_col_idx: IntTensor<B>,
+    order: IntTensor<B>,
+    values: FloatTensor<B>,
+    x: FloatTensor<B>,
+}
+
+#[derive(Debug)]
+struct SpmmValues;
+
+impl<B: SpmmBackend> Backward<B, 2> for SpmmValues {
+    type State = ValuesState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [values, x] = ops.parents;
+        let s = ops.state;
+        let dy = grads.consume::<B>(&ops.node);
+        if let Some(values) = values {
+            let d_values = B::csr_sddmm(s.row_idx, s.col_idx.clone(), dy.clone(), s.x);
+            grads.register::<B>(values.id, d_values);
+        }
+        if let Some(x) = x {
+            let t_values = B::float_select(s.values.clone(), 0, s.order);
+            let dx = B::csr_spmm(s.t_row_ptr, s.t_col_idx, t_values, s.row_ptr, s.col_idx, s.values, dy);
+            grads.register::<B>(x.id, dx);
+        }
+    }
+}
+
+impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
+    fn csr_spmm(
+        rp: IntTensor<Self>,
+        ci: IntTensor<Self>,
+        v: FloatTensor<Self>,
+        trp: IntTensor<Self>,
+        tci: IntTensor<Self>,
+        tv: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (v, tv) = (v.into_primitive(), tv.into_primitive());
+        let prepared = Spmm.prepare::<C>([x.node()]).compute_bound().stateful();
+        let state = [(rp.clone(), ci.clone(), v.clone()), (trp.clone(), tci.clone(), tv.clone())];
+        let y = B::csr_spmm(rp, ci, v, trp, tci, tv, x.into_primitive());
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn csr_sddmm(
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        y: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        // The gradient of a gradient: nobody asks for it, so the result is a constant.
+        let out = B::csr_sddmm(row_idx, col_idx, y.into_primitive(), x.into_primitive());
+        FloatTensor::<Self>::new(out)
+    }
+
+    fn csr_spmm_values(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        row_idx: IntTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        order: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let prepared = SpmmValues.prepare::<C>([values.node(), x.node()]).compute_bound().stateful();
+        let (values, x) = (values.into_primitive(), x.into_primitive());
+        let s = ValuesState { row_ptr, col_idx, row_idx, t_row_ptr, t_col_idx, order, values, x };
+        let c = s.clone();
+        let y = B::csr_spmm_values(
+            c.row_ptr,
+            c.col_idx,
+            c.row_idx,
+            c.t_row_ptr,
+            c.t_col_idx,
+            c.order,
+            c.values,
+            c.x,
+        );
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(s, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+}

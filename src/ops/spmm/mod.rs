@@ -1,0 +1,126 @@
+//! `Y = A X` for a sparse `A`: with constant values, or with values that carry a gradient.
+
+mod backward;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod flex;
+mod reference;
+
+pub use reference::{reference_spmm, reference_spmm_values};
+
+use super::SparseMatrix;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::tensor::{Shape, Tensor};
+
+#[cfg_attr(not(feature = "cube"), allow(dead_code))]
+fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
+    [row_ptr[0] - 1, x[1]].into()
+}
+
+#[cfg_attr(not(feature = "cube"), allow(dead_code))]
+fn edges_shape(row_idx: &Shape) -> Shape {
+    [row_idx[0]].into()
+}
+
+/// What a backend must do. `spmm` is its own adjoint with the two matrices swapped; `spmm_values` needs `sddmm` too.
+#[allow(clippy::too_many_arguments)]
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "cube"),
+    Autodiff
+)]
+pub trait SpmmBackend: Backend {
+    /// `Y[r] = Σ_e values[e] X[col_idx[e]]` over the nonzeros `e` of row `r`; `t_…` is the transpose.
+    #[fusion(dtype = x, shape = out_shape(row_ptr, x))]
+    fn csr_spmm(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        t_values: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: the product `Y Xᵀ` sampled at the nonzeros.
+    #[fusion(dtype = x, shape = edges_shape(row_idx))]
+    fn csr_sddmm(
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        y: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` maps them to the transpose's order.
+    #[fusion(dtype = x, shape = out_shape(row_ptr, x))]
+    fn csr_spmm_values(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        row_idx: IntTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        order: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+}
+
+fn check_operands(a: &SparseMatrix, x: &Tensor<2>) {
+    let [n_rows, n_cols] = a.dims();
+    let [n, d] = x.dims();
+    assert_eq!(n_cols, n, "spmm: A is [{n_rows}, {n_cols}] but X is [{n}, {d}]");
+}
+
+/// Sparse times dense, `Y = A X`, with gradient `dX = Aᵀ dY`.
+///
+/// O(nnz · d) operations; on the CPU each row belongs to one worker, so results do not depend on the number of threads.
+///
+/// # Shapes
+/// - `a`: `[n, m]`, constant
+/// - `x`: `[m, d]`
+/// - output: `[n, d]`
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
+    check_operands(a, &x);
+    let (m, t) = (a.a.clone(), a.at.clone());
+    Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_spmm(
+        m.row_ptr.into_dispatch(),
+        m.col_idx.into_dispatch(),
+        m.values.into_dispatch(),
+        t.row_ptr.into_dispatch(),
+        t.col_idx.into_dispatch(),
+        t.values.into_dispatch(),
+        x.into_dispatch(),
+    ))
+}
+
+/// `Y = A(values) X` on the pattern of `a`, with gradients `dX = Aᵀ dY` and `dvalues[e] = ⟨dY[row e], X[col e]⟩`.
+///
+/// # Shapes
+/// - `a`: `[n, m]`; its own values are not used
+/// - `values`: `[nnz]`, row after row as in [`SparseMatrix::values`]
+/// - `x`: `[m, d]`
+/// - output: `[n, d]`
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
+    check_operands(a, &x);
+    assert_eq!(values.dims(), [a.nnz()], "spmm_values: A has {} nonzeros, values {:?}", a.nnz(), values.dims());
+    let (m, t) = (a.a.clone(), a.at.clone());
+    Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_spmm_values(
+        m.row_ptr.into_dispatch(),
+        m.col_idx.into_dispatch(),
+        a.row_idx.clone().into_dispatch(),
+        t.row_ptr.into_dispatch(),
+        t.col_idx.into_dispatch(),
+        a.order.clone().into_dispatch(),
+        values.into_dispatch(),
+        x.into_dispatch(),
+    ))
+}

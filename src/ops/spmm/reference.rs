@@ -1,0 +1,18 @@
+//! The definition: gather, scale, scatter-add. Runs on every backend; holds nnz × d temporaries.
+
+use crate::ops::SparseMatrix;
+use burn::tensor::{IndexingUpdateOp, Tensor};
+
+/// [`spmm`](super::spmm) by gather and scatter-add: the oracle of the fast paths.
+pub fn reference_spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
+    let values = Tensor::from_data(a.values().into_data(), &x.device());
+    reference_spmm_values(a, values, x)
+}
+
+/// [`spmm_values`](super::spmm_values) by gather and scatter-add: the oracle of the fast paths.
+pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
+    let ([n_rows, _], [_, d], device) = (a.dims(), x.dims(), x.device());
+    let (row, col) = (a.row_idx.clone(), a.a.col_idx.clone());
+    let messages = x.select(0, col) * values.unsqueeze_dim::<2>(1); // [nnz, d]
+    Tensor::zeros([n_rows, d], &device).select_assign(0, row, messages, IndexingUpdateOp::Add)
+}

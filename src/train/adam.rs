@@ -1,0 +1,230 @@
+//! Adam as PyTorch computes it. Kingma and Ba, ICLR 2015.
+
+use crate::model::Parameters;
+use crate::ops::lives_in_host_memory;
+use crate::{Error, Result};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// Settings of [`Adam`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the mean of gradients.
+    pub beta_1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta_2: f64,
+    /// Added to the root.
+    pub epsilon: f64,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self { lr: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+/// Moments of one parameter.
+#[derive(Debug, Clone)]
+struct Moments {
+    step: u32,
+    values: Values,
+}
+
+/// Where the parameter is, its moments are: host memory is updated in one pass over it, a device by tensor operations.
+#[derive(Debug, Clone)]
+enum Values {
+    Host(Vec<f32>, Vec<f32>),
+    Device(Tensor<1>, Tensor<1>),
+}
+
+/// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`.
+///
+/// A parameter without a gradient is left alone, its step not counted, as in PyTorch.
+#[derive(Debug, Clone)]
+pub struct Adam {
+    config: AdamConfig,
+    moments: HashMap<ParamId, Moments>,
+}
+
+impl Adam {
+    /// No step taken yet.
+    pub fn new(config: AdamConfig) -> Self {
+        Self { config, moments: HashMap::new() }
+    }
+
+    /// One step on every parameter of `model` that has a gradient.
+    pub fn step<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
+        model.map(&mut Step { adam: self, gradients })
+    }
+
+    /// Moments and step counts by name: `<parameter>.m`, `<parameter>.v` and `<parameter>.step`.
+    pub(crate) fn state<M: Module>(&self, model: &M) -> (Parameters, BTreeMap<String, u32>) {
+        let (mut tensors, mut steps) = (Parameters::new(), BTreeMap::new());
+        for (name, (id, _)) in named_ids(model) {
+            let Some(moments) = self.moments.get(&id) else {
+                continue;
+            };
+            let (m, v) = match &moments.values {
+                Values::Host(m, v) => (flat(m.clone()), flat(v.clone())),
+                Values::Device(m, v) => (m.to_data(), v.to_data()),
+            };
+            steps.insert(name.clone(), moments.step);
+            tensors.insert(format!("{name}.m"), m);
+            tensors.insert(format!("{name}.v"), v);
+        }
+        (tensors, steps)
+    }
+
+    /// The inverse of [`state`](Self::state).
+    pub(crate) fn restore<M: Module>(
+        config: AdamConfig,
+        model: &M,
+        mut tensors: Parameters,
+        steps: &BTreeMap<String, u32>,
+    ) -> Result<Self> {
+        let mut moments = HashMap::new();
+        for (name, (id, device)) in named_ids(model) {
+            let Some(&step) = steps.get(&name) else {
+                continue;
+            };
+            let (Some(m), Some(v)) = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v"))) else {
+                return Err(Error::Data(format!("the optimizer's moments of '{name}' are missing")));
+            };
+            let values = match lives_in_host_memory(&device) {
+                true => Values::Host(host(m), host(v)),
+                false => Values::Device(Tensor::from_data(m, &device), Tensor::from_data(v, &device)),
+            };
+            moments.insert(id, Moments { step, values });
+        }
+        Ok(Self { config, moments })
+    }
+}
+
+fn flat(values: Vec<f32>) -> TensorData {
+    let n = values.len();
+    TensorData::new(values, [n])
+}
+
+fn host(data: TensorData) -> Vec<f32> {
+    match data.dtype() {
+        DType::F32 => data.try_into_vec::<f32>().unwrap_or_default(),
+        other => panic!("adam on the CPU works in f32, not {other:?}"),
+    }
+}
+
+fn named_ids<M: Module>(model: &M) -> BTreeMap<String, (ParamId, Device)> {
+    #[derive(Default)]
+    struct Names {
+        path: Vec<String>,
+        found: BTreeMap<String, (ParamId, Device)>,
+    }
+    impl ModuleVisitor for Names {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.insert(self.path.join("."), (param.id, param.val().device().inner()));
+        }
+    }
+    let mut names = Names::default();
+    model.visit(&mut names);
+    names.found
+}
+
+struct Step<'a> {
+    adam: &'a mut Adam,
+    gradients: Gradients,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        let Some(gradient) = param.val().grad_remove(&mut self.gradients) else {
+            return param;
+        };
+        let config = self.adam.config;
+        let moments = self.adam.moments.entry(id).or_insert_with(|| start(&gradient));
+        moments.step += 1;
+        let factors = Factors::at(&config, moments.step);
+        param.map(|tensor| {
+            let shape = tensor.dims();
+            let tensor = tensor.inner();
+            let device = tensor.device();
+            let updated: Tensor<D> = match &mut moments.values {
+                Values::Host(m, v) => {
+                    let mut p = host(tensor.into_data());
+                    factors.update(&mut p, &host(gradient.into_data()), m, v);
+                    Tensor::from_data(TensorData::new(p, shape), &device)
+                }
+                Values::Device(m, v) => {
+                    let n = shape.iter().product::<usize>();
+                    let g = gradient.reshape([n]);
+                    *m = m.clone() * config.beta_1 + g.clone() * (1.0 - config.beta_1);
+                    *v = v.clone() * config.beta_2 + g.square() * (1.0 - config.beta_2);
+                    let denominator = v.clone().sqrt() * factors.root_correction + config.epsilon;
+                    tensor - (m.clone() * factors.step_size / denominator).reshape(shape)
+                }
+            };
+            Tensor::from_inner(updated).require_grad()
+        })
+    }
+}
+
+fn start<const D: usize>(gradient: &Tensor<D>) -> Moments {
+    let n = gradient.dims().iter().product::<usize>();
+    let device = gradient.device();
+    let values = match lives_in_host_memory(&device) {
+        true => Values::Host(vec![0.0; n], vec![0.0; n]),
+        false => Values::Device(Tensor::zeros([n], &device), Tensor::zeros([n], &device)),
+    };
+    Moments { step: 0, values }
+}
+
+/// `lr / (1 - β₁ᵗ)`, `1 / √(1 - β₂ᵗ)` and the constants.
+struct Factors {
+    step_size: f32,
+    root_correction: f32,
+    beta_1: f32,
+    beta_2: f32,
+    rest_1: f32,
+    rest_2: f32,
+    epsilon: f32,
+}
+
+impl Factors {
+    fn at(config: &AdamConfig, step: u32) -> Self {
+        let correction = |beta: f64| 1.0 - beta.powi(step as i32);
+        Self {
+            step_size: (config.lr / correction(config.beta_1)) as f32,
+            root_correction: (1.0 / correction(config.beta_2).sqrt()) as f32,
+            beta_1: config.beta_1 as f32,
+            beta_2: config.beta_2 as f32,
+            rest_1: (1.0 - config.beta_1) as f32,
+            rest_2: (1.0 - config.beta_2) as f32,
+            epsilon: config.epsilon as f32,
+        }
+    }
+
+    /// One pass: four reads and three writes a value.
+    fn update(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        const CHUNK: usize = 1 << 14;
+        let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+        let chunks = chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
+        chunks.for_each(|(((p, g), m), v)| {
+            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
+                *m = self.beta_1 * *m + self.rest_1 * g;
+                *v = self.beta_2 * *v + self.rest_2 * g * g;
+                *p -= self.step_size * *m / (v.sqrt() * self.root_correction + self.epsilon);
+            }
+        });
+    }
+}

@@ -1,0 +1,116 @@
+//! A run that can be taken up again: model, optimizer, position and best epoch in one file.
+
+use super::{Adam, EarlyStopping, EpochReport, TrainState, TrainerConfig, tensors};
+use crate::model::{Parameters, Trainable, load_parameters, parameters};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const FORMAT: u32 = 1;
+
+/// What a checkpoint belongs to, and the file format.
+///
+/// A run resumed from a checkpoint gives the same bits as one that was never interrupted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The model's settings.
+    pub model: Value,
+    /// The trainer's settings.
+    pub trainer: TrainerConfig,
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    pub data: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    version: String,
+    #[serde(flatten)]
+    belongs_to: Checkpoint,
+    next_epoch: usize,
+    stopping: EarlyStopping,
+    adam_steps: BTreeMap<String, u32>,
+    history: Vec<EpochReport>,
+}
+
+impl Checkpoint {
+    /// Of a model of `config` on the data with this fingerprint.
+    pub fn new(config: &impl Serialize, trainer: &TrainerConfig, fingerprint: &str) -> Result<Self> {
+        let model = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
+        Ok(Self { model, trainer: trainer.clone(), data: fingerprint.to_string() })
+    }
+
+    /// Writes the file whole or not at all.
+    pub fn save<M: Trainable>(&self, path: impl AsRef<Path>, state: &TrainState<M>) -> Result<()> {
+        let (moments, adam_steps) = state.adam.state(&state.model);
+        let header = Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            belongs_to: self.clone(),
+            next_epoch: state.next_epoch,
+            stopping: state.stopping,
+            adam_steps,
+            history: state.history.clone(),
+        };
+        let mut all = Parameters::new();
+        let groups = [("model", parameters(&state.model)), ("best", state.best.clone()), ("adam", moments)];
+        for (group, tensors) in groups {
+            all.extend(tensors.into_iter().map(|(name, data)| (format!("{group}/{name}"), data)));
+        }
+        tensors::write(path.as_ref(), &header, &all)
+    }
+
+    /// Reads a file of the same settings and data into a fresh model.
+    ///
+    /// More epochs or patience than before are not another setting. A damaged file, one of another model, trainer or
+    /// data set, and one of a later format are errors that say which.
+    pub fn load<M: Trainable>(&self, path: impl AsRef<Path>, model: M) -> Result<TrainState<M>> {
+        let path = path.as_ref();
+        let (header, all): (Header, Parameters) = tensors::read(path)?;
+        if header.format != FORMAT {
+            let message = format!("has format {}, this version reads {FORMAT}", header.format);
+            return Err(Error::file(path, message));
+        }
+        self.check(path, &header.belongs_to)?;
+        let mut groups: BTreeMap<String, Parameters> = BTreeMap::new();
+        for (name, data) in all {
+            let (group, name) = name.split_once('/').unwrap_or(("", &name));
+            groups.entry(group.to_string()).or_default().insert(name.to_string(), data);
+        }
+        let mut group = |name: &str| groups.remove(name).unwrap_or_default();
+        let in_file = |e: Error| Error::file(path, e.to_string());
+        let model = load_parameters(model, group("model")).map_err(in_file)?;
+        let adam = Adam::restore(self.trainer.adam, &model, group("adam"), &header.adam_steps).map_err(in_file)?;
+        let mut stopping = EarlyStopping::new(self.trainer.patience);
+        if let Some((epoch, value)) = header.stopping.best() {
+            stopping.update(epoch, value);
+        }
+        let (next_epoch, history, best) = (header.next_epoch, header.history, group("best"));
+        Ok(TrainState { model, next_epoch, history, adam, stopping, best })
+    }
+
+    fn check(&self, path: &Path, found: &Self) -> Result<()> {
+        let differs = |what: &str, expected: &dyn std::fmt::Display, found: &dyn std::fmt::Display| {
+            let hint = "resume with the settings and data it was made with, or start anew elsewhere";
+            Err(Error::file(path, format!("is of another {what}: {found} instead of {expected}; {hint}")))
+        };
+        if self.model != found.model {
+            return differs("model", &self.model, &found.model);
+        }
+        let same_length = TrainerConfig {
+            epochs: self.trainer.epochs,
+            patience: self.trainer.patience,
+            ..found.trainer.clone()
+        };
+        if self.trainer != same_length {
+            let json = |c: &TrainerConfig| serde_json::to_string(c).unwrap_or_default();
+            return differs("training", &json(&self.trainer), &json(&same_length));
+        }
+        if self.data != found.data {
+            return differs("data set", &self.data, &found.data);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! One safetensors file with a JSON header of ours and a checksum, written whole or not at all.
+
+use crate::model::Parameters;
+use crate::{Error, Result};
+use burn::tensor::{DType, TensorData};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// Holds the checksum in hexadecimal, a space, and the header as JSON.
+const ENTRY: &str = "viral";
+
+/// Writes beside the file, flushes to disk and renames: a reader sees the old file or the new one.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
+    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
+    Ok(())
+}
+
+/// Writes tensors with a header.
+pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters) -> Result<()> {
+    let broken = |what: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {what}"));
+    let header = serde_json::to_string(header).map_err(|e| broken(&e))?;
+    let mut views = Vec::with_capacity(tensors.len());
+    for (name, data) in tensors {
+        let dtype = match data.dtype() {
+            DType::F32 => Dtype::F32,
+            DType::I32 => Dtype::I32,
+            other => return Err(broken(&format!("tensor '{name}' is {other:?}"))),
+        };
+        let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes()).map_err(|e| broken(&e))?;
+        views.push((name.as_str(), view));
+    }
+    let checksum = checksum(&header, views.iter().map(|(name, view)| (*name, view.data())));
+    // One entry only: the library writes entries in the order of a hash map, and equal models must be equal files.
+    let metadata = HashMap::from([(ENTRY.to_string(), format!("{checksum} {header}"))]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(&e))?;
+    write_whole(path, &bytes)
+}
+
+/// Reads what [`write`] wrote; every bit of header and tensors is checked.
+pub(super) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let damaged = |what: String| Error::file(path, format!("is damaged or not ours: {what}; use a copy or train again"));
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let entry = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY)).and_then(|e| e.split_once(' '));
+    let (expected, header) = entry.ok_or_else(|| damaged(format!("no '{ENTRY}' in its header")))?;
+    let mut views = file.tensors();
+    views.sort_by(|a, b| a.0.cmp(&b.0));
+    if checksum(header, views.iter().map(|(name, view)| (name.as_str(), view.data()))) != expected {
+        return Err(damaged("its checksum does not agree".into()));
+    }
+    let mut tensors = Parameters::new();
+    for (name, view) in views {
+        let shape = view.shape().to_vec();
+        let words = view.data().as_chunks::<4>().0;
+        let data = match view.dtype() {
+            Dtype::F32 => TensorData::new(words.iter().map(|w| f32::from_le_bytes(*w)).collect::<Vec<_>>(), shape),
+            Dtype::I32 => TensorData::new(words.iter().map(|w| i32::from_le_bytes(*w)).collect::<Vec<_>>(), shape),
+            other => return Err(damaged(format!("tensor '{name}' is {other:?}"))),
+        };
+        tensors.insert(name, data);
+    }
+    let header = serde_json::from_str(header).map_err(|e| damaged(format!("its header: {e}")))?;
+    Ok((header, tensors))
+}
+
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, data) in tensors {
+        hasher.update(name.as_bytes());
+        hasher.update(data);
+    }
+    format!("{:08x}", hasher.finalize())
+}

@@ -1,0 +1,248 @@
+//! The loop: epochs of batches, a look at valid after each, the best one kept.
+
+use super::{Adam, AdamConfig, EarlyStopping};
+use crate::data::{Interactions, Sampler, TrainSet};
+use crate::eval::{Metric, Metrics, evaluate};
+use crate::model::{Batch, HostEmbeddings, Parameters, Trainable, load_parameters, parameters};
+use crate::{Error, Result};
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// Settings of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainerConfig {
+    /// At most so many epochs.
+    pub epochs: usize,
+    /// Epochs without a better valid value before the run ends.
+    pub patience: usize,
+    /// Triplets a step.
+    pub batch_size: usize,
+    /// Seed of the order, the negatives and the pruning.
+    pub seed: u64,
+    /// The metric on valid that decides, at [`monitor_k`](Self::monitor_k).
+    pub monitor: Metric,
+    /// Its cutoff.
+    pub monitor_k: usize,
+    /// The optimizer.
+    pub adam: AdamConfig,
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 1000,
+            patience: 20,
+            batch_size: 2048,
+            seed: 0,
+            monitor: Metric::Recall,
+            monitor_k: 20,
+            adam: AdamConfig::default(),
+        }
+    }
+}
+
+/// What an epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// From 0.
+    pub epoch: usize,
+    /// Mean over steps of the weighted sum.
+    pub loss: f64,
+    /// Mean over steps of each term before weighting.
+    pub terms: BTreeMap<String, f64>,
+    /// The monitored metric on valid.
+    pub valid: f64,
+    /// Seconds of training.
+    #[serde(skip)]
+    pub train_seconds: f64,
+    /// Seconds of evaluation.
+    #[serde(skip)]
+    pub eval_seconds: f64,
+}
+
+/// All that the next epoch depends on, besides config and data.
+#[derive(Debug, Clone)]
+pub struct TrainState<M> {
+    /// With the parameters of the last epoch.
+    pub model: M,
+    /// The epoch to come, from 0.
+    pub next_epoch: usize,
+    /// What happened so far.
+    pub history: Vec<EpochReport>,
+    pub(super) adam: Adam,
+    pub(super) stopping: EarlyStopping,
+    pub(super) best: Parameters,
+}
+
+impl<M: Trainable> TrainState<M> {
+    /// Before the first epoch.
+    pub fn new(model: M, config: &TrainerConfig) -> Self {
+        let best = parameters(&model);
+        let (adam, stopping) = (Adam::new(config.adam), EarlyStopping::new(config.patience));
+        Self { model, next_epoch: 0, history: Vec::new(), adam, stopping, best }
+    }
+}
+
+/// What a run tells its observer.
+#[derive(Debug)]
+pub enum Event<'a, M> {
+    /// A step is done.
+    Step {
+        /// From 0.
+        epoch: usize,
+        /// From 0.
+        step: usize,
+        /// Steps of the epoch.
+        n_steps: usize,
+    },
+    /// An epoch is done and evaluated; `state` can be saved as a checkpoint.
+    Epoch {
+        /// The epoch.
+        report: &'a EpochReport,
+        /// Where the run stands.
+        state: &'a TrainState<M>,
+    },
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Fit<M> {
+    /// With the parameters of the best epoch.
+    pub model: M,
+    /// The epoch with the best valid value, from 0; none for a model without parameters.
+    pub best_epoch: Option<usize>,
+    /// One report an epoch.
+    pub history: Vec<EpochReport>,
+}
+
+impl<M: Trainable> Fit<M> {
+    /// The best epoch's vectors in host memory.
+    pub fn embeddings(&self) -> HostEmbeddings {
+        self.model.valid().embed().to_host()
+    }
+}
+
+impl HostEmbeddings {
+    /// Ranks all items but the `seen` ones for every user with something held out, and counts.
+    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
+        evaluate(&self.users, &self.items, self.d, seen, held_out, cutoffs)
+    }
+}
+
+impl TrainerConfig {
+    /// Trains on `data` until valid stops getting better.
+    ///
+    /// `device` is the one that the model is on.
+    pub fn fit<M: Trainable>(&self, model: M, data: &TrainSet, valid: &Interactions, device: &Device) -> Result<Fit<M>> {
+        self.fit_from(TrainState::new(model, self), data, valid, device, |_| Ok(ControlFlow::Continue(())))
+    }
+
+    /// [`fit`](Self::fit) from any state, telling `observe` of each step and epoch; it may break off the run.
+    ///
+    /// The same state, config and data give the same bits, whatever was before and however many threads there are.
+    pub fn fit_from<M: Trainable>(
+        &self,
+        mut state: TrainState<M>,
+        data: &TrainSet,
+        valid: &Interactions,
+        device: &Device,
+        mut observe: impl FnMut(Event<M>) -> Result<ControlFlow<()>>,
+    ) -> Result<Fit<M>> {
+        if self.batch_size == 0 {
+            return Err(Error::Config("batch_size is 0; it must be at least 1".into()));
+        }
+        let trains = state.model.num_params() > 0;
+        while trains && state.next_epoch < self.epochs && !self.is_over(&state) {
+            let epoch = state.next_epoch;
+            let start = Instant::now();
+            let mut interrupted = false;
+            let (loss, terms);
+            (state, loss, terms) = self.train_epoch(state, data, device, |step, n_steps| {
+                interrupted = observe(Event::Step { epoch, step, n_steps })?.is_break();
+                Ok(interrupted)
+            })?;
+            if interrupted {
+                break;
+            }
+            let train_seconds = start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let value = self.validate(&state.model, data, valid)?;
+            let eval_seconds = start.elapsed().as_secs_f64();
+            if state.stopping.update(epoch, value) {
+                state.best = parameters(&state.model);
+            }
+            state.history.push(EpochReport { epoch, loss, terms, valid: value, train_seconds, eval_seconds });
+            state.next_epoch += 1;
+            let report = &state.history[epoch];
+            if observe(Event::Epoch { report, state: &state })?.is_break() {
+                break;
+            }
+        }
+        let best_epoch = state.stopping.best().map(|(epoch, _)| epoch);
+        Ok(Fit { model: load_parameters(state.model, state.best)?, best_epoch, history: state.history })
+    }
+
+    fn is_over<M>(&self, state: &TrainState<M>) -> bool {
+        state.next_epoch > 0 && state.stopping.is_over(state.next_epoch - 1)
+    }
+
+    fn validate<M: Trainable>(&self, model: &M, data: &TrainSet, valid: &Interactions) -> Result<f64> {
+        let vectors = model.valid().embed().to_host();
+        let metrics = vectors.evaluate(&data.interactions, valid, &[self.monitor_k])?;
+        Ok(metrics.mean(self.monitor, self.monitor_k).unwrap_or(f64::NAN))
+    }
+
+    /// Mean loss and mean terms of one epoch; ends early when `after_step` says so. The state is taken and given back so
+    /// that the optimizer owns the parameters and can write them where they are.
+    fn train_epoch<M: Trainable>(
+        &self,
+        mut state: TrainState<M>,
+        data: &TrainSet,
+        device: &Device,
+        mut after_step: impl FnMut(usize, usize) -> Result<bool>,
+    ) -> Result<(TrainState<M>, f64, BTreeMap<String, f64>)> {
+        let epoch = state.next_epoch;
+        state.model.begin_epoch(self.seed, epoch);
+        let order = Sampler::new(self.seed, self.batch_size).epoch(&data.interactions, epoch);
+        let n_steps = order.n_steps();
+        if n_steps == 0 {
+            return Err(Error::Data("there is no train pair to learn from".into()));
+        }
+        // Sums stay on the device until the epoch is over, so that no step waits for a number.
+        let mut sums: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
+        for step in 0..n_steps {
+            let triplets = order.batch(step);
+            let batch = Batch::new(&triplets.users, &triplets.positives, &triplets.negatives, device);
+            let objective = state.model.objective(&batch);
+            let gradients = objective.total().backward();
+            for (i, term) in objective.terms().iter().enumerate() {
+                let value = term.value.clone().inner();
+                match sums.get_mut(i) {
+                    Some((_, _, sum)) => *sum = sum.clone() + value,
+                    None => sums.push((term.name, term.weight, value)),
+                }
+            }
+            drop(objective);
+            state.model = state.adam.step(state.model, gradients);
+            if after_step(step, n_steps)? {
+                break;
+            }
+        }
+        let mut terms = BTreeMap::new();
+        let mut loss = 0.0;
+        for (name, weight, sum) in sums {
+            let mean = f64::from(sum.into_scalar::<f32>()) / n_steps as f64;
+            if !mean.is_finite() {
+                let what = format!("epoch {epoch}: the mean of the term '{name}' is {mean}");
+                return Err(Error::Data(format!("{what}: the run diverged; lower the learning rate")));
+            }
+            loss += weight * mean;
+            terms.insert(name.to_string(), mean);
+        }
+        Ok((state, loss, terms))
+    }
+}

@@ -1,0 +1,272 @@
+//! Whole models against the authors' code and MMRec: losses, gradients, five steps of Adam, scores.
+
+use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
+use burn::tensor::{Device, Tensor};
+use sprs::TriMat;
+use viral::data::{Interactions, ItemFeatures, TrainSet};
+use viral::loss::Objective;
+use viral::model::*;
+use viral::nn::Init;
+use viral::ops::SparseMatrix;
+use viral::train::{Adam, AdamConfig};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn pairs(g: &Golden) -> Vec<(u32, u32)> {
+    g.ids("inter_u").into_iter().zip(g.ids("inter_i")).collect()
+}
+
+fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bool) -> TrainSet {
+    let interactions = Interactions::from_pairs(n_users, n_items, &pairs(g));
+    let read = |name: &str| {
+        features.then(|| {
+            let (shape, values) = g.f32(name);
+            ItemFeatures::new(shape[0], shape[1], values).unwrap()
+        })
+    };
+    TrainSet { interactions, text: read("t_feat"), visual: read("v_feat") }
+}
+
+fn batches(g: &Golden) -> Vec<Batch> {
+    let (shape, ids) = g.i64("batches");
+    let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
+    let n = shape[2];
+    ids.chunks(3 * n).map(|b| Batch::new(&b[..n], &b[n..2 * n], &b[2 * n..], &device())).collect()
+}
+
+fn term(objective: &Objective, name: &str) -> f32 {
+    let term = objective.terms().iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no term '{name}'"));
+    values(term.value.clone())[0]
+}
+
+fn scores(model: &impl Recommender) -> Vec<f32> {
+    let z = model.embed();
+    values(z.users.matmul(z.items.transpose()))
+}
+
+/// Loss and gradients of the first batch, then a step of Adam on each batch: losses before each, parameters after all.
+fn check_training<M: Trainable>(model: M, g: &Golden, loss: &str, source: impl Fn(&str) -> Source, noise: &[&str]) -> M {
+    let batches = batches(g);
+    let objective = model.objective(&batches[0]);
+    g.check_tensor(loss, objective.total());
+    let found = gradients(&model, &objective.total().backward());
+    let is_noise = |name: &str| noise.contains(&name);
+    check_all(&found, g, "grad.", &source, is_noise);
+    assert_eq!(found.len(), parameters(&model).len(), "a gradient reaches every parameter");
+
+    let mut adam = Adam::new(AdamConfig::default());
+    let mut model = model;
+    let mut losses = Vec::new();
+    for batch in &batches {
+        let total = model.objective(batch).total();
+        losses.push(values(total.clone())[0]);
+        model = adam.step(model, total.backward());
+    }
+    g.check("adam.losses", &losses);
+    let after = parameters(&model);
+    check_all(&after, g, "adam.after5.", &source, is_noise);
+    for name in noise {
+        // The gradient is zero but for rounding, and Adam makes steps of it: 1e-4, as the fixtures say.
+        let expected: Vec<f32> = source(name).read(g, "adam.after5.").iter::<f32>().collect();
+        for (a, b) in after[*name].iter::<f32>().zip(expected) {
+            assert!((a - b).abs() <= 6e-3, "{name}: {a} instead of {b}");
+        }
+    }
+    model
+}
+
+fn light_gcn(fixture: &str) {
+    let g = golden::load(fixture);
+    let source = |name: &str| match name {
+        "users" => Source::same("embedding_dict.user_emb"),
+        _ => Source::same("embedding_dict.item_emb"),
+    };
+    let (users, items) = (g.f32("param.embedding_dict.user_emb").0, g.f32("param.embedding_dict.item_emb").0);
+    let config = LightGcnConfig {
+        d_embed: users[1],
+        n_layers: setting(fixture, "n_layers") as usize,
+        reg: setting(fixture, "reg_weight"),
+    };
+    let data = train_set(&g, users[0], items[0], false);
+    let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
+    let z = model.embed();
+    g.check_tensor("user_all", z.users);
+    g.check_tensor("item_all", z.items);
+    let objective = model.objective(&batches(&g)[0]);
+    g.check("bpr_loss", &[term(&objective, "bpr")]);
+    g.check("emb_loss", &[term(&objective, "reg")]);
+    let model = check_training(model, &g, "loss", source, &[]);
+    g.check("adam.full_scores", &scores(&model));
+}
+
+#[test]
+fn light_gcn_of_two_layers() {
+    light_gcn("lightgcn_L2");
+}
+
+#[test]
+fn light_gcn_of_three_layers() {
+    light_gcn("lightgcn_L3");
+}
+
+#[test]
+fn bpr_mf() {
+    let g = golden::load("bpr_mf");
+    let source = |name: &str| match name {
+        "users" => Source::same("user_embedding.weight"),
+        _ => Source::same("item_embedding.weight"),
+    };
+    let (users, items) = (g.f32("param.user_embedding.weight").0, g.f32("param.item_embedding.weight").0);
+    let config = BprMfConfig { d_embed: users[1], reg: setting("bpr_mf", "reg_weight") };
+    let data = train_set(&g, users[0], items[0], false);
+    let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
+    let model = check_training(model, &g, "loss", source, &[]);
+    g.check("adam.full_scores", &scores(&model));
+}
+
+#[test]
+fn vbpr() {
+    let g = golden::load("vbpr");
+    let source = |name: &str| match name {
+        "users" => Source::same("u_embedding"),
+        "items" => Source::same("i_embedding"),
+        other => Source::linear("item_linear", other.strip_prefix("content_linear.").unwrap()),
+    };
+    let (users, items) = (g.f32("param.u_embedding").0, g.f32("param.i_embedding").0);
+    let config = VbprConfig { d_embed: items[1], reg: setting("vbpr", "reg_weight") };
+    let data = train_set(&g, users[0], items[0], true);
+    let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
+    g.check_tensor("item_all", model.embed().items);
+    let model = check_training(model, &g, "loss", source, &[]);
+    g.check("adam.full_scores", &scores(&model));
+}
+
+#[test]
+fn freedom() {
+    let g = golden::load("freedom");
+    let source = |name: &str| match name {
+        "users" => Source::same("user_embedding.weight"),
+        "items" => Source::same("item_id_embedding.weight"),
+        "text" => Source::same("text_embedding.weight"),
+        "visual" => Source::same("image_embedding.weight"),
+        other => match other.split_once('.').unwrap() {
+            ("text_head", leaf) => Source::linear("text_trs", leaf),
+            (_, leaf) => Source::linear("image_trs", leaf),
+        },
+    };
+    let (users, items) = (g.f32("param.user_embedding.weight").0, g.f32("param.item_id_embedding.weight").0);
+    let config = FreedomConfig {
+        d_embed: users[1],
+        n_layers: setting("freedom", "n_ui_layers") as usize,
+        n_item_layers: setting("freedom", "n_mm_layers") as usize,
+        n_neighbors: setting("freedom", "knn_k") as usize,
+        visual_weight: setting("freedom", "mm_image_weight") as f32,
+        edge_dropout: 0.0,
+        reg: setting("freedom", "reg_weight"),
+    };
+    let data = train_set(&g, users[0], items[0], true);
+    let mut model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
+    let all = pairs(&g);
+    let kept: Vec<(u32, u32)> = g.ids("kept_edges").iter().map(|&e| all[e as usize]).collect();
+    model.user_item.keep(&kept);
+    // A bias of both items of a pair cancels in their difference.
+    let model = check_training(model, &g, "loss", source, &["text_head.bias", "visual_head.bias"]);
+    g.check("adam.full_scores", &scores(&model));
+}
+
+/// A path of ours in the authors' state; `weights` is the order of the columns of the modality weights.
+fn viral_source(name: &str, weights: &[usize]) -> Source {
+    if name == "weights.weight" {
+        return Source::same("weight_u").columns(weights);
+    }
+    if let Some(path) = name.strip_prefix("channels.") {
+        let (channel, path) = path.split_once('.').unwrap();
+        let gcn = ["t_gcn", "s_gcn", "v_gcn"][channel.parse::<usize>().unwrap()];
+        return match path.split_once('.') {
+            None => Source::same(format!("{gcn}.preference")),
+            Some((_, path)) => match path.split_once('.').unwrap() {
+                ("first", leaf) => Source::linear(format!("{gcn}.MLP"), leaf),
+                (_, leaf) => Source::linear(format!("{gcn}.MLP_1"), leaf),
+            },
+        };
+    }
+    if let Some(leaf) = name.strip_prefix("fusion.redundancy.join.") {
+        return Source::linear("trb.ln", leaf);
+    }
+    let encoders = [
+        ("fusion.redundancy.encoder.", "trb.fusion"),
+        ("fusion.synergy.text_to_visual.", "cms.vt_trans"),
+        ("fusion.synergy.text_self.", "cms.vt_self"),
+        ("fusion.synergy.visual_to_text.", "cms.tv_trans"),
+        ("fusion.synergy.visual_self.", "cms.tv_self"),
+    ];
+    let (ours, theirs) = encoders.iter().find(|(ours, _)| name.starts_with(ours)).unwrap_or_else(|| panic!("{name}"));
+    Source::encoder(theirs, &name[ours.len()..])
+}
+
+fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
+    let g = golden::load(fixture);
+    let (users, items) = (g.f32("param.t_gcn.preference").0, g.f32("t_feat").0);
+    let d_hidden = g.f32("param.t_gcn.MLP.weight").0[0];
+    let config = ViralConfig {
+        d_embed: users[1],
+        n_layers: setting(fixture, "gcn_layers") as usize,
+        item_neighbors: setting(fixture, "knn_k") as usize,
+        visual_weight: setting(fixture, "mm_image_weight") as f32,
+        n_item_layers: setting(fixture, "n_mm_layers") as usize,
+        reg: setting(fixture, "reg_weight"),
+        lambda: setting(fixture, "synergy_weight"),
+        d_hidden,
+        d_hidden_visual: if preset.d_hidden_visual > 0 { d_hidden } else { 0 },
+        ..preset
+    };
+    let data = train_set(&g, users[0], items[0], true);
+    let source = |name: &str| viral_source(name, weights);
+    let mut model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
+
+    // The authors draw the users' neighbours anew in each epoch: take those of the fixture.
+    let (shape, neighbors) = g.i64("user_index");
+    let mut graph = TriMat::new((users[0], users[0]));
+    for (e, (&neighbor, &weight)) in neighbors.iter().zip(&g.f32("user_weights").1).enumerate() {
+        graph.add_triplet(e / shape[1], neighbor as usize, weight);
+    }
+    model.graphs.user_user = Some(SparseMatrix::new(&graph.to_csr(), &device()));
+
+    let one = |m: &SparseMatrix, n: usize| values(m.matmul(Tensor::eye(n, &Device::flex())));
+    g.check("mm_adj_dense", &one(model.graphs.item_item.as_ref().unwrap(), items[0]));
+    let blocks = model.blocks(model.graphs.user_item.full());
+    for (name, nodes) in &blocks.nodes {
+        let rep = match *name {
+            "text" => "t_rep",
+            "synergy" => "s_rep",
+            _ => "v_rep",
+        };
+        g.check_tensor(rep, nodes.clone());
+    }
+    let objective = model.objective(&batches(&g)[0]);
+    let bits = std::f32::consts::LN_2;
+    g.check("loss_bpr_log2", &[term(&objective, "bpr") / bits]);
+    g.check("loss_s", &[term(&objective, "synergy")]);
+    if config.redundancy {
+        g.check("loss_r", &[term(&objective, "redundancy")]);
+        let z = model.embed();
+        g.check_tensor("user_final", z.users);
+        g.check_tensor("item_final", z.items);
+    }
+    g.check("full_scores", &scores(&model));
+    let model = check_training(model, &g, "loss_total", source, &[]);
+    g.check("adam.full_scores_fresh", &scores(&model));
+}
+
+#[test]
+fn viral_reference() {
+    viral("viral_full_redu2", ViralConfig::reference(), &[0, 1, 2]);
+}
+
+/// The authors' `master` weighs `[visual, synergy, text]`; ours are in the order text, synergy, visual.
+#[test]
+fn viral_reference_synergy() {
+    viral("viral_full_master", ViralConfig::reference_synergy(), &[2, 1, 0]);
+}
