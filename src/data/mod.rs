@@ -39,6 +39,6 @@ pub use interactions::Interactions;
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};
 pub use planted::{Planted, PlantedConfig};
-pub use sampler::{Batch, EpochOrder, Sampler};
+pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};

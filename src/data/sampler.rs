@@ -19,7 +19,7 @@ pub struct Sampler {
 
 /// One step's triples `(users[i], positives[i], negatives[i])`: plain host data.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Batch {
+pub struct Triplets {
     /// Users, as often as the order brings them.
     pub users: Vec<u32>,
     /// An item the user has in train.
@@ -28,7 +28,7 @@ pub struct Batch {
     pub negatives: Vec<u32>,
 }
 
-impl Batch {
+impl Triplets {
     /// Number of triples.
     pub fn len(&self) -> usize {
         self.users.len()
@@ -95,7 +95,7 @@ impl EpochOrder<'_> {
     ///
     /// # Panics
     /// When `step` is not below [`n_steps`](Self::n_steps).
-    pub fn batch(&self, step: usize) -> Batch {
+    pub fn batch(&self, step: usize) -> Triplets {
         assert!(step < self.n_steps(), "sampler: step {step} of {}", self.n_steps());
         let start = step * self.batch_size;
         let pairs = &self.pairs[start..self.pairs.len().min(start + self.batch_size)];
@@ -103,7 +103,7 @@ impl EpochOrder<'_> {
             let seen = self.train.of_user(user as usize);
             absent(seen, self.train.n_items(), draw(self.negatives, (start + i) as u64))
         };
-        Batch {
+        Triplets {
             users: pairs.iter().map(|&(user, _)| user).collect(),
             positives: pairs.iter().map(|&(_, item)| item).collect(),
             negatives: pairs.iter().enumerate().map(negative).collect(),
@@ -111,7 +111,7 @@ impl EpochOrder<'_> {
     }
 
     /// All batches, in order.
-    pub fn batches(&self) -> impl ExactSizeIterator<Item = Batch> + '_ {
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = Triplets> + '_ {
         (0..self.n_steps()).map(|step| self.batch(step))
     }
 }
@@ -159,8 +159,8 @@ mod tests {
         let train = toy();
         for epoch in 0..50 {
             let order = Sampler::new(7, 3).epoch(&train, epoch);
-            let batches: Vec<Batch> = order.batches().collect();
-            assert_eq!(batches.iter().map(Batch::len).collect::<Vec<_>>(), [3, 3, 1]);
+            let batches: Vec<Triplets> = order.batches().collect();
+            assert_eq!(batches.iter().map(Triplets::len).collect::<Vec<_>>(), [3, 3, 1]);
             let mut pairs = Vec::new();
             for batch in &batches {
                 for ((&user, &positive), &negative) in batch.users.iter().zip(&batch.positives).zip(&batch.negatives) {
@@ -192,7 +192,7 @@ mod tests {
         let train = Interactions::from_pairs(2, 5, &[(0, 0), (0, 1), (1, 2), (1, 4)]);
         let batch = Sampler::new(42, 4).epoch(&train, 1).batch(0);
         // Computed from the definition by a program of its own in Python; checkpoints resume on it.
-        let expected = Batch { users: vec![1, 1, 0, 0], positives: vec![2, 4, 1, 0], negatives: vec![0, 1, 3, 4] };
+        let expected = Triplets { users: vec![1, 1, 0, 0], positives: vec![2, 4, 1, 0], negatives: vec![0, 1, 3, 4] };
         assert_eq!(batch, expected);
     }
 

@@ -1,5 +1,6 @@
 //! A batch of triplets on a device.
 
+use crate::data::Triplets;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
@@ -17,11 +18,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Copies three lists of one length to `device`.
+    /// Copies triplets to `device`.
     ///
     /// # Panics
-    /// When the lengths differ.
-    pub fn new(users: &[u32], positives: &[u32], negatives: &[u32], device: &Device) -> Self {
+    /// When the three lists differ in length.
+    pub fn new(triplets: &Triplets, device: &Device) -> Self {
+        let Triplets { users, positives, negatives } = triplets;
         let n = users.len();
         assert!(positives.len() == n && negatives.len() == n, "batch: the three lists differ in length");
         // Indices are constants: they live on the plain device.

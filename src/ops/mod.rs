@@ -3,6 +3,8 @@
 //! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
 //! reference in outputs and in every gradient.
 
+#[cfg(feature = "flex")]
+mod host;
 mod lse;
 #[cfg(feature = "flex")]
 mod simd;

@@ -215,8 +215,7 @@ impl TrainerConfig {
         // Sums stay on the device until the epoch is over, so that no step waits for a number.
         let mut sums: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
         for step in 0..n_steps {
-            let triplets = order.batch(step);
-            let batch = Batch::new(&triplets.users, &triplets.positives, &triplets.negatives, device);
+            let batch = Batch::new(&order.batch(step), device);
             let objective = state.model.objective(&batch);
             let gradients = objective.total().backward();
             for (i, term) in objective.terms().iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 use std::path::PathBuf;
 use viral::model::{Parameters, load_parameters, parameters};
@@ -55,6 +55,16 @@ pub fn load(name: &str) -> Golden {
 }
 
 impl Golden {
+    /// A fixture made by a recipe instead of read: name, shape and values of each tensor.
+    pub fn of(name: &str, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Self {
+        let bytes: Vec<Vec<u8>> =
+            tensors.iter().map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+        let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
+            (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+        });
+        Self { name: name.to_string(), bytes: safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap() }
+    }
+
     fn raw(&self, name: &str) -> (Vec<usize>, Vec<u8>) {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap_or_else(|_| panic!("{}: no tensor '{name}'", self.name));
@@ -155,6 +165,11 @@ impl Source {
     /// A linear layer's weight: `[out, in]` there, `[in, out]` here.
     pub fn transposed(name: impl Into<String>) -> Self {
         Self { transposed: true, ..Self::same(name) }
+    }
+
+    /// Its name there.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Columns in another order.

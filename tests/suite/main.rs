@@ -3,9 +3,14 @@
 //! `VIRAL_GOLDEN=DIR` reads reference values from another folder of files of the same names; `VIRAL_DATA=DIR` names the
 //! folder with the real data sets and runs what needs them.
 
+// A test that cannot unwrap has failed, and says where.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod baby_stats;
+mod exactness;
 mod golden;
 mod graphs;
 mod metrics;
+mod operators;
 mod parity_blocks;
 mod parity_models;

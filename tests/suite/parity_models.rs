@@ -3,7 +3,7 @@
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
 use burn::tensor::{Device, Tensor};
 use sprs::TriMat;
-use viral::data::{Interactions, ItemFeatures, TrainSet};
+use viral::data::{Interactions, ItemFeatures, TrainSet, Triplets};
 use viral::loss::Objective;
 use viral::model::*;
 use viral::nn::Init;
@@ -33,7 +33,11 @@ fn batches(g: &Golden) -> Vec<Batch> {
     let (shape, ids) = g.i64("batches");
     let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
     let n = shape[2];
-    ids.chunks(3 * n).map(|b| Batch::new(&b[..n], &b[n..2 * n], &b[2 * n..], &device())).collect()
+    let batch = |b: &[u32]| {
+        let part = |i: usize| b[i * n..(i + 1) * n].to_vec();
+        Batch::new(&Triplets { users: part(0), positives: part(1), negatives: part(2) }, &device())
+    };
+    ids.chunks(3 * n).map(batch).collect()
 }
 
 fn term(objective: &Objective, name: &str) -> f32 {
@@ -177,7 +181,7 @@ fn freedom() {
 }
 
 /// A path of ours in the authors' state; `weights` is the order of the columns of the modality weights.
-fn viral_source(name: &str, weights: &[usize]) -> Source {
+pub(crate) fn viral_source(name: &str, weights: &[usize]) -> Source {
     if name == "weights.weight" {
         return Source::same("weight_u").columns(weights);
     }

@@ -1,12 +1,12 @@
 //! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
 
 use super::SpmmBackend;
+use crate::ops::host::filled;
 use crate::ops::simd::vectorised;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
-use rayon::prelude::*;
 
 /// Rows of one task: small enough to balance rows of very different degree, large enough to hide the scheduling.
 const ROWS: usize = 64;
@@ -27,27 +27,46 @@ fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
     }
 }
 
-fn product(row_ptr: &IntTensor<Flex>, col_idx: &IntTensor<Flex>, values: &FloatTensor<Flex>, x: FloatTensor<Flex>) -> FloatTensor<Flex> {
+fn product(
+    row_ptr: &IntTensor<Flex>,
+    col_idx: &IntTensor<Flex>,
+    values: &FloatTensor<Flex>,
+    x: FloatTensor<Flex>,
+) -> FloatTensor<Flex> {
     let (x, values) = (x.to_contiguous(), values.to_contiguous());
     let d = x.shape()[1];
     let (rp, ci, v, xs) = (ints(row_ptr), ints(col_idx), floats(&values), floats(&x));
     let n = rp.len() - 1;
-    let mut out = vec![0f32; n * d];
-    if d > 0 {
-        let rows_of = |(block, out): (usize, &mut [f32])| rows(&rp[block * ROWS..], ci, v, xs, d, out);
-        out.par_chunks_mut(ROWS * d).enumerate().for_each(rows_of);
-    }
+    let out = filled(n * d, ROWS * d, |block, out| rows(&rp[block * ROWS..], ci, v, xs, d, out));
     Flex::float_from_data(TensorData::new(out, [n, d]), &x.device())
 }
 
+/// Columns of a row that are summed in registers at a time.
+const COLS: usize = 64;
+
 vectorised! {
-    /// `out[r] += Σ values[e] x[col_idx[e]]` for the rows that `row_ptr` begins with.
+    /// `out[r] = Σ values[e] x[col_idx[e]]` for the rows that `row_ptr` begins with; every place of `out` is written once.
     fn rows(row_ptr: &[i32], col_idx: &[i32], values: &[f32], x: &[f32], d: usize, out: &mut [f32]) {
         for (out, span) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)) {
             let span = span[0] as usize..span[1] as usize;
-            for (&c, &w) in col_idx[span.clone()].iter().zip(&values[span]) {
-                let x = &x[c as usize * d..][..d];
-                for (o, &x) in out.iter_mut().zip(x) {
+            let (cols, values) = (&col_idx[span.clone()], &values[span]);
+            let mut first = 0;
+            while first + COLS <= d {
+                let mut sum = [0f32; COLS];
+                for (&c, &w) in cols.iter().zip(values) {
+                    let x: &[f32; COLS] = x[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
+                    for (s, &x) in sum.iter_mut().zip(x) {
+                        *s += w * x;
+                    }
+                }
+                out[first..first + COLS].copy_from_slice(&sum);
+                first += COLS;
+            }
+            let tail = &mut out[first..];
+            tail.fill(0.0);
+            for (&c, &w) in cols.iter().zip(values) {
+                let x = &x[c as usize * d + first..][..tail.len()];
+                for (o, &x) in tail.iter_mut().zip(x) {
                     *o += w * x;
                 }
             }
@@ -95,12 +114,8 @@ impl SpmmBackend for Flex {
         let (y, x) = (y.to_contiguous(), x.to_contiguous());
         let d = x.shape()[1];
         let (ri, ci, ys, xs) = (ints(&row_idx), ints(&col_idx), floats(&y), floats(&x));
-        let mut out = vec![0f32; ri.len()];
-        out.par_chunks_mut(EDGES).enumerate().for_each(|(block, out)| {
-            let first = block * EDGES;
-            edges(&ri[first..], &ci[first..], ys, xs, d, out);
-        });
-        let n = out.len();
+        let n = ri.len();
+        let out = filled(n, EDGES, |block, out| edges(&ri[block * EDGES..], &ci[block * EDGES..], ys, xs, d, out));
         Self::float_from_data(TensorData::new(out, [n]), &x.device())
     }
 

@@ -1,0 +1,52 @@
+//! What VIRAL's fusion is worth: its rivals from the paper's Table 2, and VIRAL without its redundancy estimator.
+//!
+//! ```text
+//! cargo run --release --example ablation                  # built-in catalogue
+//! cargo run --release --example ablation -- --data DIR    # a folder in MMRec's layout
+//! ```
+//!
+//! EXPECTED
+
+mod common;
+
+use clap::Parser;
+use common::args::{DataArgs, TrainArgs, model_config};
+use common::run::{Results, describe, train};
+use viral::Result;
+
+/// VIRAL with other fusions.
+#[derive(Parser, Debug)]
+struct Args {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    train: TrainArgs,
+    /// Prints the table as Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+/// What each row is called, and what makes it of the default.
+const ROWS: [(&str, &str); 5] = [
+    ("mean pooling", "fusion=mean_pooling"),
+    ("concatenation", "fusion=concatenation"),
+    ("weighted concatenation", "fusion=weighted_concatenation"),
+    ("without redundancy", "redundancy=false"),
+    ("information-aware", "fusion=information_aware"),
+];
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let device = args.train.start()?;
+    let data = args.data.read()?;
+    eprintln!("{}", describe(&data));
+    let trainer = args.train.trainer("viral", "default")?;
+    let mut results = Results::new("fusion");
+    for (name, setting) in ROWS {
+        let config = model_config("viral", None, &[setting.to_string()])?;
+        results.row(name, &train(name, &config, &trainer, &data, &device, None, false)?);
+    }
+    let table = results.table();
+    print!("{}", if args.markdown { table.to_markdown() } else { table.to_text() });
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Every model of the table on one data set, in one table.
+//!
+//! ```text
+//! cargo run --release --example baselines                  # built-in catalogue
+//! cargo run --release --example baselines -- --data DIR    # a folder in MMRec's layout
+//! ```
+//!
+//! EXPECTED
+
+mod common;
+
+use clap::Parser;
+use common::args::{DataArgs, TrainArgs, model_config};
+use common::run::{Results, describe, train};
+use viral::Result;
+use viral::model::ModelConfig;
+
+/// Every model of the table on one data set.
+#[derive(Parser, Debug)]
+struct Args {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    train: TrainArgs,
+    /// Prints the table as Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let device = args.train.start()?;
+    let data = args.data.read()?;
+    eprintln!("{}", describe(&data));
+    let (mut results, mut failures) = (Results::new("model"), Vec::new());
+    for &name in ModelConfig::NAMES {
+        let trainer = args.train.trainer(name, "default")?;
+        match train(name, &model_config(name, None, &[])?, &trainer, &data, &device, None, false) {
+            Ok(run) => results.row(name, &run),
+            Err(error) => failures.push(format!("{name}: {error}")),
+        }
+    }
+    let table = results.table();
+    print!("{}", if args.markdown { table.to_markdown() } else { table.to_text() });
+    failures.iter().for_each(|failure| println!("{failure}"));
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Command lines: where the data are, on which device and how to train.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use viral::data::{Dataset, PlantedConfig, ReadOptions, SplitPolicy};
+use viral::model::{ModelConfig, ViralConfig};
+use viral::prelude::Device;
+use viral::train::{AdamConfig, TrainerConfig};
+use viral::{Error, Result};
+
+/// Which data.
+#[derive(Args, Debug)]
+pub(crate) struct DataArgs {
+    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy); without it, a planted catalogue
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Name of the data set and of its .inter file [default: the folder's name]
+    #[arg(long, requires = "data")]
+    name: Option<String>,
+    /// Text features, a file inside DIR [default: text_feat.npy, if it is there]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    text: Option<PathBuf>,
+    /// Visual features, a file inside DIR [default: image_feat.npy, if it is there]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    visual: Option<PathBuf>,
+    /// How to divide the interactions: by the file's labels, at random, or by its timestamps
+    #[arg(long, value_enum, default_value_t = Split::Label, requires = "data")]
+    split: Split,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Split {
+    Label,
+    Random,
+    Temporal,
+}
+
+impl DataArgs {
+    /// Whether the catalogue is the built-in one.
+    pub(crate) fn is_planted(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// Reads the folder, or makes the built-in catalogue.
+    pub(crate) fn read(&self) -> Result<Dataset> {
+        let Some(dir) = &self.data else {
+            return Ok(PlantedConfig::new().generate().data);
+        };
+        let mut options = ReadOptions::new().with_split(match self.split {
+            Split::Label => SplitPolicy::ByLabel,
+            Split::Random => SplitPolicy::Random { seed: 0 },
+            Split::Temporal => SplitPolicy::Temporal,
+        });
+        options.name.clone_from(&self.name);
+        if let Some(file) = &self.text {
+            options = options.with_text(file);
+        }
+        if let Some(file) = &self.visual {
+            options = options.with_visual(file);
+        }
+        Dataset::read(dir, &options)
+    }
+}
+
+/// Where and how to train.
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    /// Where tensors live; wgpu and cuda need the feature of that name
+    #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
+    device: DeviceName,
+    /// At most so many epochs [default: 1000]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Epochs without a better valid recall@20 before a run ends [default: by model]
+    #[arg(long)]
+    patience: Option<usize>,
+    /// Triplets a step [default: by model]
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Learning rate [default: by model]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Seed of the first parameters, the order and the negatives
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads [default: one a core]; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum DeviceName {
+    Flex,
+    Wgpu,
+    Cuda,
+}
+
+impl TrainArgs {
+    /// The device to train on; sets the number of threads.
+    pub(crate) fn start(&self) -> Result<Device> {
+        if let Some(n) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build_global();
+            pool.map_err(|e| Error::Config(format!("{n} threads: {e}")))?;
+        }
+        let device = match self.device {
+            #[cfg(feature = "flex")]
+            DeviceName::Flex => Device::flex(),
+            #[cfg(feature = "wgpu")]
+            DeviceName::Wgpu => Device::wgpu(Default::default()),
+            #[cfg(feature = "cuda")]
+            DeviceName::Cuda => Device::cuda(0),
+            #[allow(unreachable_patterns)] // reached when a feature is off
+            other => {
+                let name = other.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string());
+                let message = format!("this program was built without {name}; run it with `--features {name}`");
+                return Err(Error::Config(message));
+            }
+        };
+        Ok(device.autodiff())
+    }
+
+    /// The defaults of a model, changed as the command line says.
+    pub(crate) fn trainer(&self, model: &str, preset: &str) -> Result<TrainerConfig> {
+        let defaults = trainer_defaults(model, preset);
+        let lr = self.lr.unwrap_or(defaults.adam.lr);
+        if !(lr.is_finite() && lr > 0.0) {
+            return Err(Error::Config(format!("--lr {lr}: it must be a number above 0, such as 0.001")));
+        }
+        Ok(TrainerConfig {
+            epochs: self.epochs.unwrap_or(defaults.epochs),
+            patience: self.patience.unwrap_or(defaults.patience),
+            batch_size: self.batch_size.unwrap_or(defaults.batch_size),
+            seed: self.seed,
+            adam: AdamConfig { lr, ..defaults.adam },
+            ..defaults
+        })
+    }
+}
+
+/// What each model is trained with where the command line does not say.
+pub(crate) fn trainer_defaults(model: &str, preset: &str) -> TrainerConfig {
+    let (lr, batch_size, patience) = match (model, preset) {
+        ("viral", "paper") => (1e-3, 1024, 20),
+        ("viral", "reference" | "reference-synergy") => (1e-4, 2048, 30),
+        ("viral", _) => (3e-3, 4096, 10),
+        _ => (1e-3, 2048, 20),
+    };
+    let adam = AdamConfig { lr, ..AdamConfig::default() };
+    TrainerConfig { batch_size, patience, adam, ..TrainerConfig::default() }
+}
+
+/// A model of the table with its settings: a preset (of VIRAL only), then `key=value` each.
+pub(crate) fn model_config(model: &str, preset: Option<&str>, settings: &[String]) -> Result<ModelConfig> {
+    let mut config = match (model, preset) {
+        ("viral", Some(preset)) => ModelConfig::Viral(ViralConfig::preset(preset)?),
+        (_, None) => ModelConfig::by_name(model)?,
+        (_, Some(_)) => return Err(Error::Config(format!("--preset is for viral; {model} has none"))),
+    };
+    for setting in settings {
+        let Some((key, value)) = setting.split_once('=') else {
+            return Err(Error::Config(format!("--set {setting}: write key=value, such as d_embed=32")));
+        };
+        config.set(key.trim(), value.trim())?;
+    }
+    Ok(config)
+}

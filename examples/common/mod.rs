@@ -1,0 +1,8 @@
+//! What the programs share: arguments, data, training with progress, files, tables.
+
+#![allow(dead_code)] // each program uses a part of it
+
+pub(crate) mod args;
+pub(crate) mod files;
+pub(crate) mod progress;
+pub(crate) mod run;
