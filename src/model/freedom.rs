@@ -100,7 +100,7 @@ pub struct Freedom {
 impl Freedom {
     fn forward(&self, graph: &SparseMatrix) -> (Tensor<2>, Tensor<2>) {
         let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
-        let content = HomogeneousPropagation { n_layers: self.n_item_layers };
+        let content = HomogeneousPropagation { n_layers: self.n_item_layers, own: 0.0, neighbors: 1.0 };
         let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
         let (users, items) = users_and_items(propagation.forward(graph, nodes), self.users.dims()[0]);
         (users, items + content.forward(&self.item_item, self.items.val()))

@@ -1,21 +1,29 @@
 //! Propagation over an item-item or user-user graph (3).
 
-use crate::ops::SparseMatrix;
+use crate::ops::{SparseMatrix, spmm_polynomial};
 use burn::tensor::Tensor;
 
-/// `h⁽ˡ⁾ = S h⁽ˡ⁻¹⁾` for `l = 1 … L`; the last layer is the result (3). It has no parameters.
+/// `own · x + neighbors · h⁽ᴸ⁾` with `h⁽ˡ⁾ = S h⁽ˡ⁻¹⁾`, `h⁽⁰⁾ = x` (3). It has no parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct HomogeneousPropagation {
-    /// `L`.
+    /// `L`; without layers the result is `x` itself.
     pub n_layers: usize,
+    /// Weight of the node's own vector; 0 for the paper's `h⁽ᴸ⁾` alone.
+    pub own: f32,
+    /// Weight of what comes from the neighbours.
+    pub neighbors: f32,
 }
 
 impl HomogeneousPropagation {
     /// # Shapes
     /// - `graph`: `[n, n]`, row = destination
-    /// - `x`: `[n, d]`
-    /// - output: `[n, d]`, without a residual: `x` itself where `n_layers` is 0
+    /// - `x`, output: `[n, d]`
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
-        (0..self.n_layers).fold(x, |h, _| graph.matmul(h))
+        if self.n_layers == 0 {
+            return x;
+        }
+        let mut coefficients = vec![0.0; self.n_layers + 1];
+        (coefficients[0], coefficients[self.n_layers]) = (self.own, self.neighbors);
+        spmm_polynomial(graph, x, &coefficients)
     }
 }

@@ -1,6 +1,6 @@
 //! Propagation over the user-item graph (1) and the aggregation of its layers (2).
 
-use crate::ops::SparseMatrix;
+use crate::ops::{SparseMatrix, spmm_polynomial};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -31,15 +31,10 @@ impl LightGcnPropagation {
     /// - `x`: `[n, d]`; several modalities side by side are propagated in one pass
     /// - output: `[n, d]`
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
-        let mut layer = x.clone();
-        let mut sum = x;
-        for _ in 0..self.n_layers {
-            layer = graph.matmul(layer);
-            sum = sum + layer.clone();
-        }
-        match self.aggregation {
-            LayerAggregation::Sum => sum,
-            LayerAggregation::Mean => sum / (self.n_layers + 1) as f32,
-        }
+        let weight = match self.aggregation {
+            LayerAggregation::Sum => 1.0,
+            LayerAggregation::Mean => 1.0 / (self.n_layers + 1) as f32,
+        };
+        spmm_polynomial(graph, x, &vec![weight; self.n_layers + 1])
     }
 }

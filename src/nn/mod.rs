@@ -15,7 +15,9 @@ pub use homogeneous::HomogeneousPropagation;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};
 pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
-pub use orthogonal::{normalize_rows, orthogonal_complement};
+pub use orthogonal::orthogonal_complement;
+
+pub use crate::ops::normalize_rows;
 pub use projection::{FeatureProjection, FeatureProjectionConfig};
 pub use redundancy::{Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig};
 pub use synergy::{CrossModalSynergy, CrossModalSynergyConfig, Synergy};

@@ -3,7 +3,7 @@
 use super::Init;
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
-use burn::tensor::{Tensor, assert_shape};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`UserModalityWeights`].
@@ -42,16 +42,14 @@ pub struct UserModalityWeights {
 
 impl UserModalityWeights {
     /// # Shapes
-    /// - `blocks`: as many as the config says, each `[n_users, d_b]`
-    /// - output: `[n_users, Σ d_b]`
-    pub fn forward(&self, blocks: Vec<Tensor<2>>) -> Tensor<2> {
+    /// - `users`: `[n_users, n_blocks · d]`, the blocks side by side
+    /// - output: the same
+    pub fn forward(&self, users: Tensor<2>) -> Tensor<2> {
         let weight = self.weight.val();
         let [n_users, n_blocks] = weight.dims();
-        assert_eq!(blocks.len(), n_blocks, "user modality weights: {n_blocks} weights for {} blocks", blocks.len());
-        let weighted = blocks.into_iter().enumerate().map(|(b, block)| {
-            assert_shape!(block, [n_users, _]);
-            weight.clone().narrow(1, b, 1) * block
-        });
-        Tensor::cat(weighted.collect(), 1)
+        let [n, width] = users.dims();
+        assert!(n == n_users && width % n_blocks == 0, "user weights [{n_users}, {n_blocks}] of [{n}, {width}]");
+        let blocks = users.reshape([n_users, n_blocks, width / n_blocks]);
+        (blocks * weight.unsqueeze_dim::<3>(2)).reshape([n_users, width])
     }
 }

@@ -15,13 +15,3 @@ pub fn orthogonal_complement(v: Tensor<2>, r: Tensor<2>, epsilon: f32) -> Tensor
     let norm = r.clone().square().sum_dim(1) + epsilon;
     v - dot / norm * r
 }
-
-/// `x / max(‖x‖₂, 1e-12)`, row by row: a zero row stays zero.
-///
-/// # Shapes
-/// - `x`, output: `[n, d]`
-pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
-    // The clamp stands inside the root, whose gradient at zero is infinite.
-    let norm = x.clone().square().sum_dim(1).clamp_min(1e-24).sqrt();
-    x / norm
-}

@@ -6,14 +6,20 @@
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
+mod normalize;
 #[cfg(feature = "flex")]
 mod simd;
+mod softplus;
 mod sparse;
 mod spmm;
 
 pub use lse::{log_sum_exp_products, reference_log_sum_exp_products};
+pub use normalize::{normalize_rows, reference_normalize_rows};
+pub use softplus::{reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
-pub use spmm::{reference_spmm, reference_spmm_values, spmm, spmm_values};
+pub use spmm::{
+    reference_spmm, reference_spmm_polynomial, reference_spmm_values, spmm, spmm_polynomial, spmm_values,
+};
 
 use burn::tensor::Device;
 

@@ -58,6 +58,11 @@ impl Adam {
         Self { config, moments: HashMap::new() }
     }
 
+    /// Changes the learning rate from the next step on.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.config.lr = lr;
+    }
+
     /// One step on every parameter of `model` that has a gradient.
     pub fn step<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
         model.map(&mut Step { adam: self, gradients })

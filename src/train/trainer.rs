@@ -27,8 +27,10 @@ pub struct TrainerConfig {
     pub monitor: Metric,
     /// Its cutoff.
     pub monitor_k: usize,
-    /// The optimizer.
+    /// The optimizer; its learning rate is that of the first epoch.
     pub adam: AdamConfig,
+    /// What the learning rate is multiplied by after each epoch.
+    pub lr_decay: f64,
 }
 
 impl Default for TrainerConfig {
@@ -41,6 +43,7 @@ impl Default for TrainerConfig {
             monitor: Metric::Recall,
             monitor_k: 20,
             adam: AdamConfig::default(),
+            lr_decay: 1.0,
         }
     }
 }
@@ -207,6 +210,7 @@ impl TrainerConfig {
     ) -> Result<(TrainState<M>, f64, BTreeMap<String, f64>)> {
         let epoch = state.next_epoch;
         state.model.begin_epoch(self.seed, epoch);
+        state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));
         let order = Sampler::new(self.seed, self.batch_size).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
         if n_steps == 0 {

@@ -14,3 +14,5 @@ mod metrics;
 mod operators;
 mod parity_blocks;
 mod parity_models;
+mod replays;
+mod table;

@@ -200,16 +200,14 @@ fn error(found: &[f32], exact: &[f64]) -> f64 {
     found.iter().zip(exact).map(|(&a, b)| (f64::from(a) - b).abs()).fold(0.0, f64::max) / largest
 }
 
-fn check_log_sum_exp(what: &str, a: &[f32], b: &[f32], sizes: [usize; 3], scale: f32, conditioned: bool) {
+fn check_log_sum_exp(what: &str, a: &[f32], b: &[f32], sizes: [usize; 3], scale: f32, tolerance: f64) {
     let weights = numbers(5, sizes[0] + sizes[1]);
     let exact = exact_log_sum_exp(a, b, sizes, scale, &weights);
     let found = run_log_sum_exp(log_sum_exp_products, a, b, sizes, scale, &weights);
     let reference = run_log_sum_exp(reference_log_sum_exp_products, a, b, sizes, scale, &weights);
     for (i, name) in ["out", "da", "db"].iter().enumerate() {
         let (e, r) = (error(&found[i], &exact[i]), error(&reference[i], &exact[i]));
-        // Where scores are in the thousands, their own rounding reaches the weights of the softmax: the reference is no
-        // better off.
-        let allowed = if conditioned { 1e-5 } else { 1e-5f64.max(3.0 * r) };
+        let allowed = if i == 0 { 1e-5 } else { tolerance };
         assert!(e <= allowed, "{what} {sizes:?} scale {scale}: {name} is off by {e:e}, the reference by {r:e}");
     }
 }
@@ -220,16 +218,16 @@ fn log_sum_exp_is_exact_at_odd_sizes() {
         for d in [1, 7, 64] {
             let (a, b) = (numbers(1, n * d), numbers(2, m * d));
             // |S| ≤ scale · d stays below the bound up to which one shift serves all entries …
-            check_log_sum_exp("small", &a, &b, [n, m, d], 20.0 / d as f32, true);
+            check_log_sum_exp("small", &a, &b, [n, m, d], 20.0 / d as f32, 1e-5);
             // … and goes beyond it.
-            check_log_sum_exp("beyond the bound", &a, &b, [n, m, d], 200.0 / d as f32, true);
+            check_log_sum_exp("beyond the bound", &a, &b, [n, m, d], 200.0 / d as f32, 1e-5);
         }
     }
 }
 
 /// Norms from 1e-3 to 1e3 in one matrix: scores run to twenty millions, and a common shift would lose whole rows.
 #[test]
-fn log_sum_exp_of_rows_of_very_different_length_is_as_good_as_the_reference() {
+fn log_sum_exp_of_rows_of_very_different_length_is_exact() {
     let sizes = [1025, 300, 24];
     let [n, m, d] = sizes;
     let rows = |tag: u64, n: usize| -> Vec<f32> {
@@ -243,7 +241,8 @@ fn log_sum_exp_of_rows_of_very_different_length_is_as_good_as_the_reference() {
     };
     let (a, b) = (rows(1, n), rows(2, m));
     for scale in [20.0, -20.0, 1e-3] {
-        check_log_sum_exp("uneven lengths", &a, &b, sizes, scale, false);
+        // A score of 500 is a float to within 3e-5, and so is its weight in the softmax.
+        check_log_sum_exp("uneven lengths", &a, &b, sizes, scale, 1e-4);
     }
 }
 
@@ -251,8 +250,8 @@ fn log_sum_exp_of_rows_of_very_different_length_is_as_good_as_the_reference() {
 fn log_sum_exp_of_equal_and_zero_rows_is_finite() {
     let (n, m, d) = (130, 70, 8);
     let same: Vec<f32> = (0..n * d).map(|k| number(1, k % d)).collect();
-    check_log_sum_exp("equal rows", &same, &same[..m * d], [n, m, d], 30.0, true);
-    check_log_sum_exp("zero rows", &vec![0.0; n * d], &numbers(2, m * d), [n, m, d], 30.0, true);
+    check_log_sum_exp("equal rows", &same, &same[..m * d], [n, m, d], 30.0, 1e-5);
+    check_log_sum_exp("zero rows", &vec![0.0; n * d], &numbers(2, m * d), [n, m, d], 30.0, 1e-5);
 }
 
 #[test]
@@ -268,7 +267,7 @@ fn info_nce_is_the_reference_in_value_and_both_gradients() {
             let d = 33;
             // Views of the same rows, not normalised, one of them zero.
             let raw = |tag: u64| -> Vec<f32> {
-                (0..n * d).map(|k| if n > 2 && k / d == 1 { 0.0 } else { 3.0 * number(1, k) + number(tag, k) }).collect()
+                (0..n * d).map(|k| if n > 2 && k / d == 1 { 0.0 } else { number(1, k) + 2.0 * number(tag, k) }).collect()
             };
             let run = |f: fn(Tensor<2>, Tensor<2>, f32) -> Tensor<1>| {
                 let leaf = |tag| Tensor::<2>::from_data(TensorData::new(raw(tag), [n, d]), &device()).require_grad();

@@ -148,7 +148,7 @@ fn user_modality_weights() {
         let weights = UserModalityWeightsConfig::new(n_users, 3).init(&mut Init::new(0, &device()));
         let weights = burn::module::Module::map(weights, &mut Fill(source("").read(&g, "")));
         let part = |first: usize, n: usize| blocks.iter().map(|b| b.clone().narrow(0, first, n)).collect::<Vec<_>>();
-        let users = weights.forward(part(0, n_users));
+        let users = weights.forward(Tensor::cat(part(0, n_users), 1));
         let items = Tensor::cat(part(n_users, n_items), 1);
         g.check_tensor(&format!("{branch}.user"), users.clone());
         g.check_tensor(&format!("{branch}.item"), items.clone());

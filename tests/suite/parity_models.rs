@@ -241,13 +241,14 @@ fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
     let one = |m: &SparseMatrix, n: usize| values(m.matmul(Tensor::eye(n, &Device::flex())));
     g.check("mm_adj_dense", &one(model.graphs.item_item.as_ref().unwrap(), items[0]));
     let blocks = model.blocks(model.graphs.user_item.full());
-    for (name, nodes) in &blocks.nodes {
+    for (b, name) in blocks.names.iter().enumerate() {
+        let nodes = blocks.nodes.clone().narrow(1, b * users[1], users[1]);
         let rep = match *name {
             "text" => "t_rep",
             "synergy" => "s_rep",
             _ => "v_rep",
         };
-        g.check_tensor(rep, nodes.clone());
+        g.check_tensor(rep, nodes);
     }
     let objective = model.objective(&batches(&g)[0]);
     let bits = std::f32::consts::LN_2;

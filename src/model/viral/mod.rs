@@ -8,7 +8,7 @@ pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, V
 pub use fusion::InformationFusion;
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores};
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, users_and_items};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square};
 use crate::nn::{
@@ -49,19 +49,23 @@ impl Channel {
         }
     }
 
-    /// `x⁽⁰⁾ = [users ; head(features)]`: `[n_users + n_items, d]`.
-    fn nodes(&self, features: Tensor<2>, normalize: bool) -> Tensor<2> {
+    /// Features to items' vectors, `[n_items, d]`.
+    fn items(&self, features: Tensor<2>) -> Tensor<2> {
         let items = match &self.head {
             Some(head) => head.forward(features),
             None => features,
         };
-        let items = match &self.items {
+        match &self.items {
             Some(free) => items + free.val(),
             None => items,
-        };
-        let nodes = Tensor::cat(vec![self.users.val(), items], 0);
-        if normalize { normalize_rows(nodes) } else { nodes }
+        }
     }
+}
+
+/// Each block of width `d` of each row to length one.
+fn normalize_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
+    let [n, width] = x.dims();
+    normalize_rows(x.reshape([n * width / d, d])).reshape([n, width])
 }
 
 /// The model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*.
@@ -92,8 +96,10 @@ pub struct Viral {
 /// The blocks of users and items before the homogeneous graphs.
 #[derive(Debug, Clone)]
 pub struct ViralBlocks {
-    /// Name and `[n_users + n_items, d]` of each block.
-    pub nodes: Vec<(&'static str, Tensor<2>)>,
+    /// The blocks' names in the order of their columns.
+    pub names: &'static [&'static str],
+    /// The blocks side by side, `[n_users + n_items, blocks · d]`.
+    pub nodes: Tensor<2>,
     fused: Option<Fused>,
 }
 
@@ -154,33 +160,32 @@ impl Viral {
         match (&self.fusion, self.config.placement) {
             (None, _) => {
                 let nodes = self.propagate(graph, vec![text, visual]);
-                ViralBlocks { nodes: [TEXT, VISUAL].into_iter().zip(nodes).collect(), fused: None }
+                ViralBlocks { names: &[TEXT, VISUAL], nodes, fused: None }
             }
             (Some(fusion), FusionPlacement::Features) => {
                 let fused = fusion.forward(text.clone(), visual);
                 let nodes = self.propagate(graph, vec![text, fused.signal.clone(), fused.unique.clone()]);
-                ViralBlocks { nodes: [TEXT, SYNERGY, VISUAL].into_iter().zip(nodes).collect(), fused: Some(fused) }
+                ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes, fused: Some(fused) }
             }
             (Some(fusion), FusionPlacement::Propagated) => {
-                let mut nodes = self.propagate(graph, vec![text, visual]);
-                let visual = nodes.remove(1);
-                let text = nodes.remove(0);
+                let nodes = self.propagate(graph, vec![text, visual]);
+                let d = self.config.d_embed;
+                let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
                 let fused = fusion.forward(text.clone(), visual);
-                let nodes = vec![(TEXT, text), (SYNERGY, fused.signal.clone()), (VISUAL, fused.unique.clone())];
-                ViralBlocks { nodes, fused: Some(fused) }
+                let nodes = Tensor::cat(vec![text, fused.signal.clone(), fused.unique.clone()], 1);
+                ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes, fused: Some(fused) }
             }
         }
     }
 
-    /// One pass over the graph for all channels side by side.
-    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
-        let d = self.config.d_embed;
-        let n_channels = features.len();
-        let nodes = self.channels.iter().zip(features).map(|(c, f)| c.nodes(f, self.config.normalize_inputs));
-        let nodes = Tensor::cat(nodes.collect(), 1); // [n_users + n_items, channels · d]
+    /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph.
+    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Tensor<2> {
+        let users = self.channels.iter().map(|c| c.users.val()).collect();
+        let items = self.channels.iter().zip(features).map(|(c, f)| c.items(f)).collect();
+        let nodes = Tensor::cat(vec![Tensor::cat(users, 1), Tensor::cat(items, 1)], 0); // [nodes, channels · d]
+        let nodes = if self.config.normalize_inputs { normalize_blocks(nodes, self.config.d_embed) } else { nodes };
         let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
-        let nodes = LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes);
-        (0..n_channels).map(|c| nodes.clone().narrow(1, c * d, d)).collect()
+        LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
     }
 
     fn n_users(&self) -> usize {
@@ -190,24 +195,31 @@ impl Viral {
     /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
     pub fn fuse(&self, blocks: &ViralBlocks) -> Embeddings {
         let (n_users, d) = (self.n_users(), self.config.d_embed);
-        let part = |first: usize, n: usize| -> Vec<Tensor<2>> {
-            blocks.nodes.iter().map(|(_, nodes)| nodes.clone().narrow(0, first, n)).collect()
-        };
-        let n_items = blocks.nodes[0].1.dims()[0] - n_users;
-        let (users, items) = (part(0, n_users), part(n_users, n_items));
-        let mut names: Vec<(String, usize)> = blocks.nodes.iter().map(|(name, _)| (name.to_string(), d)).collect();
+        let (users, items) = users_and_items(blocks.nodes.clone(), n_users);
+        let mut names: Vec<(String, usize)> = blocks.names.iter().map(|name| (name.to_string(), d)).collect();
         let (users, items) = match (&self.weights, self.config.fusion) {
             (_, FusionStrategy::MeanPooling) => {
                 names = vec![("pooled".to_string(), d)];
-                (mean(users), mean(items))
+                (mean_of_blocks(users, d), mean_of_blocks(items, d))
             }
-            (Some(weights), _) => (weights.forward(users), Tensor::cat(items, 1)),
-            (None, _) => (Tensor::cat(users, 1), Tensor::cat(items, 1)),
+            (Some(weights), _) => (weights.forward(users), items),
+            (None, _) => (users, items),
         };
-        let mix = self.config.user_mix;
-        let own = if mix == 1.0 { 1.0 } else { 1.0 - mix };
-        let users = with_neighbors(users, &self.graphs.user_user, self.config.n_user_layers, own, mix);
-        let items = with_neighbors(items, &self.graphs.item_item, self.config.n_item_layers, 1.0, 1.0);
+        let neighbors = self.config.user_mix;
+        let own = if neighbors == 1.0 { 1.0 } else { 1.0 - neighbors };
+        let users = match &self.graphs.user_user {
+            Some(graph) => {
+                HomogeneousPropagation { n_layers: self.config.n_user_layers, own, neighbors }.forward(graph, users)
+            }
+            None => users,
+        };
+        let items = match &self.graphs.item_item {
+            Some(graph) => {
+                let n_layers = self.config.n_item_layers;
+                HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }.forward(graph, items)
+            }
+            None => items,
+        };
         Embeddings::with_blocks(users, items, names)
     }
 
@@ -225,22 +237,10 @@ impl Viral {
     }
 }
 
-/// `own · x + neighbors · Sᴸ x`.
-fn with_neighbors(x: Tensor<2>, graph: &Option<SparseMatrix>, n_layers: usize, own: f32, neighbors: f32) -> Tensor<2> {
-    let Some(graph) = graph else {
-        return x;
-    };
-    let scaled = |x: Tensor<2>, factor: f32| if factor == 1.0 { x } else { x * factor };
-    let h = HomogeneousPropagation { n_layers }.forward(graph, x.clone());
-    scaled(x, own) + scaled(h, neighbors)
-}
-
-fn mean(blocks: Vec<Tensor<2>>) -> Tensor<2> {
-    let n = blocks.len() as f32;
-    match blocks.into_iter().reduce(|sum, block| sum + block) {
-        Some(sum) => sum / n,
-        None => panic!("viral: no block"),
-    }
+/// `[n, blocks · d]` to `[n, d]`.
+fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
+    let [n, width] = x.dims();
+    x.reshape([n, width / d, d]).mean_dim(1).squeeze_dim::<2>(1)
 }
 
 impl Recommender for Viral {
@@ -251,7 +251,10 @@ impl Recommender for Viral {
 
 impl Trainable for Viral {
     fn begin_epoch(&mut self, seed: u64, epoch: usize) {
-        self.graphs.user_item.redraw(seed, epoch);
+        match epoch < self.config.pruned_epochs {
+            true => self.graphs.user_item.redraw(seed, epoch),
+            false => self.graphs.user_item.restore(),
+        }
     }
 
     fn objective(&self, batch: &Batch) -> Objective {

@@ -5,7 +5,8 @@
 //! sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::ops::simd::vectorised;
+use crate::ops::host::floats;
+use crate::ops::simd::{exp, vectorised};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -91,25 +92,6 @@ fn product(
             Parallelism::None,
         );
     }
-}
-
-/// `exp x` for `x ≤ 0` to 2 ulp: `2^k · p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`. Zero below -87.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    const MAGIC: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
-    let clamped = x.max(-87.0);
-    let shifted = clamped * std::f32::consts::LOG2_E + MAGIC;
-    let k = shifted - MAGIC;
-    let r = (clamped - k * 0.693_359_4) - k * -2.121_944_4e-4;
-    let p = 1.987_569_1e-4_f32;
-    let p = p * r + 1.398_2e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 0.5;
-    let y = p * r * r + r + 1.0;
-    let power = f32::from_bits(((k as i32 + 127) << 23) as u32);
-    if x < -87.0 { 0.0 } else { y * power }
 }
 
 vectorised! {
@@ -288,13 +270,6 @@ impl LogSumExpBackend for Flex {
         let out = backward(&o, floats(&lse), floats(&d_lse));
         let shape = [o.n + o.m, o.d];
         Self::float_from_data(TensorData::new(out, shape), &a.device())
-    }
-}
-
-fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
-    match tensor.as_slice() {
-        Some(slice) => slice,
-        None => panic!("log_sum_exp_products on the CPU takes f32, not {:?}", tensor.dtype()),
     }
 }
 

@@ -28,6 +28,23 @@ impl<B: SpmmBackend> Backward<B, 1> for Spmm {
     }
 }
 
+/// `dX = Σ c_l (Aᵀ)ˡ dY`.
+#[derive(Debug)]
+struct Polynomial;
+
+impl<B: SpmmBackend> Backward<B, 1> for Polynomial {
+    type State = ([Matrix<B>; 2], Vec<f32>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x] = ops.parents;
+        let ([(rp, ci, v), (trp, tci, tv)], coefficients) = ops.state;
+        let dy = grads.consume::<B>(&ops.node);
+        if let Some(x) = x {
+            grads.register::<B>(x.id, B::csr_polynomial(trp, tci, tv, rp, ci, v, dy, coefficients));
+        }
+    }
+}
+
 /// Pattern and operands of `A(values) X`.
 #[derive(Debug, Clone)]
 struct ValuesState<B: SpmmBackend> {
@@ -79,6 +96,26 @@ impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
         let y = B::csr_spmm(rp, ci, v, trp, tci, tv, x.into_primitive());
         match prepared {
             OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn csr_polynomial(
+        rp: IntTensor<Self>,
+        ci: IntTensor<Self>,
+        v: FloatTensor<Self>,
+        trp: IntTensor<Self>,
+        tci: IntTensor<Self>,
+        tv: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+    ) -> FloatTensor<Self> {
+        let (v, tv) = (v.into_primitive(), tv.into_primitive());
+        let prepared = Polynomial.prepare::<C>([x.node()]).compute_bound().stateful();
+        let state = [(rp.clone(), ci.clone(), v.clone()), (trp.clone(), tci.clone(), tv.clone())];
+        let y = B::csr_polynomial(rp, ci, v, trp, tci, tv, x.into_primitive(), coefficients.clone());
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((state, coefficients), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

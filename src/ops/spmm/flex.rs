@@ -1,7 +1,7 @@
 //! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
 
 use super::SpmmBackend;
-use crate::ops::host::filled;
+use crate::ops::host::{dot, filled, floats, ints};
 use crate::ops::simd::vectorised;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -13,51 +13,53 @@ const ROWS: usize = 64;
 /// Nonzeros of one task of the sampled product.
 const EDGES: usize = 4096;
 
-fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
-    match tensor.as_slice() {
-        Some(slice) => slice,
-        None => panic!("sparse operators on the CPU take contiguous f32, not {:?}", tensor.dtype()),
-    }
-}
-
-fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
-    match tensor.as_slice() {
-        Some(slice) => slice,
-        None => panic!("sparse operators on the CPU take contiguous i32 indices, not {:?}", tensor.dtype()),
-    }
-}
-
+/// `alpha · A y + beta · x`, or `A y` where there is no `x`.
 fn product(
-    row_ptr: &IntTensor<Flex>,
-    col_idx: &IntTensor<Flex>,
+    [row_ptr, col_idx]: [&IntTensor<Flex>; 2],
     values: &FloatTensor<Flex>,
-    x: FloatTensor<Flex>,
+    y: &FloatTensor<Flex>,
+    alpha: f32,
+    x: Option<(&FloatTensor<Flex>, f32)>,
 ) -> FloatTensor<Flex> {
-    let (x, values) = (x.to_contiguous(), values.to_contiguous());
-    let d = x.shape()[1];
-    let (rp, ci, v, xs) = (ints(row_ptr), ints(col_idx), floats(&values), floats(&x));
+    let (y, values) = (y.to_contiguous(), values.to_contiguous());
+    let d = y.shape()[1];
+    let (rp, ci, v, ys) = (ints(row_ptr), ints(col_idx), floats(&values), floats(&y));
     let n = rp.len() - 1;
-    let out = filled(n * d, ROWS * d, |block, out| rows(&rp[block * ROWS..], ci, v, xs, d, out));
-    Flex::float_from_data(TensorData::new(out, [n, d]), &x.device())
+    let x = x.map(|(x, beta)| (x.to_contiguous(), beta));
+    let (xs, beta) = x.as_ref().map_or((&[] as &[f32], 0.0), |(x, beta)| (floats(x), *beta));
+    let rows_of = |block: usize, out: &mut [f32]| {
+        let own = if xs.is_empty() { xs } else { &xs[block * ROWS * d..][..out.len()] };
+        rows(&rp[block * ROWS..], ci, v, ys, d, alpha, own, beta, out);
+    };
+    let out = filled(n * d, ROWS * d, rows_of);
+    Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
 }
 
 /// Columns of a row that are summed in registers at a time.
 const COLS: usize = 64;
 
 vectorised! {
-    /// `out[r] = Σ values[e] x[col_idx[e]]` for the rows that `row_ptr` begins with; every place of `out` is written once.
-    fn rows(row_ptr: &[i32], col_idx: &[i32], values: &[f32], x: &[f32], d: usize, out: &mut [f32]) {
-        for (out, span) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)) {
+    /// `out[r] = alpha · Σ values[e] y[col_idx[e]] + beta · own[r]` for the rows that `row_ptr` begins with; an empty
+    /// `own` counts as zero. Every place of `out` is written once.
+    fn rows(
+        row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
+        out: &mut [f32],
+    ) {
+        for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
             let span = span[0] as usize..span[1] as usize;
             let (cols, values) = (&col_idx[span.clone()], &values[span]);
+            let own = if own.is_empty() { own } else { &own[r * d..][..d] };
             let mut first = 0;
             while first + COLS <= d {
                 let mut sum = [0f32; COLS];
                 for (&c, &w) in cols.iter().zip(values) {
-                    let x: &[f32; COLS] = x[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
-                    for (s, &x) in sum.iter_mut().zip(x) {
-                        *s += w * x;
+                    let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
+                    for (s, &y) in sum.iter_mut().zip(y) {
+                        *s += w * y;
                     }
+                }
+                for (s, &x) in sum.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
+                    *s = alpha * *s + beta * x;
                 }
                 out[first..first + COLS].copy_from_slice(&sum);
                 first += COLS;
@@ -65,29 +67,24 @@ vectorised! {
             let tail = &mut out[first..];
             tail.fill(0.0);
             for (&c, &w) in cols.iter().zip(values) {
-                let x = &x[c as usize * d + first..][..tail.len()];
-                for (o, &x) in tail.iter_mut().zip(x) {
-                    *o += w * x;
+                let y = &y[c as usize * d + first..][..tail.len()];
+                for (o, &y) in tail.iter_mut().zip(y) {
+                    *o += w * y;
                 }
+            }
+            for (o, &x) in tail.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
+                *o = alpha * *o + beta * x;
             }
         }
     }
 }
 
 vectorised! {
-    /// `out[e] = ⟨y[row_idx[e]], x[col_idx[e]]⟩`, summed in 16 lanes.
+    /// `out[e] = ⟨y[row_idx[e]], x[col_idx[e]]⟩`.
     fn edges(row_idx: &[i32], col_idx: &[i32], y: &[f32], x: &[f32], d: usize, out: &mut [f32]) {
         for ((out, &r), &c) in out.iter_mut().zip(row_idx).zip(col_idx) {
             let (y, x) = (&y[r as usize * d..][..d], &x[c as usize * d..][..d]);
-            let mut lanes = [0f32; 16];
-            let (ys, xs) = (y.chunks_exact(16), x.chunks_exact(16));
-            let tail: f32 = ys.remainder().iter().zip(xs.remainder()).map(|(a, b)| a * b).sum();
-            for (y, x) in ys.zip(xs) {
-                for l in 0..16 {
-                    lanes[l] += y[l] * x[l];
-                }
-            }
-            *out = lanes.iter().sum::<f32>() + tail;
+            *out = dot(y, x);
         }
     }
 }
@@ -102,7 +99,29 @@ impl SpmmBackend for Flex {
         _: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        product(&row_ptr, &col_idx, &values, x)
+        product([&row_ptr, &col_idx], &values, &x, 1.0, None)
+    }
+
+    fn csr_polynomial(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        _: IntTensor<Self>,
+        _: IntTensor<Self>,
+        _: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+    ) -> FloatTensor<Self> {
+        let Some((&last, lower)) = coefficients.split_last() else {
+            panic!("spmm_polynomial: no coefficient");
+        };
+        let mut y: Option<FloatTensor<Self>> = None;
+        for &c in lower.iter().rev() {
+            // The innermost term is `last · x`: its factor goes into the first product.
+            let (of, alpha) = y.as_ref().map_or((&x, last), |y| (y, 1.0));
+            y = Some(product([&row_ptr, &col_idx], &values, of, alpha, Some((&x, c))));
+        }
+        y.unwrap_or_else(|| Self::float_mul_scalar(x, last.into()))
     }
 
     fn csr_sddmm(
@@ -129,6 +148,6 @@ impl SpmmBackend for Flex {
         values: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        product(&row_ptr, &col_idx, &values, x)
+        product([&row_ptr, &col_idx], &values, &x, 1.0, None)
     }
 }

@@ -7,11 +7,11 @@ mod cube;
 mod flex;
 mod reference;
 
-pub use reference::{reference_spmm, reference_spmm_values};
+pub use reference::{reference_spmm, reference_spmm_polynomial, reference_spmm_values};
 
 use super::SparseMatrix;
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
 #[cfg_attr(not(feature = "cube"), allow(dead_code))]
@@ -19,12 +19,7 @@ fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
     [row_ptr[0] - 1, x[1]].into()
 }
 
-#[cfg_attr(not(feature = "cube"), allow(dead_code))]
-fn edges_shape(row_idx: &Shape) -> Shape {
-    [row_idx[0]].into()
-}
-
-/// What a backend must do. `spmm` is its own adjoint with the two matrices swapped; `spmm_values` needs `sddmm` too.
+/// What a backend must do is `csr_spmm`; the other products have default bodies made of it and of tensor operations.
 #[allow(clippy::too_many_arguments)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -45,17 +40,49 @@ pub trait SpmmBackend: Backend {
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
+    /// `Σ_l coefficients[l] Aˡ X` for a square `A`, by Horner's rule; at least one coefficient.
+    #[fusion(default)]
+    fn csr_polynomial(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        t_values: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+    ) -> FloatTensor<Self> {
+        let (rp, ci, v, trp, tci, tv) = (row_ptr, col_idx, values, t_row_ptr, t_col_idx, t_values);
+        let product = |y: FloatTensor<Self>| {
+            Self::csr_spmm(rp.clone(), ci.clone(), v.clone(), trp.clone(), tci.clone(), tv.clone(), y)
+        };
+        let term = |c: f32| Self::float_mul_scalar(x.clone(), c.into());
+        let horner = |y: Option<FloatTensor<Self>>, &c: &f32| match y {
+            None => Some(term(c)),
+            Some(y) if c == 0.0 => Some(product(y)),
+            Some(y) => Some(Self::float_add(term(c), product(y))),
+        };
+        match coefficients.iter().rev().fold(None, horner) {
+            Some(sum) => sum,
+            None => panic!("spmm_polynomial: no coefficient"),
+        }
+    }
+
     /// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: the product `Y Xᵀ` sampled at the nonzeros.
-    #[fusion(dtype = x, shape = edges_shape(row_idx))]
+    #[fusion(default)]
     fn csr_sddmm(
         row_idx: IntTensor<Self>,
         col_idx: IntTensor<Self>,
         y: FloatTensor<Self>,
         x: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        let edges = row_idx.shape();
+        let rows = Self::float_mul(Self::float_select(y, 0, row_idx), Self::float_select(x, 0, col_idx));
+        Self::float_reshape(Self::float_sum_dim(rows, 1), edges)
+    }
 
     /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` maps them to the transpose's order.
-    #[fusion(dtype = x, shape = out_shape(row_ptr, x))]
+    #[fusion(default)]
     fn csr_spmm_values(
         row_ptr: IntTensor<Self>,
         col_idx: IntTensor<Self>,
@@ -65,7 +92,11 @@ pub trait SpmmBackend: Backend {
         order: IntTensor<Self>,
         values: FloatTensor<Self>,
         x: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    ) -> FloatTensor<Self> {
+        let _ = row_idx;
+        let t_values = Self::float_select(values.clone(), 0, order);
+        Self::csr_spmm(row_ptr, col_idx, values, t_row_ptr, t_col_idx, t_values, x)
+    }
 }
 
 fn check_operands(a: &SparseMatrix, x: &Tensor<2>) {
@@ -96,6 +127,34 @@ pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
         t.col_idx.into_dispatch(),
         t.values.into_dispatch(),
         x.into_dispatch(),
+    ))
+}
+
+/// A polynomial of a square sparse matrix, `Y = Σ_l c_l Aˡ X`, with gradient `dX = Σ_l c_l (Aᵀ)ˡ dY`.
+///
+/// Horner's rule needs one sparse product a degree, and each adds its term in the same pass over memory. Propagation and
+/// layer aggregation are such polynomials: LightGCN's mean of layers has `c_l = 1 / (L + 1)`.
+///
+/// # Shapes
+/// - `a`: `[n, n]`, constant
+/// - `x`, output: `[n, d]`
+///
+/// # Panics
+/// When the shapes do not agree or there is no coefficient.
+pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
+    check_operands(a, &x);
+    let [n_rows, n_cols] = a.dims();
+    assert!(n_rows == n_cols && !coefficients.is_empty(), "spmm_polynomial: A is [{n_rows}, {n_cols}]");
+    let (m, t) = (a.a.clone(), a.at.clone());
+    Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_polynomial(
+        m.row_ptr.into_dispatch(),
+        m.col_idx.into_dispatch(),
+        m.values.into_dispatch(),
+        t.row_ptr.into_dispatch(),
+        t.col_idx.into_dispatch(),
+        t.values.into_dispatch(),
+        x.into_dispatch(),
+        coefficients.to_vec(),
     ))
 }
 

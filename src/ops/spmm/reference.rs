@@ -16,3 +16,14 @@ pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) 
     let messages = x.select(0, col) * values.unsqueeze_dim::<2>(1); // [nnz, d]
     Tensor::zeros([n_rows, d], &device).select_assign(0, row, messages, IndexingUpdateOp::Add)
 }
+
+/// [`spmm_polynomial`](super::spmm_polynomial) term by term: its oracle.
+pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
+    let mut power = x.clone();
+    let mut sum = x * coefficients[0];
+    for &c in &coefficients[1..] {
+        power = reference_spmm(a, power);
+        sum = sum + power.clone() * c;
+    }
+    sum
+}

@@ -1,0 +1,58 @@
+//! Rows of length one, in one pass forward and one backward.
+
+mod backward;
+#[cfg(feature = "flex")]
+mod flex;
+mod reference;
+
+pub use reference::reference_normalize_rows;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::tensor::Tensor;
+
+/// Squared lengths below this count as this: PyTorch's ε of 1e-12 on the length.
+const EPSILON: f32 = 1e-24;
+
+/// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "cube"),
+    Autodiff
+)]
+pub trait NormalizeBackend: Backend {
+    /// `x / max(‖x‖, 1e-12)` for each row.
+    #[fusion(default)]
+    fn normalize(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let length = length::<Self>(x.clone());
+        Self::float_div(x, length)
+    }
+
+    /// `(g - ⟨g, y⟩ y) / max(‖x‖, 1e-12)` with `y` the normalised row; where the length was raised to ε, `g / ε`.
+    #[fusion(default)]
+    fn normalize_grad(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
+        let length = length::<Self>(x.clone());
+        let y = Self::float_div(x, length.clone());
+        // A row shorter than ε has y ≈ 0, and the projection vanishes with it.
+        let along = Self::float_sum_dim(Self::float_mul(y.clone(), g.clone()), 1);
+        Self::float_div(Self::float_sub(g, Self::float_mul(along, y)), length)
+    }
+}
+
+/// `max(‖x‖, 1e-12)` of each row, `[n, 1]`.
+fn length<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let squares = B::float_sum_dim(B::float_mul(x.clone(), x), 1);
+    B::float_sqrt(B::float_clamp_min(squares, EPSILON.into()))
+}
+
+/// `x / max(‖x‖₂, 1e-12)`, row by row: a zero row stays zero.
+///
+/// # Shapes
+/// - `x`, output: `[n, d]`
+pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as NormalizeBackend>::normalize(x.into_dispatch()))
+}
+
+#[cfg(feature = "cube")]
+impl NormalizeBackend for burn_cubecl::CubeBackend {}
