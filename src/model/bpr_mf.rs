@@ -57,8 +57,10 @@ impl Trainable for BprMf {
         let u = self.users.val().select(0, batch.users.clone());
         let p = self.items.val().select(0, batch.positives.clone());
         let n = self.items.val().select(0, batch.negatives.clone());
-        Objective::new()
-            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
-            .with("reg", self.reg, embedding_norms([u, p, n]))
+        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
+            "reg",
+            self.reg,
+            embedding_norms([u, p, n]),
+        )
     }
 }

@@ -122,7 +122,8 @@ impl Trainable for Freedom {
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.forward(self.user_item.pruned());
         let u = users.select(0, batch.users.clone());
-        let ranking = |positive: Tensor<2>, negative: Tensor<2>| bpr(pair_scores(&u, &positive), pair_scores(&u, &negative));
+        let ranking =
+            |positive: Tensor<2>, negative: Tensor<2>| bpr(pair_scores(&u, &positive), pair_scores(&u, &negative));
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
             let of = |ids| head.forward(features.val().select(0, ids));
             ranking(of(batch.positives.clone()), of(batch.negatives.clone()))

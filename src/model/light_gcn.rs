@@ -80,8 +80,10 @@ impl Trainable for LightGcn {
             self.items.val().select(0, batch.positives.clone()),
             self.items.val().select(0, batch.negatives.clone()),
         ];
-        Objective::new()
-            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
-            .with("reg", self.reg, embedding_norms(before))
+        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
+            "reg",
+            self.reg,
+            embedding_norms(before),
+        )
     }
 }

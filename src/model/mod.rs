@@ -26,7 +26,8 @@ pub use pruned_graph::PrunedGraph;
 pub use table::{Model, ModelConfig};
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{
-    FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, Viral, ViralBlocks, ViralConfig, ViralGraphs,
+    Channel, FusionPlacement, FusionStrategy, InformationFusion, ItemGraph, RedundancyAnchor, Viral, ViralBlocks,
+    ViralConfig, ViralGraphs,
 };
 
 use crate::data::ItemFeatures;

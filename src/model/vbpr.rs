@@ -72,8 +72,10 @@ impl Trainable for Vbpr {
         let u = all.users.select(0, batch.users.clone());
         let p = all.items.clone().select(0, batch.positives.clone());
         let n = all.items.select(0, batch.negatives.clone());
-        Objective::new()
-            .with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n)))
-            .with("reg", self.reg, embedding_norms([u, p, n]))
+        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
+            "reg",
+            self.reg,
+            embedding_norms([u, p, n]),
+        )
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Init;
 use burn::module::{Module, Param};
-use burn::tensor::activation::softmax;
 use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`UserModalityWeights`].

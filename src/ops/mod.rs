@@ -3,6 +3,9 @@
 //! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
 //! reference in outputs and in every gradient.
 
+// Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
+#![allow(unsafe_code)]
+
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
@@ -13,12 +16,12 @@ mod softplus;
 mod sparse;
 mod spmm;
 
-pub use lse::{log_sum_exp_products, reference_log_sum_exp_products};
-pub use normalize::{normalize_rows, reference_normalize_rows};
-pub use softplus::{reference_softplus_margins, softplus_margins};
+pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
+pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
+pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
 pub use spmm::{
-    reference_spmm, reference_spmm_polynomial, reference_spmm_values, spmm, spmm_polynomial, spmm_values,
+    SpmmBackend, reference_spmm, reference_spmm_polynomial, reference_spmm_values, spmm, spmm_polynomial, spmm_values,
 };
 
 use burn::tensor::Device;

@@ -40,7 +40,7 @@ struct Moments {
 #[derive(Debug, Clone)]
 enum Values {
     Host(Vec<f32>, Vec<f32>),
-    Device(Tensor<1>, Tensor<1>),
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 /// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`.
@@ -77,7 +77,7 @@ impl Adam {
             };
             let (m, v) = match &moments.values {
                 Values::Host(m, v) => (flat(m.clone()), flat(v.clone())),
-                Values::Device(m, v) => (m.to_data(), v.to_data()),
+                Values::Device(moments) => (moments[0].to_data(), moments[1].to_data()),
             };
             steps.insert(name.clone(), moments.step);
             tensors.insert(format!("{name}.m"), m);
@@ -98,12 +98,13 @@ impl Adam {
             let Some(&step) = steps.get(&name) else {
                 continue;
             };
-            let (Some(m), Some(v)) = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v"))) else {
+            let (Some(m), Some(v)) = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v")))
+            else {
                 return Err(Error::Data(format!("the optimizer's moments of '{name}' are missing")));
             };
             let values = match lives_in_host_memory(&device) {
                 true => Values::Host(host(m), host(v)),
-                false => Values::Device(Tensor::from_data(m, &device), Tensor::from_data(v, &device)),
+                false => Values::Device(Box::new([m, v].map(|data| Tensor::from_data(data, &device)))),
             };
             moments.insert(id, Moments { step, values });
         }
@@ -170,7 +171,8 @@ impl ModuleMapper for Step<'_> {
                     factors.update(&mut p, &host(gradient.into_data()), m, v);
                     Tensor::from_data(TensorData::new(p, shape), &device)
                 }
-                Values::Device(m, v) => {
+                Values::Device(moments) => {
+                    let [m, v] = moments.as_mut();
                     let n = shape.iter().product::<usize>();
                     let g = gradient.reshape([n]);
                     *m = m.clone() * config.beta_1 + g.clone() * (1.0 - config.beta_1);
@@ -189,7 +191,7 @@ fn start<const D: usize>(gradient: &Tensor<D>) -> Moments {
     let device = gradient.device();
     let values = match lives_in_host_memory(&device) {
         true => Values::Host(vec![0.0; n], vec![0.0; n]),
-        false => Values::Device(Tensor::zeros([n], &device), Tensor::zeros([n], &device)),
+        false => Values::Device(Box::new([Tensor::zeros([n], &device), Tensor::zeros([n], &device)])),
     };
     Moments { step: 0, values }
 }

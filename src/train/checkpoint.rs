@@ -99,11 +99,8 @@ impl Checkpoint {
         if self.model != found.model {
             return differs("model", &self.model, &found.model);
         }
-        let same_length = TrainerConfig {
-            epochs: self.trainer.epochs,
-            patience: self.trainer.patience,
-            ..found.trainer.clone()
-        };
+        let same_length =
+            TrainerConfig { epochs: self.trainer.epochs, patience: self.trainer.patience, ..found.trainer.clone() };
         if self.trainer != same_length {
             let json = |c: &TrainerConfig| serde_json::to_string(c).unwrap_or_default();
             return differs("training", &json(&self.trainer), &json(&same_length));

@@ -17,7 +17,11 @@ const ENTRY: &str = "viral";
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Error::io(path))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
     file.persist(path).map_err(|e| Error::io(path)(e.error))?;
     Ok(())
@@ -47,7 +51,8 @@ pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
 /// Reads what [`write`] wrote; every bit of header and tensors is checked.
 pub(super) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let damaged = |what: String| Error::file(path, format!("is damaged or not ours: {what}; use a copy or train again"));
+    let damaged =
+        |what: String| Error::file(path, format!("is damaged or not ours: {what}; use a copy or train again"));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
     let entry = metadata.metadata().as_ref().and_then(|m| m.get(ENTRY)).and_then(|e| e.split_once(' '));

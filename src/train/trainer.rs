@@ -140,7 +140,13 @@ impl TrainerConfig {
     /// Trains on `data` until valid stops getting better.
     ///
     /// `device` is the one that the model is on.
-    pub fn fit<M: Trainable>(&self, model: M, data: &TrainSet, valid: &Interactions, device: &Device) -> Result<Fit<M>> {
+    pub fn fit<M: Trainable>(
+        &self,
+        model: M,
+        data: &TrainSet,
+        valid: &Interactions,
+        device: &Device,
+    ) -> Result<Fit<M>> {
         self.fit_from(TrainState::new(model, self), data, valid, device, |_| Ok(ControlFlow::Continue(())))
     }
 

@@ -169,7 +169,8 @@ fn a_run_killed_after_any_epoch_and_resumed_gives_the_same_bits() {
             let path = folder.path().join(format!("{name}-{killed_after}"));
             // Before and after the interruption at other numbers of threads, too.
             in_threads(1, || {
-                let stop = |event: &Event<Model>| matches!(event, Event::Epoch { report, .. } if report.epoch == killed_after);
+                let stop =
+                    |event: &Event<Model>| matches!(event, Event::Epoch { report, .. } if report.epoch == killed_after);
                 interrupted(&config, &data, &trainer, &path, stop);
             });
             let found = in_threads(3, || resumed(&config, &data, &trainer, &path));

@@ -243,7 +243,8 @@ impl Source {
             shape = vec![cols, rows];
         }
         if let Some(columns) = &self.columns {
-            values = values.chunks(shape[1]).flat_map(|row| columns.iter().map(|&c| row[c]).collect::<Vec<_>>()).collect();
+            values =
+                values.chunks(shape[1]).flat_map(|row| columns.iter().map(|&c| row[c]).collect::<Vec<_>>()).collect();
         }
         TensorData::new(values, shape)
     }
@@ -251,7 +252,13 @@ impl Source {
 
 /// Fills a model with the reference's parameters.
 pub fn filled<M: Module>(model: M, golden: &Golden, source: impl Fn(&str) -> Source) -> M {
-    let values: Parameters = parameters(&model).into_keys().map(|n| { let v = source(&n).read(golden, "param."); (n, v) }).collect();
+    let values: Parameters = parameters(&model)
+        .into_keys()
+        .map(|n| {
+            let v = source(&n).read(golden, "param.");
+            (n, v)
+        })
+        .collect();
     load_parameters(model, values).unwrap()
 }
 

@@ -159,9 +159,8 @@ fn spmm_of_the_wrong_shape_panics_with_both_shapes() {
 fn exact_log_sum_exp(a: &[f32], b: &[f32], [n, m, d]: [usize; 3], scale: f32, weights: &[f32]) -> [Vec<f64>; 3] {
     let (scale, wide) = (f64::from(scale), |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>());
     let (a, b, weights) = (wide(a), wide(b), wide(weights));
-    let s: Vec<f64> = (0..n * m)
-        .map(|k| scale * (0..d).map(|c| a[k / m * d + c] * b[k % m * d + c]).sum::<f64>())
-        .collect();
+    let s: Vec<f64> =
+        (0..n * m).map(|k| scale * (0..d).map(|c| a[k / m * d + c] * b[k % m * d + c]).sum::<f64>()).collect();
     let log_sum_exp = |entries: &dyn Fn(usize) -> f64, n: usize| {
         let max = (0..n).map(entries).fold(f64::NEG_INFINITY, f64::max);
         max + (0..n).map(|k| (entries(k) - max).exp()).sum::<f64>().ln()
@@ -183,8 +182,16 @@ fn exact_log_sum_exp(a: &[f32], b: &[f32], [n, m, d]: [usize; 3], scale: f32, we
 type LogSumExp = fn(Tensor<2>, Tensor<2>, f32) -> (Tensor<1>, Tensor<1>);
 
 /// Both outputs one after the other, and the gradients of their weighted sum to both operands.
-fn run_log_sum_exp(f: LogSumExp, a: &[f32], b: &[f32], [n, m, d]: [usize; 3], scale: f32, weights: &[f32]) -> [Vec<f32>; 3] {
-    let leaf = |x: &[f32], rows| Tensor::<2>::from_data(TensorData::new(x.to_vec(), [rows, d]), &device()).require_grad();
+fn run_log_sum_exp(
+    f: LogSumExp,
+    a: &[f32],
+    b: &[f32],
+    [n, m, d]: [usize; 3],
+    scale: f32,
+    weights: &[f32],
+) -> [Vec<f32>; 3] {
+    let leaf =
+        |x: &[f32], rows| Tensor::<2>::from_data(TensorData::new(x.to_vec(), [rows, d]), &device()).require_grad();
     let (a, b) = (leaf(a, n), leaf(b, m));
     let (rows, columns) = f(a.clone(), b.clone(), scale);
     let out = Tensor::cat(vec![rows, columns], 0);
@@ -267,7 +274,9 @@ fn info_nce_is_the_reference_in_value_and_both_gradients() {
             let d = 33;
             // Views of the same rows, not normalised, one of them zero.
             let raw = |tag: u64| -> Vec<f32> {
-                (0..n * d).map(|k| if n > 2 && k / d == 1 { 0.0 } else { number(1, k) + 2.0 * number(tag, k) }).collect()
+                (0..n * d)
+                    .map(|k| if n > 2 && k / d == 1 { 0.0 } else { number(1, k) + 2.0 * number(tag, k) })
+                    .collect()
             };
             let run = |f: fn(Tensor<2>, Tensor<2>, f32) -> Tensor<1>| {
                 let leaf = |tag| Tensor::<2>::from_data(TensorData::new(raw(tag), [n, d]), &device()).require_grad();
@@ -329,7 +338,8 @@ fn adam_is_adam_in_double_precision_over_five_steps() {
         // Linear in the parameters, so that the gradients are the constants. `late` has none in the first two steps:
         // it stands still, and its own count of steps begins with the third.
         let loss = |p: Tensor<1>, g: &[f32]| (p * constant(g)).sum();
-        let mut total = loss(toy.matrix.val().reshape([sizes[0]]), &gradients[0]) + loss(toy.vector.val(), &gradients[1]);
+        let mut total =
+            loss(toy.matrix.val().reshape([sizes[0]]), &gradients[0]) + loss(toy.vector.val(), &gradients[1]);
         if step >= 2 {
             total = total + loss(toy.late.val(), &gradients[2]);
         }
@@ -378,7 +388,10 @@ fn shares_of_a_score_are_the_products_of_the_blocks_and_add_up() {
             }
             let score = f64::from(scores[user * n_items + item]);
             let sum: f64 = shares.iter().sum();
-            assert!((sum - score).abs() < 1e-5, "user {user}, item {item}: shares add up to {sum}, the score is {score}");
+            assert!(
+                (sum - score).abs() < 1e-5,
+                "user {user}, item {item}: shares add up to {sum}, the score is {score}"
+            );
         }
     }
     // And what is ranked is the same product.

@@ -167,10 +167,7 @@ fn user_modality_weights() {
 struct Fill(burn::tensor::TensorData);
 
 impl burn::module::ModuleMapper for Fill {
-    fn map_float<const D: usize>(
-        &mut self,
-        param: burn::module::Param<Tensor<D>>,
-    ) -> burn::module::Param<Tensor<D>> {
+    fn map_float<const D: usize>(&mut self, param: burn::module::Param<Tensor<D>>) -> burn::module::Param<Tensor<D>> {
         param.map(|old| Tensor::from_data(self.0.clone(), &old.device()).require_grad())
     }
 }

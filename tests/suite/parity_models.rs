@@ -51,7 +51,13 @@ fn scores(model: &impl Recommender) -> Vec<f32> {
 }
 
 /// Loss and gradients of the first batch, then a step of Adam on each batch: losses before each, parameters after all.
-fn check_training<M: Trainable>(model: M, g: &Golden, loss: &str, source: impl Fn(&str) -> Source, noise: &[&str]) -> M {
+fn check_training<M: Trainable>(
+    model: M,
+    g: &Golden,
+    loss: &str,
+    source: impl Fn(&str) -> Source,
+    noise: &[&str],
+) -> M {
     let batches = batches(g);
     let objective = model.objective(&batches[0]);
     g.check_tensor(loss, objective.total());

@@ -55,7 +55,8 @@ struct Baby {
 impl Baby {
     fn read(data: PathBuf) -> Self {
         let file = InterFile::read(data.join("baby/baby.inter")).unwrap();
-        let rows = |part| file.rows.iter().filter(|row| row.part == Some(part)).map(|row| (row.user, row.item)).collect();
+        let rows =
+            |part| file.rows.iter().filter(|row| row.part == Some(part)).map(|row| (row.user, row.item)).collect();
         let set = |pairs: &Vec<(u32, u32)>| Interactions::from_pairs(file.users.len(), file.items.len(), pairs);
         let [train, valid, test]: [Vec<(u32, u32)>; 3] = [Part::Train, Part::Valid, Part::Test].map(rows);
         Self { train: set(&train), valid: set(&valid), test: set(&test), rows: train }
@@ -128,10 +129,13 @@ fn replay_of_118_steps_of_light_gcn_on_baby() {
     check_order("lightgcn", &file, &epochs);
 
     let (n_users, n_items) = (baby.train.n_users(), baby.train.n_items());
-    let golden = Golden::of("lightgcn", &[
-        ("users".to_string(), vec![n_users, 64], xavier(1, [n_users, 64])),
-        ("items".to_string(), vec![n_items, 64], xavier(2, [n_items, 64])),
-    ]);
+    let golden = Golden::of(
+        "lightgcn",
+        &[
+            ("users".to_string(), vec![n_users, 64], xavier(1, [n_users, 64])),
+            ("items".to_string(), vec![n_items, 64], xavier(2, [n_items, 64])),
+        ],
+    );
     let settings = &file["config"];
     let config = LightGcnConfig {
         d_embed: 64,
@@ -259,7 +263,8 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
     let users = user_cooccurrence(&baby.train, config.user_neighbors, NeighborWeight::Softmax);
     let sum: u64 = users.indices().iter().map(|&id| id as u64).sum();
     assert_eq!(Some(sum), file["user_graph_index_sum"].as_u64(), "{name}: the neighbours of the users");
-    let first: Vec<f32> = file["user_graph_weight_first"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
+    let first: Vec<f32> =
+        file["user_graph_weight_first"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect();
     let found = &users.data()[..first.len()];
     assert!(found.iter().zip(&first).all(|(a, b)| (a - b).abs() <= 1e-6), "{name}: {found:?} instead of {first:?}");
 
@@ -308,7 +313,12 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
     check_metrics(name, &before_last.unwrap(), &baby, &file["metrics_after"], 1e-4);
 }
 
-fn check_gradient_norms(what: &str, found: &viral::model::Parameters, expected: &Value, source: impl Fn(&str) -> Source) {
+fn check_gradient_norms(
+    what: &str,
+    found: &viral::model::Parameters,
+    expected: &Value,
+    source: impl Fn(&str) -> Source,
+) {
     let expected = expected.as_object().unwrap();
     assert_eq!(found.len(), expected.len(), "{what}: parameters with a gradient");
     for (ours, gradient) in found {
@@ -338,6 +348,10 @@ fn the_recipe_is_the_one_of_the_files() {
     assert_eq!(splitmix64(1), 0x910a_2dec_8902_5cc1);
     for name in ["lightgcn", "viral-redu2", "viral-master"] {
         let recipe = json(&format!("baby_train_{name}.json"))["recipe"].clone();
-        assert!(recipe.as_str().unwrap().contains("2*scale*((splitmix64(tag*2^32+k)>>40)/2^24-0.5)"), "{}", folder().display());
+        assert!(
+            recipe.as_str().unwrap().contains("2*scale*((splitmix64(tag*2^32+k)>>40)/2^24-0.5)"),
+            "{}",
+            folder().display()
+        );
     }
 }

@@ -184,7 +184,10 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
         assert_eq!(serde_json::from_value::<ModelConfig>(read.config.clone()).unwrap(), config, "{name}: settings");
         let again = folder.path().join("again");
         read.save(&again).unwrap();
-        assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap(), "{name}: the same file when saved again");
+        assert!(
+            std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap(),
+            "{name}: the same file when saved again"
+        );
 
         for user in ["u0000", "u0119"] {
             let found = read.recommend(user, 10).unwrap();
@@ -274,7 +277,8 @@ fn every_setting_can_be_set_and_no_other() {
     assert!(matches!(&viral, ModelConfig::Viral(c) if c.fusion == FusionStrategy::MeanPooling));
     let message = viral.set("fusion", "mean").unwrap_err().to_string();
     assert!(message.contains("mean_pooling") && message.contains("information_aware"), "{message}");
-    for (key, value) in [("d_embed", "wide"), ("d_embed", "-1"), ("d_embed", "1.5"), ("item_ids", "1"), ("lambda", "x")] {
+    for (key, value) in [("d_embed", "wide"), ("d_embed", "-1"), ("d_embed", "1.5"), ("item_ids", "1"), ("lambda", "x")]
+    {
         let message = viral.set(key, value).unwrap_err().to_string();
         assert!(message.contains(&format!("{key} = {value}")), "{message}");
     }
@@ -397,11 +401,15 @@ fn modalities_of_different_width_need_a_width_for_the_fusion() {
     for (name, config) in all_for_few_items() {
         let ModelConfig::Viral(viral) = config else { continue };
         let at = |d_fusion| ModelConfig::Viral(ViralConfig { d_fusion, ..viral.clone() });
-        let fuses_features = viral.fusion == FusionStrategy::InformationAware && viral.placement == FusionPlacement::Features;
+        let fuses_features =
+            viral.fusion == FusionStrategy::InformationAware && viral.placement == FusionPlacement::Features;
         match (fuses_features, at(0).init(&data, &mut Init::new(3, &device()))) {
             (true, Err(error)) => {
                 let message = error.to_string();
-                assert!(message.contains("width 12") && message.contains('9') && message.contains("d_fusion"), "{message}");
+                assert!(
+                    message.contains("width 12") && message.contains('9') && message.contains("d_fusion"),
+                    "{message}"
+                );
             }
             (true, Ok(_)) => panic!("{name}: widths 12 and 9 were fused"),
             // Nothing joins them before each has its head.

@@ -58,7 +58,12 @@ impl InformationFusion {
 
 impl Fused {
     /// Adds `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`.
-    pub(super) fn add_terms(&self, objective: Objective, config: &ViralConfig, rows: Option<Tensor<1, Int>>) -> Objective {
+    pub(super) fn add_terms(
+        &self,
+        objective: Objective,
+        config: &ViralConfig,
+        rows: Option<Tensor<1, Int>>,
+    ) -> Objective {
         let of = |x: &Tensor<2>| match &rows {
             Some(rows) => x.clone().select(0, rows.clone()),
             None => x.clone(),

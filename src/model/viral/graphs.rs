@@ -30,7 +30,9 @@ impl ViralGraphs {
         let item_item = match (config.n_item_layers, config.item_graph) {
             (0, _) => None,
             (_, ItemGraph::MeanCosine) => Some(mean_knn_graph(&[visual, text], k, false)?),
-            (_, ItemGraph::Mixture) => Some(mixture(config.visual_weight, &knn_graph(visual, k)?, &knn_graph(text, k)?)),
+            (_, ItemGraph::Mixture) => {
+                Some(mixture(config.visual_weight, &knn_graph(visual, k)?, &knn_graph(text, k)?))
+            }
         };
         let user_user = (config.n_user_layers > 0)
             .then(|| user_cooccurrence(&data.interactions, config.user_neighbors, NeighborWeight::Softmax));

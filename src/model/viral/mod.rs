@@ -131,7 +131,8 @@ impl ViralConfig {
         let n_users = data.interactions.n_users();
         Ok(Viral {
             graphs: ViralGraphs::new(self, data, init.device())?,
-            weights: n_weights.map(|n| UserModalityWeightsConfig::new(n_users, n).with_spread(self.weight_spread).init(init)),
+            weights: n_weights
+                .map(|n| UserModalityWeightsConfig::new(n_users, n).with_spread(self.weight_spread).init(init)),
             channels,
             fusion: information_aware.then(|| InformationFusion::new(self, d_fusion, init)),
             text_projection: project.then(|| projection(text.width(), init)),

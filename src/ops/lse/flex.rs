@@ -204,13 +204,14 @@ fn forward(o: &Operands) -> Vec<f32> {
     let (row_max, col_max) = if common {
         (vec![bound; o.n], vec![bound; o.m])
     } else {
-        let visit = |[_, _, _, cols]: [usize; 4], tile: &mut [f32], r: &mut [f32], c: &mut [f32]| take_maxima(tile, cols, r, c);
+        let visit =
+            |[_, _, _, cols]: [usize; 4], tile: &mut [f32], r: &mut [f32], c: &mut [f32]| take_maxima(tile, cols, r, c);
         over_tiles(o, f32::NEG_INFINITY, visit, |all, part| all.iter_mut().zip(part).for_each(|(a, p)| *a = a.max(*p)))
     };
     let visit = |[i, rows, j, cols]: [usize; 4], tile: &mut [f32], r: &mut [f32], c: &mut [f32]| {
         add_exponentials(tile, cols, &row_max[i..i + rows], &col_max[j..j + cols], common, r, c);
     };
-    let (row_sums, col_sums) = over_tiles(o, 0.0, visit, |all, part| add_to(all, part));
+    let (row_sums, col_sums) = over_tiles(o, 0.0, visit, add_to);
     let logs = |(sum, max): (&f32, &f32)| sum.ln() + max;
     row_sums.iter().zip(&row_max).chain(col_sums.iter().zip(&col_max)).map(logs).collect()
 }
@@ -231,7 +232,15 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
                 let b = &o.b[j * o.d..][..cols * o.d];
                 let tile = &mut tile[..rows * cols];
                 o.tile(i, rows, j, cols, tile);
-                weigh(tile, cols, &row[i..i + rows], &row_w[i..i + rows], &col[j..j + cols], &col_w[j..j + cols], o.scale);
+                weigh(
+                    tile,
+                    cols,
+                    &row[i..i + rows],
+                    &row_w[i..i + rows],
+                    &col[j..j + cols],
+                    &col_w[j..j + cols],
+                    o.scale,
+                );
                 product(&mut da, [rows, o.d, cols], tile, [cols, 1], b, [o.d, 1], true, 1.0);
                 product(&mut db[j * o.d..], [cols, o.d, rows], tile, [1, cols], a, [o.d, 1], true, 1.0);
             }

@@ -145,16 +145,7 @@ impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
         let (values, x) = (values.into_primitive(), x.into_primitive());
         let s = ValuesState { row_ptr, col_idx, row_idx, t_row_ptr, t_col_idx, order, values, x };
         let c = s.clone();
-        let y = B::csr_spmm_values(
-            c.row_ptr,
-            c.col_idx,
-            c.row_idx,
-            c.t_row_ptr,
-            c.t_col_idx,
-            c.order,
-            c.values,
-            c.x,
-        );
+        let y = B::csr_spmm_values(c.row_ptr, c.col_idx, c.row_idx, c.t_row_ptr, c.t_col_idx, c.order, c.values, c.x);
         match prepared {
             OpsKind::Tracked(prep) => prep.finish(s, y),
             OpsKind::UnTracked(prep) => prep.finish(y),
