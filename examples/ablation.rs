@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let device = args.train.start()?;
     let data = args.data.read()?;
     eprintln!("{}", describe(&data));
-    let trainer = args.train.trainer("viral", "default")?;
+    let trainer = args.train.trainer("viral", "default", &data)?;
     let mut results = Results::new("fusion");
     for (name, setting) in ROWS {
         let config = model_config("viral", None, &[setting.to_string()])?;

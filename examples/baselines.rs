@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     eprintln!("{}", describe(&data));
     let (mut results, mut failures) = (Results::new("model"), Vec::new());
     for &name in ModelConfig::NAMES {
-        let trainer = args.train.trainer(name, "default")?;
+        let trainer = args.train.trainer(name, "default", &data)?;
         match train(name, &model_config(name, None, &[])?, &trainer, &data, &device, None, false) {
             Ok(run) => results.row(name, &run),
             Err(error) => failures.push(format!("{name}: {error}")),

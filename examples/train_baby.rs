@@ -56,8 +56,8 @@ fn main() -> Result<()> {
     let name = args.model.as_deref().unwrap_or("viral");
     let preset = args.preset.as_deref();
     let config = model_config(name, preset, &args.set)?;
-    let trainer = args.train.trainer(name, preset.unwrap_or("default"))?;
     let data = args.data.read()?;
+    let trainer = args.train.trainer(name, preset.unwrap_or("default"), &data)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(format!("{}-{name}", data.name)));
     check_writable(&out)?;
     if let Some(path) = &args.json {
@@ -73,7 +73,7 @@ fn main() -> Result<()> {
     let compares = args.data.is_planted() && args.model.is_none();
     let mut others = Vec::new();
     for other in ["popularity", "lightgcn"].into_iter().take(1 + usize::from(compares)).filter(|&other| other != name) {
-        let trainer = args.train.trainer(other, "default")?;
+        let trainer = args.train.trainer(other, "default", &data)?;
         others.push((other, train(other, &ModelConfig::by_name(other)?, &trainer, &data, &device, None, false)?));
     }
     let mut results = Results::new("model");

@@ -1,11 +1,13 @@
-#![cfg_attr(doc, doc = include_str!("../README.md"))]
-#![cfg_attr(not(doc), doc = "Multimodal recommendation on Burn.")]
+#![doc = include_str!("../README.md")]
 
+// The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;
 mod linalg;
 
 pub mod data;
+
 pub mod graph;
+
 pub mod ops;
 
 pub mod nn;

@@ -123,8 +123,8 @@ impl TrainArgs {
     }
 
     /// The defaults of a model, changed as the command line says.
-    pub(crate) fn trainer(&self, model: &str, preset: &str) -> Result<TrainerConfig> {
-        let defaults = trainer_defaults(model, preset);
+    pub(crate) fn trainer(&self, model: &str, preset: &str, data: &Dataset) -> Result<TrainerConfig> {
+        let defaults = trainer_defaults(model, preset, data);
         let lr = self.lr.unwrap_or(defaults.adam.lr);
         if !(lr.is_finite() && lr > 0.0) {
             return Err(Error::Config(format!("--lr {lr}: it must be a number above 0, such as 0.001")));
@@ -142,15 +142,15 @@ impl TrainArgs {
 }
 
 /// What each model is trained with where the command line does not say.
-pub(crate) fn trainer_defaults(model: &str, preset: &str) -> TrainerConfig {
-    let (lr, lr_decay, batch_size, patience) = match (model, preset) {
-        ("viral", "paper") => (1e-3, 1.0, 1024, 20),
-        ("viral", "reference" | "reference-synergy") => (1e-4, 1.0, 2048, 30),
-        ("viral", _) => (5e-3, 0.92, 8192, 10),
-        _ => (1e-3, 1.0, 2048, 20),
+pub(crate) fn trainer_defaults(model: &str, preset: &str, data: &Dataset) -> TrainerConfig {
+    let (lr, batch_size, patience) = match (model, preset) {
+        ("viral", "paper") => (1e-3, 1024, 20),
+        ("viral", "reference" | "reference-synergy") => (1e-4, 2048, 30),
+        ("viral", _) => return TrainerConfig::for_viral(&data.train),
+        _ => (1e-3, 2048, 20),
     };
     let adam = AdamConfig { lr, ..AdamConfig::default() };
-    TrainerConfig { batch_size, patience, adam, lr_decay, ..TrainerConfig::default() }
+    TrainerConfig { batch_size, patience, adam, ..TrainerConfig::default() }
 }
 
 /// A model of the table with its settings: a preset (of VIRAL only), then `key=value` each.

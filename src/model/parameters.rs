@@ -69,7 +69,7 @@ impl ModuleMapper for Writer {
             self.wrong.get_or_insert(format!("parameter '{name}' is missing; it was saved by another model"));
             return param;
         };
-        let (expected, found) = (param.val().dims(), data.shape().clone());
+        let (expected, found) = (param.val().dims(), data.shape().to_vec());
         if found.as_slice() != expected {
             let message = format!("parameter '{name}' is {found:?} but the model needs {expected:?}");
             self.wrong.get_or_insert(message);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use viral::model::{Parameters, load_parameters, parameters};
 
 /// Where the fixtures are.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     match std::env::var_os("VIRAL_GOLDEN") {
         Some(dir) => dir.into(),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden"),
@@ -16,14 +16,14 @@ pub fn folder() -> PathBuf {
 }
 
 /// A JSON file of the folder.
-pub fn json(file: &str) -> Value {
+pub(crate) fn json(file: &str) -> Value {
     let path = folder().join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 /// The entry of a fixture in whichever manifest has it.
-pub fn manifest(fixture: &str) -> Value {
+pub(crate) fn manifest(fixture: &str) -> Value {
     ["redu2", "master", "mmrec"]
         .iter()
         .find_map(|name| json(&format!("manifest.{name}.json")).get(fixture).cloned())
@@ -31,24 +31,24 @@ pub fn manifest(fixture: &str) -> Value {
 }
 
 /// The expected means of a metrics fixture.
-pub fn manifest_values(fixture: &str) -> Value {
+pub(crate) fn manifest_values(fixture: &str) -> Value {
     manifest(fixture)["values"].clone()
 }
 
 /// A number of a fixture's config.
-pub fn setting(fixture: &str, key: &str) -> f64 {
+pub(crate) fn setting(fixture: &str, key: &str) -> f64 {
     let entry = manifest(fixture);
     entry["config"][key].as_f64().unwrap_or_else(|| panic!("{fixture}: no number '{key}' in its config"))
 }
 
 /// One fixture in memory.
-pub struct Golden {
+pub(crate) struct Golden {
     name: String,
     bytes: Vec<u8>,
 }
 
 /// Reads a fixture.
-pub fn load(name: &str) -> Golden {
+pub(crate) fn load(name: &str) -> Golden {
     let path = folder().join(format!("{name}.safetensors"));
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     Golden { name: name.to_string(), bytes }
@@ -56,7 +56,7 @@ pub fn load(name: &str) -> Golden {
 
 impl Golden {
     /// A fixture made by a recipe instead of read: name, shape and values of each tensor.
-    pub fn of(name: &str, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Self {
+    pub(crate) fn of(name: &str, tensors: &[(String, Vec<usize>, Vec<f32>)]) -> Self {
         let bytes: Vec<Vec<u8>> =
             tensors.iter().map(|(_, _, values)| values.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
         let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
@@ -71,49 +71,49 @@ impl Golden {
         (view.shape().to_vec(), view.data().to_vec())
     }
 
-    pub fn f32(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
+    pub(crate) fn f32(&self, name: &str) -> (Vec<usize>, Vec<f32>) {
         let (shape, bytes) = self.raw(name);
         (shape, bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
     }
 
-    pub fn i64(&self, name: &str) -> (Vec<usize>, Vec<i64>) {
+    pub(crate) fn i64(&self, name: &str) -> (Vec<usize>, Vec<i64>) {
         let (shape, bytes) = self.raw(name);
         (shape, bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
     }
 
-    pub fn scalar(&self, name: &str) -> f32 {
+    pub(crate) fn scalar(&self, name: &str) -> f32 {
         self.f32(name).1[0]
     }
 
     /// A constant on `device`.
-    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+    pub(crate) fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
         let (shape, values) = self.f32(name);
         Tensor::from_data(TensorData::new(values, shape), device)
     }
 
     /// `[n]` ids.
-    pub fn ids(&self, name: &str) -> Vec<u32> {
+    pub(crate) fn ids(&self, name: &str) -> Vec<u32> {
         self.i64(name).1.iter().map(|&x| x as u32).collect()
     }
 
     /// Holds values to `max|x - golden| ≤ tolerance · max|golden|`.
-    pub fn check_within(&self, name: &str, found: &[f32], tolerance: f32) {
+    pub(crate) fn check_within(&self, name: &str, found: &[f32], tolerance: f32) {
         close(&format!("{}: {name}", self.name), found, &self.f32(name).1, tolerance);
     }
 
     /// Holds values to the fixtures' own tolerance.
-    pub fn check(&self, name: &str, found: &[f32]) {
+    pub(crate) fn check(&self, name: &str, found: &[f32]) {
         self.check_within(name, found, 1e-5);
     }
 
     /// [`check`](Self::check) of a tensor.
-    pub fn check_tensor<const D: usize>(&self, name: &str, found: Tensor<D>) {
+    pub(crate) fn check_tensor<const D: usize>(&self, name: &str, found: Tensor<D>) {
         self.check(name, &values(found));
     }
 }
 
 /// `max|found - expected| ≤ tolerance · max|expected|`, and nothing that is not finite.
-pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+pub(crate) fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}: {} values instead of {}", found.len(), expected.len());
     let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
@@ -122,12 +122,12 @@ pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 }
 
 /// A tensor's values.
-pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
 /// The gradient of every parameter that has one.
-pub fn gradients<M: Module>(model: &M, gradients: &Gradients) -> Parameters {
+pub(crate) fn gradients<M: Module>(model: &M, gradients: &Gradients) -> Parameters {
     struct Reader<'a>(Vec<String>, &'a Gradients, Parameters);
     impl ModuleVisitor for Reader<'_> {
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -148,7 +148,7 @@ pub fn gradients<M: Module>(model: &M, gradients: &Gradients) -> Parameters {
 }
 
 /// How a parameter of ours is found in a reference's state.
-pub struct Source {
+pub(crate) struct Source {
     name: String,
     /// Rows `a..b` of `n` equal parts.
     part: Option<(usize, usize)>,
@@ -158,28 +158,28 @@ pub struct Source {
 
 impl Source {
     /// The same values under another name.
-    pub fn same(name: impl Into<String>) -> Self {
+    pub(crate) fn same(name: impl Into<String>) -> Self {
         Self { name: name.into(), part: None, transposed: false, columns: None }
     }
 
     /// A linear layer's weight: `[out, in]` there, `[in, out]` here.
-    pub fn transposed(name: impl Into<String>) -> Self {
+    pub(crate) fn transposed(name: impl Into<String>) -> Self {
         Self { transposed: true, ..Self::same(name) }
     }
 
     /// Its name there.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Columns in another order.
-    pub fn columns(mut self, columns: &[usize]) -> Self {
+    pub(crate) fn columns(mut self, columns: &[usize]) -> Self {
         self.columns = Some(columns.to_vec());
         self
     }
 
     /// Without the dot of an empty prefix.
-    pub fn strip(mut self) -> Self {
+    pub(crate) fn strip(mut self) -> Self {
         self.name = self.name.trim_start_matches('.').to_string();
         self
     }
@@ -190,7 +190,7 @@ impl Source {
     }
 
     /// A linear layer by its part of the name: `weight` or `bias`.
-    pub fn linear(name: impl std::fmt::Display, leaf: &str) -> Self {
+    pub(crate) fn linear(name: impl std::fmt::Display, leaf: &str) -> Self {
         match leaf {
             "weight" => Self::transposed(format!("{name}.weight")),
             _ => Self::same(format!("{name}.{leaf}")),
@@ -198,7 +198,7 @@ impl Source {
     }
 
     /// A path inside our `Encoder`, in the reference's encoder called `name`.
-    pub fn encoder(name: &str, path: &str) -> Self {
+    pub(crate) fn encoder(name: &str, path: &str) -> Self {
         let norm = |leaf: &str| if leaf == "gamma" { "weight" } else { "bias" };
         let parts: Vec<&str> = path.split('.').collect();
         match parts.as_slice() {
@@ -226,7 +226,7 @@ impl Source {
     }
 
     /// The values in `group` (`param.`, `grad.`, …), laid out as ours.
-    pub fn read(&self, golden: &Golden, group: &str) -> TensorData {
+    pub(crate) fn read(&self, golden: &Golden, group: &str) -> TensorData {
         let (mut shape, mut values) = golden.f32(&format!("{group}{}", self.name));
         while shape.len() > 2 && shape.last() == Some(&1) {
             shape.pop();
@@ -251,7 +251,7 @@ impl Source {
 }
 
 /// Fills a model with the reference's parameters.
-pub fn filled<M: Module>(model: M, golden: &Golden, source: impl Fn(&str) -> Source) -> M {
+pub(crate) fn filled<M: Module>(model: M, golden: &Golden, source: impl Fn(&str) -> Source) -> M {
     let values: Parameters = parameters(&model)
         .into_keys()
         .map(|n| {
@@ -263,7 +263,7 @@ pub fn filled<M: Module>(model: M, golden: &Golden, source: impl Fn(&str) -> Sou
 }
 
 /// Holds every parameter's value to the reference's in `group`, but for names that `skip` says.
-pub fn check_all(
+pub(crate) fn check_all(
     found: &Parameters,
     golden: &Golden,
     group: &str,

@@ -7,12 +7,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod baby_stats;
+mod bad_input;
 mod exactness;
+mod floors;
 mod golden;
 mod graphs;
 mod metrics;
 mod operators;
 mod parity_blocks;
 mod parity_models;
+mod programs;
 mod replays;
 mod table;

@@ -1,0 +1,417 @@
+//! What goes wrong outside: each is an error that names the path and says what to do, never a panic and never a half
+//! written file. Bad interactions and features have their tests beside the readers, in `src/data`.
+
+use burn::tensor::Device;
+use safetensors::SafeTensors;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use viral::data::{Dataset, Interactions, PlantedConfig, ReadOptions};
+use viral::model::{Model, ModelConfig};
+use viral::nn::Init;
+use viral::train::{Checkpoint, Event, SavedModel, TrainState, TrainerConfig};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn small() -> Dataset {
+    let config = PlantedConfig::new().with_n_users(12).with_n_items(30).with_interactions_per_user(6);
+    config.with_d_text(3).with_d_visual(3).generate().data
+}
+
+fn config(d_embed: usize) -> ModelConfig {
+    let mut config = ModelConfig::by_name("lightgcn").unwrap();
+    config.set("d_embed", &d_embed.to_string()).unwrap();
+    config
+}
+
+fn trainer() -> TrainerConfig {
+    TrainerConfig { epochs: 3, batch_size: 32, ..TrainerConfig::default() }
+}
+
+fn fresh(config: &ModelConfig, data: &Dataset) -> Model {
+    config.init(&data.train, &mut Init::new(1, &device())).unwrap()
+}
+
+fn saved(data: &Dataset) -> SavedModel {
+    let config = config(2);
+    SavedModel::new(&fresh(&config, data), &config, data).unwrap()
+}
+
+fn checkpoint(data: &Dataset) -> Checkpoint {
+    Checkpoint::new(&config(2), &trainer(), &data.fingerprint()).unwrap()
+}
+
+/// Trains one epoch and leaves its checkpoint at `path`.
+fn save_checkpoint(data: &Dataset, path: &Path) {
+    let state = TrainState::new(fresh(&config(2), data), &trainer());
+    let observe = |event: Event<Model>| {
+        Ok(match event {
+            Event::Epoch { state, .. } => {
+                checkpoint(data).save(path, state)?;
+                std::ops::ControlFlow::Break(())
+            }
+            Event::Step { .. } => std::ops::ControlFlow::Continue(()),
+        })
+    };
+    trainer().fit_from(state, &data.train, &data.valid, &device(), observe).unwrap();
+}
+
+fn load_checkpoint(data: &Dataset, path: &Path) -> viral::Result<TrainState<Model>> {
+    checkpoint(data).load(path, fresh(&config(2), data))
+}
+
+/// The message of an error names the path and has each of `parts`.
+fn expect<T>(result: viral::Result<T>, path: &Path, parts: &[&str]) {
+    let message = match result {
+        Ok(_) => panic!("{}: no error; expected one that says {parts:?}", path.display()),
+        Err(error) => error.to_string(),
+    };
+    assert!(message.starts_with(&path.display().to_string()), "the path does not lead: {message}");
+    for part in parts {
+        assert!(message.contains(part), "'{part}' is missing in: {message}");
+    }
+}
+
+/// A folder with files in it, and what is in there now.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// `[n, 2]` of ones, as NumPy writes it.
+fn npy(n: usize) -> Vec<u8> {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n}, 2), }}");
+    header.push_str(&" ".repeat(127 - 10 - header.len() % 64));
+    header.truncate(117);
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes());
+    bytes.extend((0..2 * n).flat_map(|_| 1f32.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn features_with_too_few_or_too_many_rows_are_refused_by_name() {
+    let folder = Folder::new();
+    let rows = "0\t0\t0\n0\t1\t1\n1\t2\t0\n1\t0\t2\n";
+    std::fs::write(folder.at("toy.inter"), format!("userID\titemID\tx_label\n{rows}")).unwrap();
+    let read = || Dataset::read(folder.0.path(), &ReadOptions::new().with_name("toy"));
+    for file in ["text_feat.npy", "image_feat.npy"] {
+        for n in [2, 4] {
+            std::fs::write(folder.at(file), npy(n)).unwrap();
+            let found = format!("{n} rows, but item ids run to 2");
+            expect(read(), &folder.at(file), &[&found, "toy.inter", "which makes 3 rows", "item_ids.txt"]);
+        }
+        std::fs::write(folder.at(file), npy(3)).unwrap();
+        assert_eq!(read().unwrap().n_items(), 3);
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    let missing = folder.at("baby");
+    expect(Dataset::read(&missing, &ReadOptions::new()), &missing, &["No such file"]);
+    // A folder without the file of interactions.
+    std::fs::create_dir(&missing).unwrap();
+    expect(Dataset::read(&missing, &ReadOptions::new()), &missing.join("baby.inter"), &["No such file"]);
+}
+
+#[test]
+fn more_recommendations_than_items_and_unknown_users_are_errors() {
+    let saved = saved(&small());
+    assert_eq!(saved.recommend("u0003", 30).unwrap().len(), 30 - saved.seen.of_user(3).len());
+    for k in [0, 31, usize::MAX] {
+        let message = saved.recommend("u0003", k).unwrap_err().to_string();
+        assert!(message.contains(&format!("{k} recommendations of 30 items")), "{message}");
+        assert!(message.contains("between 1 and 30"), "{message}");
+    }
+    for user in ["u12", "", "3", "u0003 "] {
+        let message = saved.recommend(user, 5).unwrap_err().to_string();
+        assert!(message.contains(&format!("no user '{user}' among 12")), "{message}");
+        assert!(message.contains("u0000, u0001, u0002"), "no example of an id: {message}");
+    }
+}
+
+/// What writes a file, by name: a saved model and a checkpoint.
+fn writers(data: &Dataset) -> [(&'static str, Box<dyn Fn(&Path) -> viral::Result<()> + '_>); 2] {
+    let state = TrainState::new(fresh(&config(2), data), &trainer());
+    let model = saved(data);
+    [
+        ("saved model", Box::new(move |path: &Path| model.save(path))),
+        ("checkpoint", Box::new(move |path: &Path| checkpoint(data).save(path, &state))),
+    ]
+}
+
+#[test]
+fn a_path_below_a_regular_file_cannot_be_written() {
+    let (data, folder) = (small(), Folder::new());
+    std::fs::write(folder.at("file"), "something").unwrap();
+    for (what, write) in writers(&data) {
+        for below in ["file/model", "file/folder/model"] {
+            let message = write(&folder.at(below)).unwrap_err().to_string();
+            assert!(message.starts_with(&folder.at("file").display().to_string()), "{what}: {message}");
+        }
+    }
+    assert_eq!(folder.names(), ["file"]);
+    assert_eq!(std::fs::read(folder.at("file")).unwrap(), b"something");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_stays_and_nothing_is_left_beside_it() {
+    let (data, folder) = (small(), Folder::new());
+    std::fs::create_dir_all(folder.at("taken/inside")).unwrap();
+    for (_, write) in writers(&data) {
+        expect(write(&folder.at("taken")), &folder.at("taken"), &[]);
+    }
+    assert_eq!(folder.names(), ["taken"]);
+    assert!(folder.at("taken/inside").is_dir());
+}
+
+#[test]
+fn missing_folders_are_made_and_an_old_file_is_replaced_whole() {
+    let (data, folder) = (small(), Folder::new());
+    for (what, write) in writers(&data) {
+        let path = folder.at(what).join("a/b/file");
+        write(&path).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "longer than what comes ".repeat(9000)).unwrap();
+        write(&path).unwrap();
+        assert!(std::fs::read(&path).unwrap() == first, "{what}");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "{what}: something was left behind");
+    }
+}
+
+const FULL_DISK: &str = "VIRAL_TEST_FULL_DISK";
+
+/// The part of the next test that runs in a process whose files may not grow.
+#[test]
+#[ignore = "runs in a process with a limit, started by a_full_disk_leaves_the_old_file_and_no_other"]
+fn writes_on_a_full_disk() {
+    let folder = PathBuf::from(std::env::var_os(FULL_DISK).expect("started by hand"));
+    let data = small();
+    for (what, write) in writers(&data) {
+        expect(write(&folder.join(what)), &folder.join(what), &["os error"]);
+        expect(write(&folder.join("new")), &folder.join("new"), &["os error"]);
+    }
+}
+
+/// A limit on the size of files stands in for a full disk: the system refuses to write in the middle of the file.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_the_old_file_and_no_other() {
+    let (data, folder) = (small(), Folder::new());
+    for (what, write) in writers(&data) {
+        write(&folder.at(what)).unwrap();
+    }
+    let contents = || ["checkpoint", "saved model"].map(|name| std::fs::read(folder.at(name)).unwrap());
+    let before = contents();
+    assert!(before.iter().all(|bytes| bytes.len() > 1024), "files of {:?} bytes", before.each_ref().map(Vec::len));
+    let test = "bad_input::writes_on_a_full_disk";
+    // Without the trap the system would end the process instead of failing the write.
+    let script = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" --exact {test} --ignored --nocapture");
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).arg(program).env(FULL_DISK, folder.0.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(contents() == before, "the old files have changed");
+    assert_eq!(folder.names(), ["checkpoint", "saved model"], "something was left behind");
+}
+
+#[test]
+fn missing_files_are_named() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("nothing");
+    expect(load_checkpoint(&data, &path), &path, &["No such file"]);
+    expect(SavedModel::load(&path), &path, &["No such file"]);
+}
+
+#[test]
+fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("checkpoint");
+    save_checkpoint(&data, &path);
+    assert_eq!(load_checkpoint(&data, &path).unwrap().next_epoch, 1);
+    let advice = "resume with the settings and data it was made with, or start anew elsewhere";
+
+    for other in [config(4), ModelConfig::by_name("bpr-mf").unwrap()] {
+        let belongs_to = Checkpoint::new(&other, &trainer(), &data.fingerprint()).unwrap();
+        expect(belongs_to.load(&path, fresh(&other, &data)), &path, &["is of another model", "lightgcn", advice]);
+    }
+    let mut slower = trainer();
+    slower.adam.lr = 5e-4;
+    for other in [TrainerConfig { seed: 9, ..trainer() }, TrainerConfig { batch_size: 16, ..trainer() }, slower] {
+        let belongs_to = Checkpoint::new(&config(2), &other, &data.fingerprint()).unwrap();
+        expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &["is of another training", advice]);
+    }
+    // Only how long it goes on may change.
+    let longer = TrainerConfig { epochs: 9, patience: 5, ..trainer() };
+    let belongs_to = Checkpoint::new(&config(2), &longer, &data.fingerprint()).unwrap();
+    assert!(belongs_to.load(&path, fresh(&config(2), &data)).is_ok());
+
+    let mut other = small();
+    let pairs: Vec<(u32, u32)> = other.train.interactions.pairs().skip(1).collect();
+    other.train.interactions = Interactions::from_pairs(other.n_users(), other.n_items(), &pairs);
+    expect(load_checkpoint(&other, &path), &path, &["is of another data set", advice]);
+    let without_features =
+        Dataset { train: viral::data::TrainSet { text: None, ..data.train.clone() }, ..data.clone() };
+    expect(load_checkpoint(&without_features, &path), &path, &["is of another data set", advice]);
+}
+
+#[test]
+fn a_model_that_does_not_fit_its_checkpoint_is_refused() {
+    // The settings agree, the model handed in is not theirs.
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("checkpoint");
+    save_checkpoint(&data, &path);
+    let load = |model| checkpoint(&data).load(&path, model);
+    expect(load(fresh(&config(3), &data)), &path, &["LightGcn", "[12, 2]", "[12, 3]"]);
+    expect(load(fresh(&ModelConfig::by_name("bpr-mf").unwrap(), &data)), &path, &["saved by another model"]);
+}
+
+#[test]
+fn files_of_another_kind_are_refused() {
+    let (data, folder) = (small(), Folder::new());
+    let (model, check) = (folder.at("model"), folder.at("checkpoint"));
+    saved(&data).save(&model).unwrap();
+    save_checkpoint(&data, &check);
+    let advice = "use a copy or train again";
+    expect(SavedModel::load(&check), &check, &["is damaged or not ours", advice]);
+    expect(load_checkpoint(&data, &model), &model, &["is damaged or not ours", advice]);
+
+    let strangers: [(&str, Vec<u8>); 5] = [
+        ("empty", Vec::new()),
+        ("text", b"userID\titemID\tx_label\n0\t0\t0\n".to_vec()),
+        ("zeros", vec![0; 4096]),
+        ("ones", vec![255; 4096]),
+        ("npy", npy(3)),
+    ];
+    for (name, bytes) in strangers {
+        let path = folder.at(name);
+        std::fs::write(&path, bytes).unwrap();
+        expect(load_checkpoint(&data, &path), &path, &["is damaged or not ours", advice]);
+        expect(SavedModel::load(&path), &path, &["is damaged or not ours", advice]);
+    }
+    // A safetensors file of somebody else's.
+    let values: Vec<u8> = [1f32, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], &values).unwrap();
+    let path = folder.at("foreign");
+    std::fs::write(&path, safetensors::serialize([("users", view)], None).unwrap()).unwrap();
+    expect(load_checkpoint(&data, &path), &path, &["is damaged or not ours", advice]);
+    expect(SavedModel::load(&path), &path, &["is damaged or not ours", advice]);
+
+    expect(SavedModel::load(folder.0.path()), folder.0.path(), &["directory"]);
+}
+
+/// Every flipped bit of the header and some of the rest, and cuts from the end to the beginning.
+fn damage_everywhere(path: &Path, load: impl Fn() -> viral::Result<()>) {
+    let whole = std::fs::read(path).unwrap();
+    load().unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    assert!(header < whole.len());
+    // Changed in place: files that are cut to nothing and written anew make the disk wait.
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let put = |at: usize, byte: u8| file.write_all_at(&[byte], at as u64).unwrap();
+    let parts = ["is damaged or not ours", "use a copy or train again"];
+    for at in (0..whole.len()).filter(|at| *at < header || at % 7 == 0) {
+        for bit in (0..8).filter(|bit| at < header || bit % 3 == at % 3) {
+            put(at, whole[at] ^ 1 << bit);
+            match load() {
+                Ok(()) => panic!("bit {bit} of byte {at} of {}, header of {header}, goes unnoticed", whole.len()),
+                error => expect(error, path, &parts),
+            }
+        }
+        put(at, whole[at]);
+    }
+    load().unwrap();
+    put(whole.len(), 0);
+    expect(load(), path, &parts);
+    for n in (0..whole.len()).rev().filter(|n| n % 11 == 0 || *n < 16 || n + 8 > whole.len()) {
+        file.set_len(n as u64).unwrap();
+        expect(load(), path, &parts);
+    }
+}
+
+/// The same tensors under a header in which `old` is `new`, the checksum made to agree: a file by another version.
+fn rewritten(path: &Path, old: &str, new: &str) {
+    let bytes = std::fs::read(path).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let entry = &metadata.metadata().as_ref().unwrap()["viral"];
+    let (_, header) = entry.split_once(' ').unwrap();
+    assert!(header.contains(old), "{header}");
+    let header = header.replacen(old, new, 1);
+    let mut tensors = file.tensors();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, tensor) in &tensors {
+        hasher.update(name.as_bytes());
+        hasher.update(tensor.data());
+    }
+    let metadata = [("viral".to_string(), format!("{:08x} {header}", hasher.finalize()))].into();
+    std::fs::write(path, safetensors::serialize(tensors, Some(metadata)).unwrap()).unwrap();
+}
+
+#[test]
+fn files_of_a_later_format_are_refused_as_such() {
+    let (data, folder) = (small(), Folder::new());
+    let (model, check) = (folder.at("model"), folder.at("checkpoint"));
+    saved(&data).save(&model).unwrap();
+    save_checkpoint(&data, &check);
+    rewritten(&model, "\"version\":", "\"version\":");
+    assert!(SavedModel::load(&model).is_ok(), "rewriting alone does no harm");
+    for path in [&model, &check] {
+        rewritten(path, "\"format\":1", "\"format\":2");
+    }
+    expect(SavedModel::load(&model), &model, &["format 2", "this version reads 1"]);
+    expect(load_checkpoint(&data, &check), &check, &["format 2", "this version reads 1"]);
+}
+
+/// A header that fits its checksum and not its tensors: written by a broken program, and no panic either.
+#[test]
+fn a_header_that_does_not_fit_its_tensors_is_an_error() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("model");
+    for (old, new) in [("\"u0000\",", ""), ("\"i0000\",", ""), ("[\"id\",2]", "[\"id\",3]"), ("[\"id\",2]", "")] {
+        saved(&data).save(&path).unwrap();
+        rewritten(&path, old, new);
+        expect(SavedModel::load(&path), &path, &["is not a saved model"]);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_wherever_the_damage_is() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("checkpoint");
+    save_checkpoint(&data, &path);
+    let (model, belongs_to) = (fresh(&config(2), &data), checkpoint(&data));
+    damage_everywhere(&path, || belongs_to.load(&path, model.clone()).map(|_| ()));
+}
+
+#[test]
+fn a_damaged_model_is_an_error_wherever_the_damage_is() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("model");
+    saved(&data).save(&path).unwrap();
+    damage_everywhere(&path, || SavedModel::load(&path).map(|_| ()));
+}

@@ -1,0 +1,84 @@
+//! The programs of the README on toy data, as a user runs them.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// A built example; `cargo test` builds them beside this binary, a run of this binary alone may not.
+fn program(name: &str) -> Option<Command> {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        eprintln!("skipped: {} is not built", path.display());
+        return None;
+    }
+    Some(Command::new(path))
+}
+
+fn text(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_trained_model_is_saved_and_recommends() {
+    let (Some(mut train), Some(mut recommend)) = (program("train_baby"), program("recommend")) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (out, json) = (folder.path().join("model"), folder.path().join("run.json"));
+    train.args(["--epochs", "2", "--seed", "3", "--set", "d_embed=32", "--set", "d_fusion=32", "--out"]).arg(&out);
+    let run = train.arg("--json").arg(&json).output().unwrap();
+    let (shown, errors) = text(&run);
+    assert!(run.status.success(), "{errors}");
+    for word in ["popularity", "lightgcn", "viral", "R@20", "recommend"] {
+        assert!(shown.contains(word), "no '{word}' in:\n{shown}");
+    }
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    for part in ["valid", "test"] {
+        for metric in ["recall", "ndcg", "precision", "map"] {
+            for k in [5, 10, 20, 50] {
+                let value = report[part][format!("{metric}@{k}")].as_f64().unwrap();
+                assert!((0.0..=1.0).contains(&value), "{part} {metric}@{k} is {value}");
+            }
+        }
+    }
+    assert_eq!(report["history"].as_array().unwrap().len(), 2);
+    assert_eq!(report["config"]["d_embed"], 32);
+    assert_eq!(report["seed"], 3);
+
+    let command = shown.lines().find(|line| line.contains("--example recommend")).unwrap();
+    let user = command.split("--user ").nth(1).unwrap().split(' ').next().unwrap();
+    let found = recommend.arg("--model").arg(&out).args(["--user", user, "-k", "10", "--json"]).output().unwrap();
+    let (shown, errors) = text(&found);
+    assert!(found.status.success(), "{errors}");
+    let answer: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let items = answer["items"].as_array().unwrap();
+    assert_eq!(items.len(), 10);
+    for item in items {
+        let shares = item["shares"].as_array().unwrap();
+        assert_eq!(shares.len(), 3);
+        let sum: f64 = shares.iter().map(|share| share[1].as_f64().unwrap()).sum();
+        assert_eq!(sum, item["score"].as_f64().unwrap(), "shares add up to the score exactly");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_one_sentence() {
+    let Some(mut train) = program("train_baby") else {
+        return;
+    };
+    let run = train.args(["--set", "d_embde=32"]).output().unwrap();
+    let (_, errors) = text(&run);
+    assert!(!run.status.success());
+    assert!(errors.contains("d_embde") && errors.contains("d_embed") && !errors.contains("panicked"), "{errors}");
+    let Some(mut train) = program("train_baby") else {
+        return;
+    };
+    let run = train.args(["--data", "no/such/folder"]).output().unwrap();
+    let (_, errors) = text(&run);
+    assert!(!run.status.success());
+    assert!(errors.contains("no/such/folder") && !errors.contains("panicked"), "{errors}");
+}
