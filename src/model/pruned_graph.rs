@@ -51,11 +51,6 @@ impl PrunedGraph {
         }
     }
 
-    /// Trains on all pairs until the next draw.
-    pub fn restore(&mut self) {
-        self.pruned = self.full.clone();
-    }
-
     /// Trains on these pairs until the next draw.
     pub fn keep(&mut self, pairs: &[(u32, u32)]) {
         let graph = bipartite_adjacency_of(self.n_users, self.n_items, pairs, self.epsilon);

@@ -3,6 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// The values of a contiguous tensor.
 pub(crate) fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
@@ -36,15 +37,19 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 ///
-/// Zeroing first would touch every page twice; `write` must not read what it was not the one to write.
+/// Each chunk is zeroed just before, by the worker that has it in cache: zeroing the whole would touch every page twice.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let mut out: Vec<f32> = Vec::with_capacity(n);
     if n > 0 {
-        // SAFETY: the capacity is n, every bit pattern is an f32, and every chunk is handed to `write` exactly once.
-        let room = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr(), n) };
-        room.par_chunks_mut(chunk).enumerate().for_each(|(i, part)| write(i, part));
+        let room = &mut out.spare_capacity_mut()[..n];
+        room.par_chunks_mut(chunk).enumerate().for_each(|(i, part)| {
+            part.fill(MaybeUninit::new(0.0));
+            // SAFETY: every value of the chunk was written on the line above.
+            let part = unsafe { part.assume_init_mut() };
+            write(i, part);
+        });
     }
-    // SAFETY: as above.
+    // SAFETY: the chunks cover 0..n, and each was initialised.
     unsafe { out.set_len(n) };
     out
 }

@@ -1,17 +1,18 @@
-//! Operators against their references, in outputs and in every gradient; Adam against plain numbers; attribution.
+//! Operators against their references, in outputs and in every gradient; attribution.
+
+mod adam;
+mod rows;
 
 use crate::golden::{close, values};
-use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use sprs::{CsMat, TriMat};
 use viral::data::{Interactions, splitmix64};
 use viral::loss::{info_nce, reference_info_nce};
-use viral::model::{Embeddings, parameters};
+use viral::model::Embeddings;
 use viral::ops::{
     SparseMatrix, log_sum_exp_products, reference_log_sum_exp_products, reference_spmm, reference_spmm_values, spmm,
     spmm_values,
 };
-use viral::train::{Adam, AdamConfig};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -168,9 +169,9 @@ fn exact_log_sum_exp(a: &[f32], b: &[f32], [n, m, d]: [usize; 3], scale: f32, we
     let mut out: Vec<f64> = (0..n).map(|i| log_sum_exp(&|j| s[i * m + j], m)).collect();
     out.extend((0..m).map(|j| log_sum_exp(&|i| s[i * m + j], n)));
     let (mut da, mut db) = (vec![0.0; n * d], vec![0.0; m * d]);
-    for k in 0..n * m {
+    for (k, s) in s.into_iter().enumerate() {
         let (i, j) = (k / m, k % m);
-        let g = scale * (weights[i] * (s[k] - out[i]).exp() + weights[n + j] * (s[k] - out[n + j]).exp());
+        let g = scale * (weights[i] * (s - out[i]).exp() + weights[n + j] * (s - out[n + j]).exp());
         for c in 0..d {
             da[i * d + c] += g * b[j * d + c];
             db[j * d + c] += g * a[i * d + c];
@@ -297,73 +298,6 @@ fn info_nce_is_the_reference_in_value_and_both_gradients() {
             close(&what("db"), &found[2], &expected[2], 1e-5);
         }
     }
-}
-
-#[derive(Module, Debug)]
-struct Toy {
-    matrix: Param<Tensor<2>>,
-    vector: Param<Tensor<1>>,
-    late: Param<Tensor<1>>,
-    unused: Param<Tensor<1>>,
-}
-
-/// More entries than one task of the update takes, and gradients from far below epsilon to the hundreds.
-#[test]
-fn adam_is_adam_in_double_precision_over_five_steps() {
-    let (shape, n) = ([129, 131], 40);
-    let leaf = |tag, n: usize| Param::from_data(TensorData::new(numbers(tag, n), [n]), &device());
-    let start = numbers(1, shape[0] * shape[1]);
-    let mut toy = Toy {
-        matrix: Param::from_data(TensorData::new(start.clone(), shape), &device()),
-        vector: leaf(2, n),
-        late: leaf(3, n),
-        unused: leaf(4, n),
-    };
-    let gradient = |tag: u64, step: usize, n: usize| -> Vec<f32> {
-        (0..n).map(|k| number(tag + 10 * step as u64, k) * 10f32.powi(k as i32 % 15 - 12)).collect()
-    };
-    let constant = |g: &[f32]| Tensor::<1>::from_data(TensorData::new(g.to_vec(), [g.len()]), &device());
-    let config = AdamConfig { lr: 3e-2, ..AdamConfig::default() };
-
-    let names = ["matrix", "vector", "late"];
-    let sizes = [start.len(), n, n];
-    let mut expected: Vec<Vec<f64>> =
-        (0..3).map(|p| numbers(p as u64 + 1, sizes[p]).into_iter().map(f64::from).collect()).collect();
-    let mut moments: Vec<Vec<(f64, f64)>> = sizes.iter().map(|&n| vec![(0.0, 0.0); n]).collect();
-    let mut steps = [0i32; 3];
-
-    let mut adam = Adam::new(config);
-    for step in 0..5 {
-        let gradients: Vec<Vec<f32>> = (0..3).map(|p| gradient(p as u64 + 1, step, sizes[p])).collect();
-        // Linear in the parameters, so that the gradients are the constants. `late` has none in the first two steps:
-        // it stands still, and its own count of steps begins with the third.
-        let loss = |p: Tensor<1>, g: &[f32]| (p * constant(g)).sum();
-        let mut total =
-            loss(toy.matrix.val().reshape([sizes[0]]), &gradients[0]) + loss(toy.vector.val(), &gradients[1]);
-        if step >= 2 {
-            total = total + loss(toy.late.val(), &gradients[2]);
-        }
-        toy = adam.step(toy, total.backward());
-        for p in (0..3).filter(|&p| p != 2 || step >= 2) {
-            steps[p] += 1;
-            let (c1, c2) = (1.0 - 0.9f64.powi(steps[p]), 1.0 - 0.999f64.powi(steps[p]));
-            for ((x, (m, v)), &g) in expected[p].iter_mut().zip(&mut moments[p]).zip(&gradients[p]) {
-                let g = f64::from(g);
-                *m = 0.9 * *m + 0.1 * g;
-                *v = 0.999 * *v + 0.001 * g * g;
-                *x -= 3e-2 * (*m / c1) / ((*v / c2).sqrt() + 1e-8);
-            }
-        }
-        let found = parameters(&toy);
-        for p in 0..3 {
-            let found: Vec<f32> = found[names[p]].iter::<f32>().collect();
-            let expected: Vec<f32> = expected[p].iter().map(|&x| x as f32).collect();
-            close(&format!("step {step}: {}", names[p]), &found, &expected, 1e-6);
-        }
-        let still: Vec<f32> = found["unused"].iter::<f32>().collect();
-        assert_eq!(still, numbers(4, n), "a parameter without a gradient stands still");
-    }
-    assert_eq!(steps, [5, 5, 3]);
 }
 
 #[test]

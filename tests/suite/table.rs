@@ -1,12 +1,13 @@
 //! Every model of the table under the two traits, and what it makes of awkward data.
 
+mod awkward;
+
 use crate::golden::{gradients, values};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use viral::data::{Dataset, Interactions, ItemFeatures, PlantedConfig, Sampler, TrainSet, splitmix64};
-use viral::eval::top_k;
+use viral::data::{Dataset, PlantedConfig, Sampler, TrainSet};
 use viral::model::{
     Batch, FusionPlacement, FusionStrategy, Model, ModelConfig, Recommender, Trainable, ViralConfig, parameters,
 };
@@ -281,166 +282,5 @@ fn every_setting_can_be_set_and_no_other() {
     {
         let message = viral.set(key, value).unwrap_err().to_string();
         assert!(message.contains(&format!("{key} = {value}")), "{message}");
-    }
-}
-
-fn features(tag: u64, n_items: usize, width: usize, zero_rows: &[usize]) -> Option<ItemFeatures> {
-    let value = |k: usize| match zero_rows.contains(&(k / width)) {
-        true => 0.0,
-        false => (splitmix64(splitmix64(tag) ^ k as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0,
-    };
-    Some(ItemFeatures::new(n_items, width, (0..n_items * width).map(value).collect()).unwrap())
-}
-
-/// 24 users and 14 items. Item 13 has no train interaction, user 22 has none, and user 23 has every item but it can have.
-fn awkward(zero_rows: &[usize]) -> TrainSet {
-    let (n_users, n_items) = (24, 14);
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
-    for user in 0..22u32 {
-        pairs.extend((0..4u32).map(|k| (user, (user * 3 + k * k + k) % 13)));
-    }
-    let interactions = Interactions::from_pairs(n_users, n_items, &pairs);
-    let text = features(1, n_items, 12, zero_rows);
-    TrainSet { interactions, text, visual: features(2, n_items, 12, zero_rows) }
-}
-
-/// Settings that fit fourteen items.
-fn all_for_few_items() -> Vec<(String, ModelConfig)> {
-    let mut all: Vec<_> = defaults().into_iter().chain(virals()).collect();
-    for (_, config) in &mut all {
-        for key in ["item_neighbors", "n_neighbors"] {
-            if fields(config).iter().any(|field| field.0 == key) {
-                config.set(key, "4").unwrap();
-            }
-        }
-    }
-    all
-}
-
-fn held_out(user: u32, item: u32) -> Interactions {
-    Interactions::from_pairs(24, 14, &[(user, item)])
-}
-
-#[test]
-fn an_item_without_train_interactions_has_a_finite_rank() {
-    let data = awkward(&[]);
-    assert_eq!(data.interactions.item_degrees()[13], 0);
-    for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
-        let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
-        let z = fit.embeddings();
-        let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 1, 14).unwrap();
-        assert_eq!(ranked.len(), 10, "{name}: user 1 has 4 of 14 items");
-        assert!(ranked.iter().any(|item| item.0 == 13 && item.1.is_finite()), "{name}: item 13 is not ranked");
-    }
-}
-
-#[test]
-fn a_user_without_train_items_is_ranked_all_items() {
-    let data = awkward(&[]);
-    assert!(data.interactions.of_user(22).is_empty());
-    for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
-        let fit = trainer.fit(init(&config, &data), &data, &held_out(22, 3), &device()).unwrap();
-        let z = fit.embeddings();
-        let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 22, 14).unwrap();
-        assert_eq!(ranked.iter().map(|item| item.0).collect::<BTreeSet<_>>().len(), 14, "{name}");
-        assert!(ranked.iter().all(|item| item.1.is_finite()), "{name}");
-        let metrics = z.evaluate(&data.interactions, &held_out(22, 3), &[14]).unwrap();
-        assert_eq!(metrics.get("recall", 14), Some(1.0), "{name}");
-    }
-}
-
-#[test]
-fn a_user_who_bought_everything_neither_hangs_training_nor_gets_anything() {
-    let mut data = awkward(&[]);
-    let pairs: Vec<(u32, u32)> = data.interactions.pairs().chain((0..14).map(|item| (23, item))).collect();
-    data.interactions = Interactions::from_pairs(24, 14, &pairs);
-    for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
-        let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
-        assert!(fit.history.iter().all(|report| report.loss.is_finite()), "{name}");
-        let z = fit.embeddings();
-        assert_eq!(top_k(&z.users, &z.items, z.d, &data.interactions, 23, 5).unwrap(), [], "{name}");
-    }
-    // Nobody left to learn from: an error, not an endless search.
-    let all: Vec<(u32, u32)> = (0..3).flat_map(|user| (0..5).map(move |item| (user, item))).collect();
-    let full = TrainSet { interactions: Interactions::from_pairs(3, 5, &all), text: None, visual: None };
-    let config = ModelConfig::by_name("lightgcn").unwrap();
-    let none = Interactions::from_pairs(3, 5, &[(0, 1)]);
-    let error = TrainerConfig::default().fit(init(&config, &full), &full, &none, &device()).unwrap_err();
-    assert!(error.to_string().contains("no train pair to learn from"), "{error}");
-}
-
-#[test]
-fn all_zero_feature_rows_give_finite_vectors_and_gradients() {
-    let some = awkward(&[0, 5, 13]);
-    let all = awkward(&(0..14).collect::<Vec<_>>());
-    for (name, config) in all_for_few_items() {
-        for (what, data) in [("some rows", &some), ("all rows", &all)] {
-            let what = format!("{name}, {what}");
-            let model = init(&config, data);
-            check_vectors(&what, &model, data);
-            if model.num_params() > 0 {
-                let batch = batch(data, 0);
-                let found = gradients(&model, &model.objective(&batch).total().backward());
-                for (parameter, gradient) in found {
-                    assert!(gradient.iter::<f32>().all(f32::is_finite), "{what}: the gradient of {parameter}");
-                }
-            }
-            let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
-            let fit = trainer.fit(model, data, &held_out(0, 13), &device()).unwrap();
-            check_vectors(&what, &fit.model, data);
-        }
-    }
-}
-
-#[test]
-fn modalities_of_different_width_need_a_width_for_the_fusion() {
-    let data = TrainSet { visual: features(2, 14, 9, &[]), ..awkward(&[]) };
-    for (name, config) in all_for_few_items() {
-        let ModelConfig::Viral(viral) = config else { continue };
-        let at = |d_fusion| ModelConfig::Viral(ViralConfig { d_fusion, ..viral.clone() });
-        let fuses_features =
-            viral.fusion == FusionStrategy::InformationAware && viral.placement == FusionPlacement::Features;
-        match (fuses_features, at(0).init(&data, &mut Init::new(3, &device()))) {
-            (true, Err(error)) => {
-                let message = error.to_string();
-                assert!(
-                    message.contains("width 12") && message.contains('9') && message.contains("d_fusion"),
-                    "{message}"
-                );
-            }
-            (true, Ok(_)) => panic!("{name}: widths 12 and 9 were fused"),
-            // Nothing joins them before each has its head.
-            (false, model) => check_vectors(&name, &model.unwrap(), &data),
-        }
-        for d_fusion in [10, viral.d_embed] {
-            let model = init(&at(d_fusion), &data);
-            check_vectors(&name, &model, &data);
-            check_gradients(&format!("{name}, d_fusion {d_fusion}"), &model, &batch(&data, 0), &[]);
-        }
-    }
-}
-
-#[test]
-fn a_model_that_needs_content_says_so() {
-    let bare = TrainSet { text: None, visual: None, ..awkward(&[]) };
-    for name in ["viral", "vbpr", "freedom"] {
-        let error = ModelConfig::by_name(name).unwrap().init(&bare, &mut Init::new(3, &device())).unwrap_err();
-        assert!(error.to_string().contains("features"), "{name}: {error}");
-    }
-    let text_only = TrainSet { visual: None, ..awkward(&[]) };
-    let error = ModelConfig::by_name("viral").unwrap().init(&text_only, &mut Init::new(3, &device())).unwrap_err();
-    assert!(error.to_string().contains("no visual features"), "{error}");
-}
-
-#[test]
-fn too_many_neighbours_for_the_catalogue_are_an_error() {
-    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")] {
-        let mut config = ModelConfig::by_name(name).unwrap();
-        config.set(key, "15").unwrap();
-        let message = config.init(&awkward(&[]), &mut Init::new(3, &device())).unwrap_err().to_string();
-        assert!(message.contains("15 nearest neighbours of 14 items"), "{name}: {message}");
     }
 }

@@ -59,8 +59,6 @@ pub struct ViralConfig {
     pub aggregation: LayerAggregation,
     /// Share of the train pairs left out of the user-item graph in each epoch of training.
     pub edge_dropout: f64,
-    /// Epochs for which pairs are left out; later ones train on the whole graph.
-    pub pruned_epochs: usize,
     /// Whether users' and projected items' vectors have length one before propagation.
     pub normalize_inputs: bool,
     /// Whether each item also has a free vector, added to its projected content.
@@ -138,8 +136,7 @@ impl ViralConfig {
     pub fn new() -> Self {
         Self {
             aggregation: LayerAggregation::Mean,
-            edge_dropout: 0.5,
-            pruned_epochs: 14,
+            edge_dropout: 0.3,
             item_ids: true,
             d_fusion: 64,
             feed_forward: 2,
@@ -149,8 +146,9 @@ impl ViralConfig {
             weight_spread: 0.0,
             d_hidden: 0,
             visual_weight: 0.3,
+            user_neighbors: 80,
             info_nce_rows: 1024,
-            shared_negatives: 512,
+            shared_negatives: 1024,
             score_scale: 6.0,
             log2: false,
             ..Self::reference()
@@ -167,7 +165,6 @@ impl ViralConfig {
             n_layers: 2,
             aggregation: LayerAggregation::Sum,
             edge_dropout: 0.0,
-            pruned_epochs: 0,
             normalize_inputs: false,
             item_ids: false,
             fusion: FusionStrategy::InformationAware,

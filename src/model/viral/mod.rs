@@ -252,10 +252,7 @@ impl Recommender for Viral {
 
 impl Trainable for Viral {
     fn begin_epoch(&mut self, seed: u64, epoch: usize) {
-        match epoch < self.config.pruned_epochs {
-            true => self.graphs.user_item.redraw(seed, epoch),
-            false => self.graphs.user_item.restore(),
-        }
+        self.graphs.user_item.redraw(seed, epoch);
     }
 
     fn objective(&self, batch: &Batch) -> Objective {

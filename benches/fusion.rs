@@ -1,0 +1,122 @@
+//! The fusion's layers over all items and the one-pass operators beside their references, forward and backward.
+//!
+//! `cargo bench --bench fusion`; `encoder_forward_backward/…/384` is the work of the PyTorch peer.
+
+mod common;
+
+use burn::tensor::{Gradients, Tensor};
+use common::Bench;
+use common::data::read;
+use criterion::Throughput;
+use viral::Result;
+use viral::nn::{
+    CrossModalSynergyConfig, EncoderConfig, Init, RedundancyEstimator, RedundancyEstimatorConfig, normalize_rows,
+    orthogonal_complement,
+};
+use viral::ops::{reference_normalize_rows, reference_softplus_margins, softplus_margins};
+
+type Rows = fn(Tensor<2>) -> Tensor<2>;
+type Margins = fn(Tensor<1>, Tensor<2>) -> Tensor<1>;
+
+fn main() -> Result<()> {
+    let data = read()?;
+    let mut bench = Bench::start(&data)?;
+    let (n_users, n_items) = (data.train.interactions.n_users(), data.train.interactions.n_items());
+    encoder(&mut bench, n_items, 384);
+    // The default preset's fusion, and that of the authors' code: width, feed-forward in widths, encoders after CSE's.
+    for (d, feed_forward, self_encoders) in [(64, 2, false), (384, 4, true)] {
+        synergy(&mut bench, n_items, d, feed_forward * d, self_encoders);
+        redundancy(&mut bench, n_items, d, feed_forward * d);
+        complement(&mut bench, n_items, d);
+    }
+    normalized(&mut bench, 3 * (n_users + n_items), 64);
+    margins(&mut bench, 8192, 512);
+    bench.finish();
+    Ok(())
+}
+
+/// Operations of an encoder of one token, forward and backward: values, output and both layers of the feed-forward.
+fn operations(n: usize, d: usize, d_feed_forward: usize) -> usize {
+    3 * 2 * n * (2 * d * d + 2 * d * d_feed_forward)
+}
+
+/// One token an item; the reference computes queries and keys, whose softmax is 1, as the authors' code does.
+fn encoder(bench: &mut Bench, n: usize, d: usize) {
+    let amount = Throughput::Elements(operations(n, d, 4 * d) as u64);
+    let (q, kv) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
+    let mut init = Init::new(0, &bench.device);
+    let encoder = EncoderConfig::new(d).init(&mut init);
+    let run = || encoder.forward(q.clone(), kv.clone()).sum().backward();
+    bench.time("encoder_forward_backward", d, amount.clone(), run);
+    let encoder = EncoderConfig::new(d).with_attention(1).init(&mut init);
+    let token = |x: &Tensor<2>| x.clone().unsqueeze_dim::<3>(1);
+    let run = || encoder.forward_tokens(token(&q), Some(token(&kv))).sum().backward();
+    bench.time("reference_encoder_forward_backward", d, amount, run);
+}
+
+/// CSE (7)(8).
+fn synergy(bench: &mut Bench, n: usize, d: usize, d_feed_forward: usize, self_encoders: bool) {
+    let n_encoders = if self_encoders { 4 } else { 2 };
+    let amount = Throughput::Elements((n_encoders * operations(n, d, d_feed_forward)) as u64);
+    let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
+    let config = CrossModalSynergyConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let cse = config.with_self_encoders(self_encoders).init(&mut Init::new(0, &bench.device));
+    let run = || cse.forward(text.clone(), visual.clone()).signal().sum().backward();
+    bench.time("cse_forward_backward", d, amount, run);
+}
+
+/// TBR (9)-(11) with its three variants as one batch; the reference runs them one after the other.
+fn redundancy(bench: &mut Bench, n: usize, d: usize, d_feed_forward: usize) {
+    let join = 3 * 2 * n * 2 * d * d;
+    let amount = Throughput::Elements((3 * (join + operations(n, d, d_feed_forward))) as u64);
+    let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
+    let config = RedundancyEstimatorConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let tbr = config.init(&mut Init::new(0, &bench.device));
+    let run = || tbr.forward(text.clone(), visual.clone()).shared().sum().backward();
+    bench.time("tbr_forward_backward", d, amount.clone(), run);
+    let run = || one_by_one(&tbr, &text, &visual);
+    bench.time("reference_tbr_forward_backward", d, amount, run);
+}
+
+fn one_by_one(tbr: &RedundancyEstimator, text: &Tensor<2>, visual: &Tensor<2>) -> Gradients {
+    let zeros = Tensor::zeros(text.dims(), &text.device());
+    let encode = |text: &Tensor<2>, visual: &Tensor<2>| {
+        tbr.encoder.forward_self(tbr.join.forward(Tensor::cat(vec![text.clone(), visual.clone()], 1)))
+    };
+    ((encode(text, visual) + encode(text, &zeros) + encode(&zeros, visual)) / 3.0).sum().backward()
+}
+
+/// `v' = v - (vᵀr / ‖r‖²) r` (12).
+fn complement(bench: &mut Bench, n: usize, d: usize) {
+    // Forward reads v and r and writes v'; backward reads v, r and the gradient and writes two.
+    let amount = Throughput::Bytes((8 * 4 * n * d) as u64);
+    let (v, r) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
+    let run = || orthogonal_complement(v.clone(), r.clone(), 1e-8).sum().backward();
+    bench.time("orthogonal_complement_forward_backward", d, amount, run);
+}
+
+/// All blocks of all users and items, as they are before propagation.
+fn normalized(bench: &mut Bench, n: usize, d: usize) {
+    // Forward reads and writes; backward reads x and the gradient and writes one.
+    let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
+    let x = bench.leaf([n, d], 1);
+    for (work, normalize) in
+        [("normalize_rows", normalize_rows as Rows), ("reference_normalize_rows", reference_normalize_rows)]
+    {
+        let work = format!("{work}_forward_backward");
+        bench.time(&work, d, amount.clone(), || normalize(x.clone()).sum().backward());
+    }
+}
+
+/// A step's triplets against the negatives that they share, as in the default preset.
+fn margins(bench: &mut Bench, n: usize, m: usize) {
+    // Forward reads; backward reads and writes.
+    let amount = Throughput::Bytes((3 * 4 * n * m) as u64);
+    let (positives, negatives) = (bench.leaf([n], 1), bench.leaf([n, m], 2));
+    for (work, margins) in
+        [("softplus_margins", softplus_margins as Margins), ("reference_softplus_margins", reference_softplus_margins)]
+    {
+        let work = format!("{work}_forward_backward");
+        bench.time(&work, m, amount.clone(), || margins(positives.clone(), negatives.clone()).sum().backward());
+    }
+}

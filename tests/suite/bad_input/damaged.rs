@@ -1,0 +1,101 @@
+//! Saved files with something wrong inside.
+
+use super::{Folder, checkpoint, config, expect, fresh, load_checkpoint, save_checkpoint, saved, small};
+use safetensors::SafeTensors;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use viral::train::SavedModel;
+
+/// Every flipped bit of the header and some of the rest, and cuts from the end to the beginning.
+fn damage_everywhere(path: &Path, load: impl Fn() -> viral::Result<()>) {
+    let whole = std::fs::read(path).unwrap();
+    load().unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    assert!(header < whole.len());
+    // Changed in place: files that are cut to nothing and written anew make the disk wait.
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let put = |at: usize, byte: u8| file.write_all_at(&[byte], at as u64).unwrap();
+    let parts = ["is damaged or not ours", "use a copy or train again"];
+    for at in (0..whole.len()).filter(|at| *at < header || at % 7 == 0) {
+        for bit in (0..8).filter(|bit| at < header || bit % 3 == at % 3) {
+            put(at, whole[at] ^ 1 << bit);
+            match load() {
+                Ok(()) => panic!("bit {bit} of byte {at} of {}, header of {header}, goes unnoticed", whole.len()),
+                error => expect(error, path, &parts),
+            }
+        }
+        put(at, whole[at]);
+    }
+    load().unwrap();
+    put(whole.len(), 0);
+    expect(load(), path, &parts);
+    for n in (0..whole.len()).rev().filter(|n| n % 11 == 0 || *n < 16 || n + 8 > whole.len()) {
+        file.set_len(n as u64).unwrap();
+        expect(load(), path, &parts);
+    }
+}
+
+/// The same tensors under a header in which `old` is `new`, the checksum made to agree: a file by another version.
+fn rewritten(path: &Path, old: &str, new: &str) {
+    let bytes = std::fs::read(path).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let entry = &metadata.metadata().as_ref().unwrap()["viral"];
+    let (_, header) = entry.split_once(' ').unwrap();
+    assert!(header.contains(old), "{header}");
+    let header = header.replacen(old, new, 1);
+    let mut tensors = file.tensors();
+    tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    for (name, tensor) in &tensors {
+        hasher.update(name.as_bytes());
+        hasher.update(tensor.data());
+    }
+    let metadata = [("viral".to_string(), format!("{:08x} {header}", hasher.finalize()))].into();
+    std::fs::write(path, safetensors::serialize(tensors, Some(metadata)).unwrap()).unwrap();
+}
+
+#[test]
+fn files_of_a_later_format_are_refused_as_such() {
+    let (data, folder) = (small(), Folder::new());
+    let (model, check) = (folder.at("model"), folder.at("checkpoint"));
+    saved(&data).save(&model).unwrap();
+    save_checkpoint(&data, &check);
+    rewritten(&model, "\"version\":", "\"version\":");
+    assert!(SavedModel::load(&model).is_ok(), "rewriting alone does no harm");
+    for path in [&model, &check] {
+        rewritten(path, "\"format\":1", "\"format\":2");
+    }
+    expect(SavedModel::load(&model), &model, &["format 2", "this version reads 1"]);
+    expect(load_checkpoint(&data, &check), &check, &["format 2", "this version reads 1"]);
+}
+
+/// A header that fits its checksum and not its tensors: written by a broken program, and no panic either.
+#[test]
+fn a_header_that_does_not_fit_its_tensors_is_an_error() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("model");
+    for (old, new) in [("\"u0000\",", ""), ("\"i0000\",", ""), ("[\"id\",2]", "[\"id\",3]"), ("[\"id\",2]", "")] {
+        saved(&data).save(&path).unwrap();
+        rewritten(&path, old, new);
+        expect(SavedModel::load(&path), &path, &["is not a saved model"]);
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_an_error_wherever_the_damage_is() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("checkpoint");
+    save_checkpoint(&data, &path);
+    let (model, belongs_to) = (fresh(&config(2), &data), checkpoint(&data));
+    damage_everywhere(&path, || belongs_to.load(&path, model.clone()).map(|_| ()));
+}
+
+#[test]
+fn a_damaged_model_is_an_error_wherever_the_damage_is() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("model");
+    saved(&data).save(&path).unwrap();
+    damage_everywhere(&path, || SavedModel::load(&path).map(|_| ()));
+}

@@ -1,0 +1,105 @@
+//! What is done row by row: lengths, and the ranking loss against all columns.
+
+use super::{device, matrix, numbers, vector};
+use crate::golden::{close, values};
+use burn::tensor::{Tensor, TensorData};
+use viral::ops::{normalize_rows, reference_normalize_rows, reference_softplus_margins, softplus_margins};
+
+const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
+const COLUMNS: [usize; 7] = [1, 15, 16, 17, 63, 64, 200];
+
+fn leaf(values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), &device()).require_grad()
+}
+
+/// Output and gradient of one of the two, row by row against the other: rows of very different length do not hide each
+/// other.
+fn check_normalize(what: &str, x: &[f32], shape: [usize; 2]) {
+    let run = |normalize: fn(Tensor<2>) -> Tensor<2>| {
+        let x = leaf(x.to_vec(), shape);
+        let y = normalize(x.clone());
+        let gradients = (y.clone() * matrix(8, shape)).sum().backward();
+        [values(y), values(x.grad(&gradients).unwrap())]
+    };
+    let (found, expected) = (run(normalize_rows), run(reference_normalize_rows));
+    let d = shape[1];
+    for (i, name) in ["y", "dx"].iter().enumerate() {
+        for (row, (found, expected)) in found[i].chunks(d).zip(expected[i].chunks(d)).enumerate() {
+            // A row of one number has length one whatever the number is: its gradient is rounding.
+            let scale = x[row * d..][..d].iter().map(|x| x * x).sum::<f32>().sqrt().recip();
+            if d == 1 && i == 1 && scale.is_finite() && scale < 1e12 {
+                assert!(found[0].abs() <= 1e-5 * scale, "{what} {shape:?}: {name} of row {row} is {}", found[0]);
+            } else {
+                close(&format!("{what} {shape:?}: {name} of row {row}"), found, expected, 2e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_length_one_are_those_of_the_reference_with_their_gradients() {
+    for n in ROWS {
+        for d in COLUMNS {
+            check_normalize("rows", &numbers(1, n * d), [n, d]);
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_zero_tiny_or_huge_stay_finite() {
+    let (lengths, d) = ([0.0, 1e-18, 1e-9, 1.0, 1e9, 0.0, 1e15], 37);
+    let x: Vec<f32> = numbers(1, lengths.len() * d).iter().enumerate().map(|(k, x)| x * lengths[k / d]).collect();
+    check_normalize("lengths", &x, [lengths.len(), d]);
+    let y = values(normalize_rows(leaf(x, [lengths.len(), d])));
+    assert!(y[..d].iter().all(|&y| y == 0.0), "a zero row stays zero");
+    assert!((y[4 * d..5 * d].iter().map(|y| y * y).sum::<f32>() - 1.0).abs() < 1e-5);
+}
+
+/// Output and both gradients, against the reference and, the output, against double precision.
+fn check_softplus(what: &str, p: Tensor<1>, n: Tensor<2>) {
+    let [rows, m] = n.dims();
+    let weights = vector(8, rows);
+    let run = |softplus: fn(Tensor<1>, Tensor<2>) -> Tensor<1>| {
+        let (p, n) = (p.clone().detach().require_grad(), n.clone().detach().require_grad());
+        let out = softplus(p.clone(), n.clone());
+        let gradients = (out.clone() * weights.clone()).sum().backward();
+        [values(out), values(p.grad(&gradients).unwrap()), values(n.grad(&gradients).unwrap())]
+    };
+    let (found, expected) = (run(softplus_margins), run(reference_softplus_margins));
+    for (i, name) in ["out", "dp", "dn"].iter().enumerate() {
+        close(&format!("{what} [{rows}, {m}]: {name}"), &found[i], &expected[i], 1e-5);
+    }
+    let (p, n) = (values(p), values(n));
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    let of_row = |(n, p): (&[f32], &f32)| n.iter().map(|&n| softplus(f64::from(n) - f64::from(*p))).sum::<f64>() as f32;
+    let exact: Vec<f32> = n.chunks(m).zip(&p).map(of_row).collect();
+    close(&format!("{what} [{rows}, {m}]: exactly"), &found[0], &exact, 1e-5);
+}
+
+#[test]
+fn margins_are_those_of_the_reference_with_both_gradients() {
+    for rows in ROWS {
+        for m in COLUMNS {
+            check_softplus("margins", vector(1, rows) * 5.0, matrix(2, [rows, m]) * 5.0);
+        }
+    }
+}
+
+/// Equal scores have a gradient of a half; margins of ten thousand neither overflow nor lose the small ones beside them.
+#[test]
+fn equal_and_far_off_scores_have_the_margins_they_should() {
+    let (rows, m) = (5, 33);
+    check_softplus("equal", vector(1, rows), vector(1, rows).unsqueeze_dim::<2>(1).expand([rows, m]));
+    check_softplus("far off", vector(1, rows) * 1e4, matrix(2, [rows, m]) * 1e4);
+    let won = softplus_margins(vector(1, rows) + 60.0, matrix(2, [rows, m]));
+    let lost: f64 = values(won).iter().map(|&x| f64::from(x)).sum();
+    assert!(lost > 0.0 && lost < 1e-20, "pairs won by sixty cost {lost:e}");
+    let views = matrix(2, [m, rows + 4]).narrow(1, 2, rows).transpose();
+    check_softplus("views", vector(1, rows + 3).narrow(0, 3, rows), views);
+}
+
+#[test]
+#[should_panic(expected = "softplus_margins: p is [3] but n is [4, 2]")]
+fn margins_of_the_wrong_shape_panic_with_both_shapes() {
+    let _ = softplus_margins(vector(1, 3), matrix(2, [4, 2]));
+}
