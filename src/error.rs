@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(thiserror::Error)]
 pub enum Error {
     /// The operating system refused: missing file, no permission, disk full.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; {}", path.display(), advice(source.kind()))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -40,6 +40,17 @@ pub enum Error {
     /// A setting that does not exist or has no such value.
     #[error("{0}")]
     Config(String),
+}
+
+/// What to do when the system refuses.
+fn advice(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind as Kind;
+    match kind {
+        Kind::NotFound => "check the path",
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "check its permissions or choose another place",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => "free some space and run it again",
+        _ => "check the path and the disk",
+    }
 }
 
 /// `Debug` is `Display`, so that `fn main() -> viral::Result<()>` prints a sentence.

@@ -24,7 +24,7 @@ pub struct FreedomConfig {
     /// Neighbours of an item in each modality.
     pub n_neighbors: usize,
     /// Weight of the visual neighbours; the text's is the rest.
-    pub visual_weight: f32,
+    pub visual_weight: f64,
     /// Share of the train pairs that is left out in each epoch, more of them where degrees are high.
     pub edge_dropout: f64,
     /// Weight of the modalities' own ranking losses.
@@ -53,7 +53,7 @@ impl FreedomConfig {
             return Err(crate::Error::Data("freedom needs text and visual features; the data lack one of them".into()));
         };
         let k = self.n_neighbors;
-        let item_graph = mixture(self.visual_weight, &knn_graph(visual, k)?, &knn_graph(text, k)?);
+        let item_graph = mixture(self.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?);
         let head = |d_in: usize, init: &mut Init| Linear {
             weight: xavier_normal([d_in, self.d_embed], init),
             bias: Some(init.constant_param([self.d_embed], 0.0)),

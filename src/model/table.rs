@@ -101,8 +101,8 @@ impl ModelConfig {
         };
         if key == "model" || !fields.contains_key(key) {
             let known: Vec<&str> = fields.keys().map(String::as_str).filter(|k| *k != "model").collect();
-            let message = format!("{} has no setting '{key}'; it has: {}", self.name(), known.join(", "));
-            return Err(Error::Config(message));
+            let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
+            return Err(Error::Config(format!("{} has no setting '{key}'; it has: {known}", self.name())));
         }
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()));
         fields.insert(key.to_string(), value);

@@ -95,12 +95,11 @@ impl Adam {
     ) -> Result<Self> {
         let mut moments = HashMap::new();
         for (name, (id, device)) in named_ids(model) {
-            let Some(&step) = steps.get(&name) else {
-                continue;
-            };
-            let (Some(m), Some(v)) = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v")))
-            else {
-                return Err(Error::Data(format!("the optimizer's moments of '{name}' are missing")));
+            let found = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v")));
+            let (step, m, v) = match (steps.get(&name), found) {
+                (Some(&step), (Some(m), Some(v))) => (step, m, v),
+                (None, (None, None)) => continue, // it never had a gradient
+                _ => return Err(Error::Data(format!("the optimizer's moments of '{name}' are not complete"))),
             };
             let values = match lives_in_host_memory(&device) {
                 true => Values::Host(host(m), host(v)),

@@ -16,7 +16,11 @@ const ENTRY: &str = "viral";
 /// Writes beside the file, flushes to disk and renames: a reader sees the old file or the new one.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    if let Some(file) = folder.ancestors().find(|above| above.is_file()) {
+        let message = format!("cannot be written: {} is a file, not a folder; choose another output", file.display());
+        return Err(Error::file(path, message));
+    }
+    std::fs::create_dir_all(folder).map_err(Error::io(path))?;
     let mut builder = tempfile::Builder::new();
     // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
     #[cfg(unix)]
@@ -50,7 +54,12 @@ pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
 
 /// Reads what [`write`] wrote; every bit of header and tensors is checked.
 pub(super) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::file(path, "there is no such file; train a model first, or name another")
+        }
+        _ => Error::io(path)(e),
+    })?;
     let damaged =
         |what: String| Error::file(path, format!("is damaged or not ours: {what}; use a copy or train again"));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;

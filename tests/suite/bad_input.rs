@@ -129,10 +129,14 @@ fn features_with_too_few_or_too_many_rows_are_refused_by_name() {
 fn a_folder_that_is_not_there_is_named() {
     let folder = Folder::new();
     let missing = folder.at("baby");
-    expect(Dataset::read(&missing, &ReadOptions::new()), &missing, &["No such file"]);
+    expect(Dataset::read(&missing, &ReadOptions::new()), &missing, &["No such file", "check the path"]);
     // A folder without the file of interactions.
     std::fs::create_dir(&missing).unwrap();
-    expect(Dataset::read(&missing, &ReadOptions::new()), &missing.join("baby.inter"), &["No such file"]);
+    expect(
+        Dataset::read(&missing, &ReadOptions::new()),
+        &missing.join("baby.inter"),
+        &["No such file", "check the path"],
+    );
 }
 
 #[test]
@@ -170,7 +174,8 @@ fn a_path_below_a_regular_file_cannot_be_written() {
     for (what, write) in writers(&data) {
         for below in ["file/model", "file/folder/model"] {
             let message = write(&folder.at(below)).unwrap_err().to_string();
-            assert!(message.starts_with(&folder.at("file").display().to_string()), "{what}: {message}");
+            assert!(message.starts_with(&folder.at(below).display().to_string()), "{what}: {message}");
+            assert!(message.contains("is a file") && message.contains("choose another output"), "{what}: {message}");
         }
     }
     assert_eq!(folder.names(), ["file"]);
@@ -211,8 +216,8 @@ fn writes_on_a_full_disk() {
     let folder = PathBuf::from(std::env::var_os(FULL_DISK).expect("started by hand"));
     let data = small();
     for (what, write) in writers(&data) {
-        expect(write(&folder.join(what)), &folder.join(what), &["os error"]);
-        expect(write(&folder.join("new")), &folder.join("new"), &["os error"]);
+        expect(write(&folder.join(what)), &folder.join(what), &["os error", "free some space"]);
+        expect(write(&folder.join("new")), &folder.join("new"), &["os error", "free some space"]);
     }
 }
 
@@ -244,8 +249,8 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
 fn missing_files_are_named() {
     let (data, folder) = (small(), Folder::new());
     let path = folder.at("nothing");
-    expect(load_checkpoint(&data, &path), &path, &["No such file"]);
-    expect(SavedModel::load(&path), &path, &["No such file"]);
+    expect(load_checkpoint(&data, &path), &path, &["no such file", "train a model first"]);
+    expect(SavedModel::load(&path), &path, &["no such file", "train a model first"]);
 }
 
 #[test]

@@ -81,10 +81,6 @@ impl Golden {
         (shape, bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect())
     }
 
-    pub(crate) fn scalar(&self, name: &str) -> f32 {
-        self.f32(name).1[0]
-    }
-
     /// A constant on `device`.
     pub(crate) fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
         let (shape, values) = self.f32(name);

@@ -172,7 +172,7 @@ fn freedom() {
         n_layers: setting("freedom", "n_ui_layers") as usize,
         n_item_layers: setting("freedom", "n_mm_layers") as usize,
         n_neighbors: setting("freedom", "knn_k") as usize,
-        visual_weight: setting("freedom", "mm_image_weight") as f32,
+        visual_weight: setting("freedom", "mm_image_weight"),
         edge_dropout: 0.0,
         reg: setting("freedom", "reg_weight"),
     };
@@ -224,7 +224,7 @@ fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
         d_embed: users[1],
         n_layers: setting(fixture, "gcn_layers") as usize,
         item_neighbors: setting(fixture, "knn_k") as usize,
-        visual_weight: setting(fixture, "mm_image_weight") as f32,
+        visual_weight: setting(fixture, "mm_image_weight"),
         n_item_layers: setting(fixture, "n_mm_layers") as usize,
         reg: setting(fixture, "reg_weight"),
         lambda: setting(fixture, "synergy_weight"),

@@ -84,7 +84,7 @@ pub struct ViralConfig {
     /// Which encoding stands for the redundancy in (16).
     pub anchor: RedundancyAnchor,
     /// Added to `‖r‖²` in (12).
-    pub projection_epsilon: f32,
+    pub projection_epsilon: f64,
     /// Whether `v'` has length one.
     pub normalize_unique: bool,
     /// Standard deviation of what the users' first weights are the softmax of (14); 0 starts with equal weights.
@@ -99,7 +99,7 @@ pub struct ViralConfig {
     /// Neighbours of an item (in each modality).
     pub item_neighbors: usize,
     /// Weight of the visual neighbours in the mixture.
-    pub visual_weight: f32,
+    pub visual_weight: f64,
     /// Layers of the item-item graph (3); 0 for none.
     pub n_item_layers: usize,
     /// Neighbours of a user.
@@ -107,12 +107,12 @@ pub struct ViralConfig {
     /// Layers of the user-user graph; 0 for none.
     pub n_user_layers: usize,
     /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1.
-    pub user_mix: f32,
+    pub user_mix: f64,
 
     /// `λ` of (17).
     pub lambda: f64,
     /// `τ` of InfoNCE.
-    pub temperature: f32,
+    pub temperature: f64,
     /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all items.
     pub info_nce_rows: usize,
     /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one.

@@ -38,7 +38,7 @@ impl InformationFusion {
             let tbr = RedundancyEstimatorConfig::new(d).with_mask(config.mask).with_sequence(config.redundancy_heads);
             tbr.with_d_feed_forward(d_feed_forward).init(init)
         });
-        let (epsilon, normalize_unique) = (config.projection_epsilon, config.normalize_unique);
+        let (epsilon, normalize_unique) = (config.projection_epsilon as f32, config.normalize_unique);
         Self { synergy, redundancy, epsilon, normalize_unique }
     }
 
@@ -68,7 +68,7 @@ impl Fused {
             Some(rows) => x.clone().select(0, rows.clone()),
             None => x.clone(),
         };
-        let nce = |a: &Tensor<2>, b: &Tensor<2>| info_nce(of(a), of(b), config.temperature);
+        let nce = |a: &Tensor<2>, b: &Tensor<2>| info_nce(of(a), of(b), config.temperature as f32);
         let synergy = nce(&self.synergy.text_to_visual, &self.synergy.visual_to_text);
         let objective = objective.with("synergy", config.lambda, synergy);
         let Some(r) = &self.redundancy else {

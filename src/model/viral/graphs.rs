@@ -31,7 +31,7 @@ impl ViralGraphs {
             (0, _) => None,
             (_, ItemGraph::MeanCosine) => Some(mean_knn_graph(&[visual, text], k, false)?),
             (_, ItemGraph::Mixture) => {
-                Some(mixture(config.visual_weight, &knn_graph(visual, k)?, &knn_graph(text, k)?))
+                Some(mixture(config.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?))
             }
         };
         let user_user = (config.n_user_layers > 0)

@@ -206,7 +206,7 @@ impl Viral {
             (Some(weights), _) => (weights.forward(users), items),
             (None, _) => (users, items),
         };
-        let neighbors = self.config.user_mix;
+        let neighbors = self.config.user_mix as f32;
         let own = if neighbors == 1.0 { 1.0 } else { 1.0 - neighbors };
         let users = match &self.graphs.user_user {
             Some(graph) => {
