@@ -142,7 +142,6 @@ impl TrainerConfig {
     pub fn for_viral(data: &TrainSet) -> Self {
         let per_step = data.interactions.n_pairs() / 15;
         Self {
-            patience: 10,
             batch_size: per_step.next_power_of_two().clamp(256, 8192),
             adam: AdamConfig { lr: 5e-3, ..AdamConfig::default() },
             lr_decay: 0.92,
