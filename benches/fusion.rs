@@ -9,11 +9,16 @@ use common::Bench;
 use common::data::read;
 use criterion::Throughput;
 use viral::Result;
+use viral::model::ViralConfig;
 use viral::nn::{
     CrossModalSynergyConfig, EncoderConfig, Init, RedundancyEstimator, RedundancyEstimatorConfig, normalize_rows,
     orthogonal_complement,
 };
 use viral::ops::{reference_normalize_rows, reference_softplus_margins, softplus_margins};
+use viral::train::TrainerConfig;
+
+/// Width of Baby's features.
+const D_FEATURES: usize = 384;
 
 type Rows = fn(Tensor<2>) -> Tensor<2>;
 type Margins = fn(Tensor<1>, Tensor<2>) -> Tensor<1>;
@@ -22,15 +27,17 @@ fn main() -> Result<()> {
     let data = read()?;
     let mut bench = Bench::start(&data)?;
     let (n_users, n_items) = (data.train.interactions.n_users(), data.train.interactions.n_items());
-    encoder(&mut bench, n_items, 384);
-    // The default preset's fusion, and that of the authors' code: width, feed-forward in widths, encoders after CSE's.
-    for (d, feed_forward, self_encoders) in [(64, 2, false), (384, 4, true)] {
-        synergy(&mut bench, n_items, d, feed_forward * d, self_encoders);
-        redundancy(&mut bench, n_items, d, feed_forward * d);
+    encoder(&mut bench, n_items, D_FEATURES);
+    let default = ViralConfig::new();
+    // The default preset's fusion, and that of the authors' code, which fuses features as wide as they are.
+    for config in [&default, &ViralConfig::reference()] {
+        let d = if config.d_fusion > 0 { config.d_fusion } else { D_FEATURES };
+        synergy(&mut bench, n_items, d, config);
+        redundancy(&mut bench, n_items, d, config);
         complement(&mut bench, n_items, d);
     }
-    normalized(&mut bench, 3 * (n_users + n_items), 64);
-    margins(&mut bench, 8192, 512);
+    normalized(&mut bench, 3 * (n_users + n_items), default.d_embed);
+    margins(&mut bench, TrainerConfig::for_viral(&data.train).batch_size, default.shared_negatives);
     bench.finish();
     Ok(())
 }
@@ -55,23 +62,23 @@ fn encoder(bench: &mut Bench, n: usize, d: usize) {
 }
 
 /// CSE (7)(8).
-fn synergy(bench: &mut Bench, n: usize, d: usize, d_feed_forward: usize, self_encoders: bool) {
-    let n_encoders = if self_encoders { 4 } else { 2 };
+fn synergy(bench: &mut Bench, n: usize, d: usize, config: &ViralConfig) {
+    let (n_encoders, d_feed_forward) = (if config.self_encoders { 4 } else { 2 }, config.feed_forward * d);
     let amount = Throughput::Elements((n_encoders * operations(n, d, d_feed_forward)) as u64);
     let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
-    let config = CrossModalSynergyConfig::new(d).with_d_feed_forward(d_feed_forward);
-    let cse = config.with_self_encoders(self_encoders).init(&mut Init::new(0, &bench.device));
+    let cse = CrossModalSynergyConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let cse = cse.with_self_encoders(config.self_encoders).init(&mut Init::new(0, &bench.device));
     let run = || cse.forward(text.clone(), visual.clone()).signal().sum().backward();
     bench.time("cse_forward_backward", d, amount, run);
 }
 
 /// TBR (9)-(11) with its three variants as one batch; the reference runs them one after the other.
-fn redundancy(bench: &mut Bench, n: usize, d: usize, d_feed_forward: usize) {
-    let join = 3 * 2 * n * 2 * d * d;
+fn redundancy(bench: &mut Bench, n: usize, d: usize, config: &ViralConfig) {
+    let (join, d_feed_forward) = (3 * 2 * n * 2 * d * d, config.feed_forward * d);
     let amount = Throughput::Elements((3 * (join + operations(n, d, d_feed_forward))) as u64);
     let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
-    let config = RedundancyEstimatorConfig::new(d).with_d_feed_forward(d_feed_forward);
-    let tbr = config.init(&mut Init::new(0, &bench.device));
+    let tbr = RedundancyEstimatorConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let tbr = tbr.init(&mut Init::new(0, &bench.device));
     let run = || tbr.forward(text.clone(), visual.clone()).shared().sum().backward();
     bench.time("tbr_forward_backward", d, amount.clone(), run);
     let run = || one_by_one(&tbr, &text, &visual);

@@ -16,7 +16,7 @@ fn main() -> Result<()> {
     let train = &data.train.interactions;
     // Every user of an item meets every user of it.
     let meetings: u64 = train.item_degrees().iter().map(|&degree| u64::from(degree).pow(2)).sum();
-    for k in [10, 40] {
+    for k in [10, 40, 80] {
         let graph = || user_cooccurrence(train, k, NeighborWeight::Softmax);
         bench.time("user_cooccurrence", k, Throughput::Elements(meetings), graph);
     }
