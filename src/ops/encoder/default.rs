@@ -127,6 +127,7 @@ mod tests {
     use super::super::EncoderBackend;
     use super::*;
     use crate::data::splitmix64;
+    use crate::ops::host::floats;
     use burn::backend::Flex;
     use burn::backend::ops::FloatTensorOps;
     use burn::tensor::TensorData;
@@ -139,7 +140,7 @@ mod tests {
     }
 
     fn check(found: Of<Flex>, expected: Of<Flex>) {
-        let (found, expected) = (found.as_slice::<f32>().unwrap(), expected.as_slice::<f32>().unwrap());
+        let (found, expected) = (floats(&found), floats(&expected));
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
         for (f, e) in found.iter().zip(expected) {
