@@ -28,7 +28,7 @@ use viral::train::{SavedModel, TrainerConfig};
 struct Args {
     #[command(flatten)]
     data: DataArgs,
-    /// A row of the model table: popularity, bpr-mf, lightgcn, vbpr, freedom, viral [default: viral]
+    /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, freedom, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
     /// Settings of VIRAL: default, paper, reference or reference-synergy

@@ -77,6 +77,8 @@ macro_rules! table {
 table! {
     /// [`Popularity`]
     "popularity" => Popularity, PopularityConfig;
+    /// [`ProfileMatch`]
+    "profile-match" => ProfileMatch, ProfileMatchConfig;
     /// [`BprMf`]
     "bpr-mf" => BprMf, BprMfConfig;
     /// [`LightGcn`]

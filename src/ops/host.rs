@@ -22,17 +22,27 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
 }
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
+pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    filled_with(n, chunk, || (), |(), i, part| write(i, part))
+}
+
+/// [`filled`] by workers that have something of their own to work with.
 ///
 /// Each chunk is zeroed just before, by the worker that has it in cache: zeroing the whole would touch every page twice.
-pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+pub(crate) fn filled_with<T>(
+    n: usize,
+    chunk: usize,
+    own: impl Fn() -> T + Sync + Send,
+    write: impl Fn(&mut T, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
     let mut out: Vec<f32> = Vec::with_capacity(n);
     if n > 0 {
         let room = &mut out.spare_capacity_mut()[..n];
-        room.par_chunks_mut(chunk).enumerate().for_each(|(i, part)| {
+        room.par_chunks_mut(chunk).enumerate().for_each_init(own, |own, (i, part)| {
             part.fill(MaybeUninit::new(0.0));
             // SAFETY: every value of the chunk was written on the line above.
             let part = unsafe { part.assume_init_mut() };
-            write(i, part);
+            write(own, i, part);
         });
     }
     // SAFETY: the chunks cover 0..n, and each was initialised.

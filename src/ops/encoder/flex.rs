@@ -6,7 +6,7 @@
 
 use super::{EPSILON, EncoderBackend, Sizes, Weights};
 use crate::linalg::{View, dot, dot3, matmul, matmul_strided, sum, vectorised};
-use crate::ops::host::{filled, floats};
+use crate::ops::host::{filled_with, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -238,18 +238,22 @@ impl<'a> Layer<'a> {
 
     fn forward(&self) -> Vec<f32> {
         let d = self.sizes.d;
-        filled(self.x.len(), ROWS * d, |block, y| {
-            let rows = y.len() / d;
-            let mut scratch = Scratch::new(d);
-            self.to_h(block * ROWS, rows, &mut scratch);
-            let normed_h = View::new(&scratch.normed_h, [rows, d]);
-            for s in self.stretches() {
-                let hidden = &mut scratch.hidden[..rows * s.n];
-                self.hide(normed_h, s, hidden);
-                matmul(y, View::new(hidden, [rows, s.n]), self.down(s), 1.0, true);
-            }
-            add_residual(y, &scratch.h[..y.len()], 1.0, self.w.down_bias);
-        })
+        filled_with(
+            self.x.len(),
+            ROWS * d,
+            || Scratch::new(d),
+            |scratch, block, y| {
+                let rows = y.len() / d;
+                self.to_h(block * ROWS, rows, scratch);
+                let normed_h = View::new(&scratch.normed_h, [rows, d]);
+                for s in self.stretches() {
+                    let hidden = &mut scratch.hidden[..rows * s.n];
+                    self.hide(normed_h, s, hidden);
+                    matmul(y, View::new(hidden, [rows, s.n]), self.down(s), 1.0, true);
+                }
+                add_residual(y, &scratch.h[..y.len()], 1.0, self.w.down_bias);
+            },
+        )
     }
 
     /// Adds a block's part to the gradients of the weights, and writes those of its rows.
