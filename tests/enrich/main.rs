@@ -1,0 +1,2 @@
+//! Tests of the feature `enrich`: raw catalogues, servers, encoders.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
