@@ -60,7 +60,7 @@ struct PartState {
 
 /// How a round of fetching ended, short of an error.
 enum Round {
-    Complete(u64),
+    Complete,
     BrokeOff(String),
 }
 
@@ -87,8 +87,8 @@ impl Download {
             return Err(Error::Config(format!("SHA-256 '{hash}': write its 64 hexadecimal digits")));
         }
         if self.path.try_exists().map_err(Error::io(&self.path))? {
-            let advice = "remove the file to fetch it again";
-            return self.verified(&self.path, true, advice);
+            let advice = |mismatch| Error::file(&self.path, format!("{mismatch}; remove the file to fetch it again"));
+            return self.verified(&self.path, true)?.map_err(advice);
         }
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
@@ -101,10 +101,10 @@ impl Download {
             return Err(Error::file(&part, "another program is fetching this file; wait for it"));
         }
         let mut breaks = 0;
-        let n_bytes = loop {
+        loop {
             let before = file.metadata().map_err(Error::io(&part))?.len();
             match self.round(&mut file, &part, &mut observe)? {
-                Round::Complete(n_bytes) => break n_bytes,
+                Round::Complete => break,
                 Round::BrokeOff(reason) => {
                     let now = file.metadata().map_err(Error::io(&part))?.len();
                     breaks += 1;
@@ -115,26 +115,24 @@ impl Download {
                     }
                 }
             }
-        };
+        }
         file.sync_all().map_err(Error::io(&part))?;
         drop(file);
-        let found =
-            match self.verified(&part, false, "it was removed; check the address and the hash, and fetch it again") {
-                // Another file cannot become the right one by going on.
-                Err(error) => {
-                    self.forget_part(&part)?;
-                    return Err(error);
-                }
-                Ok(found) => found,
-            };
-        debug_assert_eq!(found.n_bytes, n_bytes);
+        let found = self.verified(&part, false)?.map_err(|mismatch| {
+            // Another file cannot become the right one by going on.
+            let _ = std::fs::remove_file(&part).and_then(|()| std::fs::remove_file(self.beside(".part.json")));
+            Error::file(
+                &part,
+                format!("{mismatch}; it was removed; check the address and the hash, and fetch it again"),
+            )
+        })?;
         std::fs::rename(&part, &self.path).map_err(Error::io(&self.path))?;
         let _ = std::fs::remove_file(self.beside(".part.json"));
         Ok(found)
     }
 
-    /// Holds a complete file to the hash given and to that of its lock, or makes the lock.
-    fn verified(&self, path: &Path, was_there: bool, advice: &str) -> Result<Downloaded> {
+    /// Holds a complete file to the hash given and to that of its lock, or makes the lock; says which hash is wrong.
+    fn verified(&self, path: &Path, was_there: bool) -> Result<std::result::Result<Downloaded, String>> {
         let lock_path = self.beside(".lock.json");
         let lock: Option<Lock> = read_json(&lock_path)?;
         let n_bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
@@ -143,8 +141,7 @@ impl Download {
         let known = [(self.sha256.as_ref(), "as asked"), (lock.as_ref().map(|lock| &lock.sha256), &name)];
         for (wanted, by) in known {
             if let Some(wanted) = wanted.filter(|wanted| !wanted.eq_ignore_ascii_case(&sha256)) {
-                let message = format!("SHA-256 {sha256}, but it must be {wanted} ({by}); {advice}");
-                return Err(Error::file(path, message));
+                return Ok(Err(format!("SHA-256 {sha256}, but it must be {wanted} ({by})")));
             }
         }
         let is_verified = lock.is_some() || self.sha256.is_some();
@@ -152,7 +149,7 @@ impl Download {
             let lock = Lock { url: self.url.clone(), n_bytes, sha256: sha256.clone() };
             write_json(&lock_path, &lock)?;
         }
-        Ok(Downloaded { sha256, n_bytes, was_there, is_verified })
+        Ok(Ok(Downloaded { sha256, n_bytes, was_there, is_verified }))
     }
 
     /// One request, from the end of the part on.
@@ -163,7 +160,7 @@ impl Download {
         // Bytes of another file, or of nobody knows which, are no beginning of this one.
         let state = state.filter(|state| state.url == self.url && have <= state.n_bytes);
         match &state {
-            Some(state) if have > 0 && have == state.n_bytes => return Ok(Round::Complete(have)),
+            Some(state) if have > 0 && have == state.n_bytes => return Ok(Round::Complete),
             None if have > 0 => {
                 file.set_len(0).map_err(Error::io(part))?;
                 have = 0;
@@ -206,7 +203,11 @@ impl Download {
             }
             206 => {
                 let (start, total) = range.as_deref().and_then(content_range).unwrap_or_default();
-                let is_same = state.as_ref().is_some_and(|state| state.n_bytes == total);
+                // Versions that differ are versions of two files; one that only one answer names says nothing.
+                let is_same = state.as_ref().is_some_and(|state| {
+                    let versions = state.version.as_ref().zip(version.as_ref());
+                    state.n_bytes == total && versions.is_none_or(|(old, new)| old == new)
+                });
                 if start != have || !is_same || length.is_some_and(|length| length != total - have) {
                     // Nothing can be made of this: from the beginning, next time.
                     file.set_len(0).map_err(Error::io(part))?;
@@ -242,12 +243,7 @@ impl Download {
             have += n as u64;
             observe(have, total);
         }
-        Ok(Round::Complete(total))
-    }
-
-    fn forget_part(&self, part: &Path) -> Result<()> {
-        let _ = std::fs::remove_file(self.beside(".part.json"));
-        std::fs::remove_file(part).map_err(Error::io(part))
+        Ok(Round::Complete)
     }
 
     fn beside(&self, suffix: &str) -> PathBuf {

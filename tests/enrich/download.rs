@@ -169,6 +169,14 @@ fn a_file_that_changed_meanwhile_is_fetched_anew() -> viral::Result<()> {
         Download::new(format!("{address}/file.gz"), &path).run(|_, _| {})?;
         assert_eq!(std::fs::read(&path).unwrap(), new);
     }
+    // A server that sends the rest of another version, whatever it was asked for, is not believed.
+    let (_folder, path) = place();
+    let rest = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1000-299999/300000\r\nETag: \"2\"\r\n\
+                Content-Length: 299000\r\n\r\nabc";
+    let (address, _requests) = serve(vec![Answer::BreakOff(file(), "\"1\"", 1000), Answer::Raw(rest)]);
+    let message = Download::new(format!("{address}/file.gz"), &path).run(|_, _| {}).unwrap_err().to_string();
+    assert!(message.contains("asked for bytes from 1000 on, got 'bytes 1000-299999/300000'"), "{message}");
+    assert_eq!(path.with_file_name("file.gz.part").metadata().unwrap().len(), 0);
     // Bytes that nobody knows the origin of are not taken up.
     let (_folder, path) = place();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -57,7 +57,7 @@ fn twenty_megabytes_are_read_row_by_row() {
 
 /// `cargo test --release --features enrich --test enrich -- --ignored --nocapture gigabyte`
 #[test]
-#[ignore = "writes 1 GB to the folder for temporary files and takes half a minute; run alone, for it measures memory"]
+#[ignore = "writes 1 GB to the folder for temporary files and takes half a minute or more; run alone, for it measures memory"]
 fn a_gigabyte_of_reviews_streams_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.json");
@@ -73,6 +73,6 @@ fn a_gigabyte_of_reviews_streams_in_bounded_memory() {
     if let Some(((_, now), (peak, _))) = before.zip(memory()) {
         println!("at most {peak:.0} MB, {now:.0} MB before");
         // Some 100 bytes for each interaction on its way to the folder, and names.
-        assert!(peak - now < 350.0, "{peak} MB, {now} MB before");
+        assert!(peak - now < 250.0, "{peak} MB, {now} MB before");
     }
 }

@@ -31,6 +31,8 @@ pub struct Coverage {
     pub image_file: usize,
     /// Those whose image is a file that is not there.
     pub image_missing: usize,
+    /// Those whose image is the picture that Amazon shows where it has none, which counts as no image.
+    pub image_placeholder: usize,
     /// Those with a URL or a file that is there: the visual modality.
     pub visual: usize,
     /// Those with text and image.
@@ -64,7 +66,7 @@ impl Coverage {
     }
 
     /// The rows of a table: what, and how many of the items have it.
-    pub fn rows(&self) -> [(&'static str, usize); 11] {
+    pub fn rows(&self) -> [(&'static str, usize); 12] {
         [
             ("metadata", self.metadata),
             ("title", self.title),
@@ -75,6 +77,7 @@ impl Coverage {
             ("image: URL", self.image_url),
             ("image: file", self.image_file),
             ("image: file not there", self.image_missing),
+            ("image: a placeholder", self.image_placeholder),
             ("visual: URL or file", self.visual),
             ("text and visual", self.both),
         ]

@@ -10,6 +10,10 @@ use super::flaws::{BadRows, Flaw, SkippedRows};
 use super::rows::{Format, Row, Rows};
 use crate::Result;
 
+/// In the URLs of the picture that Amazon shows where it has none, such as
+/// `http://g-ecx.images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif`.
+const PLACEHOLDER: &str = "/x-site/icons/no-img-";
+
 /// A file of items and the columns in it; see [`Reviews`](super::Reviews) for what names a column.
 ///
 /// Only the id must be there in every row. Texts may be lists of texts, which are joined.
@@ -66,6 +70,8 @@ pub struct ReadMetadata {
     pub n_rows: usize,
     /// Rows about items that were not asked for.
     pub n_others: usize,
+    /// How many of the items had Amazon's "no image" picture for an image; they have none here.
+    pub n_placeholders: usize,
     /// Rows left out.
     pub skipped: SkippedRows,
     /// SHA-256 of the file, in hexadecimal.
@@ -115,7 +121,8 @@ impl Metadata {
             ids.iter().enumerate().map(|(place, id)| (id.as_str(), (place, None))).collect();
         let mut items: Vec<CatalogueItem> =
             ids.iter().map(|id| CatalogueItem { id: id.clone(), ..Default::default() }).collect();
-        let (mut skipped, mut n_rows, mut n_others, mut n_found) = (SkippedRows::default(), 0, 0, 0);
+        let (mut skipped, mut n_rows, mut n_others, mut n_found, mut n_placeholders) =
+            (SkippedRows::default(), 0, 0, 0, 0);
         while let Some((line, row)) = rows.next()? {
             n_rows += 1;
             let item = row.and_then(|row| self.item(row)).and_then(|item| match places.get_mut(item.id.as_str()) {
@@ -131,7 +138,10 @@ impl Metadata {
             });
             match item {
                 Ok(None) => n_others += 1,
-                Ok(Some((place, item))) => {
+                Ok(Some((place, mut item))) => {
+                    if item.image.take_if(|image| image.contains(PLACEHOLDER)).is_some() {
+                        n_placeholders += 1;
+                    }
                     items[place] = item;
                     n_found += 1;
                 }
@@ -142,7 +152,7 @@ impl Metadata {
             }
         }
         observe(rows.n_bytes());
-        Ok(ReadMetadata { items, n_found, n_rows, n_others, skipped, sha256: rows.sha256() })
+        Ok(ReadMetadata { items, n_found, n_rows, n_others, n_placeholders, skipped, sha256: rows.sha256() })
     }
 
     fn item(&self, row: &Row) -> std::result::Result<CatalogueItem, Flaw> {
@@ -193,13 +203,14 @@ mod tests {
 
     const META: &str = r#"{'asin': 'B1', 'title': "Baby's cup", 'price': 3.5, 'imUrl': 'http://x/1.jpg', 'categories': [['Baby', 'Cups'], ['Baby', 'Gifts']]}
 {'asin': 'B9', 'title': 'Other'}
-{'asin': 'B2', 'brand': 'Klean', 'description': '', 'title': None}
+{'asin': 'B2', 'brand': 'Klean', 'description': '', 'title': None, 'imUrl': 'http://g-ecx.images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif'}
 "#;
 
     #[test]
     fn items_come_in_the_order_asked_for() -> Result<()> {
         let found = read(Metadata::amazon(""), META, BadRows::Fail)?;
         assert_eq!((found.n_rows, found.n_others, found.n_found, found.skipped.count()), (3, 1, 2, 0));
+        assert_eq!(found.n_placeholders, 1);
         let cup = CatalogueItem {
             id: "B1".to_string(),
             title: "Baby's cup".to_string(),

@@ -188,8 +188,8 @@ impl Prepare {
         let parts = data.split(self.split)?;
 
         let mut inputs = BTreeMap::from([(file_name(path), reviews.sha256)]);
-        let (mut items, mut n_found, mut n_metadata_rows, mut bad_metadata) =
-            (Vec::new(), 0, 0, SkippedRows::default());
+        let (mut items, mut n_found, mut n_placeholders) = (Vec::new(), 0, 0);
+        let (mut n_metadata_rows, mut bad_metadata) = (0, SkippedRows::default());
         if let Some((metadata, total)) = self.metadata.as_ref().zip(size_of_metadata) {
             let observe = |done| observe(PrepareStep::Metadata, done, total);
             let found = metadata.read_observed(&data.item_ids, self.bad_rows, self.max_line, observe)?;
@@ -200,7 +200,8 @@ impl Prepare {
                 return Err(Error::file(&metadata.path, message));
             }
             inputs.insert(file_name(&metadata.path), found.sha256);
-            (items, n_found, n_metadata_rows, bad_metadata) = (found.items, found.n_found, found.n_rows, found.skipped);
+            (items, n_found, n_placeholders) = (found.items, found.n_found, found.n_placeholders);
+            (n_metadata_rows, bad_metadata) = (found.n_rows, found.skipped);
         } else {
             items.extend(data.item_ids.iter().map(|id| CatalogueItem { id: id.clone(), ..Default::default() }));
         }
@@ -227,7 +228,7 @@ impl Prepare {
             n_interactions: [Part::Train, Part::Valid, Part::Test].map(count),
             n_metadata_rows,
             bad_metadata,
-            coverage: Coverage::of(&items, n_found, folder),
+            coverage: Coverage { image_placeholder: n_placeholders, ..Coverage::of(&items, n_found, folder) },
         };
         folder::write_folder(folder, &prepared.name, &data, &parts, &items, &prepared)?;
         Ok(prepared)
