@@ -72,7 +72,7 @@ fn a_gigabyte_of_reviews_streams_in_bounded_memory() {
     println!("1 GB, {n_rows} reviews, {n_kept} kept: {seconds:.1} s");
     if let Some(((_, now), (peak, _))) = before.zip(memory()) {
         println!("at most {peak:.0} MB, {now:.0} MB before");
-        // Some 100 bytes for each interaction on its way to the folder, and names.
+        // Measured: 152 MB for 1.8 million reviews, some 80 bytes for each on its way to the folder.
         assert!(peak - now < 250.0, "{peak} MB, {now} MB before");
     }
 }
