@@ -40,7 +40,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Of items of which `metadata` have metadata; relative image files are looked for in `folder`.
+    /// Of items of which `metadata` have metadata; image files are looked for in `folder`.
     pub fn of(items: &[CatalogueItem], metadata: usize, folder: &Path) -> Self {
         let mut found = Self { n_items: items.len(), metadata, ..Self::default() };
         for item in items {

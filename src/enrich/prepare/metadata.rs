@@ -54,7 +54,7 @@ pub struct CatalogueItem {
     /// Description.
     #[serde(default)]
     pub description: Option<String>,
-    /// A URL, or a file; a relative path counts from the folder of `items.jsonl`.
+    /// A URL, or a file; a relative path counts from the folder of images.
     #[serde(default)]
     pub image: Option<String>,
 }

@@ -78,7 +78,8 @@ pub struct Prepare {
     pub split: Split,
     /// What to do with rows that cannot be used.
     pub bad_rows: BadRows,
-    /// A folder of images, each named after its item's external id; they come before URLs.
+    /// A folder of images. Files named after an item's external id become its image, before any URL; other items keep
+    /// what the metadata say, and names of files there count from this folder.
     pub images: Option<PathBuf>,
     /// The longest line, in bytes; longer ones are bad rows.
     pub max_line: usize,
@@ -156,7 +157,7 @@ impl Prepare {
     pub fn run(&self, folder: impl AsRef<Path>, mut observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
         let folder = folder.as_ref();
         let name = self.name_for(folder)?;
-        let images = self.images.as_ref().map(|images| Ok((images, coverage::image_files(images)?))).transpose()?;
+        let images = self.images.as_deref().map(coverage::image_files).transpose()?;
         let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).map_err(Error::io(path));
         let size_of_metadata = self.metadata.as_ref().map(|metadata| size(&metadata.path)).transpose()?;
 
@@ -205,14 +206,12 @@ impl Prepare {
         } else {
             items.extend(data.item_ids.iter().map(|id| CatalogueItem { id: id.clone(), ..Default::default() }));
         }
-        if let Some((images, files)) = &images {
-            let images = place_of_images(images, folder)?;
+        if let Some(files) = &images {
             for item in &mut items {
-                if let Some(file) = files.get(&item.id) {
-                    item.image = Some(images.join(file).to_string_lossy().into_owned());
-                }
+                item.image = files.get(&item.id).cloned().or_else(|| item.image.take());
             }
         }
+        let place_of_images = self.images.as_deref().unwrap_or(folder);
         let count = |part| parts.iter().filter(|&&p| p == part).count();
         let prepared = Prepared {
             name,
@@ -228,7 +227,7 @@ impl Prepare {
             n_interactions: [Part::Train, Part::Valid, Part::Test].map(count),
             n_metadata_rows,
             bad_metadata,
-            coverage: Coverage { image_placeholder: n_placeholders, ..Coverage::of(&items, n_found, folder) },
+            coverage: Coverage { image_placeholder: n_placeholders, ..Coverage::of(&items, n_found, place_of_images) },
         };
         folder::write_folder(folder, &prepared.name, &data, &parts, &items, &prepared)?;
         Ok(prepared)
@@ -248,11 +247,4 @@ impl Prepare {
 
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// A folder of images as seen from the folder of data, if it lies in there, so that both can be moved.
-fn place_of_images(images: &Path, folder: &Path) -> Result<PathBuf> {
-    let full = images.canonicalize().map_err(Error::io(images))?;
-    let inside = folder.canonicalize().ok().and_then(|folder| full.strip_prefix(folder).ok().map(Path::to_path_buf));
-    Ok(inside.unwrap_or(full))
 }
