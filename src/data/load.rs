@@ -5,7 +5,8 @@ use std::path::Path;
 use super::sidecar::{read_mapping, read_row_ids, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::{
-    Dataset, FeatureFile, Ids, InterFile, Interactions, ItemFeatures, Part, ReadOptions, SplitPolicy, TrainSet,
+    Dataset, FeatureFile, Ids, InterFile, Interactions, ItemFeatures, Part, Provenance, ReadOptions, SplitPolicy,
+    TrainSet,
 };
 use crate::{Error, Result};
 
@@ -20,9 +21,11 @@ impl Dataset {
     /// | `items.jsonl` | optional: `{"id": external id, "title": …}` a line |
     /// | `item_ids.txt` | needed for features when item ids are not integers: one id a line, line n for row n |
     ///
+    /// Where [`Provenance`] lies beside a feature file, the features are held to it.
+    ///
     /// # Errors
     /// All of [`InterFile::read`]'s and [`ItemFeatures::read`]'s; features with another number of rows than there are
-    /// item ids; a train, valid or test part without interactions.
+    /// item ids; features whose provenance names other items; a train, valid or test part without interactions.
     pub fn read(dir: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let dir = dir.as_ref();
         let name = match &options.name {
@@ -36,7 +39,8 @@ impl Dataset {
         let users = read_mapping(&dir.join("u_id_mapping.csv"), "userID", &file.users)?;
         let items = read_mapping(&dir.join("i_id_mapping.csv"), "itemID", &file.items)?;
         let max_number = items.as_ref().and_then(|items| items.max_number);
-        let features = |source, usual| read_features(dir, source, usual, &path, &file.items, max_number);
+        let names = items.as_ref().map_or(file.items.names(), |items| &items.names);
+        let features = |source, usual| read_features(dir, source, usual, &path, (&file.items, names), max_number);
         let text = features(&options.text, "text_feat.npy")?;
         let visual = features(&options.visual, "image_feat.npy")?;
 
@@ -97,13 +101,13 @@ fn split(path: &Path, file: &InterFile, policy: Option<SplitPolicy>) -> Result<V
     Err(Error::file(path, format!("no {} part among {} rows; {advice}", missing.join(" or "), parts.len())))
 }
 
-/// Reads features and puts their rows into dense order.
+/// Reads features and puts their rows into dense order. `names` are the external ids of `items`.
 fn read_features(
     dir: &Path,
     source: &FeatureFile,
     usual: &str,
     inter: &Path,
-    items: &Ids,
+    (items, names): (&Ids, &[String]),
     max_mapped: Option<u64>,
 ) -> Result<Option<ItemFeatures>> {
     let path = match source {
@@ -119,6 +123,13 @@ fn read_features(
     };
     let features = ItemFeatures::read(&path)?;
     let n_rows = features.n_items();
+    let provenance = Provenance::read_beside(&path)?;
+    let select = |features: ItemFeatures, rows: &[usize]| {
+        if let Some(provenance) = &provenance {
+            provenance.check(&path, [n_rows, features.width()], names, rows)?;
+        }
+        Ok(Some(features.select(rows)))
+    };
 
     let ids_path = dir.join("item_ids.txt");
     if let Some((row_of, n_ids)) = read_row_ids(&ids_path)? {
@@ -131,7 +142,7 @@ fn read_features(
             row_of.get(id).copied().ok_or_else(|| Error::file(&ids_path, message()))
         };
         let rows = items.names().iter().map(row).collect::<Result<Vec<usize>>>()?;
-        return Ok(Some(features.select(&rows)));
+        return select(features, &rows);
     }
     let Some(numbers) = items.numbers() else {
         let message = format!(
@@ -152,7 +163,7 @@ fn read_features(
         return Err(Error::file(&path, message));
     }
     let rows: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
-    Ok(Some(features.select(&rows)))
+    select(features, &rows)
 }
 
 #[cfg(test)]
@@ -257,6 +268,29 @@ mod tests {
         assert_eq!(message(&[inter, text, ("item_ids.txt", "a\nbib\ncup\n")], &ReadOptions::new()), expected);
         let expected = "text_feat.npy: 3 rows, but item_ids.txt has 2 lines; write one line for each row";
         assert_eq!(message(&[inter, text, ("item_ids.txt", "cup\ncot\n")], &ReadOptions::new()), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn features_are_held_to_their_provenance() -> Result<()> {
+        let (_outer, dir) = folder(&[INTER, ("text_feat.npy", "9")]);
+        let path = dir.join("text_feat.npy");
+        let mut ids: Vec<String> = (0..9).map(|n: u32| n.to_string()).collect();
+        ids[4] = "unused".to_string();
+        Provenance::new(ids.clone(), 1).write_beside(&path)?;
+        assert!(Dataset::read(&dir, &ReadOptions::new())?.train.text.is_some());
+        ids.swap(7, 8);
+        Provenance::new(ids, 1).write_beside(&path)?;
+        let message = Dataset::read(&dir, &ReadOptions::new()).unwrap_err().to_string();
+        let expected = "text_feat.npy: 2 of 9 rows are other items': \
+                        row 7 is of item 8 by text_feat.npy.provenance.json, here of 7; row 8 is of item 7";
+        assert!(message.contains(expected), "{message}");
+        // With names, the names are what counts.
+        let mapping = "asin\titemID\nA\t0\nB\t1\nC\t2\nD\t7\nE\t8\n";
+        std::fs::write(dir.join("i_id_mapping.csv"), mapping).unwrap();
+        let names = ["A", "B", "C", "", "", "", "", "D", "E"].map(str::to_string);
+        Provenance::new(names.to_vec(), 1).write_beside(&path)?;
+        assert!(Dataset::read(&dir, &ReadOptions::new()).is_ok());
         Ok(())
     }
 

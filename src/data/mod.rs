@@ -7,6 +7,7 @@
 //! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
+//! | `provenance` | [`Provenance`]: what feature files were made from, checked when they are read |
 //! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
@@ -23,12 +24,14 @@ mod n_core;
 mod npy;
 mod options;
 mod planted;
+mod provenance;
 mod safetensors;
 mod sampler;
 mod sidecar;
 mod split;
 mod table;
 mod truth;
+mod whole;
 
 pub use counter::splitmix64;
 pub use dataset::{Counts, Dataset, TrainSet};
@@ -39,6 +42,12 @@ pub use interactions::Interactions;
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};
 pub use planted::{Planted, PlantedConfig};
+#[cfg(feature = "enrich")]
+pub(crate) use provenance::hex;
+pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};
+#[cfg(feature = "enrich")]
+pub(crate) use whole::WholeFile;
+pub(crate) use whole::write_whole;

@@ -1,5 +1,6 @@
 //! One safetensors file with a JSON header of ours and a checksum, written whole or not at all.
 
+use crate::data::write_whole;
 use crate::model::Parameters;
 use crate::{Error, Result};
 use burn::tensor::{DType, TensorData};
@@ -7,29 +8,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 /// Holds the checksum in hexadecimal, a space, and the header as JSON.
 const ENTRY: &str = "viral";
-
-/// Writes beside the file, flushes to disk and renames: a reader sees the old file or the new one.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Some(file) = folder.ancestors().find(|above| above.is_file()) {
-        let message = format!("cannot be written: {} is a file, not a folder; choose another output", file.display());
-        return Err(Error::file(path, message));
-    }
-    std::fs::create_dir_all(folder).map_err(Error::io(path))?;
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(Error::io(path))?;
-    file.persist(path).map_err(|e| Error::io(path)(e.error))?;
-    Ok(())
-}
 
 /// Writes tensors with a header.
 pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters) -> Result<()> {

@@ -1,0 +1,15 @@
+//! Provenance files: any bytes are one or an error, and features are held to it without a panic.
+#![no_main]
+
+mod file;
+
+use libfuzzer_sys::fuzz_target;
+use viral::data::Provenance;
+
+fuzz_target!(|bytes: &[u8]| {
+    let features = file::write("x.npy.provenance.json", bytes).with_file_name("x.npy");
+    if let Ok(Some(provenance)) = Provenance::read_beside(&features) {
+        let rows: Vec<usize> = (0..provenance.n_rows).rev().chain([usize::MAX]).collect();
+        let _ = provenance.check(&features, [provenance.n_rows, provenance.width], &provenance.ids, &rows);
+    }
+});

@@ -1,0 +1,294 @@
+//! What a feature file was made from, in a file beside it: whose rows they are, and the hashes of everything behind them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::write_whole;
+use crate::{Error, Result};
+
+/// The only version of the file so far.
+const FORMAT: u32 = 1;
+
+/// How many mismatching rows an error names.
+const NAMED: usize = 3;
+
+/// Something that took part in making features: a prompt, a model, an encoder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// What it is called.
+    pub name: String,
+    /// SHA-256 in hexadecimal of what it consists of; `None` where only the name is known, as of a model behind a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+impl Origin {
+    /// By its name alone.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), sha256: None }
+    }
+
+    /// A name and the hash of its content, such as a prompt's text.
+    pub fn of_bytes(name: impl Into<String>, content: &[u8]) -> Self {
+        Self { name: name.into(), sha256: Some(hex(Sha256::digest(content))) }
+    }
+
+    /// A file, by its path and the hash of its content.
+    pub fn of_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Ok(Self { name: path.display().to_string(), sha256: Some(sha256_of_file(path)?) })
+    }
+}
+
+/// What lies beside a feature file as `<feature file>.provenance.json`.
+///
+/// [`Dataset::read`](super::Dataset::read) holds the features to it where it is there: the number of rows, the width,
+/// and which item each row belongs to.
+///
+/// ```
+/// # use viral::data::{Origin, Provenance};
+/// let ids = vec!["B001".to_string(), "B002".to_string()];
+/// let provenance = Provenance::new(ids, 384).with_prompt(Origin::of_bytes("describe", b"What is it?"));
+/// assert_eq!(provenance.n_rows, 2);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this file.
+    pub format: u32,
+    /// Rows of the feature file.
+    pub n_rows: usize,
+    /// Columns of the feature file.
+    pub width: usize,
+    /// SHA-256 of the ids, each with a line feed behind it.
+    pub ids_sha256: String,
+    /// SHA-256 of each input by its name, such as `items.jsonl`.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// What was asked.
+    #[serde(default)]
+    pub prompt: Option<Origin>,
+    /// Who answered.
+    #[serde(default)]
+    pub model: Option<Origin>,
+    /// What made vectors of the answers.
+    #[serde(default)]
+    pub encoder: Option<Origin>,
+    /// The external id of the item of each row.
+    pub ids: Vec<String>,
+}
+
+impl Provenance {
+    /// Of features with one row for each of these external ids, `width` columns wide.
+    pub fn new(ids: Vec<String>, width: usize) -> Self {
+        let (n_rows, ids_sha256) = (ids.len(), hash_of_ids(&ids));
+        let (format, inputs) = (FORMAT, BTreeMap::new());
+        Self { format, n_rows, width, ids_sha256, inputs, prompt: None, model: None, encoder: None, ids }
+    }
+
+    /// Adds an input and its SHA-256 in hexadecimal.
+    pub fn with_input(mut self, name: impl Into<String>, sha256: impl Into<String>) -> Self {
+        self.inputs.insert(name.into(), sha256.into());
+        self
+    }
+
+    /// Sets the prompt.
+    pub fn with_prompt(mut self, prompt: Origin) -> Self {
+        self.prompt = Some(prompt);
+        self
+    }
+
+    /// Sets the model.
+    pub fn with_model(mut self, model: Origin) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Sets the encoder.
+    pub fn with_encoder(mut self, encoder: Origin) -> Self {
+        self.encoder = Some(encoder);
+        self
+    }
+
+    /// Where the provenance of a feature file lies; that of `x.safetensors#name` is the file's.
+    pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
+        let mut path = super::features::file_of(features.as_ref()).as_os_str().to_owned();
+        path.push(".provenance.json");
+        path.into()
+    }
+
+    /// Writes it beside a feature file, whole or not at all.
+    pub fn write_beside(&self, features: impl AsRef<Path>) -> Result<()> {
+        let path = Self::path_beside(features);
+        let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, format!("not written: {e}")))?;
+        text.push(b'\n');
+        write_whole(&path, &text)
+    }
+
+    /// Reads what lies beside a feature file, if anything does.
+    ///
+    /// # Errors
+    /// When the file is not a provenance, of a later version, or does not agree with itself.
+    pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
+        let path = Self::path_beside(features);
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(Error::io(&path))?;
+        let fault = |what: String| Error::file(&path, format!("{what}; make the features again, or remove this file"));
+        let found: Self = serde_json::from_slice(&text).map_err(|e| fault(format!("not a provenance file ({e})")))?;
+        if found.format != FORMAT {
+            return Err(fault(format!("version {} is unknown, {FORMAT} is known", found.format)));
+        } else if found.n_rows != found.ids.len() {
+            return Err(fault(format!("{} rows and {} ids", found.n_rows, found.ids.len())));
+        } else if found.ids_sha256 != hash_of_ids(&found.ids) {
+            return Err(fault("the ids do not have the hash that it gives".to_string()));
+        }
+        Ok(Some(found))
+    }
+
+    /// Holds features to what is written beside them: their shape, and the item that each used row is about.
+    /// `row_of_item[i]` is the row of the item whose external id is `item_ids[i]`; rows that no item uses may be
+    /// anyone's.
+    ///
+    /// # Errors
+    /// Another number of rows or columns; rows of other items, the first of which are named.
+    pub fn check(
+        &self,
+        features: &Path,
+        [n_rows, width]: [usize; 2],
+        item_ids: &[String],
+        row_of_item: &[usize],
+    ) -> Result<()> {
+        let path = Self::path_beside(features);
+        let beside = path.file_name().unwrap_or_default().to_string_lossy();
+        const AGAIN: &str = "make the features again for these items";
+        for (what, found, wanted) in [("rows", n_rows, self.n_rows), ("columns", width, self.width)] {
+            if found != wanted {
+                let message = format!("{found} {what}, but {wanted} by {beside}; one of the two files is old, {AGAIN}");
+                return Err(Error::file(features, message));
+            }
+        }
+        let owner = |row: usize| self.ids.get(row).map_or("nobody", String::as_str);
+        let wrong: Vec<(usize, &str)> = row_of_item
+            .iter()
+            .zip(item_ids)
+            .filter(|&(&row, id)| owner(row) != id)
+            .map(|(&row, id)| (row, id.as_str()))
+            .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = wrong
+            .iter()
+            .take(NAMED)
+            .map(|&(row, id)| format!("row {row} is of item {} by {beside}, here of {id}", owner(row)))
+            .collect();
+        let more = if wrong.len() > NAMED { "; …" } else { "" };
+        let message = format!("{} of {n_rows} rows are other items': {}{more}; {AGAIN}", wrong.len(), named.join("; "));
+        Err(Error::file(features, message))
+    }
+}
+
+/// SHA-256 of a file's content, in hexadecimal; the file is read in pieces.
+pub fn sha256_of_file(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let (mut sum, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex(sum.finalize())),
+            Ok(n) => sum.update(&buffer[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io(path)(e)),
+        }
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hash_of_ids(ids: &[String]) -> String {
+    let mut sum = Sha256::new();
+    for id in ids {
+        sum.update(id);
+        sum.update(b"\n");
+    }
+    hex(sum.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let features = folder.path().join("text_feat.npy");
+        assert_eq!(Provenance::read_beside(&features)?, None);
+        let whole = Provenance::new(ids(&["B1", "B2"]), 3)
+            .with_input("items.jsonl", "00ff")
+            .with_prompt(Origin::of_bytes("describe", b"abc"))
+            .with_model(Origin::named("some-vlm"))
+            .with_encoder(Origin { name: "encoder".to_string(), sha256: None });
+        whole.write_beside(&features)?;
+        assert!(folder.path().join("text_feat.npy.provenance.json").exists());
+        assert_eq!(Provenance::read_beside(&features)?, Some(whole.clone()));
+        let of_tensor = folder.path().join("x.safetensors#text");
+        assert_eq!(Provenance::path_beside(of_tensor), folder.path().join("x.safetensors.provenance.json"));
+        // FIPS 180-2, B.1: the hash of `abc`.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(whole.prompt.and_then(|prompt| prompt.sha256).as_deref(), Some(abc));
+        std::fs::write(folder.path().join("abc"), "abc").unwrap();
+        assert_eq!(sha256_of_file(folder.path().join("abc"))?, abc);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_contradicts_itself_is_refused() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let features = folder.path().join("x.npy");
+        let message = |change: fn(&mut Provenance)| {
+            let mut changed = Provenance::new(ids(&["B1", "B2"]), 3);
+            change(&mut changed);
+            changed.write_beside(&features).unwrap();
+            Provenance::read_beside(&features).unwrap_err().to_string()
+        };
+        assert!(message(|p| p.ids[1] = "B3".into()).contains("the ids do not have the hash that it gives"));
+        assert!(message(|p| p.n_rows = 3).contains("3 rows and 2 ids"));
+        assert!(message(|p| p.format = 2).contains("version 2 is unknown, 1 is known"));
+        std::fs::write(Provenance::path_beside(&features), "[]").unwrap();
+        let message = Provenance::read_beside(&features).unwrap_err().to_string();
+        assert!(message.contains("x.npy.provenance.json: not a provenance file"), "{message}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_first_rows_of_other_items_are_named() {
+        let provenance = Provenance::new(ids(&["a", "b", "c", "d", "e"]), 2);
+        let check = |shape, names: &[&str], rows: &[usize]| {
+            provenance.check(Path::new("f.npy"), shape, &ids(names), rows).map_err(|e| e.to_string())
+        };
+        assert_eq!(check([5, 2], &["a", "c", "e"], &[0, 2, 4]), Ok(()));
+        let again = "make the features again for these items";
+        let expected = "f.npy: 6 rows, but 5 by f.npy.provenance.json; one of the two files is old, ";
+        assert_eq!(check([6, 2], &["a"], &[0]), Err(format!("{expected}{again}")));
+        assert!(check([5, 1], &["a"], &[0]).unwrap_err().starts_with("f.npy: 1 columns, but 2 by"));
+        let expected = "f.npy: 1 of 5 rows are other items': row 2 is of item c by f.npy.provenance.json, here of x; ";
+        assert_eq!(check([5, 2], &["a", "x"], &[0, 2]), Err(format!("{expected}{again}")));
+        let four = check([5, 2], &["b", "a", "d", "c"], &[0, 1, 2, 3]).unwrap_err();
+        assert!(
+            four.starts_with("f.npy: 4 of 5") && four.contains("here of d; …;") && !four.contains("row 3"),
+            "{four}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! How many items have what: titles, descriptions, images.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::metadata::CatalogueItem;
+use crate::{Error, Result};
+
+/// How many of the items have each kind of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Coverage {
+    /// All items.
+    pub n_items: usize,
+    /// Those that the metadata know.
+    pub metadata: usize,
+    /// Those with a title.
+    pub title: usize,
+    /// Those with a brand.
+    pub brand: usize,
+    /// Those with a category.
+    pub categories: usize,
+    /// Those with a description.
+    pub description: usize,
+    /// Those with a title or a description: the text modality.
+    pub text: usize,
+    /// Those whose image is a URL.
+    pub image_url: usize,
+    /// Those whose image is a file that is there.
+    pub image_file: usize,
+    /// Those whose image is a file that is not there.
+    pub image_missing: usize,
+    /// Those whose image is the picture that Amazon shows where it has none, which counts as no image.
+    pub image_placeholder: usize,
+    /// Those with a URL or a file that is there: the visual modality.
+    pub visual: usize,
+    /// Those with text and image.
+    pub both: usize,
+}
+
+impl Coverage {
+    /// Of items of which `metadata` have metadata; image files are looked for in `folder`.
+    pub fn of(items: &[CatalogueItem], metadata: usize, folder: &Path) -> Self {
+        let mut found = Self { n_items: items.len(), metadata, ..Self::default() };
+        for item in items {
+            let is_url = item.image.as_deref().is_some_and(is_url);
+            let is_file = !is_url && item.image.as_ref().is_some_and(|image| folder.join(image).is_file());
+            let has_text = !item.title.is_empty() || item.description.is_some();
+            for (count, has) in [
+                (&mut found.title, !item.title.is_empty()),
+                (&mut found.brand, item.brand.is_some()),
+                (&mut found.categories, !item.categories.is_empty()),
+                (&mut found.description, item.description.is_some()),
+                (&mut found.text, has_text),
+                (&mut found.image_url, is_url),
+                (&mut found.image_file, is_file),
+                (&mut found.image_missing, item.image.is_some() && !is_url && !is_file),
+                (&mut found.visual, is_url || is_file),
+                (&mut found.both, has_text && (is_url || is_file)),
+            ] {
+                *count += usize::from(has);
+            }
+        }
+        found
+    }
+
+    /// The rows of a table: what, and how many of the items have it.
+    pub fn rows(&self) -> [(&'static str, usize); 12] {
+        [
+            ("metadata", self.metadata),
+            ("title", self.title),
+            ("brand", self.brand),
+            ("categories", self.categories),
+            ("description", self.description),
+            ("text: title or description", self.text),
+            ("image: URL", self.image_url),
+            ("image: file", self.image_file),
+            ("image: file not there", self.image_missing),
+            ("image: a placeholder", self.image_placeholder),
+            ("visual: URL or file", self.visual),
+            ("text and visual", self.both),
+        ]
+    }
+}
+
+fn is_url(image: &str) -> bool {
+    let start = image.get(..8).unwrap_or(image).to_ascii_lowercase();
+    start.starts_with("http://") || start.starts_with("https://")
+}
+
+/// The image files of a folder by their names without extension. Of two for one name the first in alphabetical order.
+pub(super) fn image_files(folder: &Path) -> Result<BTreeMap<String, String>> {
+    const EXTENSIONS: [&str; 8] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        // Names that are not Unicode are no item's.
+        names.extend(entry.file_name().into_string().ok().filter(|_| entry.path().is_file()));
+    }
+    names.sort_unstable();
+    let mut found = BTreeMap::new();
+    for name in names {
+        let Some((stem, extension)) = name.rsplit_once('.') else { continue };
+        if EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
+            found.entry(stem.to_string()).or_insert_with(|| name.clone());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("1.jpg"), "").unwrap();
+        let item = |title: &str, image: Option<&str>| CatalogueItem {
+            title: title.to_string(),
+            image: image.map(str::to_string),
+            ..Default::default()
+        };
+        let items =
+            [item("a", Some("HTTPS://x/1.jpg")), item("", Some("1.jpg")), item("b", Some("2.jpg")), item("", None)];
+        let found = Coverage::of(&items, 3, folder.path());
+        let expected = Coverage {
+            n_items: 4,
+            metadata: 3,
+            title: 2,
+            text: 2,
+            image_url: 1,
+            image_file: 1,
+            image_missing: 1,
+            visual: 2,
+            both: 1,
+            ..Default::default()
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn image_files_are_found_by_item() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["B1.png", "B1.JPG", "B2.txt", "B.3.webp", "B4"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("B5.jpg")).unwrap();
+        let found = image_files(folder.path())?;
+        let expected = [("B.3", "B.3.webp"), ("B1", "B1.JPG")].map(|(id, name)| (id.to_string(), name.to_string()));
+        assert_eq!(found, BTreeMap::from(expected));
+        Ok(())
+    }
+}

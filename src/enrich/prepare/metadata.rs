@@ -1,0 +1,267 @@
+//! What items are: titles, brands, categories, descriptions, images.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cells::{id, text, texts};
+use super::flaws::{BadRows, Flaw, SkippedRows};
+use super::rows::{Format, Row, Rows};
+use crate::Result;
+
+/// In the URLs of the picture that Amazon shows where it has none, such as
+/// `http://g-ecx.images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif`.
+const PLACEHOLDER: &str = "/x-site/icons/no-img-";
+
+/// A file of items and the columns in it; see [`Reviews`](super::Reviews) for what names a column.
+///
+/// Only the id must be there in every row. Texts may be lists of texts, which are joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// The column of the item's id.
+    pub id: String,
+    /// The column of the title.
+    pub title: Option<String>,
+    /// The column of the brand.
+    pub brand: Option<String>,
+    /// The column of the categories: a name, a list, or a list of paths through a tree.
+    pub categories: Option<String>,
+    /// The column of the description.
+    pub description: Option<String>,
+    /// The column of the image's URL or file; of a list the first is taken.
+    pub image: Option<String>,
+}
+
+/// An item as a line of `items.jsonl` has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CatalogueItem {
+    /// External id.
+    pub id: String,
+    /// Title; empty where none is known.
+    #[serde(default)]
+    pub title: String,
+    /// Brand.
+    #[serde(default)]
+    pub brand: Option<String>,
+    /// Names of categories, each once, the widest first.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// Description.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A URL, or a file; a relative path counts from the folder of images.
+    #[serde(default)]
+    pub image: Option<String>,
+}
+
+/// What is read of the metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadMetadata {
+    /// One for each id asked for, in that order; with nothing but its id where the file does not have it.
+    pub items: Vec<CatalogueItem>,
+    /// How many of the items the file has.
+    pub n_found: usize,
+    /// Rows in the file, bad ones included.
+    pub n_rows: usize,
+    /// Rows about items that were not asked for.
+    pub n_others: usize,
+    /// How many of the items had Amazon's "no image" picture for an image; they have none here.
+    pub n_placeholders: usize,
+    /// Rows left out.
+    pub skipped: SkippedRows,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Metadata {
+    /// Amazon's metadata of 2014: Python literals with `asin`, `title`, `brand`, `categories`, `description`, `imUrl`.
+    pub fn amazon(path: impl Into<PathBuf>) -> Self {
+        let some = |name: &str| Some(name.to_string());
+        Self {
+            title: some("title"),
+            brand: some("brand"),
+            categories: some("categories"),
+            description: some("description"),
+            image: some("imUrl"),
+            ..Self::new(path, Format::Python, "asin")
+        }
+    }
+
+    /// Any file, by the column of its ids; the others are set as fields.
+    pub fn new(path: impl Into<PathBuf>, format: Format, id: impl Into<String>) -> Self {
+        let (path, id) = (path.into(), id.into());
+        Self { path, format, id, title: None, brand: None, categories: None, description: None, image: None }
+    }
+
+    /// Reads the rows about the items with these ids; memory is theirs and one line.
+    ///
+    /// # Errors
+    /// Names file and line: what [`BadRows`] says of bad rows, damaged compression, a missing file or column.
+    pub fn read(&self, ids: &[String], bad_rows: BadRows) -> Result<ReadMetadata> {
+        self.read_observed(ids, bad_rows, super::MAX_LINE, |_| {})
+    }
+
+    /// Like [`read`](Self::read); `observe` hears now and then how many bytes of the file are read.
+    pub(super) fn read_observed(
+        &self,
+        ids: &[String],
+        bad_rows: BadRows,
+        max_line: usize,
+        mut observe: impl FnMut(u64),
+    ) -> Result<ReadMetadata> {
+        let columns = [&self.title, &self.brand, &self.categories, &self.description, &self.image];
+        let columns = [self.id.clone()].into_iter().chain(columns.into_iter().flatten().cloned()).collect();
+        let mut rows = Rows::open(&self.path, self.format, columns, max_line)?;
+        let mut places: HashMap<&str, (usize, Option<usize>)> =
+            ids.iter().enumerate().map(|(place, id)| (id.as_str(), (place, None))).collect();
+        let mut items: Vec<CatalogueItem> =
+            ids.iter().map(|id| CatalogueItem { id: id.clone(), ..Default::default() }).collect();
+        let (mut skipped, mut n_rows, mut n_others, mut n_found, mut n_placeholders) =
+            (SkippedRows::default(), 0, 0, 0, 0);
+        while let Some((line, row)) = rows.next()? {
+            n_rows += 1;
+            let item = row.and_then(|row| self.item(row)).and_then(|item| match places.get_mut(item.id.as_str()) {
+                None => Ok(None),
+                Some((_, Some(first))) => {
+                    let message = format!("item {} is in line {first} already", item.id);
+                    Err(Flaw::new("an item given twice", message))
+                }
+                Some((place, first)) => {
+                    *first = Some(line);
+                    Ok(Some((*place, item)))
+                }
+            });
+            match item {
+                Ok(None) => n_others += 1,
+                Ok(Some((place, mut item))) => {
+                    if item.image.take_if(|image| image.contains(PLACEHOLDER)).is_some() {
+                        n_placeholders += 1;
+                    }
+                    items[place] = item;
+                    n_found += 1;
+                }
+                Err(flaw) => skipped.take(bad_rows, rows.path(), line, flaw)?,
+            }
+            if n_rows % 4096 == 0 {
+                observe(rows.n_bytes());
+            }
+        }
+        observe(rows.n_bytes());
+        Ok(ReadMetadata { items, n_found, n_rows, n_others, n_placeholders, skipped, sha256: rows.sha256() })
+    }
+
+    fn item(&self, row: &Row) -> std::result::Result<CatalogueItem, Flaw> {
+        let id = id(row[0].as_ref(), &self.id)?.into_owned();
+        let mut further = row[1..].iter().map(Option::as_ref);
+        let mut next =
+            |column: &Option<String>| column.as_ref().map(|column| (further.next().flatten(), column.clone()));
+        let [title, brand, categories, description, image] =
+            [&self.title, &self.brand, &self.categories, &self.description, &self.image].map(&mut next);
+        let joined = |cell: Option<(_, String)>| match cell {
+            None => Ok(String::new()),
+            Some((value, column)) => text(value, &column),
+        };
+        let listed = |cell: Option<(_, String)>| match cell {
+            None => Ok(Vec::new()),
+            Some((value, column)) => texts(value, &column),
+        };
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let mut names = listed(categories)?;
+        let mut seen = std::collections::HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        let image = listed(image)?.into_iter().next();
+        if let Some(image) = image.as_ref().filter(|image| image.chars().any(char::is_control)) {
+            let message = format!("the image `{}` has a line end or the like in it", super::flaws::shown(image));
+            return Err(Flaw::new("an image with control characters", message));
+        }
+        Ok(CatalogueItem {
+            id,
+            title: joined(title)?,
+            brand: some(joined(brand)?),
+            categories: names,
+            description: some(joined(description)?),
+            image,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(metadata: Metadata, text: &str, bad: BadRows) -> Result<ReadMetadata> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m");
+        std::fs::write(&path, text).unwrap();
+        Metadata { path, ..metadata }.read(&["B2".to_string(), "B1".to_string(), "B3".to_string()], bad)
+    }
+
+    const META: &str = r#"{'asin': 'B1', 'title': "Baby's cup", 'price': 3.5, 'imUrl': 'http://x/1.jpg', 'categories': [['Baby', 'Cups'], ['Baby', 'Gifts']]}
+{'asin': 'B9', 'title': 'Other'}
+{'asin': 'B2', 'brand': 'Klean', 'description': '', 'title': None, 'imUrl': 'http://g-ecx.images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif'}
+"#;
+
+    #[test]
+    fn items_come_in_the_order_asked_for() -> Result<()> {
+        let found = read(Metadata::amazon(""), META, BadRows::Fail)?;
+        assert_eq!((found.n_rows, found.n_others, found.n_found, found.skipped.count()), (3, 1, 2, 0));
+        assert_eq!(found.n_placeholders, 1);
+        let cup = CatalogueItem {
+            id: "B1".to_string(),
+            title: "Baby's cup".to_string(),
+            categories: ["Baby", "Cups", "Gifts"].map(str::to_string).to_vec(),
+            image: Some("http://x/1.jpg".to_string()),
+            ..Default::default()
+        };
+        let brand = Some("Klean".to_string());
+        let nameless = CatalogueItem { id: "B2".to_string(), brand, ..Default::default() };
+        let unknown = CatalogueItem { id: "B3".to_string(), ..Default::default() };
+        assert_eq!(found.items, [nameless, cup, unknown]);
+        Ok(())
+    }
+
+    #[test]
+    fn bad_rows_are_named_or_counted() -> Result<()> {
+        let text = format!("{META}{{'asin': 'B1'}}\n{{'title': 'x'}}\nopen('x')\n{{'asin': 'B3', 'title': {{}}}}\n");
+        let message = read(Metadata::amazon(""), &text, BadRows::Fail).unwrap_err().to_string();
+        let expected = "m:4: item B1 is in line 1 already; mend or remove the row, or skip bad rows";
+        assert!(message.ends_with(expected), "{message}");
+        let found = read(Metadata::amazon(""), &text, BadRows::Skip)?;
+        let kinds: Vec<(&str, usize)> = found.skipped.0.iter().map(|(kind, s)| (kind.as_str(), s.first_line)).collect();
+        assert_eq!(
+            kinds,
+            [("a text of another kind", 7), ("an item given twice", 4), ("no id", 5), ("not a Python literal", 6)]
+        );
+        assert_eq!(found.n_rows, 7);
+        Ok(())
+    }
+
+    #[test]
+    fn other_catalogues_name_their_columns() -> Result<()> {
+        let metadata = Metadata {
+            title: Some("name".to_string()),
+            image: Some("photo".to_string()),
+            ..Metadata::new("", Format::Csv, "sku")
+        };
+        let found = read(metadata, "sku,photo,name\nB3,img/3.jpg,\"Cot, \"\"big\"\"\"\n", BadRows::Fail)?;
+        let item = &found.items[2];
+        assert_eq!((item.title.as_str(), item.image.as_deref()), ("Cot, \"big\"", Some("img/3.jpg")));
+        // Lists, as Amazon has them since 2018.
+        let metadata = Metadata {
+            description: Some("description".to_string()),
+            image: Some("imageURL".to_string()),
+            ..Metadata::new("", Format::Json, "asin")
+        };
+        let text =
+            "{\"asin\": \"B1\", \"description\": [\"One.\", \"Two.\"], \"imageURL\": [\"http://a\", \"http://b\"]}";
+        let found = read(metadata, text, BadRows::Fail)?;
+        assert_eq!(found.items[1].description.as_deref(), Some("One. Two."));
+        assert_eq!(found.items[1].image.as_deref(), Some("http://a"));
+        Ok(())
+    }
+}

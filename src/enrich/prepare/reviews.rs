@@ -1,0 +1,152 @@
+//! Who interacted with what: the file of reviews, or any log with a user and an item in each row.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::cells::{id, number};
+use super::flaws::{BadRows, Flaw, SkippedRows};
+use super::log::{Entry, Log};
+use super::rows::{Format, Row, Rows};
+use crate::{Error, Result};
+
+/// A file of interactions and the columns in it.
+///
+/// A column is a field of JSON objects and Python dictionaries and a name in the header of CSV and TSV; if all are `#1`,
+/// `#2` and so on, they are places in a file without a header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviews {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is written.
+    pub format: Format,
+    /// The column of the user's id.
+    pub user: String,
+    /// The column of the item's id.
+    pub item: String,
+    /// The column of the rating, where there is one and it is wanted.
+    pub rating: Option<String>,
+    /// The column of the time, in seconds or any unit; a split by time needs it.
+    pub time: Option<String>,
+}
+
+/// What is read of the reviews.
+pub(super) struct ReadReviews {
+    pub(super) log: Log,
+    /// Rows in the file, bad ones included.
+    pub(super) n_rows: usize,
+    pub(super) skipped: SkippedRows,
+    pub(super) n_below: usize,
+    pub(super) sha256: String,
+}
+
+impl Reviews {
+    /// Amazon's reviews of 2014: JSON lines with `reviewerID`, `asin`, `overall` and `unixReviewTime`.
+    pub fn amazon(path: impl Into<PathBuf>) -> Self {
+        let reviews = Self::new(path, Format::Json, "reviewerID", "asin");
+        reviews.with_rating("overall").with_time("unixReviewTime")
+    }
+
+    /// Any file, by the columns of its users and items.
+    pub fn new(path: impl Into<PathBuf>, format: Format, user: impl Into<String>, item: impl Into<String>) -> Self {
+        Self { path: path.into(), format, user: user.into(), item: item.into(), rating: None, time: None }
+    }
+
+    /// Sets the column of ratings.
+    pub fn with_rating(mut self, column: impl Into<String>) -> Self {
+        self.rating = Some(column.into());
+        self
+    }
+
+    /// Sets the column of times.
+    pub fn with_time(mut self, column: impl Into<String>) -> Self {
+        self.time = Some(column.into());
+        self
+    }
+
+    /// Reads all rows rated `min_rating` or more; `observe` hears now and then how many bytes of the file are read.
+    pub(super) fn read(
+        &self,
+        bad_rows: BadRows,
+        min_rating: Option<f64>,
+        max_line: usize,
+        mut observe: impl FnMut(u64),
+    ) -> Result<ReadReviews> {
+        if min_rating.is_some() && self.rating.is_none() {
+            let message = "a smallest rating needs the column of the rating; name it, or take all rows";
+            return Err(Error::Config(message.to_string()));
+        }
+        let columns = [Some(&self.user), Some(&self.item), self.rating.as_ref(), self.time.as_ref()];
+        let columns = columns.into_iter().flatten().cloned().collect();
+        let mut rows = Rows::open(&self.path, self.format, columns, max_line)?;
+        let (mut log, mut skipped, mut n_rows, mut n_below) = (Log::default(), SkippedRows::default(), 0, 0);
+        while let Some((line, row)) = rows.next()? {
+            n_rows += 1;
+            match row.and_then(|row| self.take(row, line, min_rating, &mut log)) {
+                Ok(true) => {}
+                Ok(false) => n_below += 1,
+                Err(flaw) => skipped.take(bad_rows, rows.path(), line, flaw)?,
+            }
+            if n_rows % 4096 == 0 {
+                observe(rows.n_bytes());
+            }
+        }
+        observe(rows.n_bytes());
+        Ok(ReadReviews { log, n_rows, skipped, n_below, sha256: rows.sha256() })
+    }
+
+    /// Takes a row into the log, unless its rating is too small.
+    fn take(&self, row: &Row, line: usize, min_rating: Option<f64>, log: &mut Log) -> std::result::Result<bool, Flaw> {
+        let (user, item) = (id(row[0].as_ref(), &self.user)?, id(row[1].as_ref(), &self.item)?);
+        let mut further = row[2..].iter().map(Option::as_ref);
+        let mut read = |column: &Option<String>| {
+            column.as_ref().map(|column| number(further.next().flatten(), column)).transpose()
+        };
+        let (rating, time) = (read(&self.rating)?, read(&self.time)?);
+        if rating.zip(min_rating).is_some_and(|(rating, least)| rating < least) {
+            return Ok(false);
+        }
+        let entry = Entry { user: &user, item: &item, rating, time };
+        log.push(entry, line).ok_or_else(|| Flaw::new("too many rows", "more than 4294967295 lines in one file"))?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(reviews: Reviews, text: &str, bad: BadRows, least: Option<f64>) -> Result<ReadReviews> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r");
+        std::fs::write(&path, text).unwrap();
+        Reviews { path, ..reviews }.read(bad, least, 1000, |_| {})
+    }
+
+    #[test]
+    fn amazons_reviews_are_read() -> Result<()> {
+        let text = r#"{"reviewerID": "A1", "asin": "097", "helpful": [0, 0], "reviewText": "x", "overall": 5.0, "unixReviewTime": 1373932800}
+{"reviewerID": "A2", "asin": "097", "overall": 2.0, "unixReviewTime": 1373932801}
+{"reviewerID": "A3", "overall": 5.0, "unixReviewTime": 1373932802}
+"#;
+        let found = read(Reviews::amazon(""), text, BadRows::Skip, Some(3.0))?;
+        assert_eq!((found.n_rows, found.log.len(), found.n_below, found.skipped.count()), (3, 1, 1, 1));
+        assert_eq!(found.skipped.0["no id"].first_line, 3);
+        let dense = found.log.into_dense();
+        assert_eq!((dense.user_ids, dense.ratings, dense.times), (vec!["A1".into()], vec![5.0], vec![1373932800.0]));
+        let message = read(Reviews::amazon(""), text, BadRows::Fail, None).map(|_| ()).unwrap_err().to_string();
+        assert!(message.ends_with("r:3: no `asin`; mend or remove the row, or skip bad rows"), "{message}");
+        Ok(())
+    }
+
+    #[test]
+    fn columns_have_any_names_and_may_be_missing() -> Result<()> {
+        let reviews = Reviews::new("", Format::Csv, "who", "what").with_time("when");
+        let found = read(reviews, "when,stars,what,who\n7,5,x,ann\n", BadRows::Fail, None)?.log.into_dense();
+        assert_eq!((found.ratings.len(), found.times), (0, vec![7.0]));
+        let message = read(Reviews::new("", Format::Csv, "#1", "#2"), "a,b\n", BadRows::Fail, Some(1.0));
+        let message = message.map(|_| ()).unwrap_err().to_string();
+        assert_eq!(message, "a smallest rating needs the column of the rating; name it, or take all rows");
+        Ok(())
+    }
+}
