@@ -1,2 +1,5 @@
 //! Tests of the feature `enrich`: raw catalogues, servers, encoders.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod describe;
+mod hostile_server;
