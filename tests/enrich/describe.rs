@@ -285,6 +285,33 @@ fn a_bad_server_is_left_for_a_good_one() -> Result<()> {
 }
 
 #[test]
+fn a_server_that_comes_late_costs_no_item() -> Result<()> {
+    let folder = catalogue(20, 16);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let late = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        Server::start_at(address, |_| Act::Describe)
+    });
+    let url = format!("http://{address}/v1");
+    let described = describe(&config(&[&url]), folder.path())?;
+    assert_eq!((described.progress.n_described, described.progress.n_requests), (20, 20));
+    assert!(described.servers[0].n_failed > 5);
+    late.join().unwrap();
+    Ok(())
+}
+
+#[test]
+fn an_item_that_breaks_its_server_is_quarantined() -> Result<()> {
+    let folder = catalogue(1, 16);
+    let server = Server::start(|_| Act::Cut);
+    let described = describe(&config(&[&server.url]), folder.path())?;
+    assert_eq!((described.faults["server"], described.progress.n_requests), (1, 12));
+    Ok(())
+}
+
+#[test]
 fn hopeless_runs_end_early_and_say_why() {
     let folder = catalogue(40, 16);
     let fails = |act: Act, words: &[&str], n_records: usize| {
@@ -300,7 +327,7 @@ fn hopeless_runs_end_early_and_say_why() {
     let answer = |status: u16, body: &str| Act::Answer(status, String::new(), body.to_string());
     fails(answer(401, "bad key"), &["no server can be used", "HTTP 401: bad key", "check the key"], 0);
     fails(answer(404, "no such model"), &["HTTP 404: no such model", "check the address and the model"], 0);
-    fails(answer(500, "down"), &["no server has answered for", "HTTP 500: down", "what was described is kept"], 20);
+    fails(answer(500, "down"), &["no server has answered for", "HTTP 500: down", "what was described is kept"], 0);
     fails(answer(400, "no pictures here"), &["none of the first 20 items", "no pictures here"], 40);
     let sorry = completion("I'm sorry, but I can't see any image in your message. Please upload one.");
     fails(answer(200, &sorry), &["none of the first 20 items", "refused: I'm sorry"], 40);

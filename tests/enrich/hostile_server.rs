@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +52,12 @@ pub(crate) struct Server {
 impl Server {
     /// Listens on a free port for as long as the test process lives.
     pub(crate) fn start(policy: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), policy)
+    }
+
+    /// The same at an address.
+    pub(crate) fn start_at(at: SocketAddr, policy: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(at).unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let (counts, n_connections) = (Arc::new(Mutex::new(Counts::default())), Arc::new(AtomicUsize::new(0)));
         let policy: Arc<Policy> = Arc::new(policy);

@@ -47,6 +47,8 @@ pub(super) enum Reply {
     Rejected(String),
     /// It did not work this time; the server may have said how long to wait.
     Failed { reason: String, wait: Option<Duration> },
+    /// There was nobody to ask: no item is to blame for that.
+    Unreachable(String),
     /// It will not work here: wrong key, wrong address, wrong model, or a redirect.
     Unusable(String),
 }
@@ -90,6 +92,7 @@ impl Client {
         let mut response = match request.send(body(question)) {
             Ok(response) => response,
             Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Tls(_))) => return Reply::Unusable(error.to_string()),
+            Err(error) if is_unreachable(&error) => return Reply::Unreachable(error.to_string()),
             Err(error) => return failed(error.to_string()),
         };
         let wait = header(&response, "retry-after").and_then(|value| retry_after(value, SystemTime::now()));
@@ -121,6 +124,16 @@ impl Client {
             Some(ApiKey(key)) => text.replace(key.as_str(), "…"),
             None => text,
         }
+    }
+}
+
+/// Whether the request cannot have arrived.
+fn is_unreachable(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    match error {
+        ureq::Error::Io(error) => matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable),
+        ureq::Error::Timeout(phase) => matches!(phase, ureq::Timeout::Connect | ureq::Timeout::Resolve),
+        error => matches!(error, ureq::Error::HostNotFound | ureq::Error::ConnectionFailed),
     }
 }
 

@@ -142,7 +142,10 @@ mod tests {
     }
 
     fn sent(bytes: &[u8]) -> Result<RgbImage, String> {
-        let jpeg = prepare_picture(bytes, &PictureSettings { max_side: 64, ..PictureSettings::default() })?;
+        let jpeg = prepare_picture(
+            bytes,
+            &PictureSettings { max_side: 64, max_pixels: 1 << 20, ..PictureSettings::default() },
+        )?;
         assert_eq!(image::guess_format(&jpeg).unwrap(), ImageFormat::Jpeg);
         Ok(image::load_from_memory(&jpeg).unwrap().into_rgb8())
     }

@@ -202,6 +202,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Run<'_, F> {
             }
         };
         let (mut n_failed, mut n_unfit, mut avoid) = (0, 0, None);
+        let (most_failed, start) = (config.max_failures.max(1), Instant::now());
         let jitter = u64::from(crc32fast::hash(job.record.item.as_bytes()));
         loop {
             let Some(server) = self.servers.acquire(avoid)? else { return Ok(false) };
@@ -234,10 +235,16 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Run<'_, F> {
                 Reply::Failed { reason, wait } => {
                     n_failed += 1;
                     self.servers.release(server, Health::Failed { reason: reason.clone(), wait });
-                    if n_failed < config.max_failures {
+                    if n_failed < most_failed {
                         self.servers.pause(config.backoff.wait(jitter, n_failed));
                     }
                     format!("server: {reason}")
+                }
+                Reply::Unreachable(reason) => {
+                    job.record.attempts -= 1;
+                    self.servers.release(server, Health::Failed { reason, wait: None });
+                    self.servers.pause(config.backoff.wait(jitter, 1));
+                    continue;
                 }
                 Reply::Unusable(reason) => {
                     // The server's fault and none of the item's: it goes to another server, or the run ends.
@@ -246,7 +253,11 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Run<'_, F> {
                     continue;
                 }
             };
-            if n_unfit >= config.max_unfit.max(1) || n_failed >= config.max_failures.max(1) {
+            // While nobody is answered at all, the servers are to blame rather than the item, up to a point: one that
+            // brings its server down each time must not hold up the others for ever.
+            let is_its_fault = n_failed >= most_failed && self.servers.has_answered_since(start)
+                || n_failed >= most_failed.saturating_mul(2);
+            if n_unfit >= config.max_unfit.max(1) || is_its_fault {
                 job.record.quarantined = Some(fault);
                 return Ok(true);
             }

@@ -177,6 +177,11 @@ impl Servers {
         self.changed.notify_all();
     }
 
+    /// Whether some server has answered since then.
+    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+        self.lock().last_good > then
+    }
+
     pub(super) fn is_stopped(&self) -> bool {
         self.lock().is_stopped
     }

@@ -45,7 +45,8 @@ pub struct DescribeConfig {
     pub validation: Validation,
     /// How long to wait after failures.
     pub backoff: Backoff,
-    /// Requests for one item that may fail before it is quarantined (6).
+    /// Requests for one item that may fail before it is quarantined (6); twice as many while no server answers anything.
+    /// A server that cannot be reached does not count.
     pub max_failures: u32,
     /// Answers for one item that may be unfit before it is quarantined (3).
     pub max_unfit: u32,
