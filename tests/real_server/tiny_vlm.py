@@ -56,6 +56,8 @@ def main(folder):
     image_token = tokenizer.convert_tokens_to_ids("<image>")
     config = LlavaConfig(vision_config=vision, text_config=text, image_token_index=image_token)
     model = LlavaForConditionalGeneration(config)
+    # Drawn, not the likeliest: a random model would say one and the same thing about every picture.
+    model.generation_config.do_sample = True
     images = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
     processor = LlavaProcessor(
         image_processor=images, tokenizer=tokenizer, patch_size=patch, vision_feature_select_strategy="default",

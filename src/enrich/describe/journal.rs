@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -161,6 +161,8 @@ impl Journal {
                 let message = "another run is writing this journal; let it end, or stop it, and start again";
                 return Err(Error::file(&path, message));
             }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
         }
         let mut entries = HashMap::new();
@@ -168,9 +170,9 @@ impl Journal {
             entries.insert(Key::of(&record), Entry { offset, is_quarantined: record.quarantined.is_some() });
         })?;
         let end = tail.whole - u64::from(tail.lacks_line_end);
-        file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(Error::io(&path))?;
+        file.set_len(end).map_err(Error::io(&path))?;
         if tail.lacks_line_end {
-            file.write_all(b"\n").map_err(Error::io(&path))?;
+            file.seek(SeekFrom::Start(end)).and_then(|_| file.write_all(b"\n")).map_err(Error::io(&path))?;
         }
         Ok(Self { path, file, entries, tail, end: tail.whole, synced: Instant::now(), is_broken: false })
     }
@@ -203,7 +205,9 @@ impl Journal {
         if line.len() as u64 >= MAX_LINE {
             return Err(Error::file(&self.path, format!("the record of item {} is too long", record.item)));
         }
-        if let Err(error) = self.file.write_all(&line) {
+        // Readers share the place in the file.
+        let written = self.file.seek(SeekFrom::Start(self.end)).and_then(|_| self.file.write_all(&line));
+        if let Err(error) = written {
             self.is_broken = true;
             // If this fails as well, opening the journal finds a torn line and drops it.
             let _ = self.file.set_len(self.end);
@@ -225,7 +229,8 @@ impl Journal {
 
     /// Reads records by their places, one at a time.
     pub(super) fn reader(&self) -> Result<RecordReader> {
-        let file = File::open(&self.path).map_err(Error::io(&self.path))?;
+        // The same open file: where locks bind readers too, another one could not read.
+        let file = self.file.try_clone().map_err(Error::io(&self.path))?;
         Ok(RecordReader { path: self.path.clone(), reader: BufReader::new(file), buffer: Vec::new() })
     }
 }

@@ -3,7 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `items`, `folder` | [`Items`]: `items.jsonl`, one item at a time; [`ImageFolder`]: which file is an item's picture |
-//! | `prompt`, `clean` | [`Prompt`]: what is asked, from `prompts/*.txt`; [`clean`]: what strangers wrote, made harmless |
+//! | `prompt`, `clean` | [`Prompt`]: what is asked, from `prompts/*.txt`; [`clean()`]: what strangers wrote, made harmless |
 //! | `picture` | [`prepare_picture`]: decoded, checked, upright, scaled down |
 //! | `client`, `servers`, `retry` | one request; which server gets it; how long to wait after a failure |
 //! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |

@@ -98,7 +98,7 @@ impl Prompt {
         self.kind
     }
 
-    /// The text for one item. What the catalogue says is put in once, after [cleaning](clean): it cannot hold a place of
+    /// The text for one item. What the catalogue says is put in once, after [cleaning](clean()): it cannot hold a place of
     /// its own, end the quotation it stands in, or add a line.
     pub fn render(&self, item: &Item) -> String {
         let mut rendered = String::new();
