@@ -17,7 +17,7 @@ const WORKERS: usize = 8;
 const CHILD: &str = "describe::child";
 
 /// A catalogue of items `item-0000`, … whose titles are their ids; some have no picture or a bad one.
-fn catalogue(n_items: usize, size: u32) -> tempfile::TempDir {
+pub(crate) fn catalogue(n_items: usize, size: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("images")).unwrap();
     let picture = image::RgbImage::from_fn(size, size, |x, y| image::Rgb([x as u8, y as u8, 99]));

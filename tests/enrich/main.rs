@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod describe;
+mod describe_program;
 mod hostile_server;
