@@ -1,6 +1,7 @@
 //! From photos and titles to features: the paper's first half (section 2.2, equation 5). Feature `enrich`.
 
 mod amazon;
+pub mod describe;
 mod download;
 mod prepare;
 

@@ -1,0 +1,48 @@
+//! Descriptions of a catalogue's pictures by a vision-language model behind any OpenAI-compatible server (equation 5).
+//!
+//! | file | |
+//! |---|---|
+//! | `items`, `folder` | [`Items`]: `items.jsonl`, one item at a time; [`ImageFolder`]: which file is an item's picture |
+//! | `prompt`, `clean` | [`Prompt`]: what is asked, from `prompts/*.txt`; [`clean()`]: what strangers wrote, made harmless |
+//! | `picture` | [`prepare_picture`]: decoded, checked, upright, scaled down |
+//! | `client`, `servers`, `retry` | one request; which server gets it; how long to wait after a failure |
+//! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
+//! | `journal` | [`Journal`]: what has been paid for |
+//! | `settings`, `run`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
+
+mod answer;
+mod attributes;
+mod clean;
+mod client;
+mod completion;
+mod folder;
+mod items;
+mod journal;
+mod output;
+mod picture;
+mod progress;
+mod prompt;
+mod retry;
+mod run;
+mod servers;
+mod settings;
+mod words;
+
+pub use answer::{Validation, accept};
+pub use attributes::Attributes;
+pub use clean::clean;
+pub use client::ApiKey;
+pub use completion::{Completion, Tokens};
+pub use folder::ImageFolder;
+pub use items::{Item, ItemLines, Items};
+pub use journal::{Journal, Key, Record, Tail, read_journal};
+pub use picture::{PictureSettings, prepare_picture};
+pub use progress::{Prices, Progress};
+pub use prompt::{AnswerKind, Prompt};
+pub use retry::Backoff;
+pub use run::Described;
+pub use servers::ServerReport;
+pub use settings::DescribeConfig;
+
+/// The place in the journal of an item that has no record.
+const NO_RECORD: u64 = u64::MAX;
