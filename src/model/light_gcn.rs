@@ -1,6 +1,6 @@
 //! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
 
-use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, users_and_items};
+use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, triplet_rows, users_and_items};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr, embedding_norms};
@@ -55,31 +55,27 @@ pub struct LightGcn {
 }
 
 impl LightGcn {
-    fn propagate(&self) -> (Tensor<2>, Tensor<2>) {
+    /// All nodes before and after propagation, users first.
+    fn nodes(&self) -> (Tensor<2>, Tensor<2>) {
         let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
         let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
-        users_and_items(propagation.forward(&self.graph, nodes), self.users.dims()[0])
+        (nodes.clone(), propagation.forward(&self.graph, nodes))
     }
 }
 
 impl Recommender for LightGcn {
     fn embed(&self) -> Embeddings {
-        let (users, items) = self.propagate();
+        let (users, items) = users_and_items(self.nodes().1, self.users.dims()[0]);
         Embeddings::new(users, items, "id")
     }
 }
 
 impl Trainable for LightGcn {
     fn objective(&self, batch: &Batch) -> Objective {
-        let (users, items) = self.propagate();
-        let u = users.select(0, batch.users.clone());
-        let p = items.clone().select(0, batch.positives.clone());
-        let n = items.select(0, batch.negatives.clone());
-        let before = [
-            self.users.val().select(0, batch.users.clone()),
-            self.items.val().select(0, batch.positives.clone()),
-            self.items.val().select(0, batch.negatives.clone()),
-        ];
+        // Rows are taken from the nodes, not from users and items apart: the backward then adds to one matrix, once.
+        let (before, after) = self.nodes();
+        let [u, p, n] = triplet_rows(after, batch, self.users.dims()[0]);
+        let before = triplet_rows(before, batch, self.users.dims()[0]);
         Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
             "reg",
             self.reg,

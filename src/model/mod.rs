@@ -34,7 +34,7 @@ use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
 /// A model that ranks.
 pub trait Recommender {
@@ -62,6 +62,14 @@ fn pair_scores(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
 fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
     let n_items = nodes.dims()[0] - n_users;
     (nodes.clone().narrow(0, 0, n_users), nodes.narrow(0, n_users, n_items))
+}
+
+/// The rows of a batch's users, positives and negatives in a matrix of nodes, users first: three of `[n, d]`.
+fn triplet_rows(nodes: Tensor<2>, batch: &Batch, n_users: usize) -> [Tensor<2>; 3] {
+    let item = |ids: &Tensor<1, Int>| ids.clone() + n_users as i32;
+    let ids = vec![batch.users.clone(), item(&batch.positives), item(&batch.negatives)];
+    let (rows, n) = (nodes.select(0, Tensor::cat(ids, 0)), batch.len());
+    [0, 1, 2].map(|part| rows.clone().narrow(0, part * n, n))
 }
 
 /// Features as a constant on the model's device.

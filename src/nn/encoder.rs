@@ -2,6 +2,7 @@
 
 use super::Init;
 use super::init::xavier_linear;
+use crate::ops::one_token_layer;
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
@@ -95,10 +96,36 @@ impl EncoderLayer {
         x.clone() + self.down.forward(relu(self.up.forward(self.norm_feed_forward.forward(x))))
     }
 
-    /// One key: the attention weight is 1 and what is attended to is the value itself.
-    fn forward(&self, x: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
-        let value = self.value.forward(self.norm_attention.forward(kv));
-        self.feed_forward(x + self.output.forward(value))
+    /// One key: the attention weight is 1 and what is attended to is the value itself. Inputs are scaled first.
+    fn forward(&self, x: Tensor<2>, kv: Tensor<2>, scales: [f32; 2]) -> Tensor<2> {
+        one_token_layer(x, kv, self.weights(), scales)
+    }
+
+    /// The same from separate layers.
+    fn reference_forward(&self, x: Tensor<2>, kv: Tensor<2>, [x_scale, kv_scale]: [f32; 2]) -> Tensor<2> {
+        let value = self.value.forward(self.norm_attention.forward(kv * kv_scale));
+        self.feed_forward(x * x_scale + self.output.forward(value))
+    }
+
+    /// All weights of one-token attention in a vector, in the order of [`one_token_layer`].
+    fn weights(&self) -> Tensor<1> {
+        let norm = |norm: &LayerNorm| match &norm.beta {
+            Some(shift) => vec![norm.gamma.val(), shift.val()],
+            None => panic!("encoder: its norms have a shift"),
+        };
+        let linear = |linear: &Linear| match &linear.bias {
+            Some(bias) => vec![linear.weight.val().flatten(0, 1), bias.val()],
+            None => panic!("encoder: its linear layers have a bias"),
+        };
+        let parts = [
+            norm(&self.norm_attention),
+            linear(&self.value),
+            linear(&self.output),
+            norm(&self.norm_feed_forward),
+            linear(&self.up),
+            linear(&self.down),
+        ];
+        Tensor::cat(parts.concat(), 0)
     }
 
     fn forward_tokens(&self, x: Tensor<3>, kv: Tensor<3>) -> Tensor<3> {
@@ -141,8 +168,19 @@ impl Encoder {
         let [n, d] = q.dims();
         assert_shape!(kv, [n, d]);
         let scale = (d as f32).sqrt();
-        let kv = kv * scale;
-        self.norm.forward(self.layers.iter().fold(q * scale, |x, layer| layer.forward(x, kv.clone())))
+        let layer = |(x, x_scale): (Tensor<2>, f32), layer: &EncoderLayer| {
+            (layer.forward(x, kv.clone(), [x_scale, scale]), 1.0) // the first layer scales its queries
+        };
+        self.norm.forward(self.layers.iter().fold((q, scale), layer).0)
+    }
+
+    /// [`forward`](Self::forward) from separate layers, which keep all that is between them: its oracle.
+    pub fn reference_forward(&self, q: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
+        let scale = (q.dims()[1] as f32).sqrt();
+        let layer = |(x, x_scale): (Tensor<2>, f32), layer: &EncoderLayer| {
+            (layer.reference_forward(x, kv.clone(), [x_scale, scale]), 1.0)
+        };
+        self.norm.forward(self.layers.iter().fold((q, scale), layer).0)
     }
 
     /// Self-attention of items of one token: every layer attends to its own input.
@@ -151,8 +189,10 @@ impl Encoder {
     /// - `x`, output: `[n, d]`
     pub fn forward_self(&self, x: Tensor<2>) -> Tensor<2> {
         let [_, d] = x.dims();
-        let x = x * (d as f32).sqrt();
-        self.norm.forward(self.layers.iter().fold(x, |x, layer| layer.forward(x.clone(), x)))
+        let layer = |(x, scale): (Tensor<2>, f32), layer: &EncoderLayer| {
+            (layer.forward(x.clone(), x, [scale, scale]), 1.0) // the first layer scales its input
+        };
+        self.norm.forward(self.layers.iter().fold((x, (d as f32).sqrt()), layer).0)
     }
 
     /// Several tokens: each of the `n` batches attends within itself.

@@ -105,21 +105,45 @@ impl RedundancyEstimator {
     pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> Redundancy {
         let [n, d] = text.dims();
         assert_shape!(visual, [n, d]);
-        let mask = |token: &Option<Param<Tensor<2>>>| match token {
-            Some(token) => token.val().expand([n, d]),
-            None => Tensor::zeros([n, d], &text.device()),
-        };
-        let (no_text, no_visual) = (mask(&self.mask_text), mask(&self.mask_visual));
-        let texts = Tensor::cat(vec![text.clone(), text.clone(), no_text], 0); // [3n, d]
-        let visuals = Tensor::cat(vec![visual.clone(), no_visual, visual], 0);
         let h = match self.sequence {
-            false => self.encoder.forward_self(self.join.forward(Tensor::cat(vec![texts, visuals], 1))),
+            false => self.encoder.forward_self(self.joined(text, visual)),
             true => {
+                let (texts, visuals) = self.masked(text, visual);
                 let tokens = Tensor::stack::<3>(vec![visuals, texts], 1); // [3n, 2, d]
                 self.join.forward(self.encoder.forward_tokens(tokens, None).reshape([3 * n, 2 * d]))
             }
         };
         let part = |i: usize| h.clone().narrow(0, i * n, n);
         Redundancy { full: part(0), text: part(1), visual: part(2) }
+    }
+
+    /// Texts and visuals of the three variants, `[3n, d]` each.
+    fn masked(&self, text: Tensor<2>, visual: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let mask = |token: &Option<Param<Tensor<2>>>| match token {
+            Some(token) => token.val().expand(text.dims()),
+            None => text.zeros_like(),
+        };
+        let (no_text, no_visual) = (mask(&self.mask_text), mask(&self.mask_visual));
+        let texts = Tensor::cat(vec![text.clone(), text.clone(), no_text], 0);
+        (texts, Tensor::cat(vec![visual.clone(), no_visual, visual], 0))
+    }
+
+    /// `Linear([text, visual])` of the three variants, `[3n, d]`: each modality goes through its half of the weight once.
+    fn joined(&self, text: Tensor<2>, visual: Tensor<2>) -> Tensor<2> {
+        let d = text.dims()[1];
+        let half = |x: Tensor<2>, i: usize| x.matmul(self.join.weight.val().narrow(0, i * d, d));
+        let mask = |token: &Option<Param<Tensor<2>>>, i: usize| token.as_ref().map(|token| half(token.val(), i));
+        let (text, visual) = (half(text, 0), half(visual, 1));
+        let without = |x: &Tensor<2>, mask: Option<Tensor<2>>| match mask {
+            Some(mask) => x.clone() + mask,
+            None => x.clone(),
+        };
+        let (text_alone, visual_alone) =
+            (without(&text, mask(&self.mask_visual, 1)), without(&visual, mask(&self.mask_text, 0)));
+        let all = Tensor::cat(vec![text + visual, text_alone, visual_alone], 0);
+        match &self.join.bias {
+            Some(bias) => all + bias.val().unsqueeze_dim::<2>(0),
+            None => all,
+        }
     }
 }

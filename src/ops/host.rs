@@ -1,4 +1,4 @@
-//! What the CPU paths share: tensors as slices, buffers that are written once, the inner product.
+//! What the CPU paths share: tensors as slices, buffers that are written once.
 
 use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -19,20 +19,6 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
         Some(slice) => slice,
         None => panic!("operators on the CPU take contiguous i32 indices, not {:?}", tensor.dtype()),
     }
-}
-
-/// `⟨x, y⟩`, summed in 16 lanes that the compiler keeps in one register.
-#[inline(always)]
-pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let ((xs, x_tail), (ys, y_tail)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
-    let tail: f32 = x_tail.iter().zip(y_tail).map(|(a, b)| a * b).sum();
-    let mut lanes = [0f32; 16];
-    for (x, y) in xs.iter().zip(ys) {
-        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
-            *lane += x * y;
-        }
-    }
-    lanes.iter().sum::<f32>() + tail
 }
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.

@@ -6,16 +6,16 @@
 // Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
 #![allow(unsafe_code)]
 
+mod encoder;
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
 mod normalize;
-#[cfg(feature = "flex")]
-mod simd;
 mod softplus;
 mod sparse;
 mod spmm;
 
+pub use encoder::{EncoderBackend, one_token_layer};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};

@@ -1,6 +1,7 @@
 //! Operators against their references, in outputs and in every gradient; attribution.
 
 mod adam;
+mod encoder;
 mod rows;
 
 use crate::devices::{device, on_cpu, tolerance};

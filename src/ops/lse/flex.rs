@@ -5,17 +5,17 @@
 //! sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
+use crate::linalg::{View, exp, matmul, vectorised};
 use crate::ops::host::floats;
-use crate::ops::simd::{exp, vectorised};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
-use gemm::Parallelism;
 use rayon::prelude::*;
 
-const ROWS: usize = 128;
-const COLS: usize = 1024;
+/// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
+const ROWS: usize = 256;
+const COLS: usize = 256;
 /// Bytes that the groups' own copies of column results may take together.
 const GROUP_BYTES: usize = 48 << 20;
 /// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
@@ -31,10 +31,22 @@ struct Operands<'a> {
 }
 
 impl Operands<'_> {
+    fn rows_of_a(&self, i: usize, rows: usize) -> View<'_> {
+        View::new(&self.a[i * self.d..], [rows, self.d])
+    }
+
+    fn rows_of_b(&self, j: usize, cols: usize) -> View<'_> {
+        View::new(&self.b[j * self.d..], [cols, self.d])
+    }
+
+    /// What no entry of `S` exceeds, and no entry's negative.
+    fn bound(&self) -> f32 {
+        self.scale.abs() * largest_norm(self.a, self.d) * largest_norm(self.b, self.d)
+    }
+
     /// `S` of the rows `i..i + rows` and columns `j..j + cols` into `tile`, row-major.
     fn tile(&self, i: usize, rows: usize, j: usize, cols: usize, tile: &mut [f32]) {
-        let (a, b) = (&self.a[i * self.d..][..rows * self.d], &self.b[j * self.d..][..cols * self.d]);
-        product(tile, [rows, cols, self.d], a, [self.d, 1], b, [1, self.d], false, self.scale);
+        matmul(tile, self.rows_of_a(i, rows), self.rows_of_b(j, cols).t(), self.scale, false);
     }
 
     fn groups(&self, bytes_each: usize) -> usize {
@@ -54,46 +66,6 @@ impl Operands<'_> {
     }
 }
 
-/// `out = α · lhs · rhs`, or `out += …`; strides are `[row, column]`, `out` is row-major.
-#[allow(clippy::too_many_arguments)]
-fn product(
-    out: &mut [f32],
-    [m, n, k]: [usize; 3],
-    lhs: &[f32],
-    lhs_strides: [usize; 2],
-    rhs: &[f32],
-    rhs_strides: [usize; 2],
-    add: bool,
-    alpha: f32,
-) {
-    assert!(out.len() >= m * n && lhs.len() >= m * k && rhs.len() >= k * n, "product: operands too short");
-    let [ls, rs] = [lhs_strides, rhs_strides].map(|s| s.map(|v| v as isize));
-    // SAFETY: the lengths were checked above; each operand is dense, so its strides stay inside it.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            add,
-            lhs.as_ptr(),
-            ls[1],
-            ls[0],
-            rhs.as_ptr(),
-            rs[1],
-            rs[0],
-            1.0,
-            alpha,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
-}
-
 vectorised! {
     /// Adds `exp(S_ij - row_i)` to `row_sums` and `exp(S_ij - col_j)` to `col_sums`; one exponential where both shifts
     /// are the same number.
@@ -107,20 +79,20 @@ vectorised! {
                 let (col_heads, col_tail) = col_sums.as_chunks_mut::<16>();
                 for (s, c) in heads.iter().zip(col_heads) {
                     for l in 0..16 {
-                        let e = exp(s[l] - max);
+                        let e = exp::<M>(s[l] - max);
                         lanes[l] += e;
                         c[l] += e;
                     }
                 }
                 for (s, c) in tail.iter().zip(col_tail) {
-                    let e = exp(s - max);
+                    let e = exp::<M>(s - max);
                     lanes[0] += e;
                     *c += e;
                 }
             } else {
                 for ((&s, &c_max), c) in row.iter().zip(col_max).zip(col_sums.iter_mut()) {
-                    lanes[0] += exp(s - max);
-                    *c += exp(s - c_max);
+                    lanes[0] += exp::<M>(s - max);
+                    *c += exp::<M>(s - c_max);
                 }
             }
             *sum += lanes.iter().sum::<f32>();
@@ -134,7 +106,19 @@ vectorised! {
     fn weigh(tile: &mut [f32], cols: usize, row: &[f32], row_weight: &[f32], col: &[f32], col_weight: &[f32], scale: f32) {
         for ((s, &r), &rw) in tile.chunks_exact_mut(cols).zip(row).zip(row_weight) {
             for ((s, &c), &cw) in s.iter_mut().zip(col).zip(col_weight) {
-                *s = (exp((*s - r).min(0.0)) * rw + exp((*s - c).min(0.0)) * cw) * scale;
+                *s = (exp::<M>((*s - r).min(0.0)) * rw + exp::<M>((*s - c).min(0.0)) * cw) * scale;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// [`weigh`] with one exponential an entry: `tile_ij ← exp(S_ij - shift) · (row_i + col_j)`, the weights being
+    /// `exp(shift - lse) · weight · scale`.
+    fn weigh_by_one_shift(tile: &mut [f32], cols: usize, shift: f32, row: &[f32], col: &[f32]) {
+        for (s, &r) in tile.chunks_exact_mut(cols).zip(row) {
+            for (s, &c) in s.iter_mut().zip(col) {
+                *s = exp::<M>(*s - shift) * (r + c);
             }
         }
     }
@@ -187,7 +171,7 @@ fn over_tiles(
         }
         (rows_out, cols_out)
     };
-    let parts: Vec<_> = (0..n_groups).into_par_iter().map(work).collect();
+    let parts: Vec<_> = (0..n_groups).into_par_iter().with_max_len(1).map(work).collect();
     let (mut rows, mut cols) = (vec![init; o.n], vec![init; o.m]);
     for (blocks, part) in &parts {
         for (i, block) in blocks {
@@ -199,7 +183,7 @@ fn over_tiles(
 }
 
 fn forward(o: &Operands) -> Vec<f32> {
-    let bound = o.scale.abs() * largest_norm(o.a, o.d) * largest_norm(o.b, o.d);
+    let bound = o.bound();
     let common = bound <= SAFE_BOUND;
     let (row_max, col_max) = if common {
         (vec![bound; o.n], vec![bound; o.m])
@@ -218,6 +202,10 @@ fn forward(o: &Operands) -> Vec<f32> {
 
 fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
     let ((row, col), (row_w, col_w)) = (lse.split_at(o.n), d_lse.split_at(o.n));
+    let bound = o.bound();
+    let shifted = (bound <= SAFE_BOUND).then(|| {
+        lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
+    });
     let n_groups = o.groups(o.m * o.d * 4);
     let mut out = vec![0f32; (o.n + o.m) * o.d];
     let (da, db) = out.split_at_mut(o.n * o.d);
@@ -227,28 +215,26 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
         let mut blocks = Vec::new();
         for (i, rows) in o.blocks(group, n_groups) {
             let mut da = vec![0f32; rows * o.d];
-            let a = &o.a[i * o.d..][..rows * o.d];
             for (j, cols) in o.columns() {
-                let b = &o.b[j * o.d..][..cols * o.d];
                 let tile = &mut tile[..rows * cols];
                 o.tile(i, rows, j, cols, tile);
-                weigh(
-                    tile,
-                    cols,
-                    &row[i..i + rows],
-                    &row_w[i..i + rows],
-                    &col[j..j + cols],
-                    &col_w[j..j + cols],
-                    o.scale,
-                );
-                product(&mut da, [rows, o.d, cols], tile, [cols, 1], b, [o.d, 1], true, 1.0);
-                product(&mut db[j * o.d..], [cols, o.d, rows], tile, [1, cols], a, [o.d, 1], true, 1.0);
+                let (of_rows, of_cols) = (i..i + rows, j..j + cols);
+                match &shifted {
+                    Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
+                    None => {
+                        let (r, c) = (of_rows.clone(), of_cols.clone());
+                        weigh(tile, cols, &row[r], &row_w[of_rows], &col[c], &col_w[of_cols], o.scale);
+                    }
+                }
+                let tile = View::new(tile, [rows, cols]);
+                matmul(&mut da, tile, o.rows_of_b(j, cols), 1.0, true);
+                matmul(&mut db[j * o.d..][..cols * o.d], tile.t(), o.rows_of_a(i, rows), 1.0, true);
             }
             blocks.push((i, da));
         }
         (blocks, db)
     };
-    let parts: Vec<_> = (0..n_groups).into_par_iter().map(work).collect();
+    let parts: Vec<_> = (0..n_groups).into_par_iter().with_max_len(1).map(work).collect();
     for (blocks, part) in &parts {
         for (i, block) in blocks {
             da[i * o.d..][..block.len()].copy_from_slice(block);

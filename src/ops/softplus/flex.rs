@@ -1,8 +1,8 @@
 //! The CPU path: each score is read once forward, and read and written once backward.
 
 use super::SoftplusBackend;
+use crate::linalg::{MulAdd, exp, vectorised};
 use crate::ops::host::{filled, floats};
-use crate::ops::simd::{exp, vectorised};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -12,15 +12,15 @@ const ROWS: usize = 16;
 
 /// `ln(1 + t)` for `t` in `[0, 1]`: `2 atanh(s)` with `s = t / (2 + t) ≤ ⅓`, as a series to `s¹³`.
 #[inline(always)]
-fn log1p(t: f32) -> f32 {
+fn log1p<M: MulAdd>(t: f32) -> f32 {
     let s = t / (2.0 + t);
     let q = s * s;
     let series = 1.0 / 13.0;
-    let series = series * q + 1.0 / 11.0;
-    let series = series * q + 1.0 / 9.0;
-    let series = series * q + 1.0 / 7.0;
-    let series = series * q + 1.0 / 5.0;
-    let series = series * q + 1.0 / 3.0;
+    let series = M::mul_add(series, q, 1.0 / 11.0);
+    let series = M::mul_add(series, q, 1.0 / 9.0);
+    let series = M::mul_add(series, q, 1.0 / 7.0);
+    let series = M::mul_add(series, q, 1.0 / 5.0);
+    let series = M::mul_add(series, q, 1.0 / 3.0);
     2.0 * s * (series * q + 1.0)
 }
 
@@ -32,12 +32,12 @@ vectorised! {
             for n in heads {
                 for (lane, n) in lanes.iter_mut().zip(n) {
                     let x = n - p;
-                    *lane += x.max(0.0) + log1p(exp(-x.abs()));
+                    *lane += x.max(0.0) + log1p::<M>(exp::<M>(-x.abs()));
                 }
             }
             for n in tail {
                 let x = n - p;
-                lanes[0] += x.max(0.0) + log1p(exp(-x.abs()));
+                lanes[0] += x.max(0.0) + log1p::<M>(exp::<M>(-x.abs()));
             }
             *out = lanes.iter().sum();
         }
@@ -49,7 +49,7 @@ vectorised! {
         for (((&p, &g), n), out) in p.iter().zip(g).zip(n.chunks_exact(m)).zip(out.chunks_exact_mut(m)) {
             for (o, n) in out.iter_mut().zip(n) {
                 let x = n - p;
-                let t = exp(-x.abs());
+                let t = exp::<M>(-x.abs());
                 let sigma = if x < 0.0 { t } else { 1.0 } / (1.0 + t);
                 *o = g * sigma;
             }

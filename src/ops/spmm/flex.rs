@@ -1,8 +1,8 @@
 //! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
 
 use super::SpmmBackend;
-use crate::ops::host::{dot, filled, floats, ints};
-use crate::ops::simd::vectorised;
+use crate::linalg::{dot, vectorised};
+use crate::ops::host::{filled, floats, ints};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -27,11 +27,10 @@ fn product(
     let n = rp.len() - 1;
     let x = x.map(|(x, beta)| (x.to_contiguous(), beta));
     let (xs, beta) = x.as_ref().map_or((&[] as &[f32], 0.0), |(x, beta)| (floats(x), *beta));
-    let rows_of = |block: usize, out: &mut [f32]| {
+    let out = filled(n * d, ROWS * d, |block, out| {
         let own = if xs.is_empty() { xs } else { &xs[block * ROWS * d..][..out.len()] };
         rows(&rp[block * ROWS..], ci, v, ys, d, alpha, own, beta, out);
-    };
-    let out = filled(n * d, ROWS * d, rows_of);
+    });
     Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
 }
 
@@ -55,11 +54,11 @@ vectorised! {
                 for (&c, &w) in cols.iter().zip(values) {
                     let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
                     for (s, &y) in sum.iter_mut().zip(y) {
-                        *s += w * y;
+                        *s = M::mul_add(w, y, *s);
                     }
                 }
                 for (s, &x) in sum.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
-                    *s = alpha * *s + beta * x;
+                    *s = M::mul_add(alpha, *s, beta * x);
                 }
                 out[first..first + COLS].copy_from_slice(&sum);
                 first += COLS;
@@ -69,11 +68,11 @@ vectorised! {
             for (&c, &w) in cols.iter().zip(values) {
                 let y = &y[c as usize * d + first..][..tail.len()];
                 for (o, &y) in tail.iter_mut().zip(y) {
-                    *o += w * y;
+                    *o = M::mul_add(w, y, *o);
                 }
             }
             for (o, &x) in tail.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
-                *o = alpha * *o + beta * x;
+                *o = M::mul_add(alpha, *o, beta * x);
             }
         }
     }
@@ -84,7 +83,7 @@ vectorised! {
     fn edges(row_idx: &[i32], col_idx: &[i32], y: &[f32], x: &[f32], d: usize, out: &mut [f32]) {
         for ((out, &r), &c) in out.iter_mut().zip(row_idx).zip(col_idx) {
             let (y, x) = (&y[r as usize * d..][..d], &x[c as usize * d..][..d]);
-            *out = dot(y, x);
+            *out = dot::<M>(y, x);
         }
     }
 }

@@ -1,60 +1,98 @@
-//! Dense blocks on the host: one matrix product, and the largest entries of its rows.
+//! The largest entries of each row of a product.
 //!
 //! Neighbours of items and rankings of users are the same question: which rows of a matrix have the largest inner product
 //! with this one? [`top_products`] answers it exactly, tile by tile, without ever holding all products.
 
+use super::{View, matmul};
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Queries of one block: one worker scores a block at a time. Larger ones pack `base` less often.
-const BLOCK: usize = 256;
+const BLOCK: usize = 512;
 /// A block has at least so many rows, if need be of zeros, so that one query takes the same path through the product as
 /// many, and its sums round the same way.
 const MIN_BLOCK: usize = 16;
 /// Columns of one tile: 256 x 512 products are 512 KiB, which stay in the second-level cache for the selection.
-const TILE: usize = 512;
+const TILE: usize = 256;
 
-/// `out = a bᵀ` on the calling thread.
-///
-/// # Shapes
-/// - `a`: `[m, k]`
-/// - `b`: `[n, k]`
-/// - `out`: `[m, n]`
-#[allow(unsafe_code)]
-pub(crate) fn matmul_nt(a: &[f32], b: &[f32], out: &mut [f32], m: usize, n: usize, k: usize) {
-    assert_eq!(a.len(), m * k, "matmul_nt: a is [{m}, {k}]");
-    assert_eq!(b.len(), n * k, "matmul_nt: b is [{n}, {k}]");
-    assert_eq!(out.len(), m * n, "matmul_nt: out is [{m}, {n}]");
-    // SAFETY: the three lengths were checked just above, so with these strides every access is inside its slice; `out` is
-    // borrowed mutably and hence overlaps neither operand; it is only written (`read_dst` is false).
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            a.as_ptr(),
-            1,
-            k as isize,
-            b.as_ptr(),
-            k as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+/// Scores that are compared before what passed is looked at: few, for meanwhile the threshold does not rise.
+const STRETCH: usize = 128;
+
+/// Scores above a threshold and their places, in order: the first `n` of each. A worker's scratch.
+struct Passed {
+    n: usize,
+    scores: [f32; STRETCH],
+    places: [u32; STRETCH],
+}
+
+impl Passed {
+    fn new() -> Self {
+        Self { n: 0, scores: [0.0; STRETCH], places: [0; STRETCH] }
+    }
+
+    /// Those of at most [`STRETCH`] scores.
+    fn compare(&mut self, scores: &[f32], threshold: f32) {
+        self.n = 0;
+        let (blocks, rest) = scores.as_chunks::<16>();
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has the feature that the function enables.
+            unsafe { self.take_v4(blocks, threshold) };
+        } else {
+            self.take_plain(blocks, threshold);
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        self.take_plain(blocks, threshold);
+        self.take_each(16 * blocks.len(), rest, threshold);
+    }
+
+    /// A comparison and two compressed stores a block, without a branch that could be guessed wrong.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f")]
+    fn take_v4(&mut self, blocks: &[[f32; 16]], threshold: f32) {
+        use std::arch::x86_64::*;
+        let threshold = _mm512_set1_ps(threshold);
+        let mut places = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        for block in blocks {
+            assert!(self.n + 16 <= STRETCH);
+            // SAFETY: sixteen values are read, as many as the block has; at most sixteen are written behind the first `n`, and
+            // the line above saw that they have room.
+            unsafe {
+                let block = _mm512_loadu_ps(block.as_ptr());
+                let mask = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(block, threshold);
+                _mm512_mask_compressstoreu_ps(self.scores.as_mut_ptr().add(self.n), mask, block);
+                _mm512_mask_compressstoreu_epi32(self.places.as_mut_ptr().add(self.n).cast(), mask, places);
+                self.n += mask.count_ones() as usize;
+            }
+            places = _mm512_add_epi32(places, _mm512_set1_epi32(16));
+        }
+    }
+
+    fn take_plain(&mut self, blocks: &[[f32; 16]], threshold: f32) {
+        for (b, block) in blocks.iter().enumerate() {
+            let mut any = false;
+            for &score in block {
+                any |= score > threshold;
+            }
+            if any {
+                self.take_each(16 * b, block, threshold);
+            }
+        }
+    }
+
+    fn take_each(&mut self, first: usize, scores: &[f32], threshold: f32) {
+        for (place, &score) in (first as u32..).zip(scores) {
+            if score > threshold {
+                (self.scores[self.n], self.places[self.n]) = (score, place);
+                self.n += 1;
+            }
+        }
     }
 }
 
 /// The `k` largest of a stream of scores, exactly; among equal scores the lower id wins.
 ///
-/// Scores are compared in blocks of 16 with the smallest that still counts, so most blocks cost one vector comparison.
+/// Scores are compared 16 at a time with the smallest that still counts, so most cost a sixteenth of an instruction.
 /// What passes goes to a buffer of `2 k` (at least `k + 64`), which is cut back to `k` whenever it is full.
 pub(crate) struct Largest {
     k: usize,
@@ -76,33 +114,27 @@ impl Largest {
     }
 
     /// Takes the scores of ids `first`, `first + 1`, …; ids must come in ascending order. Minus infinity never enters.
-    pub(crate) fn scan(&mut self, first: usize, scores: &[f32]) {
+    fn scan(&mut self, first: usize, scores: &[f32], passed: &mut Passed) {
         if self.k == 0 {
             return;
         }
-        let (blocks, rest) = scores.as_chunks::<16>();
-        for (b, block) in blocks.iter().enumerate() {
-            let mut any = false;
-            for &score in block {
-                any |= score > self.threshold;
-            }
-            if any {
-                self.take(first + 16 * b, block);
-            }
-        }
-        self.take(first + 16 * blocks.len(), rest);
-    }
-
-    fn take(&mut self, first: usize, scores: &[f32]) {
-        for (j, &score) in scores.iter().enumerate() {
-            if score > self.threshold {
-                self.kept.push(pack(score, (first + j) as u32));
-                if self.kept.len() == self.capacity {
-                    self.kept.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
-                    self.kept.truncate(self.k);
-                    self.threshold = unpack(self.kept[self.k - 1]).1;
+        for (first, scores) in (first..).step_by(STRETCH).zip(scores.chunks(STRETCH)) {
+            passed.compare(scores, self.threshold);
+            for (&score, &place) in passed.scores[..passed.n].iter().zip(&passed.places) {
+                // The threshold may have risen since the comparison.
+                if score > self.threshold {
+                    self.take(first as u32 + place, score);
                 }
             }
+        }
+    }
+
+    fn take(&mut self, id: u32, score: f32) {
+        self.kept.push(pack(score, id));
+        if self.kept.len() == self.capacity {
+            self.kept.select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            self.kept.truncate(self.k);
+            self.threshold = unpack(self.kept[self.k - 1]).1;
         }
     }
 
@@ -182,8 +214,8 @@ pub(crate) fn top_products<'q>(
     let parts: Vec<TopK> = (0..n_queries.div_ceil(BLOCK))
         .into_par_iter()
         .map_init(
-            || (Vec::new(), Vec::new(), Vec::new()),
-            |(vectors, tile, best): &mut (Vec<f32>, Vec<f32>, Vec<Largest>), block| {
+            || (Vec::new(), Vec::new(), Vec::new(), Passed::new()),
+            |(vectors, tile, best, passed): &mut (Vec<f32>, Vec<f32>, Vec<Largest>, Passed), block| {
                 let queries = block * BLOCK..n_queries.min((block + 1) * BLOCK);
                 let rows = queries.len().max(MIN_BLOCK);
                 vectors.clear();
@@ -197,11 +229,12 @@ pub(crate) fn top_products<'q>(
                 while start < n_base {
                     let columns = start..n_base.min(start + width);
                     tile.resize(rows * columns.len(), 0.0);
-                    matmul_nt(vectors, &base[start * d..columns.end * d], tile, rows, columns.len(), d);
+                    let part = View::new(&base[start * d..columns.end * d], [columns.len(), d]);
+                    matmul(tile, View::new(vectors, [rows, d]), part.t(), 1.0, false);
                     for ((q, scores), best) in queries.clone().zip(tile.chunks_mut(columns.len())).zip(best.iter_mut())
                     {
                         mask(q, columns.clone(), scores);
-                        best.scan(start, scores);
+                        best.scan(start, scores, passed);
                     }
                     start = columns.end;
                 }
@@ -226,14 +259,14 @@ pub(crate) fn top_scores(
         .par_chunks(n_base.max(1) * BLOCK)
         .enumerate()
         .map_init(
-            || (vec![0.0; n_base], Largest::new(k)),
-            |(row, best), (block, scores)| {
+            || (vec![0.0; n_base], Largest::new(k), Passed::new()),
+            |(row, best, passed), (block, scores)| {
                 let mut part = TopK::with_capacity(scores.len() / n_base, k);
                 for (r, scores) in scores.chunks(n_base).enumerate() {
                     row.copy_from_slice(scores);
                     mask(block * BLOCK + r, 0..n_base, row);
                     best.clear();
-                    best.scan(0, row);
+                    best.scan(0, row, passed);
                     best.drain_into(&mut part);
                 }
                 part

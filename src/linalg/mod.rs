@@ -1,0 +1,16 @@
+//! What the CPU's fast paths on every floor share: vector loops, products of slices, the best of each row of a product.
+
+// Vector instructions chosen at run time and matrix products on slices need it.
+#![allow(unsafe_code)]
+
+mod matmul;
+mod simd;
+mod top_k;
+
+#[cfg(feature = "flex")]
+pub(crate) use matmul::matmul_strided;
+pub(crate) use matmul::{View, matmul};
+pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
+#[cfg(feature = "flex")]
+pub(crate) use simd::{dot, dot3, exp, sum};
+pub(crate) use top_k::{TopK, top_products, top_scores};

@@ -1,0 +1,67 @@
+//! The gradient node: the inputs are kept, the layer is computed again.
+
+use super::EncoderBackend;
+use burn::backend::Autodiff;
+use burn::backend::TensorMetadata;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Shape, Slice};
+
+#[derive(Debug)]
+struct Layer;
+
+impl<B: EncoderBackend> Backward<B, 3> for Layer {
+    type State = ([FloatTensor<B>; 3], [f32; 2]);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, kv, weights], [x_scale, kv_scale]) = ops.state;
+        let shapes = [x.shape(), kv.shape(), weights.shape()];
+        let dy = grads.consume::<B>(&ops.node);
+        let all = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale);
+        let mut start = 0;
+        for (node, shape) in ops.parents.into_iter().zip(shapes) {
+            let end = start + shape.num_elements() as isize;
+            if let Some(node) = node {
+                let part = B::float_slice(all.clone(), &[Slice::from(start..end)]);
+                grads.register::<B>(node.id, B::float_reshape(part, Shape::from(shape.to_vec())));
+            }
+            start = end;
+        }
+    }
+}
+
+impl<B: EncoderBackend, C: CheckpointStrategy> EncoderBackend for Autodiff<B, C> {
+    fn encoder_layer(
+        x: FloatTensor<Self>,
+        kv: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        x_scale: f32,
+        kv_scale: f32,
+    ) -> FloatTensor<Self> {
+        let prepared = Layer.prepare::<C>([x.node(), kv.node(), weights.node()]).compute_bound().stateful();
+        let inputs = [x, kv, weights].map(|t| t.into_primitive());
+        let [x, kv, weights] = inputs.clone();
+        let y = B::encoder_layer(x, kv, weights, x_scale, kv_scale);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((inputs, [x_scale, kv_scale]), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn encoder_layer_grad(
+        x: FloatTensor<Self>,
+        kv: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        x_scale: f32,
+        kv_scale: f32,
+    ) -> FloatTensor<Self> {
+        // The gradient of a gradient is not offered: the result is a constant.
+        let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.into_primitive());
+        FloatTensor::<Self>::new(B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale))
+    }
+}

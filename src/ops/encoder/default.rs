@@ -1,0 +1,165 @@
+//! The layer and its gradients from whole-tensor operations: what runs where there is nothing faster.
+
+use super::{EPSILON, Sizes, Weights};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{Shape, Slice};
+
+type Of<B> = FloatTensor<B>;
+
+fn split<B: Backend>(weights: Of<B>, d: usize) -> Weights<Of<B>> {
+    let mut start = 0;
+    Sizes::new(d, weights.shape().num_elements()).weights(|rows, columns| {
+        let end = start + rows * columns;
+        let part = B::float_slice(weights.clone(), &[Slice::from(start as isize..end as isize)]);
+        start = end;
+        B::float_reshape(part, Shape::new([rows, columns]))
+    })
+}
+
+fn t<B: Backend>(x: Of<B>) -> Of<B> {
+    B::float_swap_dims(x, 0, 1)
+}
+
+/// `x W + b`.
+fn linear<B: Backend>(x: Of<B>, weight: Of<B>, bias: Of<B>) -> Of<B> {
+    B::float_add(B::float_matmul(x, weight), bias)
+}
+
+/// `x̂ = (x - mean) / √(variance + ε)` of each row, and `1 / √(variance + ε)`.
+fn standardise<B: Backend>(x: Of<B>) -> (Of<B>, Of<B>) {
+    let centred = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
+    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
+    let inverse = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())));
+    (B::float_mul(centred, inverse.clone()), inverse)
+}
+
+/// Gradients of input, gain and shift of `y = x̂ gain + shift`:
+/// `dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε)` with `g = dy gain`.
+fn standardise_grad<B: Backend>((hat, inverse): (Of<B>, Of<B>), gain: Of<B>, dy: Of<B>) -> [Of<B>; 3] {
+    let d_gain = B::float_sum_dim(B::float_mul(dy.clone(), hat.clone()), 0);
+    let g = B::float_mul(dy.clone(), gain);
+    let along = B::float_mul(hat.clone(), B::float_mean_dim(B::float_mul(g.clone(), hat), 1));
+    let rest = B::float_sub(B::float_sub(g.clone(), B::float_mean_dim(g, 1)), along);
+    [B::float_mul(rest, inverse), d_gain, B::float_sum_dim(dy, 0)]
+}
+
+/// What the layer computes on its way.
+struct Steps<B: Backend> {
+    attention: (Of<B>, Of<B>),
+    normed_kv: Of<B>,
+    value: Of<B>,
+    feed_forward: (Of<B>, Of<B>),
+    normed_h: Of<B>,
+    hidden: Of<B>,
+    y: Of<B>,
+}
+
+fn steps<B: Backend>(x: Of<B>, kv: Of<B>, w: &Weights<Of<B>>, x_scale: f32, kv_scale: f32) -> Steps<B> {
+    let norm =
+        |hat: &Of<B>, gain: &Of<B>, shift: &Of<B>| B::float_add(B::float_mul(hat.clone(), gain.clone()), shift.clone());
+    let attention = standardise::<B>(B::float_mul_scalar(kv, kv_scale.into()));
+    let normed_kv = norm(&attention.0, &w.gain_attention, &w.shift_attention);
+    let value = linear::<B>(normed_kv.clone(), w.value.clone(), w.value_bias.clone());
+    let attended = linear::<B>(value.clone(), w.output.clone(), w.output_bias.clone());
+    let h = B::float_add(B::float_mul_scalar(x, x_scale.into()), attended);
+    let feed_forward = standardise::<B>(h.clone());
+    let normed_h = norm(&feed_forward.0, &w.gain_feed_forward, &w.shift_feed_forward);
+    let hidden = B::relu(linear::<B>(normed_h.clone(), w.up.clone(), w.up_bias.clone()));
+    let y = B::float_add(h, linear::<B>(hidden.clone(), w.down.clone(), w.down_bias.clone()));
+    Steps { attention, normed_kv, value, feed_forward, normed_h, hidden, y }
+}
+
+pub(super) fn forward<B: Backend>(x: Of<B>, kv: Of<B>, weights: Of<B>, x_scale: f32, kv_scale: f32) -> Of<B> {
+    let w = split::<B>(weights, x.shape()[1]);
+    steps::<B>(x, kv, &w, x_scale, kv_scale).y
+}
+
+pub(super) fn gradients<B: Backend>(
+    x: Of<B>,
+    kv: Of<B>,
+    weights: Of<B>,
+    dy: Of<B>,
+    x_scale: f32,
+    kv_scale: f32,
+) -> Of<B> {
+    let w = split::<B>(weights, x.shape()[1]);
+    let s = steps::<B>(x, kv, &w, x_scale, kv_scale);
+    let columns = |g: &Of<B>| B::float_sum_dim(g.clone(), 0);
+    let matrix = |input: Of<B>, g: &Of<B>| B::float_matmul(t::<B>(input), g.clone());
+    let back = |g: &Of<B>, weight: Of<B>| B::float_matmul(g.clone(), t::<B>(weight));
+
+    let (d_down, d_down_bias) = (matrix(s.hidden.clone(), &dy), columns(&dy));
+    let d_hidden = B::relu_backward(s.hidden, back(&dy, w.down));
+    let (d_up, d_up_bias) = (matrix(s.normed_h, &d_hidden), columns(&d_hidden));
+    let [dh, d_gain_f, d_shift_f] = standardise_grad::<B>(s.feed_forward, w.gain_feed_forward, back(&d_hidden, w.up));
+    let dh = B::float_add(dh, dy);
+    let (d_output, d_output_bias) = (matrix(s.value, &dh), columns(&dh));
+    let d_value = back(&dh, w.output);
+    let (d_w_value, d_value_bias) = (matrix(s.normed_kv, &d_value), columns(&d_value));
+    let [d_kv, d_gain_a, d_shift_a] = standardise_grad::<B>(s.attention, w.gain_attention, back(&d_value, w.value));
+
+    let in_order = [
+        B::float_mul_scalar(dh, x_scale.into()),
+        B::float_mul_scalar(d_kv, kv_scale.into()),
+        d_gain_a,
+        d_shift_a,
+        d_w_value,
+        d_value_bias,
+        d_output,
+        d_output_bias,
+        d_gain_f,
+        d_shift_f,
+        d_up,
+        d_up_bias,
+        d_down,
+        d_down_bias,
+    ];
+    let flat = |x: Of<B>| {
+        let n = x.shape().num_elements();
+        B::float_reshape(x, Shape::new([n]))
+    };
+    B::float_cat(in_order.into_iter().map(flat).collect(), 0)
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::super::EncoderBackend;
+    use super::*;
+    use crate::data::splitmix64;
+    use crate::ops::host::floats;
+    use burn::backend::Flex;
+    use burn::backend::ops::FloatTensorOps;
+    use burn::tensor::TensorData;
+
+    fn noise(shape: &[usize], tag: u64, scale: f32) -> Of<Flex> {
+        let n = shape.iter().product::<usize>() as u64;
+        let unit = |i| (splitmix64(tag << 32 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+        let values: Vec<f32> = (0..n).map(|i| scale * unit(i)).collect();
+        Flex::float_from_data(TensorData::new(values, shape.to_vec()), &Default::default())
+    }
+
+    fn check(found: Of<Flex>, expected: Of<Flex>) {
+        let (found, expected) = (floats(&found), floats(&expected));
+        assert_eq!(found.len(), expected.len());
+        let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
+        for (f, e) in found.iter().zip(expected) {
+            assert!((f - e).abs() <= 1e-5 * largest.max(e.abs()), "{f} is not {e} (largest {largest})");
+        }
+    }
+
+    #[test]
+    fn blocks_and_whole_tensors_agree_in_values_and_gradients() {
+        for (n, d, hidden) in [(1, 1, 1), (3, 7, 5), (256, 8, 256), (257, 63, 257), (600, 64, 130), (515, 20, 1024)] {
+            let n_weights = 2 * d * d + 2 * d * hidden + 7 * d + hidden;
+            let (x, kv, dy) = (noise(&[n, d], 1, 1.0), noise(&[n, d], 2, 1.0), noise(&[n, d], 3, 1.0));
+            let w = noise(&[n_weights], 4, 0.5);
+            let all = || (x.clone(), kv.clone(), w.clone());
+            let ((a, b, c), (s, t)) = (all(), (1.5, 0.7));
+            check(Flex::encoder_layer(a, b, c, s, t), forward::<Flex>(x.clone(), kv.clone(), w.clone(), s, t));
+            let (a, b, c) = all();
+            let found = Flex::encoder_layer_grad(a, b, c, dy.clone(), s, t);
+            check(found, gradients::<Flex>(x.clone(), kv.clone(), w.clone(), dy, s, t));
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The CPU path: a block of rows goes through the whole layer while it is in cache.
+//!
+//! Block `b` belongs to group `b mod n_groups`; a group works through its blocks in order and keeps sums of the weights'
+//! gradients of its own, and groups are added up in order. The number of groups depends on the sizes alone, so the bits do
+//! not depend on the number of threads.
+
+use super::{EPSILON, EncoderBackend, Sizes, Weights};
+use crate::linalg::{View, dot, dot3, matmul, matmul_strided, sum, vectorised};
+use crate::ops::host::{filled, floats};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+use rayon::prelude::*;
+
+/// Rows of a block.
+const ROWS: usize = 512;
+/// Hidden values of a row that are there at a time.
+const HIDDEN: usize = 256;
+/// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
+const FEW: usize = 32;
+/// Bytes that the groups' own sums may take together.
+const GROUP_BYTES: usize = 48 << 20;
+
+/// A layer's input and weights.
+struct Layer<'a> {
+    x: &'a [f32],
+    kv: &'a [f32],
+    w: Weights<&'a [f32]>,
+    sizes: Sizes,
+    x_scale: f32,
+    kv_scale: f32,
+}
+
+/// The operands of the stretch of the feed-forward between two hidden values.
+#[derive(Clone, Copy)]
+struct Stretch {
+    first: usize,
+    n: usize,
+}
+
+vectorised! {
+    /// `out = gain · (s x - mean) / √(variance + ε) + shift`, row by row. Rounded step by step as separate layers round:
+    /// where a hidden value is all but zero the last bit decides whether it passes the rectifier.
+    fn norm(x: &[f32], scale: f32, gain: &[f32], shift: &[f32], out: &mut [f32]) {
+        let d = gain.len();
+        for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
+            for (o, x) in out.iter_mut().zip(x) {
+                *o = scale * x;
+            }
+            let mean = sum(out) / d as f32;
+            for o in out.iter_mut() {
+                *o -= mean;
+            }
+            let inverse = 1.0 / (dot::<M>(out, out) / d as f32 + EPSILON).sqrt();
+            for ((o, g), b) in out.iter_mut().zip(gain).zip(shift) {
+                *o = *o * inverse * g + b;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// From `dy` of [`norm`]: `dx ← s · dx_norm + keep · dx` in place of `dx`, sums into `d_gain` and `d_shift`. `scratch`
+    /// has room for three rows.
+    fn norm_grad(
+        x: &[f32], scale: f32, gain: &[f32], dy: &[f32], keep: f32, dx: &mut [f32], d_gain: &mut [f32], d_shift: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let d = gain.len();
+        let (hat, sums) = scratch.split_at_mut(d);
+        let (gains, shifts) = sums.split_at_mut(d);
+        let few = FEW * d;
+        for ((x, dy), dx) in x.chunks(few).zip(dy.chunks(few)).zip(dx.chunks_mut(few)) {
+            gains.fill(0.0);
+            shifts.fill(0.0);
+            for ((x, dy), dx) in x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
+                let mean = scale * sum(x) / d as f32;
+                for (h, x) in hat.iter_mut().zip(x) {
+                    *h = M::mul_add(scale, *x, -mean);
+                }
+                let inverse = 1.0 / (dot::<M>(hat, hat) / d as f32 + EPSILON).sqrt();
+                for (((h, dy), gain), shift) in hat.iter_mut().zip(dy).zip(gains.iter_mut()).zip(shifts.iter_mut()) {
+                    *h *= inverse;
+                    *gain = M::mul_add(*dy, *h, *gain);
+                    *shift += dy;
+                }
+                let (mean, along) = (dot::<M>(dy, gain) / d as f32, dot3::<M>(dy, gain, hat) / d as f32);
+                let factor = scale * inverse;
+                for (((dx, dy), g), h) in dx.iter_mut().zip(dy).zip(gain).zip(hat.iter()) {
+                    let rest = M::mul_add(-along, *h, M::mul_add(*dy, *g, -mean));
+                    *dx = M::mul_add(factor, rest, keep * *dx);
+                }
+            }
+            for (sums, part) in [(&mut *d_gain, &*gains), (&mut *d_shift, &*shifts)] {
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+        }
+    }
+}
+
+vectorised! {
+    fn add_bias(x: &mut [f32], bias: &[f32]) {
+        for x in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in x.iter_mut().zip(bias) {
+                *x += b;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `relu(x + bias)`.
+    fn activate(x: &mut [f32], bias: &[f32]) {
+        for x in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in x.iter_mut().zip(bias) {
+                *x = (*x + b).max(0.0);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `g` where the rectifier let something through, zero elsewhere.
+    fn gate(g: &mut [f32], activated: &[f32]) {
+        for (g, a) in g.iter_mut().zip(activated) {
+            *g = if *a > 0.0 { *g } else { 0.0 };
+        }
+    }
+}
+
+vectorised! {
+    /// Adds each column's sum; `scratch` has room for one row.
+    fn add_columns(x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
+        let part = &mut scratch[..sums.len()];
+        for x in x.chunks(FEW * part.len()) {
+            part.fill(0.0);
+            for x in x.chunks_exact(part.len()) {
+                part.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+            }
+            sums.iter_mut().zip(part.iter()).for_each(|(sum, part)| *sum += part);
+        }
+    }
+}
+
+vectorised! {
+    /// `y = scale · x + (y + bias)`, rounded as [`norm`] rounds.
+    fn add_residual(y: &mut [f32], x: &[f32], scale: f32, bias: &[f32]) {
+        for (y, x) in y.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
+            for ((y, x), b) in y.iter_mut().zip(x).zip(bias) {
+                *y = scale * x + (*y + b);
+            }
+        }
+    }
+}
+
+/// What a worker computes a block in.
+struct Scratch {
+    normed_kv: Vec<f32>,
+    value: Vec<f32>,
+    h: Vec<f32>,
+    normed_h: Vec<f32>,
+    hidden: Vec<f32>,
+    d_hidden: Vec<f32>,
+    d_rows: Vec<f32>,
+    row: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(d: usize) -> Self {
+        let rows = || vec![0f32; ROWS * d];
+        let hidden = || vec![0f32; ROWS * HIDDEN];
+        let (normed_kv, value, h, normed_h, d_rows) = (rows(), rows(), rows(), rows(), rows());
+        Self {
+            normed_kv,
+            value,
+            h,
+            normed_h,
+            hidden: hidden(),
+            d_hidden: hidden(),
+            d_rows,
+            row: vec![0.0; (3 * d).max(HIDDEN)],
+        }
+    }
+}
+
+impl<'a> Layer<'a> {
+    fn new(x: &'a [f32], kv: &'a [f32], weights: &'a [f32], d: usize, x_scale: f32, kv_scale: f32) -> Self {
+        let sizes = Sizes::new(d, weights.len());
+        let mut rest = weights;
+        let w = sizes.weights(|rows, columns| {
+            let (part, after) = rest.split_at(rows * columns);
+            rest = after;
+            part
+        });
+        Self { x, kv, w, sizes, x_scale, kv_scale }
+    }
+
+    fn square(&self, weight: &'a [f32]) -> View<'a> {
+        View::new(weight, [self.sizes.d, self.sizes.d])
+    }
+
+    fn stretches(&self) -> impl Iterator<Item = Stretch> + use<> {
+        let hidden = self.sizes.hidden;
+        (0..hidden).step_by(HIDDEN).map(move |first| Stretch { first, n: HIDDEN.min(hidden - first) })
+    }
+
+    /// `W₁`'s columns of a stretch.
+    fn up(&self, s: Stretch) -> View<'a> {
+        View::new(self.w.up, [self.sizes.d, self.sizes.hidden]).columns(s.first, s.n)
+    }
+
+    /// `W₂`'s rows of a stretch.
+    fn down(&self, s: Stretch) -> View<'a> {
+        View::new(&self.w.down[s.first * self.sizes.d..], [s.n, self.sizes.d])
+    }
+
+    /// `relu(W₁ LN₂ h)` of a stretch.
+    fn hide(&self, normed_h: View, s: Stretch, hidden: &mut [f32]) {
+        matmul(hidden, normed_h, self.up(s), 1.0, false);
+        activate(hidden, &self.w.up_bias[s.first..][..s.n]);
+    }
+
+    /// Of the rows from `first` on: values, `h` and `LN₂ h` into the scratch.
+    fn to_h(&self, first: usize, rows: usize, scratch: &mut Scratch) {
+        let (w, d) = (&self.w, self.sizes.d);
+        let n = rows * d;
+        let block = first * d..first * d + n;
+        let Scratch { normed_kv, value, h, normed_h, .. } = scratch;
+        let (normed_kv, value) = (&mut normed_kv[..n], &mut value[..n]);
+        norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
+        matmul(value, View::new(normed_kv, [rows, d]), self.square(w.value), 1.0, false);
+        add_bias(value, w.value_bias);
+        matmul(&mut h[..n], View::new(value, [rows, d]), self.square(w.output), 1.0, false);
+        add_residual(&mut h[..n], &self.x[block], self.x_scale, w.output_bias);
+        norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, &mut normed_h[..n]);
+    }
+
+    fn forward(&self) -> Vec<f32> {
+        let d = self.sizes.d;
+        filled(self.x.len(), ROWS * d, |block, y| {
+            let rows = y.len() / d;
+            let mut scratch = Scratch::new(d);
+            self.to_h(block * ROWS, rows, &mut scratch);
+            let normed_h = View::new(&scratch.normed_h, [rows, d]);
+            for s in self.stretches() {
+                let hidden = &mut scratch.hidden[..rows * s.n];
+                self.hide(normed_h, s, hidden);
+                matmul(y, View::new(hidden, [rows, s.n]), self.down(s), 1.0, true);
+            }
+            add_residual(y, &scratch.h[..y.len()], 1.0, self.w.down_bias);
+        })
+    }
+
+    /// Adds a block's part to the gradients of the weights, and writes those of its rows.
+    fn block_gradients(
+        &self,
+        first: usize,
+        dy: &[f32],
+        sums: &mut [f32],
+        d_x: &mut [f32],
+        d_kv: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let (w, Sizes { d, hidden }) = (&self.w, self.sizes);
+        let (n, rows) = (dy.len(), dy.len() / d);
+        self.to_h(first, rows, scratch);
+        let mut rest = sums;
+        let sums = self.sizes.weights(|rows, columns| rest.split_off_mut(..rows * columns).unwrap_or_default());
+        let Scratch { normed_kv, value, h, normed_h, hidden: activated, d_hidden, d_rows, row } = scratch;
+        let [normed_kv, value, normed_h] = [normed_kv, value, normed_h].map(|x| View::new(x, [rows, d]));
+        let (of_y, d_rows) = (View::new(dy, [rows, d]), &mut d_rows[..n]);
+
+        // y = h + W₂ relu(W₁ LN₂ h)
+        d_rows.fill(0.0);
+        for s in self.stretches() {
+            let (activated, d_hidden) = (&mut activated[..rows * s.n], &mut d_hidden[..rows * s.n]);
+            self.hide(normed_h, s, activated);
+            matmul(d_hidden, of_y, self.down(s).t(), 1.0, false);
+            gate(d_hidden, activated);
+            matmul(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), of_y, 1.0, true);
+            let of_hidden = View::new(d_hidden, [rows, s.n]);
+            matmul_strided(&mut sums.up[s.first..], hidden, normed_h.t(), of_hidden, 1.0, true);
+            matmul(d_rows, of_hidden, self.up(s).t(), 1.0, true);
+            add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
+        }
+        add_columns(dy, sums.down_bias, row);
+        d_x.copy_from_slice(dy);
+        norm_grad(
+            &h[..n],
+            1.0,
+            w.gain_feed_forward,
+            d_rows,
+            1.0,
+            d_x,
+            sums.gain_feed_forward,
+            sums.shift_feed_forward,
+            row,
+        );
+
+        // h = s x + W_o W_v LN₁(s kv)
+        let of_h = View::new(d_x, [rows, d]);
+        matmul(sums.output, value.t(), of_h, 1.0, true);
+        add_columns(d_x, sums.output_bias, row);
+        matmul(d_rows, of_h, self.square(w.output).t(), 1.0, false);
+        let of_value = View::new(d_rows, [rows, d]);
+        matmul(sums.value, normed_kv.t(), of_value, 1.0, true);
+        add_columns(d_rows, sums.value_bias, row);
+        let d_normed = &mut h[..n];
+        matmul(d_normed, of_value, self.square(w.value).t(), 1.0, false);
+        let kv = &self.kv[first * d..][..n];
+        norm_grad(
+            kv,
+            self.kv_scale,
+            w.gain_attention,
+            d_normed,
+            0.0,
+            d_kv,
+            sums.gain_attention,
+            sums.shift_attention,
+            row,
+        );
+        d_x.iter_mut().for_each(|x| *x *= self.x_scale);
+    }
+
+    /// The gradients of `x`, `kv` and the weights, one behind the other.
+    fn gradients(&self, dy: &[f32], n_weights: usize) -> Vec<f32> {
+        let (d, n) = (self.sizes.d, self.x.len());
+        let mut out = vec![0f32; 2 * n + n_weights];
+        let (rows, weights) = out.split_at_mut(2 * n);
+        let (d_x, d_kv) = rows.split_at_mut(n);
+        let n_blocks = n.div_ceil(ROWS * d);
+        let n_groups = (GROUP_BYTES / (4 * n_weights)).clamp(2, 16).min(n_blocks);
+        let mut groups: Vec<Vec<_>> = (0..n_groups).map(|_| Vec::new()).collect();
+        let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
+        for (block, rows) in blocks.enumerate() {
+            groups[block % n_groups].push((block * ROWS, rows));
+        }
+        let work = |group: Vec<_>| {
+            let (mut sums, mut scratch) = (vec![0f32; n_weights], Scratch::new(d));
+            for (first, ((dy, d_x), d_kv)) in group {
+                self.block_gradients(first, dy, &mut sums, d_x, d_kv, &mut scratch);
+            }
+            sums
+        };
+        let parts: Vec<Vec<f32>> = groups.into_par_iter().with_max_len(1).map(work).collect();
+        weights.par_chunks_mut(1 << 14).enumerate().for_each(|(i, sum)| {
+            for part in &parts {
+                sum.iter_mut().zip(&part[i << 14..]).for_each(|(sum, part)| *sum += part);
+            }
+        });
+        out
+    }
+}
+
+impl EncoderBackend for Flex {
+    fn encoder_layer(
+        x: FloatTensor<Self>,
+        kv: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        x_scale: f32,
+        kv_scale: f32,
+    ) -> FloatTensor<Self> {
+        let [x, kv, weights] = [x, kv, weights].map(|t| t.to_contiguous());
+        let [n, d] = [x.shape()[0], x.shape()[1]];
+        let y = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale).forward();
+        Self::float_from_data(TensorData::new(y, [n, d]), &x.device())
+    }
+
+    fn encoder_layer_grad(
+        x: FloatTensor<Self>,
+        kv: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        x_scale: f32,
+        kv_scale: f32,
+    ) -> FloatTensor<Self> {
+        let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.to_contiguous());
+        let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
+        let layer = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale);
+        let out = layer.gradients(floats(&dy), n_weights);
+        let n = out.len();
+        Self::float_from_data(TensorData::new(out, [n]), &x.device())
+    }
+}
