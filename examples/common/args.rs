@@ -98,6 +98,15 @@ enum DeviceName {
     Cuda,
 }
 
+/// Fails where a kind of device has no adapter: the backend itself would panic at the first tensor.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
+    match Device::enumerate(kind).into_vec().is_empty() {
+        true => Err(Error::Config(format!("there is no adapter for --device: it takes {needs}"))),
+        false => Ok(()),
+    }
+}
+
 impl TrainArgs {
     /// The device to train on; sets the number of threads.
     pub(crate) fn start(&self) -> Result<Device> {
@@ -109,9 +118,15 @@ impl TrainArgs {
             #[cfg(feature = "flex")]
             DeviceName::Flex => Device::flex(),
             #[cfg(feature = "wgpu")]
-            DeviceName::Wgpu => Device::wgpu(Default::default()),
+            DeviceName::Wgpu => {
+                adapter(burn::tensor::DeviceType::Wgpu, "a driver of Vulkan, Metal or DirectX 12")?;
+                Device::wgpu(Default::default())
+            }
             #[cfg(feature = "cuda")]
-            DeviceName::Cuda => Device::cuda(0),
+            DeviceName::Cuda => {
+                adapter(burn::tensor::DeviceType::Cuda, "NVIDIA's driver and a GPU of theirs")?;
+                Device::cuda(0)
+            }
             #[allow(unreachable_patterns)] // reached when a feature is off
             other => {
                 let name = other.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string());

@@ -108,13 +108,16 @@ impl Golden {
     }
 }
 
-/// `max|found - expected| ≤ tolerance · max|expected|`, and nothing that is not finite.
+/// `max|found - expected| ≤ tolerance · max|expected|`, wider on a GPU, and nothing that is not finite.
 pub(crate) fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len(), "{what}: {} values instead of {}", found.len(), expected.len());
     let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
     assert!(found.iter().all(|x| x.is_finite()), "{what}: not finite");
-    assert!(worst <= tolerance * largest.max(1e-30), "{what}: off by {worst:e}, largest is {largest:e}");
+    assert!(
+        worst <= crate::devices::tolerance(tolerance) * largest.max(1e-30),
+        "{what}: off by {worst:e}, largest is {largest:e}"
+    );
 }
 
 /// A tensor's values.

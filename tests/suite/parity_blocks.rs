@@ -1,13 +1,10 @@
 //! Block by block against the authors' code: outputs, losses and gradients.
 
+use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use viral::loss::{bpr, bpr_with_gamma, info_nce, reference_info_nce};
 use viral::nn::*;
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
 
 fn input<const D: usize>(g: &Golden, name: &str) -> Tensor<D> {
     g.tensor::<D>(name, &device()).require_grad()
@@ -129,7 +126,7 @@ fn bayesian_personalised_ranking() {
 
 #[test]
 fn bpr_stays_finite_and_exact_far_out() {
-    let one = |x: f32| Tensor::<1>::from_floats([x], &Device::flex());
+    let one = |x: f32| Tensor::<1>::from_floats([x], &device());
     let at = |x: f32| golden::values(bpr(one(x), one(0.0)))[0];
     assert_eq!(at(-1e4), 1e4);
     assert_eq!(at(1e4), 0.0);

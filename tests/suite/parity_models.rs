@@ -1,7 +1,8 @@
 //! Whole models against the authors' code and MMRec: losses, gradients, five steps of Adam, scores.
 
+use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use sprs::TriMat;
 use viral::data::{Interactions, ItemFeatures, TrainSet, Triplets};
 use viral::loss::Objective;
@@ -9,10 +10,6 @@ use viral::model::*;
 use viral::nn::Init;
 use viral::ops::SparseMatrix;
 use viral::train::{Adam, AdamConfig};
-
-fn device() -> Device {
-    Device::flex().autodiff()
-}
 
 fn pairs(g: &Golden) -> Vec<(u32, u32)> {
     g.ids("inter_u").into_iter().zip(g.ids("inter_i")).collect()
@@ -244,7 +241,7 @@ fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
     }
     model.graphs.user_user = Some(SparseMatrix::new(&graph.to_csr(), &device()));
 
-    let one = |m: &SparseMatrix, n: usize| values(m.matmul(Tensor::eye(n, &Device::flex())));
+    let one = |m: &SparseMatrix, n: usize| values(m.matmul(Tensor::eye(n, &device().inner())));
     g.check("mm_adj_dense", &one(model.graphs.item_item.as_ref().unwrap(), items[0]));
     let blocks = model.blocks(model.graphs.user_item.full());
     for (b, name) in blocks.names.iter().enumerate() {

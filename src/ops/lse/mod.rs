@@ -11,27 +11,35 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Slice, Tensor};
 
-/// Results of rows and columns come in one tensor, rows first. The default bodies hold the whole matrix and serve every
-/// backend; a backend with a streaming path overrides them.
+/// Entries of `S` that the default bodies hold at a time: 64 MiB.
+const TILE: usize = 1 << 24;
+
+/// Results of rows and columns come in one tensor, rows first. The default bodies go through `S` by blocks of rows and serve
+/// every backend; a backend with a streaming path overrides them.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
 pub trait LogSumExpBackend: Backend {
     /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`.
     #[fusion(default)]
     fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
-        let s = logits::<Self>(a, b, scale);
-        let along = |dim: usize| {
-            let max = Self::float_max_dim(s.clone(), dim);
-            let exp = Self::float_exp(Self::float_sub(s.clone(), max.clone()));
-            let out = Self::float_add(Self::float_log(Self::float_sum_dim(exp, dim)), max);
-            let n = out.shape().num_elements();
-            Self::float_reshape(out, Shape::new([n]))
+        let (n, m) = (a.shape()[0], b.shape()[0]);
+        let (mut rows, mut columns) = (Vec::new(), Vec::new());
+        for block in blocks(n, m) {
+            let s = logits::<Self>(part::<Self>(&a, block), b.clone(), scale);
+            rows.push(flat::<Self>(log_sum_exp::<Self>(s.clone(), 1)));
+            columns.push(log_sum_exp::<Self>(s, 0)); // [1, m]
+        }
+        // The exponentials of blocks add up as those of entries do.
+        let columns = match columns.len() {
+            1 => columns.remove(0),
+            _ => log_sum_exp::<Self>(Self::float_cat(columns, 0), 0),
         };
-        Self::float_cat(vec![along(1), along(0)], 0)
+        rows.push(flat::<Self>(columns));
+        Self::float_cat(rows, 0)
     }
 
     /// `[dA ; dB]`, `[n + m, d]`, from the output `lse` and its gradient `d_lse`, `S` being computed again.
@@ -44,32 +52,64 @@ pub trait LogSumExpBackend: Backend {
         scale: f32,
     ) -> FloatTensor<Self> {
         let (n, m) = (a.shape()[0], b.shape()[0]);
-        let s = logits::<Self>(a.clone(), b.clone(), scale);
-        // dS_ij = d_row_i exp(S_ij - row_i) + d_col_j exp(S_ij - col_j)
-        let part = |x: &FloatTensor<Self>, first: usize, len: usize, shape: [usize; 2]| {
-            let range = Slice::from(first as isize..(first + len) as isize);
-            Self::float_reshape(Self::float_slice(x.clone(), &[range]), Shape::new(shape))
+        let shaped = |x: &FloatTensor<Self>, (first, len): (usize, usize), shape: [usize; 2]| {
+            Self::float_reshape(part::<Self>(x, (first, len)), Shape::new(shape))
         };
-        let share = |first: usize, len: usize, shape: [usize; 2]| {
-            let exp = Self::float_exp(Self::float_sub(s.clone(), part(&lse, first, len, shape)));
-            Self::float_mul(exp, part(&d_lse, first, len, shape))
-        };
-        let ds = Self::float_mul_scalar(Self::float_add(share(0, n, [n, 1]), share(n, m, [1, m])), scale.into());
-        let da = Self::float_matmul(ds.clone(), b);
-        let db = Self::float_matmul(Self::float_transpose(ds), a);
-        Self::float_cat(vec![da, db], 0)
+        let (mut da, mut db) = (Vec::new(), None);
+        for block in blocks(n, m) {
+            let a = part::<Self>(&a, block);
+            let s = logits::<Self>(a.clone(), b.clone(), scale);
+            // dS_ij = d_row_i exp(S_ij - row_i) + d_col_j exp(S_ij - col_j)
+            let share = |range: (usize, usize), shape: [usize; 2]| {
+                let exp = Self::float_exp(Self::float_sub(s.clone(), shaped(&lse, range, shape)));
+                Self::float_mul(exp, shaped(&d_lse, range, shape))
+            };
+            let ds = Self::float_add(share(block, [block.1, 1]), share((n, m), [1, m]));
+            let ds = Self::float_mul_scalar(ds, scale.into());
+            da.push(Self::float_matmul(ds.clone(), b.clone()));
+            let of_block = Self::float_matmul(Self::float_transpose(ds), a);
+            db = Some(match db {
+                Some(db) => Self::float_add(db, of_block),
+                None => of_block,
+            });
+        }
+        da.extend(db);
+        Self::float_cat(da, 0)
     }
 }
 
-/// `scale · A Bᵀ`, `[n, m]`.
+/// First row and number of rows of each block of an `n × m` matrix.
+fn blocks(n: usize, m: usize) -> impl Iterator<Item = (usize, usize)> {
+    let len = (TILE / m.max(1)).max(1);
+    (0..n).step_by(len).map(move |first| (first, len.min(n - first)))
+}
+
+/// `len` rows from `first` on.
+fn part<B: Backend>(x: &FloatTensor<B>, (first, len): (usize, usize)) -> FloatTensor<B> {
+    B::float_slice(x.clone(), &[Slice::from(first as isize..(first + len) as isize)])
+}
+
+/// `scale · A Bᵀ`.
 fn logits<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
     B::float_mul_scalar(B::float_matmul(a, B::float_transpose(b)), scale.into())
+}
+
+/// `log Σ exp` along a dimension, which keeps one entry.
+fn log_sum_exp<B: Backend>(s: FloatTensor<B>, dim: usize) -> FloatTensor<B> {
+    let max = B::float_max_dim(s.clone(), dim);
+    let exp = B::float_exp(B::float_sub(s, max.clone()));
+    B::float_add(B::float_log(B::float_sum_dim(exp, dim)), max)
+}
+
+fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let n = x.shape().num_elements();
+    B::float_reshape(x, Shape::new([n]))
 }
 
 /// Log-sum-exp of every row and of every column of `S = scale · A Bᵀ`, without holding `S`.
 ///
 /// `rows_i = log Σ_j exp S_ij`, `cols_j = log Σ_i exp S_ij`, with gradients to both operands. One product of
-/// `2 n m d` operations forward and three backward; memory O((n + m) d + tile) on the CPU.
+/// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size.
 ///
 /// # Shapes
 /// - `a`: `[n, d]`, `b`: `[m, d]`

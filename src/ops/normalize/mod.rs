@@ -18,7 +18,7 @@ const EPSILON: f32 = 1e-24;
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
 pub trait NormalizeBackend: Backend {

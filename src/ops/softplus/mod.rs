@@ -15,7 +15,7 @@ use burn::tensor::{Shape, Tensor};
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
 pub trait SoftplusBackend: Backend {

@@ -14,17 +14,18 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
-#[cfg_attr(not(feature = "cube"), allow(dead_code))]
+#[cfg_attr(not(feature = "fusion"), allow(dead_code))]
 fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
     [row_ptr[0] - 1, x[1]].into()
 }
 
-/// What a backend must do is `csr_spmm`; the other products have default bodies made of it and of tensor operations.
+/// What a backend must do is `csr_spmm`; the other products have default bodies made of it and of tensor operations. With
+/// fusion a default body is made of fused operations, and a backend's own body is called where a shape is given.
 #[allow(clippy::too_many_arguments)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
-    Fusion: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
 pub trait SpmmBackend: Backend {
@@ -69,7 +70,7 @@ pub trait SpmmBackend: Backend {
     }
 
     /// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: the product `Y Xᵀ` sampled at the nonzeros.
-    #[fusion(default)]
+    #[fusion(dtype = x, shape = row_idx)]
     fn csr_sddmm(
         row_idx: IntTensor<Self>,
         col_idx: IntTensor<Self>,
@@ -107,7 +108,8 @@ fn check_operands(a: &SparseMatrix, x: &Tensor<2>) {
 
 /// Sparse times dense, `Y = A X`, with gradient `dX = Aᵀ dY`.
 ///
-/// O(nnz · d) operations; on the CPU each row belongs to one worker, so results do not depend on the number of threads.
+/// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on how a
+/// GPU schedules its work.
 ///
 /// # Shapes
 /// - `a`: `[n, m]`, constant

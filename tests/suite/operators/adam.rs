@@ -1,6 +1,7 @@
 //! Adam against plain numbers.
 
-use super::{device, number, numbers};
+use super::{number, numbers};
+use crate::devices::device;
 use crate::golden::close;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
