@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Interactions, ItemFeatures};
+use super::{Interactions, ItemFeatures, hex};
 use crate::{Error, Result};
 
 /// What a model may see: the train interactions and the items' content. Held-out interactions are not in here.
@@ -174,7 +174,7 @@ impl Dataset {
             let values = features.iter().flat_map(|features| features.values());
             values.for_each(|value| hash.update(value.to_le_bytes()));
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hash.finalize())
     }
 }
 

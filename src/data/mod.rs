@@ -42,7 +42,6 @@ pub use interactions::Interactions;
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};
 pub use planted::{Planted, PlantedConfig};
-#[cfg(feature = "enrich")]
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use sampler::{EpochOrder, Sampler, Triplets};

@@ -74,8 +74,7 @@ impl Trainable for LightGcn {
     fn objective(&self, batch: &Batch) -> Objective {
         // Rows are taken from the nodes, not from users and items apart: the backward then adds to one matrix, once.
         let (before, after) = self.nodes();
-        let [u, p, n] = triplet_rows(after, batch, self.users.dims()[0]);
-        let before = triplet_rows(before, batch, self.users.dims()[0]);
+        let [before, [u, p, n]] = triplet_rows([before, after], batch, self.users.dims()[0]);
         Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
             "reg",
             self.reg,

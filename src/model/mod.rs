@@ -66,12 +66,15 @@ fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
     (nodes.clone().narrow(0, 0, n_users), nodes.narrow(0, n_users, n_items))
 }
 
-/// The rows of a batch's users, positives and negatives in a matrix of nodes, users first: three of `[n, d]`.
-fn triplet_rows(nodes: Tensor<2>, batch: &Batch, n_users: usize) -> [Tensor<2>; 3] {
+/// The rows of a batch's users, positives and negatives, three of `[n, d]`, in each of some matrices of nodes, users first.
+fn triplet_rows<const N: usize>(nodes: [Tensor<2>; N], batch: &Batch, n_users: usize) -> [[Tensor<2>; 3]; N] {
     let item = |ids: &Tensor<1, Int>| ids.clone() + n_users as i32;
-    let ids = vec![batch.users.clone(), item(&batch.positives), item(&batch.negatives)];
-    let (rows, n) = (nodes.select(0, Tensor::cat(ids, 0)), batch.len());
-    [0, 1, 2].map(|part| rows.clone().narrow(0, part * n, n))
+    let ids = Tensor::cat(vec![batch.users.clone(), item(&batch.positives), item(&batch.negatives)], 0);
+    let n = batch.len();
+    nodes.map(|nodes| {
+        let rows = nodes.select(0, ids.clone());
+        [0, 1, 2].map(|part| rows.clone().narrow(0, part * n, n))
+    })
 }
 
 /// Features as a constant on the model's device.

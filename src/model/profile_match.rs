@@ -39,22 +39,18 @@ impl ProfileMatchConfig {
             _ => (1.0, 1.0),
         };
         let modalities = [("text", &data.text, text), ("visual", &data.visual, visual)];
-        let (mut parts, mut blocks) = (Vec::new(), Vec::new());
+        let (mut parts, mut names, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         for (name, modality, weight) in modalities {
             if let Some(rows) = modality.as_ref().filter(|_| weight > 0.0) {
                 // Rows of length √weight: an inner product of whole vectors is the weighted mean of cosines.
                 parts.push(normalize_rows(features(rows, init)) * weight.sqrt());
-                blocks.push((name.to_string(), rows.width()));
+                names.push(name.to_string());
+                widths.push(rows.width());
             }
         }
         let items = Tensor::cat(parts, 1);
         let users = normalize_rows(profiles(&items, data));
-        Ok(ProfileMatch {
-            users,
-            items,
-            names: blocks.iter().map(|b| b.0.clone()).collect(),
-            widths: blocks.iter().map(|b| b.1).collect(),
-        })
+        Ok(ProfileMatch { users, items, names, widths })
     }
 }
 

@@ -21,6 +21,15 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
     }
 }
 
+/// Bytes that the groups' own results may take together.
+const GROUP_BYTES: usize = 48 << 20;
+
+/// Into how many groups blocks are put that each add to a result of `bytes_each` of the group's own. It depends on sizes alone,
+/// not on threads, and so do the bits of the sum over groups.
+pub(crate) fn n_groups(bytes_each: usize, n_blocks: usize) -> usize {
+    (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(n_blocks)
+}
+
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     filled_with(n, chunk, || (), |(), i, part| write(i, part))

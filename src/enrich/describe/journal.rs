@@ -4,9 +4,9 @@
 //! else is an error: nothing that was paid for is thrown away in silence.
 
 use super::completion::Tokens;
+use super::settings::digest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -51,14 +51,7 @@ pub struct Key([u8; 16]);
 impl Key {
     /// The key of item, prompt, model and image.
     pub fn new(item: &str, prompt: &str, model: &str, image: &str) -> Self {
-        let mut hash = Sha256::new();
-        for part in [item, prompt, model, image] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash.finalize()[..16]);
-        Self(key)
+        Self(digest(&[item, prompt, model, image].map(str::as_bytes)))
     }
 
     fn of(record: &Record) -> Self {

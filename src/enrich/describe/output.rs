@@ -4,10 +4,10 @@ use super::attributes::Attributes;
 use super::journal::{Journal, Record};
 use super::prompt::AnswerKind;
 use super::{Items, NO_RECORD};
+use crate::data::WholeFile;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// A line of `descriptions.jsonl` or `attributes.jsonl`.
@@ -25,13 +25,7 @@ struct Line<'a> {
 
 /// Writes a line for each item; `places` has the place of each item's record in the journal.
 pub(super) fn write(path: &Path, items: &Items, journal: &Journal, places: &[u64], kind: AnswerKind) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut writer = BufWriter::new(builder.tempfile_in(folder).map_err(Error::io(path))?);
+    let mut file = WholeFile::create(path)?;
     let mut records = journal.reader()?;
     for (item, &place) in items.iter()?.zip(places) {
         let item = item?;
@@ -42,12 +36,10 @@ pub(super) fn write(path: &Path, items: &Items, journal: &Journal, places: &[u64
         }
         let json =
             serde_json::to_string(&line(&item.id, record, kind)).map_err(|e| Error::file(path, e.to_string()))?;
-        writer.write_all(json.as_bytes()).and_then(|()| writer.write_all(b"\n")).map_err(Error::io(path))?;
+        file.write(json.as_bytes())?;
+        file.write(b"\n")?;
     }
-    let file = writer.into_inner().map_err(|error| Error::io(path)(error.into_error()))?;
-    file.as_file().sync_all().map_err(Error::io(path))?;
-    file.persist(path).map_err(|error| Error::io(path)(error.error))?;
-    Ok(())
+    file.commit()
 }
 
 fn line(id: &str, record: Option<Record>, kind: AnswerKind) -> Line<'_> {

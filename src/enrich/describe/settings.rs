@@ -2,6 +2,7 @@
 
 use super::client::{ApiKey, endpoint};
 use super::{Backoff, Item, PictureSettings, Prompt, Validation};
+use crate::data::hex;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -112,14 +113,21 @@ impl DescribeConfig {
     }
 }
 
-/// The first half of SHA-256 of some parts, in hexadecimal.
+/// [`digest`] in hexadecimal.
 pub(super) fn hash(parts: &[&[u8]]) -> String {
+    hex(digest(parts))
+}
+
+/// The first half of SHA-256 of some parts and their lengths.
+pub(super) fn digest(parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    half
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use super::{EPSILON, EncoderBackend, Sizes, Weights};
 use crate::linalg::{View, dot, dot3, matmul, matmul_strided, sum, vectorised};
-use crate::ops::host::{filled_with, floats};
+use crate::ops::host::{filled_with, floats, n_groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -19,8 +19,6 @@ const ROWS: usize = 512;
 const HIDDEN: usize = 256;
 /// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
 const FEW: usize = 32;
-/// Bytes that the groups' own sums may take together.
-const GROUP_BYTES: usize = 48 << 20;
 
 /// A layer's input and weights.
 struct Layer<'a> {
@@ -32,7 +30,7 @@ struct Layer<'a> {
     kv_scale: f32,
 }
 
-/// The operands of the stretch of the feed-forward between two hidden values.
+/// Some neighbouring hidden values of the feed-forward.
 #[derive(Clone, Copy)]
 struct Stretch {
     first: usize,
@@ -334,7 +332,7 @@ impl<'a> Layer<'a> {
         let (rows, weights) = out.split_at_mut(2 * n);
         let (d_x, d_kv) = rows.split_at_mut(n);
         let n_blocks = n.div_ceil(ROWS * d);
-        let n_groups = (GROUP_BYTES / (4 * n_weights)).clamp(2, 16).min(n_blocks);
+        let n_groups = n_groups(4 * n_weights, n_blocks);
         let mut groups: Vec<Vec<_>> = (0..n_groups).map(|_| Vec::new()).collect();
         let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
         for (block, rows) in blocks.enumerate() {

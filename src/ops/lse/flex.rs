@@ -6,7 +6,7 @@
 
 use super::LogSumExpBackend;
 use crate::linalg::{View, exp, matmul, vectorised};
-use crate::ops::host::floats;
+use crate::ops::host::{floats, n_groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -16,8 +16,6 @@ use rayon::prelude::*;
 /// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
 const ROWS: usize = 256;
 const COLS: usize = 256;
-/// Bytes that the groups' own copies of column results may take together.
-const GROUP_BYTES: usize = 48 << 20;
 /// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
 const SAFE_BOUND: f32 = 40.0;
 
@@ -50,7 +48,7 @@ impl Operands<'_> {
     }
 
     fn groups(&self, bytes_each: usize) -> usize {
-        (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(self.n.div_ceil(ROWS))
+        n_groups(bytes_each, self.n.div_ceil(ROWS))
     }
 
     /// Row blocks of one group, in order: `(first row, rows)`.
