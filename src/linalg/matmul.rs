@@ -1,11 +1,14 @@
 //! Dense products of slices on the calling thread.
 
+#[cfg(target_arch = "x86_64")]
+use super::kernel;
+
 /// A matrix in a slice, read by rows or by columns. Its last place is inside the slice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
-    data: &'a [f32],
-    dims: [usize; 2],
-    strides: [usize; 2],
+    pub(super) data: &'a [f32],
+    pub(super) dims: [usize; 2],
+    pub(super) strides: [usize; 2],
 }
 
 impl<'a> View<'a> {
@@ -14,11 +17,13 @@ impl<'a> View<'a> {
         Self { data: &data[..rows * columns], dims: [rows, columns], strides: [columns, 1] }
     }
 
-    /// Some columns, of the same memory.
-    pub(crate) fn columns(self, first: usize, n: usize) -> Self {
-        let ([rows, columns], [_, step]) = (self.dims, self.strides);
-        assert!(first + n <= columns && n > 0, "columns {first} to {} of {columns}", first + n);
-        Self { data: &self.data[first * step..], dims: [rows, n], strides: self.strides }
+    /// Rows and columns from a place on, of the same memory.
+    pub(crate) fn part(self, from: [usize; 2], dims: [usize; 2]) -> Self {
+        let fits = [0, 1].iter().all(|&i| from[i] + dims[i] <= self.dims[i]);
+        assert!(fits, "{dims:?} from {from:?} on of {:?}", self.dims);
+        let start = from[0] * self.strides[0] + from[1] * self.strides[1];
+        // An empty part may begin behind the last place.
+        Self { data: &self.data[start.min(self.data.len())..], dims, strides: self.strides }
     }
 
     /// The transpose, of the same memory.
@@ -28,23 +33,72 @@ impl<'a> View<'a> {
     }
 }
 
+/// The right operand of several products, brought into the kernel's order once where there is such a kernel.
+pub(crate) enum Right<'a> {
+    /// In the order of the AVX-512 kernel.
+    #[cfg(target_arch = "x86_64")]
+    Packed(kernel::Packed),
+    /// As it is.
+    Plain(View<'a>),
+}
+
+impl<'a> Right<'a> {
+    /// The operand `b`.
+    pub(crate) fn new(b: View<'a>) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if kernel::is_available() {
+            let mut packed = kernel::Packed::empty();
+            // SAFETY: the processor has AVX-512.
+            unsafe { packed.pack(b) };
+            return Self::Packed(packed);
+        }
+        Self::Plain(b)
+    }
+
+    /// `out = α a b`, or `out += α a b` where `add` says so; `out` is row-major and dense.
+    pub(crate) fn multiply(&self, out: &mut [f32], a: View, alpha: f32, add: bool) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Packed(b) => {
+                check(out, b.dims()[1], a.dims, b.dims());
+                // SAFETY: it was packed, so the processor has AVX-512.
+                unsafe { b.multiply(out, b.dims()[1], a, alpha, add) }
+            }
+            Self::Plain(b) => matmul(out, a, *b, alpha, add),
+        }
+    }
+}
+
 /// `out = α a b` on the calling thread, or `out += α a b` where `add` says so; `out` is row-major and dense.
 pub(crate) fn matmul(out: &mut [f32], a: View, b: View, alpha: f32, add: bool) {
-    let (m, n) = (a.dims[0], b.dims[1]);
-    assert_eq!(out.len(), m * n, "matmul: the product is [{m}, {n}]");
-    matmul_strided(out, n, a, b, alpha, add);
+    matmul_strided(out, b.dims[1], a, b, alpha, add);
 }
 
 /// [`matmul`] into rows that are `stride` values apart.
 pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
-    let ([m, k], [inner, n]) = (a.dims, b.dims);
+    check(out, stride, a.dims, b.dims);
+    #[cfg(target_arch = "x86_64")]
+    if kernel::is_available() {
+        // SAFETY: the processor has AVX-512.
+        return unsafe { kernel::matmul(out, stride, a, b, alpha, add) };
+    }
+    by_crate(out, stride, a, b, alpha, add);
+}
+
+fn check(out: &[f32], stride: usize, [m, k]: [usize; 2], [inner, n]: [usize; 2]) {
     assert!(k == inner && n <= stride, "matmul: [{m}, {k}] times [{inner}, {n}] with stride {stride}");
+    let room = m == 0 || n == 0 || out.len() >= (m - 1) * stride + n;
+    assert!(room, "matmul: [{m}, {n}] by {stride} into {} values", out.len());
+}
+
+/// The crate `gemm`'s product, for every processor.
+fn by_crate(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
+    let ([m, k], n) = (a.dims, b.dims[1]);
     if m * n == 0 {
         return;
     }
-    assert!(out.len() >= (m - 1) * stride + n, "matmul: [{m}, {n}] by {stride} into {} values", out.len());
     let [[a_row, a_col], [b_row, b_col]] = [a.strides, b.strides].map(|s| s.map(|v| v as isize));
-    // SAFETY: the places of a `View` are inside its slice; `out` was measured just above, is borrowed mutably and hence
+    // SAFETY: the places of a `View` are inside its slice; `out` was measured by the caller, is borrowed mutably and hence
     // overlaps neither operand.
     unsafe {
         gemm::gemm(
@@ -68,5 +122,88 @@ pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, a
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::splitmix64;
+
+    fn values(n: usize, seed: u64) -> Vec<f32> {
+        (0..n as u64).map(|i| (splitmix64(seed << 32 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
+    }
+
+    /// The view's matrix, or its transpose stored the other way.
+    fn view(data: &[f32], [rows, columns]: [usize; 2], transposed: bool) -> View<'_> {
+        if transposed { View::new(data, [columns, rows]).t() } else { View::new(data, [rows, columns]) }
+    }
+
+    fn entry(v: View, r: usize, c: usize) -> f64 {
+        f64::from(v.data[r * v.strides[0] + c * v.strides[1]])
+    }
+
+    const SIZES: [[usize; 3]; 10] = [
+        [1, 1, 1],
+        [3, 17, 5],
+        [14, 32, 16],
+        [15, 33, 385],
+        [29, 64, 31],
+        [7, 16, 1000],
+        [41, 70, 63],
+        [5, 3, 0],
+        [0, 4, 2],
+        [100, 31, 200],
+    ];
+
+    #[test]
+    fn products_are_those_of_double_precision_and_stay_inside_their_places() {
+        for [m, n, k] in SIZES {
+            let (a, b, stride) = (values(m * k, 1), values(k * n, 2), n + 3);
+            let before = values(m * stride, 3);
+            for case in 0..8 {
+                let [a_t, b_t, add] = [1, 2, 4].map(|bit| case & bit > 0);
+                let (a, b) = (view(&a, [m, k], a_t), view(&b, [k, n], b_t));
+                let run = |f: fn(&mut [f32], usize, View, View, f32, bool)| {
+                    let mut out = before.clone();
+                    f(&mut out, stride, a, b, 0.7, add);
+                    out
+                };
+                for out in [run(matmul_strided), run(by_crate)] {
+                    for (i, (&found, &old)) in out.iter().zip(&before).enumerate() {
+                        let (r, c) = (i / stride, i % stride);
+                        if c >= n {
+                            assert_eq!(found, old, "{m} x {n}: beyond the row's end");
+                            continue;
+                        }
+                        let sum: f64 = (0..k).map(|p| entry(a, r, p) * entry(b, p, c)).sum();
+                        let exact = 0.7 * sum + if add { f64::from(old) } else { 0.0 };
+                        assert!((f64::from(found) - exact).abs() < 2e-5, "{m} x {n} x {k}: {found}, not {exact}");
+                    }
+                }
+                if !add {
+                    let (mut dense, mut packed) = (vec![0f32; m * n], vec![0f32; m * n]);
+                    matmul(&mut dense, a, b, 0.7, false);
+                    Right::new(b).multiply(&mut packed, a, 0.7, false);
+                    assert_eq!(dense, packed, "{m} x {n} x {k}");
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_among_others() {
+        if !kernel::is_available() {
+            return;
+        }
+        let (m, n, k) = (37, 45, 500);
+        let (a, b) = (values(m * k, 1), values(k * n, 2));
+        let (mut all, mut one) = (vec![0f32; m * n], vec![0f32; n]);
+        matmul(&mut all, View::new(&a, [m, k]), View::new(&b, [k, n]), 1.0, false);
+        for (row, all) in a.chunks_exact(k).zip(all.chunks_exact(n)) {
+            matmul(&mut one, View::new(row, [1, k]), View::new(&b, [k, n]), 1.0, false);
+            assert_eq!(one, all);
+        }
     }
 }

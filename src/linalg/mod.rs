@@ -3,13 +3,15 @@
 // Vector instructions chosen at run time and matrix products on slices need it.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+mod kernel;
 mod matmul;
 mod simd;
 mod top_k;
 
 #[cfg(feature = "flex")]
 pub(crate) use matmul::matmul_strided;
-pub(crate) use matmul::{View, matmul};
+pub(crate) use matmul::{Right, View, matmul};
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]
 pub(crate) use simd::{dot, dot3, exp, sum};

@@ -4,6 +4,7 @@ use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// The values of a contiguous tensor.
 pub(crate) fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
@@ -24,10 +25,12 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
 /// Bytes that the groups' own results may take together.
 const GROUP_BYTES: usize = 48 << 20;
 
-/// Into how many groups blocks are put that each add to a result of `bytes_each` of the group's own. It depends on sizes alone,
-/// not on threads, and so do the bits of the sum over groups.
-pub(crate) fn n_groups(bytes_each: usize, n_blocks: usize) -> usize {
-    (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(n_blocks)
+/// Neighbouring blocks as groups, each with a result of `bytes_each` of its own that its blocks add to. Groups depend on
+/// sizes alone, not on threads, and so do the bits of the sum over groups. Larger ones are spread evenly: half of the
+/// groups is half of the work.
+pub(crate) fn groups(n_blocks: usize, bytes_each: usize) -> Vec<Range<usize>> {
+    let n = (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(n_blocks);
+    (0..n).map(|g| g * n_blocks / n..(g + 1) * n_blocks / n).collect()
 }
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.

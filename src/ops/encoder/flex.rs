@@ -1,12 +1,11 @@
 //! The CPU path: a block of rows goes through the whole layer while it is in cache.
 //!
-//! Block `b` belongs to group `b mod n_groups`; a group works through its blocks in order and keeps sums of the weights'
-//! gradients of its own, and groups are added up in order. The number of groups depends on the sizes alone, so the bits do
-//! not depend on the number of threads.
+//! A group of neighbouring blocks works through them in order and keeps sums of the weights' gradients of its own, and groups
+//! are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::{EPSILON, EncoderBackend, Sizes, Weights};
-use crate::linalg::{View, dot, dot3, matmul, matmul_strided, sum, vectorised};
-use crate::ops::host::{filled_with, floats, n_groups};
+use crate::linalg::{Right, View, dot, dot3, matmul, matmul_strided, sum, vectorised};
+use crate::ops::host::{filled_with, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -14,7 +13,7 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 /// Rows of a block.
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 /// Hidden values of a row that are there at a time.
 const HIDDEN: usize = 256;
 /// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
@@ -25,6 +24,7 @@ struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
     w: Weights<&'a [f32]>,
+    matrices: Matrices<'a>,
     sizes: Sizes,
     x_scale: f32,
     kv_scale: f32,
@@ -35,6 +35,26 @@ struct Layer<'a> {
 struct Stretch {
     first: usize,
     n: usize,
+}
+
+/// The layer's matrices as right operands, those of the feed-forward stretch by stretch; or their transposes.
+struct Matrices<'a> {
+    value: Right<'a>,
+    output: Right<'a>,
+    feed_forward: Vec<(Stretch, Right<'a>, Right<'a>)>,
+}
+
+impl<'a> Matrices<'a> {
+    fn new(w: &Weights<&'a [f32]>, Sizes { d, hidden }: Sizes, turn: fn(View<'a>) -> View<'a>) -> Self {
+        let right = |data, dims, from, part| Right::new(turn(View::new(data, dims).part(from, part)));
+        let square = |data| right(data, [d, d], [0, 0], [d, d]);
+        let stretch = |first| {
+            let s = Stretch { first, n: HIDDEN.min(hidden - first) };
+            (s, right(w.up, [d, hidden], [0, first], [d, s.n]), right(w.down, [hidden, d], [first, 0], [s.n, d]))
+        };
+        let feed_forward = (0..hidden).step_by(HIDDEN).map(stretch).collect();
+        Self { value: square(w.value), output: square(w.output), feed_forward }
+    }
 }
 
 vectorised! {
@@ -191,31 +211,13 @@ impl<'a> Layer<'a> {
             rest = after;
             part
         });
-        Self { x, kv, w, sizes, x_scale, kv_scale }
-    }
-
-    fn square(&self, weight: &'a [f32]) -> View<'a> {
-        View::new(weight, [self.sizes.d, self.sizes.d])
-    }
-
-    fn stretches(&self) -> impl Iterator<Item = Stretch> + use<> {
-        let hidden = self.sizes.hidden;
-        (0..hidden).step_by(HIDDEN).map(move |first| Stretch { first, n: HIDDEN.min(hidden - first) })
-    }
-
-    /// `W₁`'s columns of a stretch.
-    fn up(&self, s: Stretch) -> View<'a> {
-        View::new(self.w.up, [self.sizes.d, self.sizes.hidden]).columns(s.first, s.n)
-    }
-
-    /// `W₂`'s rows of a stretch.
-    fn down(&self, s: Stretch) -> View<'a> {
-        View::new(&self.w.down[s.first * self.sizes.d..], [s.n, self.sizes.d])
+        let matrices = Matrices::new(&w, sizes, |weight| weight);
+        Self { x, kv, w, matrices, sizes, x_scale, kv_scale }
     }
 
     /// `relu(W₁ LN₂ h)` of a stretch.
-    fn hide(&self, normed_h: View, s: Stretch, hidden: &mut [f32]) {
-        matmul(hidden, normed_h, self.up(s), 1.0, false);
+    fn hide(&self, normed_h: View, s: Stretch, up: &Right, hidden: &mut [f32]) {
+        up.multiply(hidden, normed_h, 1.0, false);
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
     }
 
@@ -227,9 +229,9 @@ impl<'a> Layer<'a> {
         let Scratch { normed_kv, value, h, normed_h, .. } = scratch;
         let (normed_kv, value) = (&mut normed_kv[..n], &mut value[..n]);
         norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
-        matmul(value, View::new(normed_kv, [rows, d]), self.square(w.value), 1.0, false);
+        self.matrices.value.multiply(value, View::new(normed_kv, [rows, d]), 1.0, false);
         add_bias(value, w.value_bias);
-        matmul(&mut h[..n], View::new(value, [rows, d]), self.square(w.output), 1.0, false);
+        self.matrices.output.multiply(&mut h[..n], View::new(value, [rows, d]), 1.0, false);
         add_residual(&mut h[..n], &self.x[block], self.x_scale, w.output_bias);
         norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, &mut normed_h[..n]);
     }
@@ -244,10 +246,10 @@ impl<'a> Layer<'a> {
                 let rows = y.len() / d;
                 self.to_h(block * ROWS, rows, scratch);
                 let normed_h = View::new(&scratch.normed_h, [rows, d]);
-                for s in self.stretches() {
+                for (s, up, down) in &self.matrices.feed_forward {
                     let hidden = &mut scratch.hidden[..rows * s.n];
-                    self.hide(normed_h, s, hidden);
-                    matmul(y, View::new(hidden, [rows, s.n]), self.down(s), 1.0, true);
+                    self.hide(normed_h, *s, up, hidden);
+                    down.multiply(y, View::new(hidden, [rows, s.n]), 1.0, true);
                 }
                 add_residual(y, &scratch.h[..y.len()], 1.0, self.w.down_bias);
             },
@@ -257,6 +259,7 @@ impl<'a> Layer<'a> {
     /// Adds a block's part to the gradients of the weights, and writes those of its rows.
     fn block_gradients(
         &self,
+        back: &Matrices,
         first: usize,
         dy: &[f32],
         sums: &mut [f32],
@@ -275,15 +278,15 @@ impl<'a> Layer<'a> {
 
         // y = h + W₂ relu(W₁ LN₂ h)
         d_rows.fill(0.0);
-        for s in self.stretches() {
+        for ((s, up, _), (_, up_back, down_back)) in self.matrices.feed_forward.iter().zip(&back.feed_forward) {
             let (activated, d_hidden) = (&mut activated[..rows * s.n], &mut d_hidden[..rows * s.n]);
-            self.hide(normed_h, s, activated);
-            matmul(d_hidden, of_y, self.down(s).t(), 1.0, false);
+            self.hide(normed_h, *s, up, activated);
+            down_back.multiply(d_hidden, of_y, 1.0, false);
             gate(d_hidden, activated);
             matmul(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), of_y, 1.0, true);
             let of_hidden = View::new(d_hidden, [rows, s.n]);
             matmul_strided(&mut sums.up[s.first..], hidden, normed_h.t(), of_hidden, 1.0, true);
-            matmul(d_rows, of_hidden, self.up(s).t(), 1.0, true);
+            up_back.multiply(d_rows, of_hidden, 1.0, true);
             add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
         }
         add_columns(dy, sums.down_bias, row);
@@ -304,12 +307,12 @@ impl<'a> Layer<'a> {
         let of_h = View::new(d_x, [rows, d]);
         matmul(sums.output, value.t(), of_h, 1.0, true);
         add_columns(d_x, sums.output_bias, row);
-        matmul(d_rows, of_h, self.square(w.output).t(), 1.0, false);
+        back.output.multiply(d_rows, of_h, 1.0, false);
         let of_value = View::new(d_rows, [rows, d]);
         matmul(sums.value, normed_kv.t(), of_value, 1.0, true);
         add_columns(d_rows, sums.value_bias, row);
         let d_normed = &mut h[..n];
-        matmul(d_normed, of_value, self.square(w.value).t(), 1.0, false);
+        back.value.multiply(d_normed, of_value, 1.0, false);
         let kv = &self.kv[first * d..][..n];
         norm_grad(
             kv,
@@ -328,20 +331,18 @@ impl<'a> Layer<'a> {
     /// The gradients of `x`, `kv` and the weights, one behind the other.
     fn gradients(&self, dy: &[f32], n_weights: usize) -> Vec<f32> {
         let (d, n) = (self.sizes.d, self.x.len());
+        let back = Matrices::new(&self.w, self.sizes, View::t);
         let mut out = vec![0f32; 2 * n + n_weights];
         let (rows, weights) = out.split_at_mut(2 * n);
         let (d_x, d_kv) = rows.split_at_mut(n);
-        let n_blocks = n.div_ceil(ROWS * d);
-        let n_groups = n_groups(4 * n_weights, n_blocks);
-        let mut groups: Vec<Vec<_>> = (0..n_groups).map(|_| Vec::new()).collect();
         let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
-        for (block, rows) in blocks.enumerate() {
-            groups[block % n_groups].push((block * ROWS, rows));
-        }
+        let mut blocks = (0..).step_by(ROWS).zip(blocks);
+        let groups = groups(n.div_ceil(ROWS * d), 4 * n_weights);
+        let groups: Vec<Vec<_>> = groups.into_iter().map(|group| blocks.by_ref().take(group.len()).collect()).collect();
         let work = |group: Vec<_>| {
             let (mut sums, mut scratch) = (vec![0f32; n_weights], Scratch::new(d));
             for (first, ((dy, d_x), d_kv)) in group {
-                self.block_gradients(first, dy, &mut sums, d_x, d_kv, &mut scratch);
+                self.block_gradients(&back, first, dy, &mut sums, d_x, d_kv, &mut scratch);
             }
             sums
         };

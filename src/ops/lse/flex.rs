@@ -1,17 +1,17 @@
 //! The CPU path: tiles of `S` that stay in cache, one exponential an entry.
 //!
-//! Rows are cut into blocks of [`ROWS`]; block `b` belongs to group `b mod n_groups`, a group works through its blocks
-//! in order and keeps column results of its own, and groups are added up in order. The number of groups depends on the
-//! sizes alone, so the bits do not depend on the number of threads.
+//! Rows are cut into blocks of [`ROWS`]; a group of neighbouring blocks works through them in order and keeps column results
+//! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
 use crate::linalg::{View, exp, matmul, vectorised};
-use crate::ops::host::{floats, n_groups};
+use crate::ops::host::{floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
 const ROWS: usize = 256;
@@ -47,14 +47,14 @@ impl Operands<'_> {
         matmul(tile, self.rows_of_a(i, rows), self.rows_of_b(j, cols).t(), self.scale, false);
     }
 
-    fn groups(&self, bytes_each: usize) -> usize {
-        n_groups(bytes_each, self.n.div_ceil(ROWS))
+    fn groups(&self, bytes_each: usize) -> Vec<Range<usize>> {
+        groups(self.n.div_ceil(ROWS), bytes_each)
     }
 
     /// Row blocks of one group, in order: `(first row, rows)`.
-    fn blocks(&self, group: usize, n_groups: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
+    fn blocks(&self, group: Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
         let n = self.n;
-        (group * ROWS..n).step_by(n_groups * ROWS).map(move |i| (i, ROWS.min(n - i)))
+        group.map(move |block| (block * ROWS, ROWS.min(n - block * ROWS)))
     }
 
     /// Column blocks, in order: `(first column, columns)`.
@@ -153,12 +153,11 @@ fn over_tiles(
     visit: impl Fn([usize; 4], &mut [f32], &mut [f32], &mut [f32]) + Sync,
     join: impl Fn(&mut [f32], &[f32]),
 ) -> (Vec<f32>, Vec<f32>) {
-    let n_groups = o.groups(o.m * 4);
-    let work = |group: usize| {
+    let work = |group: Range<usize>| {
         let mut cols_out = vec![init; o.m];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         let mut rows_out = Vec::new();
-        for (i, rows) in o.blocks(group, n_groups) {
+        for (i, rows) in o.blocks(group) {
             let mut block = vec![init; rows];
             for (j, cols) in o.columns() {
                 let tile = &mut tile[..rows * cols];
@@ -169,7 +168,7 @@ fn over_tiles(
         }
         (rows_out, cols_out)
     };
-    let parts: Vec<_> = (0..n_groups).into_par_iter().with_max_len(1).map(work).collect();
+    let parts: Vec<_> = o.groups(o.m * 4).into_par_iter().with_max_len(1).map(work).collect();
     let (mut rows, mut cols) = (vec![init; o.n], vec![init; o.m]);
     for (blocks, part) in &parts {
         for (i, block) in blocks {
@@ -204,14 +203,13 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
     let shifted = (bound <= SAFE_BOUND).then(|| {
         lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
     });
-    let n_groups = o.groups(o.m * o.d * 4);
     let mut out = vec![0f32; (o.n + o.m) * o.d];
     let (da, db) = out.split_at_mut(o.n * o.d);
-    let work = |group: usize| {
+    let work = |group: Range<usize>| {
         let mut db = vec![0f32; o.m * o.d];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         let mut blocks = Vec::new();
-        for (i, rows) in o.blocks(group, n_groups) {
+        for (i, rows) in o.blocks(group) {
             let mut da = vec![0f32; rows * o.d];
             for (j, cols) in o.columns() {
                 let tile = &mut tile[..rows * cols];
@@ -232,7 +230,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
         }
         (blocks, db)
     };
-    let parts: Vec<_> = (0..n_groups).into_par_iter().with_max_len(1).map(work).collect();
+    let parts: Vec<_> = o.groups(o.m * o.d * 4).into_par_iter().with_max_len(1).map(work).collect();
     for (blocks, part) in &parts {
         for (i, block) in blocks {
             da[i * o.d..][..block.len()].copy_from_slice(block);

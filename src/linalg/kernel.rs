@@ -1,0 +1,290 @@
+//! Dense products with AVX-512, on the calling thread.
+//!
+//! The right operand is packed in panels of 32 columns, which the second-level cache holds; the left one in panels of at most
+//! 14 rows, which the first-level one holds; a tile of 14 rows and 32 columns is summed in registers. An entry is the sum
+//! over the inner places in order, so its bits depend on its own row and column alone.
+
+use super::View;
+use std::arch::x86_64::*;
+use std::cell::RefCell;
+
+/// Rows of a tile: with two registers a row, two for the right operand and one for the left, 31 of 32 are in use.
+const ROWS: usize = 14;
+/// Columns of a tile, two registers.
+const COLUMNS: usize = 32;
+/// Inner places of a panel at most.
+const DEPTH: usize = 384;
+/// How far ahead of its use the right operand is fetched, in inner places.
+const AHEAD: usize = 12;
+
+/// Half a panel's columns at one inner place: a line of the cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// The right operand of products: blocks of inner places, in each panels of columns, in each its inner places in order.
+pub(crate) struct Packed {
+    lines: Vec<Line>,
+    dims: [usize; 2],
+}
+
+/// Inner places of a block.
+fn depth(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1)
+}
+
+/// The first `n` of sixteen lanes.
+fn first(n: usize) -> __mmask16 {
+    if n < 16 { (1 << n) - 1 } else { !0 }
+}
+
+/// Whether the processor has AVX-512.
+pub(super) fn is_available() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f")
+}
+
+impl Packed {
+    /// Nothing yet.
+    pub(super) const fn empty() -> Self {
+        Self { lines: Vec::new(), dims: [0; 2] }
+    }
+
+    /// Inner places and columns.
+    pub(super) fn dims(&self) -> [usize; 2] {
+        self.dims
+    }
+
+    /// Takes the place of what was packed before.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn pack(&mut self, b: View) {
+        let ([k, n], width) = (b.dims, 2 * b.dims[1].div_ceil(COLUMNS));
+        self.dims = b.dims;
+        if self.lines.len() < k * width {
+            self.lines.resize(k * width, Line([0.0; 16]));
+        }
+        let (depth, columns) = (depth(k), b.t());
+        for from in (0..k).step_by(depth) {
+            let deep = depth.min(k - from);
+            for panel in 0..n.div_ceil(COLUMNS) {
+                let lines = &mut self.lines[from * width + panel * 2 * deep..][..2 * deep];
+                let some = columns.part([panel * COLUMNS, from], [COLUMNS.min(n - panel * COLUMNS), deep]);
+                // SAFETY: the processor has AVX-512; a line is sixteen values.
+                unsafe { pack(some, COLUMNS, lines.as_mut_ptr().cast()) };
+            }
+        }
+    }
+
+    /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
+    ///
+    /// # Safety
+    ///
+    /// The processor must have AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn multiply(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
+        thread_local!(static LEFT: RefCell<[f32; ROWS * DEPTH]> = const { RefCell::new([0.0; ROWS * DEPTH]) });
+        let (m, [k, n]) = (a.dims[0], self.dims);
+        let (depth, width) = (depth(k), 2 * n.div_ceil(COLUMNS));
+        LEFT.with_borrow_mut(|left| {
+            // With no inner place at all there is one empty block, which writes zeros.
+            for from in (0..k.max(1)).step_by(depth) {
+                let deep = depth.min(k - from);
+                let right = &self.lines[from * width..][..deep * width];
+                let (mut row, panels) = (0, m.div_ceil(ROWS));
+                for panel in 0..panels {
+                    // As equal as can be: tiles of few rows leave registers idle.
+                    let rows = (m - row).div_ceil(panels - panel);
+                    // SAFETY: the processor has AVX-512; `left` has room for 14 rows of the deepest block.
+                    unsafe { pack(a.part([row, from], [rows, deep]), rows, left.as_mut_ptr()) };
+                    for column in (0..n).step_by(COLUMNS) {
+                        let columns = COLUMNS.min(n - column);
+                        let out = &mut out[row * stride + column..][..(rows - 1) * stride + columns];
+                        let tile = Tile {
+                            deep,
+                            left: left.as_ptr(),
+                            right: right[column / COLUMNS * 2 * deep..].as_ptr().cast(),
+                            out: out.as_mut_ptr(),
+                            stride,
+                            masks: [first(columns), first(columns.saturating_sub(16))],
+                            alpha,
+                            add: add || from > 0,
+                        };
+                        // SAFETY: the processor has AVX-512; both panels are `deep` long, `out` has the tile's last place.
+                        unsafe { tile.multiply(rows) };
+                    }
+                    row += rows;
+                }
+            }
+        });
+    }
+}
+
+/// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
+///
+/// # Safety
+///
+/// The processor must have AVX-512.
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
+    thread_local!(static RIGHT: RefCell<Packed> = const { RefCell::new(Packed::empty()) });
+    RIGHT.with_borrow_mut(|right| {
+        // SAFETY: the caller's.
+        unsafe {
+            right.pack(b);
+            right.multiply(out, stride, a, alpha, add);
+        }
+    });
+}
+
+/// Writes the view's lines side by side: place `p` of line `i` to `out[p * width + i]`, zeros between the last and `width`.
+///
+/// # Safety
+///
+/// The processor must have AVX-512, `out` must have room for `width` times the length of a line.
+#[target_feature(enable = "avx512f")]
+unsafe fn pack(view: View, width: usize, out: *mut f32) {
+    let ([n, k], [line, step]) = (view.dims, view.strides);
+    assert!(n <= width && (line == 1 || step == 1), "pack: {n} lines in {width}, strides {line} and {step}");
+    for from in (0..width).step_by(16) {
+        let (some, room) = (n.saturating_sub(from).min(16), first(width - from));
+        // Lines beyond the last are not read.
+        let start = view.data.as_ptr().wrapping_add(from * line);
+        // SAFETY: masks let through what is inside the view, whose places are inside its slice, and what `out` has room for.
+        unsafe {
+            if line == 1 {
+                for p in 0..k {
+                    let values = _mm512_maskz_loadu_ps(first(some), start.wrapping_add(p * step));
+                    _mm512_mask_storeu_ps(out.add(p * width + from), room, values);
+                }
+                continue;
+            }
+            for p in (0..k).step_by(16) {
+                let mut rows = [_mm512_setzero_ps(); 16];
+                for (i, row) in rows[..some].iter_mut().enumerate() {
+                    *row = _mm512_maskz_loadu_ps(first(k - p), start.wrapping_add(i * line + p));
+                }
+                for (p, values) in (p..k).zip(transposed(rows)) {
+                    _mm512_mask_storeu_ps(out.add(p * width + from), room, values);
+                }
+            }
+        }
+    }
+}
+
+/// Column `c` of sixteen rows is row `c` of the result.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(rows: [__m512; 16]) -> [__m512; 16] {
+    let zeros = [_mm512_setzero_ps(); 16];
+    // In each quarter: columns 0 and 1, or 2 and 3, of two rows.
+    let mut pairs = zeros;
+    for i in 0..8 {
+        pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+        pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+    }
+    // In each quarter: one column of four rows. Entry 4 i + c has column c of each quarter, of rows 4 i to 4 i + 3.
+    let mut fours = zeros;
+    for i in 0..4 {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|j| _mm512_castps_pd(pairs[4 * i + j]));
+        fours[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+        fours[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+        fours[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+        fours[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+    }
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
+    let mut columns = zeros;
+    for c in 0..4 {
+        let (upper, lower) = ([fours[c], fours[4 + c]], [fours[8 + c], fours[12 + c]]);
+        let even = [upper, lower].map(|[a, b]| _mm512_shuffle_f32x4::<EVEN>(a, b));
+        let odd = [upper, lower].map(|[a, b]| _mm512_shuffle_f32x4::<ODD>(a, b));
+        columns[c] = _mm512_shuffle_f32x4::<EVEN>(even[0], even[1]);
+        columns[4 + c] = _mm512_shuffle_f32x4::<EVEN>(odd[0], odd[1]);
+        columns[8 + c] = _mm512_shuffle_f32x4::<ODD>(even[0], even[1]);
+        columns[12 + c] = _mm512_shuffle_f32x4::<ODD>(odd[0], odd[1]);
+    }
+    columns
+}
+
+/// A tile of a product: `rows` values of the left panel and 32 of the right one at each inner place.
+struct Tile {
+    deep: usize,
+    left: *const f32,
+    right: *const f32,
+    out: *mut f32,
+    stride: usize,
+    masks: [__mmask16; 2],
+    alpha: f32,
+    add: bool,
+}
+
+impl Tile {
+    /// # Safety
+    ///
+    /// The processor must have AVX-512, the panels `deep` places; `out` must have the places of the masks in `rows` rows.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn multiply(self, rows: usize) {
+        // SAFETY: the caller's.
+        unsafe {
+            match rows {
+                1 => self.sum::<1>(),
+                2 => self.sum::<2>(),
+                3 => self.sum::<3>(),
+                4 => self.sum::<4>(),
+                5 => self.sum::<5>(),
+                6 => self.sum::<6>(),
+                7 => self.sum::<7>(),
+                8 => self.sum::<8>(),
+                9 => self.sum::<9>(),
+                10 => self.sum::<10>(),
+                11 => self.sum::<11>(),
+                12 => self.sum::<12>(),
+                13 => self.sum::<13>(),
+                _ => self.sum::<ROWS>(),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Those of [`multiply`](Self::multiply) with `R` rows.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn sum<const R: usize>(self) {
+        let mut sums = [[_mm512_setzero_ps(); 2]; R];
+        // SAFETY: the panels have `deep` places of `R` and of 32 values; masks let through the tile's places alone; fetching
+        // ahead reads nothing, wherever it points.
+        unsafe {
+            for i in 0..R {
+                _mm_prefetch::<_MM_HINT_T0>(self.out.wrapping_add(i * self.stride).cast());
+                _mm_prefetch::<_MM_HINT_T0>(self.out.wrapping_add(i * self.stride + 16).cast());
+            }
+            let (mut left, mut right) = (self.left, self.right);
+            for _ in 0..self.deep {
+                let columns = [_mm512_loadu_ps(right), _mm512_loadu_ps(right.add(16))];
+                _mm_prefetch::<_MM_HINT_T0>(right.wrapping_add(COLUMNS * AHEAD).cast());
+                _mm_prefetch::<_MM_HINT_T0>(right.wrapping_add(COLUMNS * AHEAD + 16).cast());
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    let value = _mm512_set1_ps(*left.add(i));
+                    sums[0] = _mm512_fmadd_ps(value, columns[0], sums[0]);
+                    sums[1] = _mm512_fmadd_ps(value, columns[1], sums[1]);
+                }
+                left = left.add(R);
+                right = right.add(COLUMNS);
+            }
+            let alpha = _mm512_set1_ps(self.alpha);
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (half, sum) in sums.into_iter().enumerate() {
+                    let (place, mask) = (self.out.wrapping_add(i * self.stride + 16 * half), self.masks[half]);
+                    let result = match self.add {
+                        true => _mm512_fmadd_ps(alpha, sum, _mm512_maskz_loadu_ps(mask, place)),
+                        false => _mm512_mul_ps(alpha, sum),
+                    };
+                    _mm512_mask_storeu_ps(place, mask, result);
+                }
+            }
+        }
+    }
+}
