@@ -46,9 +46,9 @@ fn name() -> String {
 fn find() -> Device {
     match name().as_str() {
         "flex" => Device::flex(),
-        #[cfg(feature = "wgpu-unfused")]
+        #[cfg(feature = "wgpu-plain")]
         "wgpu" => first(burn::tensor::DeviceType::Wgpu, || Device::wgpu(Default::default())),
-        #[cfg(feature = "cuda-unfused")]
+        #[cfg(feature = "cuda-plain")]
         "cuda" => first(burn::tensor::DeviceType::Cuda, || Device::cuda(0)),
         other => panic!("{VARIABLE}={other}: write flex, wgpu or cuda, and test with `--features {other}`"),
     }
