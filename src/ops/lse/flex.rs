@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{View, exp, matmul, vectorised};
+use crate::linalg::{Right, View, exp, vectorised};
 use crate::ops::host::{floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -28,6 +28,13 @@ struct Operands<'a> {
     scale: f32,
 }
 
+/// Neighbouring columns of `S`, with their rows of `b` as the right operand of a product.
+struct Columns<'a> {
+    first: usize,
+    n: usize,
+    b: Right<'a>,
+}
+
 impl Operands<'_> {
     fn rows_of_a(&self, i: usize, rows: usize) -> View<'_> {
         View::new(&self.a[i * self.d..], [rows, self.d])
@@ -42,9 +49,14 @@ impl Operands<'_> {
         self.scale.abs() * largest_norm(self.a, self.d) * largest_norm(self.b, self.d)
     }
 
-    /// `S` of the rows `i..i + rows` and columns `j..j + cols` into `tile`, row-major.
-    fn tile(&self, i: usize, rows: usize, j: usize, cols: usize, tile: &mut [f32]) {
-        matmul(tile, self.rows_of_a(i, rows), self.rows_of_b(j, cols).t(), self.scale, false);
+    /// Column blocks, each with its first column, its columns and its part of `bᵀ`, or of `b` turned otherwise.
+    fn columns<'a>(&'a self, turn: fn(View<'a>) -> View<'a>) -> Vec<Columns<'a>> {
+        let firsts: Vec<usize> = (0..self.m).step_by(COLS).collect();
+        let pack = |j| {
+            let n = COLS.min(self.m - j);
+            Columns { first: j, n, b: Right::new(turn(self.rows_of_b(j, n))) }
+        };
+        firsts.into_par_iter().map(pack).collect()
     }
 
     fn groups(&self, bytes_each: usize) -> Vec<Range<usize>> {
@@ -55,12 +67,6 @@ impl Operands<'_> {
     fn blocks(&self, group: Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
         let n = self.n;
         group.map(move |block| (block * ROWS, ROWS.min(n - block * ROWS)))
-    }
-
-    /// Column blocks, in order: `(first column, columns)`.
-    fn columns(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let m = self.m;
-        (0..m).step_by(COLS).map(move |j| (j, COLS.min(m - j)))
     }
 }
 
@@ -153,15 +159,16 @@ fn over_tiles(
     visit: impl Fn([usize; 4], &mut [f32], &mut [f32], &mut [f32]) + Sync,
     join: impl Fn(&mut [f32], &[f32]),
 ) -> (Vec<f32>, Vec<f32>) {
+    let columns = o.columns(View::t);
     let work = |group: Range<usize>| {
         let mut cols_out = vec![init; o.m];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         let mut rows_out = Vec::new();
         for (i, rows) in o.blocks(group) {
             let mut block = vec![init; rows];
-            for (j, cols) in o.columns() {
+            for &Columns { first: j, n: cols, ref b } in &columns {
                 let tile = &mut tile[..rows * cols];
-                o.tile(i, rows, j, cols, tile);
+                b.multiply(tile, o.rows_of_a(i, rows), o.scale, false);
                 visit([i, rows, j, cols], tile, &mut block, &mut cols_out[j..j + cols]);
             }
             rows_out.push((i, block));
@@ -205,15 +212,17 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
     });
     let mut out = vec![0f32; (o.n + o.m) * o.d];
     let (da, db) = out.split_at_mut(o.n * o.d);
+    let (columns, plain) = (o.columns(View::t), o.columns(|b| b));
     let work = |group: Range<usize>| {
         let mut db = vec![0f32; o.m * o.d];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         let mut blocks = Vec::new();
         for (i, rows) in o.blocks(group) {
             let mut da = vec![0f32; rows * o.d];
-            for (j, cols) in o.columns() {
+            let a = Right::new(o.rows_of_a(i, rows));
+            for (&Columns { first: j, n: cols, b: ref turned }, Columns { b, .. }) in columns.iter().zip(&plain) {
                 let tile = &mut tile[..rows * cols];
-                o.tile(i, rows, j, cols, tile);
+                turned.multiply(tile, o.rows_of_a(i, rows), o.scale, false);
                 let (of_rows, of_cols) = (i..i + rows, j..j + cols);
                 match &shifted {
                     Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
@@ -223,8 +232,8 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
                     }
                 }
                 let tile = View::new(tile, [rows, cols]);
-                matmul(&mut da, tile, o.rows_of_b(j, cols), 1.0, true);
-                matmul(&mut db[j * o.d..][..cols * o.d], tile.t(), o.rows_of_a(i, rows), 1.0, true);
+                b.multiply(&mut da, tile, 1.0, true);
+                a.multiply(&mut db[j * o.d..][..cols * o.d], tile.t(), 1.0, true);
             }
             blocks.push((i, da));
         }
