@@ -41,6 +41,24 @@ pub fn nearest_neighbors(features: &ItemFeatures, k: usize, include_self: bool) 
 /// # Panics
 /// When there is no modality or they have different numbers of items.
 pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
+    let n_items = check_k(modalities, k, include_self)?;
+    let width = modalities.iter().map(|m| m.width()).sum();
+    let units = unit_rows(modalities, width);
+    let row = |item: usize| &units[item * width..][..width];
+    // Self is no candidate here: where it belongs to the neighbours it is their first, whatever rounding says.
+    let others = top_products(n_items, row, &units, width, k - usize::from(include_self), |item, columns, scores| {
+        if columns.contains(&item) {
+            scores[item - columns.start] = f32::NEG_INFINITY;
+        }
+    });
+    Ok(gather(modalities, k, include_self, |item| {
+        let range = others.offsets[item]..others.offsets[item + 1];
+        others.ids[range.clone()].iter().copied().zip(others.scores[range].iter().copied())
+    }))
+}
+
+/// The number of items, if each has `k` neighbours to find.
+pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<usize> {
     let n_items = modalities.first().map_or_else(|| panic!("nearest neighbours need a modality"), |m| m.n_items());
     for modality in modalities {
         let other = modality.n_items();
@@ -53,16 +71,17 @@ pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include
             if include_self { ", the item itself included" } else { "" }
         )));
     }
-    let width = modalities.iter().map(|m| m.width()).sum();
-    let units = unit_rows(modalities, width);
-    let row = |item: usize| &units[item * width..][..width];
-    // Self is no candidate here: where it belongs to the neighbours it is their first, whatever rounding says.
-    let others = top_products(n_items, row, &units, width, k - usize::from(include_self), |item, columns, scores| {
-        if columns.contains(&item) {
-            scores[item - columns.start] = f32::NEG_INFINITY;
-        }
-    });
-    let share = 1.0 / modalities.len() as f32;
+    Ok(n_items)
+}
+
+/// All items' neighbours from `others`, which has an item's ids and sums of cosines, nearest first; itself where it belongs.
+pub(super) fn gather<I: Iterator<Item = (u32, f32)>>(
+    modalities: &[&ItemFeatures],
+    k: usize,
+    include_self: bool,
+    others: impl Fn(usize) -> I,
+) -> Neighbors {
+    let (n_items, share) = (modalities[0].n_items(), 1.0 / modalities.len() as f32);
     let (mut index, mut cosine) = (Vec::with_capacity(n_items * k), Vec::with_capacity(n_items * k));
     for item in 0..n_items {
         if include_self {
@@ -70,15 +89,16 @@ pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include
             let present = modalities.iter().filter(|m| m.row(item).iter().any(|&x| x != 0.0)).count();
             cosine.push(present as f32 * share);
         }
-        let range = others.offsets[item]..others.offsets[item + 1];
-        index.extend_from_slice(&others.ids[range.clone()]);
-        cosine.extend(others.scores[range].iter().map(|score| (score * share).clamp(-1.0, 1.0)));
+        for (id, score) in others(item) {
+            index.push(id);
+            cosine.push((score * share).clamp(-1.0, 1.0));
+        }
     }
-    Ok(Neighbors { n_items, k, index, cosine })
+    Neighbors { n_items, k, index, cosine }
 }
 
 /// Every modality's rows at unit length, side by side; rows of zeros stay.
-fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
+pub(super) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
     let n_items = modalities[0].n_items();
     let mut units = Vec::with_capacity(n_items * width);
     for item in 0..n_items {
@@ -96,6 +116,11 @@ impl Neighbors {
     /// The graph with every edge 1.
     pub fn binary(&self) -> CsMat<f32> {
         self.graph(|_| 1.0)
+    }
+
+    /// The graph with every edge `1 / k`: `D^-1/2 B D^-1/2` of the [`binary`](Self::binary) one, eps 1e-7.
+    pub fn normalized(&self) -> CsMat<f32> {
+        normalize_symmetric(&self.binary(), 1e-7)
     }
 
     /// The graph with the cosines on its edges.
@@ -130,7 +155,7 @@ impl Neighbors {
 /// # Shapes
 /// - output: `[n_items, n_items]`, `k` edges a row
 pub fn knn_graph(features: &ItemFeatures, k: usize) -> Result<CsMat<f32>> {
-    Ok(normalize_symmetric(&nearest_neighbors(features, k, true)?.binary(), 1e-7))
+    Ok(nearest_neighbors(features, k, true)?.normalized())
 }
 
 /// The item graph of the paper: each item's `k` nearest by the mean cosine of all modalities, with that mean as the weight.

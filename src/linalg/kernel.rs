@@ -55,12 +55,8 @@ impl Packed {
     }
 
     /// Takes the place of what was packed before.
-    ///
-    /// # Safety
-    ///
-    /// The processor must have AVX-512.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn pack(&mut self, b: View) {
+    pub(super) fn pack(&mut self, b: View) {
         let ([k, n], width) = (b.dims, 2 * b.dims[1].div_ceil(COLUMNS));
         self.dims = b.dims;
         if self.lines.len() < k * width {
@@ -72,19 +68,15 @@ impl Packed {
             for panel in 0..n.div_ceil(COLUMNS) {
                 let lines = &mut self.lines[from * width + panel * 2 * deep..][..2 * deep];
                 let some = columns.part([panel * COLUMNS, from], [COLUMNS.min(n - panel * COLUMNS), deep]);
-                // SAFETY: the processor has AVX-512; a line is sixteen values.
+                // SAFETY: a line is sixteen values.
                 unsafe { pack(some, COLUMNS, lines.as_mut_ptr().cast()) };
             }
         }
     }
 
     /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
-    ///
-    /// # Safety
-    ///
-    /// The processor must have AVX-512.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn multiply(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
+    pub(super) fn multiply(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
         thread_local!(static LEFT: RefCell<[f32; ROWS * DEPTH]> = const { RefCell::new([0.0; ROWS * DEPTH]) });
         let (m, [k, n]) = (a.dims[0], self.dims);
         let (depth, width) = (depth(k), 2 * n.div_ceil(COLUMNS));
@@ -97,7 +89,7 @@ impl Packed {
                 for panel in 0..panels {
                     // As equal as can be: tiles of few rows leave registers idle.
                     let rows = (m - row).div_ceil(panels - panel);
-                    // SAFETY: the processor has AVX-512; `left` has room for 14 rows of the deepest block.
+                    // SAFETY: `left` has room for 14 rows of the deepest block.
                     unsafe { pack(a.part([row, from], [rows, deep]), rows, left.as_mut_ptr()) };
                     for column in (0..n).step_by(COLUMNS) {
                         let columns = COLUMNS.min(n - column);
@@ -112,7 +104,7 @@ impl Packed {
                             alpha,
                             add: add || from > 0,
                         };
-                        // SAFETY: the processor has AVX-512; both panels are `deep` long, `out` has the tile's last place.
+                        // SAFETY: both panels are `deep` long, `out` has the tile's last place.
                         unsafe { tile.multiply(rows) };
                     }
                     row += rows;
@@ -123,19 +115,12 @@ impl Packed {
 }
 
 /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
-///
-/// # Safety
-///
-/// The processor must have AVX-512.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
+pub(super) fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
     thread_local!(static RIGHT: RefCell<Packed> = const { RefCell::new(Packed::empty()) });
     RIGHT.with_borrow_mut(|right| {
-        // SAFETY: the caller's.
-        unsafe {
-            right.pack(b);
-            right.multiply(out, stride, a, alpha, add);
-        }
+        right.pack(b);
+        right.multiply(out, stride, a, alpha, add);
     });
 }
 
@@ -143,7 +128,7 @@ pub(super) unsafe fn matmul(out: &mut [f32], stride: usize, a: View, b: View, al
 ///
 /// # Safety
 ///
-/// The processor must have AVX-512, `out` must have room for `width` times the length of a line.
+/// `out` must have room for `width` times the length of a line.
 #[target_feature(enable = "avx512f")]
 unsafe fn pack(view: View, width: usize, out: *mut f32) {
     let ([n, k], [line, step]) = (view.dims, view.strides);
@@ -224,7 +209,7 @@ struct Tile {
 impl Tile {
     /// # Safety
     ///
-    /// The processor must have AVX-512, the panels `deep` places; `out` must have the places of the masks in `rows` rows.
+    /// The panels must have `deep` places, `out` must have the places of the masks in `rows` rows.
     #[target_feature(enable = "avx512f")]
     unsafe fn multiply(self, rows: usize) {
         // SAFETY: the caller's.

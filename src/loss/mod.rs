@@ -39,6 +39,12 @@ impl Objective {
         self
     }
 
+    /// Adds the terms of another one behind its own.
+    pub fn and(mut self, other: Self) -> Self {
+        self.terms.extend(other.terms);
+        self
+    }
+
     /// The terms in the order in which they were added.
     pub fn terms(&self) -> &[Term] {
         &self.terms

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use sprs::CsMat;
+use std::sync::{Arc, OnceLock};
 
 /// Compressed sparse rows on one device; indices are 32-bit on every device.
 #[derive(Module, Debug)]
@@ -14,8 +15,8 @@ pub(crate) struct Csr {
 
 /// A constant sparse matrix `A` and its transpose, moved to a device once.
 ///
-/// Memory: 8 bytes a nonzero and 4 a row for each of `A` and `Aᵀ`, plus 8 a nonzero for [`spmm_values`]; a symmetric
-/// matrix shares the buffers of both. Cloning is free: tensors are reference-counted.
+/// Memory: 8 bytes a nonzero and 4 a row for each of `A` and `Aᵀ`; a symmetric matrix shares the buffers of both. The first
+/// [`spmm_values`] adds 8 a nonzero. Cloning is free: tensors are reference-counted.
 ///
 /// [`spmm_values`]: super::spmm_values
 #[derive(Module, Debug)]
@@ -25,6 +26,13 @@ pub struct SparseMatrix {
     nnz: usize,
     pub(crate) a: Csr,
     pub(crate) at: Csr,
+    #[module(skip)]
+    edges: Arc<OnceLock<Edges>>,
+}
+
+/// Where the nonzeros are, for products whose values are a tensor.
+#[derive(Debug)]
+pub(crate) struct Edges {
     /// Row of each nonzero.
     pub(crate) row_idx: Tensor<1, Int>,
     /// `at.values[e] = a.values[order[e]]`.
@@ -49,21 +57,14 @@ impl SparseMatrix {
         assert!(n_rows < limit && n_cols < limit && nnz < limit, "sparse matrix [{n_rows}, {n_cols}] is too large");
         let row_ptr: Vec<i32> = m.indptr().to_proper().iter().map(|&p| p as i32).collect();
         let col_idx: Vec<i32> = m.indices().iter().map(|&c| c as i32).collect();
-        let mut row_idx = vec![0i32; nnz];
-        for (row, span) in row_ptr.windows(2).enumerate() {
-            row_idx[span[0] as usize..span[1] as usize].fill(row as i32);
-        }
-        let (t_row_ptr, t_col_idx, order) = transpose(n_cols, &row_idx, &col_idx);
+        let (t_row_ptr, t_col_idx, order) = transpose(n_cols, &row_ptr, &col_idx);
         let values = m.data();
         let t_values: Vec<f32> = order.iter().map(|&e| values[e as usize]).collect();
         let symmetric = t_row_ptr == row_ptr && t_col_idx == col_idx && t_values == values;
 
         // Constants live on the plain device; operators accept them beside autodiff tensors.
         let device = device.clone().inner();
-        let int = |v: Vec<i32>| {
-            let n = v.len();
-            Tensor::<1, Int>::from_data(TensorData::new(v, [n]), (&device, DType::I32))
-        };
+        let int = |v: Vec<i32>| indices(v, &device);
         let float = |v: Vec<f32>| {
             let n = v.len();
             Tensor::<1>::from_data(TensorData::new(v, [n]), (&device, DType::F32))
@@ -73,7 +74,20 @@ impl SparseMatrix {
             true => a.clone(),
             false => Csr { row_ptr: int(t_row_ptr), col_idx: int(t_col_idx), values: float(t_values) },
         };
-        Self { n_rows, n_cols, nnz, a, at, row_idx: int(row_idx), order: int(order) }
+        Self { n_rows, n_cols, nnz, a, at, edges: Arc::default() }
+    }
+
+    /// Made when they are first needed: most graphs have constant values.
+    pub(crate) fn edges(&self) -> &Edges {
+        self.edges.get_or_init(|| {
+            let host = |t: &Tensor<1, Int>| t.to_data().iter::<i32>().collect::<Vec<i32>>();
+            let (row_ptr, col_idx) = (host(&self.a.row_ptr), host(&self.a.col_idx));
+            let (_, _, order) = transpose(self.n_cols, &row_ptr, &col_idx);
+            let rows = row_ptr.windows(2).zip(0..);
+            let row_idx = rows.flat_map(|(span, row)| (span[0]..span[1]).map(move |_| row)).collect();
+            let device = self.a.col_idx.device();
+            Edges { row_idx: indices(row_idx, &device), order: indices(order, &device) }
+        })
     }
 
     /// `[n_rows, n_cols]`.
@@ -98,21 +112,28 @@ impl SparseMatrix {
 }
 
 /// Row pointers, columns and source positions of the transpose: one counting sort.
-fn transpose(n_cols: usize, row_idx: &[i32], col_idx: &[i32]) -> (Vec<i32>, Vec<i32>, Vec<i32>) {
-    let mut row_ptr = vec![0i32; n_cols + 1];
+fn transpose(n_cols: usize, row_ptr: &[i32], col_idx: &[i32]) -> (Vec<i32>, Vec<i32>, Vec<i32>) {
+    let mut t_row_ptr = vec![0i32; n_cols + 1];
     for &c in col_idx {
-        row_ptr[c as usize + 1] += 1;
+        t_row_ptr[c as usize + 1] += 1;
     }
     for c in 0..n_cols {
-        row_ptr[c + 1] += row_ptr[c];
+        t_row_ptr[c + 1] += t_row_ptr[c];
     }
-    let mut next = row_ptr.clone();
+    let mut next = t_row_ptr.clone();
     let (mut t_col, mut order) = (vec![0i32; col_idx.len()], vec![0i32; col_idx.len()]);
-    for (e, (&r, &c)) in row_idx.iter().zip(col_idx).enumerate() {
-        let at = &mut next[c as usize];
-        t_col[*at as usize] = r;
-        order[*at as usize] = e as i32;
-        *at += 1;
+    for (row, span) in row_ptr.windows(2).enumerate() {
+        for e in span[0] as usize..span[1] as usize {
+            let at = &mut next[col_idx[e] as usize];
+            t_col[*at as usize] = row as i32;
+            order[*at as usize] = e as i32;
+            *at += 1;
+        }
     }
-    (row_ptr, t_col, order)
+    (t_row_ptr, t_col, order)
+}
+
+fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
 }

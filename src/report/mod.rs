@@ -1,5 +1,7 @@
-//! Results as text: tables for terminals and for Markdown. Nothing here prints.
+//! Results for people: tables for terminals and for Markdown, plots as SVG. Nothing here prints.
 
+mod plot;
 mod table;
 
+pub use plot::Plot;
 pub use table::Table;

@@ -158,7 +158,8 @@ fn violations(path: &str, text: &str, models: &[ModelRow]) -> Vec<String> {
                 fault(number, format!("unsafe in {top}; only {} may", MAY_BE_UNSAFE.join(" and ")));
             } else {
                 let noted = raw.contains("SAFETY:")
-                    || text.lines().take(index).collect::<Vec<_>>().iter().rev().take(3).any(|l| l.contains("SAFETY:"));
+                    || text.lines().take(index).collect::<Vec<_>>().iter().rev().take(3).any(|l| l.contains("SAFETY:"))
+                    || raw.contains("unsafe fn") && documents_safety(&text, index);
                 if !noted {
                     fault(number, "unsafe without a SAFETY note above it".to_string());
                 }
@@ -166,6 +167,13 @@ fn violations(path: &str, text: &str, models: &[ModelRow]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the doc comment above a line says what a caller must see to.
+fn documents_safety(text: &str, index: usize) -> bool {
+    let above: Vec<&str> = text.lines().take(index).collect();
+    let attached = |line: &&&str| line.trim_start().starts_with("///") || line.trim_start().starts_with("#[");
+    above.iter().rev().take_while(attached).any(|line| line.contains("# Safety"))
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -317,6 +325,8 @@ fn unsafe_code_and_long_files_are_found() {
     expect("src/nn/a.rs", "// SAFETY: no\nunsafe { f() }\n", &[(2, "unsafe in nn")]);
     expect("src/ops/a.rs", "\nunsafe { f() }\n", &[(2, "without a SAFETY note")]);
     expect("src/ops/a.rs", "// SAFETY: the lengths were checked.\nunsafe { f() }\n#![allow(unsafe_code)]\n", &[]);
+    expect("src/ops/a.rs", "/// # Safety\n/// Lengths.\n#[inline]\nunsafe fn f() {}\n", &[]);
+    expect("src/ops/a.rs", "/// # Safety\nfn g() {}\nunsafe fn f() {}\n", &[(3, "without a SAFETY note")]);
     expect("src/linalg.rs", "// SAFETY: dense.\nlet x =\n    unsafe { f() };\n", &[]);
     expect("src/nn/a.rs", "// unsafe\nlet s = \"unsafe\";\n", &[]);
     expect("src/nn/a.rs", &"\n".repeat(401), &[(401, "401 lines")]);

@@ -98,6 +98,9 @@ pub struct ViralConfig {
     pub item_graph: ItemGraph,
     /// Neighbours of an item (in each modality).
     pub item_neighbors: usize,
+    /// Clusters that are searched for an item's neighbours ([`near_neighbors`](crate::graph::near_neighbors)); 0 searches all
+    /// items, exactly.
+    pub item_probes: usize,
     /// Weight of the visual neighbours in the mixture.
     pub visual_weight: f64,
     /// Layers of the item-item graph (3); 0 for none.
@@ -183,6 +186,7 @@ impl ViralConfig {
             d_hidden_visual: 0,
             item_graph: ItemGraph::MeanCosine,
             item_neighbors: 10,
+            item_probes: 0,
             visual_weight: 0.5,
             n_item_layers: 2,
             user_neighbors: 10,

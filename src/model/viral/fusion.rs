@@ -57,20 +57,20 @@ impl InformationFusion {
 }
 
 impl Fused {
-    /// Adds `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`.
-    pub(super) fn add_terms(
-        &self,
-        objective: Objective,
-        config: &ViralConfig,
-        rows: Option<Tensor<1, Int>>,
-    ) -> Objective {
+    /// Text, synergy and unique visual.
+    pub(super) fn into_blocks(self, text: Tensor<2>) -> Vec<Tensor<2>> {
+        vec![text, self.signal, self.unique]
+    }
+
+    /// `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`.
+    pub(super) fn objective(&self, config: &ViralConfig, rows: Option<Tensor<1, Int>>) -> Objective {
         let of = |x: &Tensor<2>| match &rows {
             Some(rows) => x.clone().select(0, rows.clone()),
             None => x.clone(),
         };
         let nce = |a: &Tensor<2>, b: &Tensor<2>| info_nce(of(a), of(b), config.temperature as f32);
         let synergy = nce(&self.synergy.text_to_visual, &self.synergy.visual_to_text);
-        let objective = objective.with("synergy", config.lambda, synergy);
+        let objective = Objective::new().with("synergy", config.lambda, synergy);
         let Some(r) = &self.redundancy else {
             return objective;
         };

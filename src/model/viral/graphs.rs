@@ -3,7 +3,7 @@
 use super::config::{ItemGraph, ViralConfig};
 use crate::Result;
 use crate::data::{ItemFeatures, TrainSet};
-use crate::graph::{NeighborWeight, knn_graph, mean_knn_graph, mixture, user_cooccurrence};
+use crate::graph::{NeighborWeight, mixture, near_neighbors, nearest_neighbors_by_mean, user_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
 use burn::module::Module;
@@ -23,15 +23,19 @@ pub struct ViralGraphs {
 impl ViralGraphs {
     /// Builds from train interactions and features.
     ///
-    /// Time: two exact nearest-neighbour searches, O(items² · width), and one sparse product for the users.
+    /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
         let (text, visual) = both_modalities(data)?;
-        let k = config.item_neighbors;
+        let near = |modalities: &[&ItemFeatures], include_self| match config.item_probes {
+            0 => nearest_neighbors_by_mean(modalities, config.item_neighbors, include_self),
+            n_probe => near_neighbors(modalities, config.item_neighbors, include_self, n_probe),
+        };
         let item_item = match (config.n_item_layers, config.item_graph) {
             (0, _) => None,
-            (_, ItemGraph::MeanCosine) => Some(mean_knn_graph(&[visual, text], k, false)?),
+            (_, ItemGraph::MeanCosine) => Some(near(&[visual, text], false)?.weighted()),
             (_, ItemGraph::Mixture) => {
-                Some(mixture(config.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?))
+                let (visual, text) = (near(&[visual], true)?.normalized(), near(&[text], true)?.normalized());
+                Some(mixture(config.visual_weight as f32, &visual, &text))
             }
         };
         let user_user = (config.n_user_layers > 0)

@@ -62,12 +62,6 @@ impl Channel {
     }
 }
 
-/// Each block of width `d` of each row to length one.
-fn normalize_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
-    let [n, width] = x.dims();
-    normalize_rows(x.reshape([n * width / d, d])).reshape([n, width])
-}
-
 /// The model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*.
 ///
 /// The data flow: modalities are fused into text, synergy and unique visual (7)-(13); each block is propagated over the
@@ -100,7 +94,6 @@ pub struct ViralBlocks {
     pub names: &'static [&'static str],
     /// The blocks side by side, `[n_users + n_items, blocks · d]`.
     pub nodes: Tensor<2>,
-    fused: Option<Fused>,
 }
 
 impl ViralConfig {
@@ -152,6 +145,12 @@ impl Viral {
 
     /// All blocks of all nodes, propagated over `graph` and fused.
     pub fn blocks(&self, graph: &SparseMatrix) -> ViralBlocks {
+        self.blocks_and(graph, |_| ()).0
+    }
+
+    /// [`blocks`](Self::blocks), and what `look` takes from the fusion, which is gone as soon as it is not needed: with a
+    /// million items its matrices would stand beside those of the propagation.
+    fn blocks_and<T>(&self, graph: &SparseMatrix, look: impl FnOnce(&Fused) -> T) -> (ViralBlocks, Option<T>) {
         let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
             Some(projection) => projection.forward(x.clone()),
             None => x.clone(),
@@ -161,30 +160,33 @@ impl Viral {
         match (&self.fusion, self.config.placement) {
             (None, _) => {
                 let nodes = self.propagate(graph, vec![text, visual]);
-                ViralBlocks { names: &[TEXT, VISUAL], nodes, fused: None }
+                (ViralBlocks { names: &[TEXT, VISUAL], nodes }, None)
             }
             (Some(fusion), FusionPlacement::Features) => {
                 let fused = fusion.forward(text.clone(), visual);
-                let nodes = self.propagate(graph, vec![text, fused.signal.clone(), fused.unique.clone()]);
-                ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes, fused: Some(fused) }
+                let seen = look(&fused);
+                let nodes = self.propagate(graph, fused.into_blocks(text));
+                (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
             (Some(fusion), FusionPlacement::Propagated) => {
                 let nodes = self.propagate(graph, vec![text, visual]);
                 let d = self.config.d_embed;
                 let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
                 let fused = fusion.forward(text.clone(), visual);
-                let nodes = Tensor::cat(vec![text, fused.signal.clone(), fused.unique.clone()], 1);
-                ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes, fused: Some(fused) }
+                let seen = look(&fused);
+                let nodes = Tensor::cat(fused.into_blocks(text), 1);
+                (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
         }
     }
 
     /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph.
     fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Tensor<2> {
-        let users = self.channels.iter().map(|c| c.users.val()).collect();
-        let items = self.channels.iter().zip(features).map(|(c, f)| c.items(f)).collect();
+        // Each block by itself: what the backward needs of it then exists anyhow.
+        let input = |x: Tensor<2>| if self.config.normalize_inputs { normalize_rows(x) } else { x };
+        let users = self.channels.iter().map(|c| input(c.users.val())).collect();
+        let items = self.channels.iter().zip(features).map(|(c, f)| input(c.items(f))).collect();
         let nodes = Tensor::cat(vec![Tensor::cat(users, 1), Tensor::cat(items, 1)], 0); // [nodes, channels · d]
-        let nodes = if self.config.normalize_inputs { normalize_blocks(nodes, self.config.d_embed) } else { nodes };
         let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
         LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
     }
@@ -195,9 +197,14 @@ impl Viral {
 
     /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
     pub fn fuse(&self, blocks: &ViralBlocks) -> Embeddings {
+        self.fuse_nodes(blocks.nodes.clone(), blocks.names)
+    }
+
+    /// [`fuse`](Self::fuse) of nodes that nobody else holds: with a million of them each matrix counts.
+    fn fuse_nodes(&self, nodes: Tensor<2>, names: &[&str]) -> Embeddings {
         let (n_users, d) = (self.n_users(), self.config.d_embed);
-        let (users, items) = users_and_items(blocks.nodes.clone(), n_users);
-        let mut names: Vec<(String, usize)> = blocks.names.iter().map(|name| (name.to_string(), d)).collect();
+        let (users, items) = users_and_items(nodes, n_users);
+        let mut names: Vec<(String, usize)> = names.iter().map(|name| (name.to_string(), d)).collect();
         let (users, items) = match (&self.weights, self.config.fusion) {
             (_, FusionStrategy::MeanPooling) => {
                 names = vec![("pooled".to_string(), d)];
@@ -246,7 +253,8 @@ fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
 
 impl Recommender for Viral {
     fn embed(&self) -> Embeddings {
-        self.fuse(&self.blocks(self.graphs.user_item.full()))
+        let ViralBlocks { names, nodes } = self.blocks(self.graphs.user_item.full());
+        self.fuse_nodes(nodes, names)
     }
 }
 
@@ -256,8 +264,9 @@ impl Trainable for Viral {
     }
 
     fn objective(&self, batch: &Batch) -> Objective {
-        let blocks = self.blocks(self.graphs.user_item.pruned());
-        let z = self.fuse(&blocks);
+        let terms = |fused: &Fused| fused.objective(&self.config, self.info_nce_rows(batch));
+        let (ViralBlocks { names, nodes }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
+        let z = self.fuse_nodes(nodes, names);
         let u = z.users.select(0, batch.users.clone()) * self.config.score_scale;
         let positive = pair_scores(&u, &z.items.clone().select(0, batch.positives.clone()));
         let ranking = match self.config.shared_negatives {
@@ -275,8 +284,8 @@ impl Trainable for Viral {
             Some(reg) => objective.with("reg", self.config.reg, reg),
             None => objective,
         };
-        match &blocks.fused {
-            Some(fused) => fused.add_terms(objective, &self.config, self.info_nce_rows(batch)),
+        match terms {
+            Some(terms) => objective.and(terms),
             None => objective,
         }
     }

@@ -177,10 +177,10 @@ pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<
     Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_spmm_values(
         m.row_ptr.into_dispatch(),
         m.col_idx.into_dispatch(),
-        a.row_idx.clone().into_dispatch(),
+        a.edges().row_idx.clone().into_dispatch(),
         t.row_ptr.into_dispatch(),
         t.col_idx.into_dispatch(),
-        a.order.clone().into_dispatch(),
+        a.edges().order.clone().into_dispatch(),
         values.into_dispatch(),
         x.into_dispatch(),
     ))

@@ -12,7 +12,7 @@ pub fn reference_spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 /// [`spmm_values`](super::spmm_values) by gather and scatter-add: the oracle of the fast paths.
 pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
     let ([n_rows, _], [_, d], device) = (a.dims(), x.dims(), x.device());
-    let (row, col) = (a.row_idx.clone(), a.a.col_idx.clone());
+    let (row, col) = (a.edges().row_idx.clone(), a.a.col_idx.clone());
     let messages = x.select(0, col) * values.unsqueeze_dim::<2>(1); // [nnz, d]
     Tensor::zeros([n_rows, d], &device).select_assign(0, row, messages, IndexingUpdateOp::Add)
 }

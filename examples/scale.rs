@@ -1,0 +1,213 @@
+//! Memory and time of training VIRAL against the size of the catalogue, up to a million items and a million users.
+//!
+//! ```text
+//! cargo run --release --example scale -- --items 10000,30000,100000,300000,1000000
+//! ```
+//!
+//! Each size is a made-up catalogue with as many users as items, 20 interactions a user, 128 numbers of text and of visual
+//! features an item; an epoch has 64 steps, and the items' neighbours are looked for in clusters. Each size runs in a process of
+//! its own, whose peak memory is measured. Expected: a table and out/scale.svg; memory grows as the number of items.
+
+use clap::Parser;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+use viral::data::{Interactions, ItemFeatures, Sampler, TrainSet, splitmix64};
+use viral::model::{Batch, Trainable, ViralConfig};
+use viral::nn::Init;
+use viral::prelude::Device;
+use viral::report::{Plot, Table};
+use viral::train::{Adam, AdamConfig};
+use viral::{Error, Result};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Interactions of a user.
+const HISTORY: usize = 20;
+/// Width of both modalities.
+const WIDTH: usize = 128;
+/// Steps of an epoch: batches grow with the catalogue.
+const STEPS: usize = 64;
+const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+/// Items of a group of similar ones.
+const GROUP: usize = 200;
+
+/// Measures memory and time of training against the size of the catalogue.
+#[derive(Parser, Debug)]
+struct Args {
+    /// Numbers of items, ascending
+    #[arg(long, value_delimiter = ',', default_value = "3000,10000,30000")]
+    items: Vec<usize>,
+    /// Where the plot goes
+    #[arg(long, default_value = "out/scale.svg")]
+    plot: PathBuf,
+    /// Steps that are run: all 64 of an epoch, or fewer for a first look
+    #[arg(long, default_value_t = STEPS)]
+    steps: usize,
+    /// Runs one size in this process and prints its figures as JSON
+    #[arg(long, hide = true)]
+    one: Option<usize>,
+}
+
+/// What was measured of one size.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    n_items: usize,
+    n_pairs: usize,
+    n_steps: usize,
+    graph_seconds: f64,
+    step_seconds: f64,
+    /// Of the whole process; none where the system does not tell.
+    peak_bytes: Option<u64>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    if let Some(n) = args.one {
+        let measured = measure(n, args.steps)?;
+        println!("{}", serde_json::to_string(&measured).map_err(|e| Error::Config(e.to_string()))?);
+        return Ok(());
+    }
+    let mut all = Vec::new();
+    for &n in &args.items {
+        eprintln!("{n} items …");
+        all.push(in_a_process(n, args.steps)?);
+    }
+    let mut table = Table::new(["items = users", "interactions", "graphs, s", "steps", "step, s", "peak memory, GiB"]);
+    for m in &all {
+        table.row([
+            m.n_items.to_string(),
+            m.n_pairs.to_string(),
+            format!("{:.1}", m.graph_seconds),
+            m.n_steps.to_string(),
+            format!("{:.2}", m.step_seconds),
+            m.peak_bytes.map_or("unknown".to_string(), |bytes| format!("{:.2}", bytes as f64 / GIB)),
+        ]);
+    }
+    print!("{}", table.to_text());
+    if all.len() > 1 {
+        plot(&args, &all)?;
+    }
+    Ok(())
+}
+
+/// Both plots side by side.
+fn plot(args: &Args, all: &[Measured]) -> Result<()> {
+    let points = |y: &dyn Fn(&Measured) -> Option<f64>| {
+        all.iter().map(|m| Some((m.n_items as f64, y(m)?))).collect::<Option<Vec<_>>>()
+    };
+    let seconds = points(&|m| Some(m.step_seconds));
+    let gibibytes = points(&|m| Some(m.peak_bytes? as f64 / GIB));
+    let plots: Vec<Plot> = [("peak memory", "GiB", gibibytes), ("a step", "seconds", seconds)]
+        .into_iter()
+        .filter_map(|(title, unit, points)| Some(Plot::new(title, "items", unit, points?)))
+        .collect();
+    let mut svg = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} 320\">\n", 420 * plots.len());
+    for (i, plot) in plots.iter().enumerate() {
+        let part = plot.to_svg().replacen("<svg ", &format!("<svg x=\"{}\" width=\"420\" ", 420 * i), 1);
+        svg.push_str(&part);
+    }
+    svg.push_str("</svg>\n");
+    if let Some(folder) = args.plot.parent() {
+        std::fs::create_dir_all(folder).map_err(at(folder))?;
+    }
+    std::fs::write(&args.plot, svg).map_err(at(&args.plot))?;
+    for (name, plot) in ["memory", "time of a step"].iter().rev().zip(plots.iter().rev()) {
+        println!("{name} grows as items to the power of {:.2}", plot.exponent());
+    }
+    println!("the plot is in {}", args.plot.display());
+    Ok(())
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |source| Error::Io { path, source }
+}
+
+fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
+    let program = std::env::current_exe().map_err(at(Path::new("this program")))?;
+    let mut command = Command::new(&program);
+    command.args(["--one", &n.to_string(), "--steps", &n_steps.to_string()]);
+    // The allocator gives freed memory back at once: what counts is what is in use.
+    let output = command.env("MIMALLOC_PURGE_DELAY", "0").output().map_err(at(&program))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Error::Data(format!("{n} items: the process ended with {} and said: {said}", output.status))
+    })
+}
+
+fn measure(n: usize, n_steps: usize) -> Result<Measured> {
+    let data = TrainSet { interactions: interactions(n), text: Some(features(n, 1)), visual: Some(features(n, 2)) };
+    let config = ViralConfig {
+        item_ids: false,
+        edge_dropout: 0.0,
+        item_probes: 16,
+        user_neighbors: 10,
+        shared_negatives: 0,
+        ..ViralConfig::new()
+    };
+    let (device, start) = (Device::default().autodiff(), Instant::now());
+    let mut model = config.init(&data, &mut Init::new(0, &device))?;
+    let graph_seconds = start.elapsed().as_secs_f64();
+    // The model has its own copy of the features.
+    let interactions = data.interactions;
+    let n_pairs = interactions.n_pairs();
+    let order = Sampler::new(0, n_pairs.div_ceil(STEPS)).epoch(&interactions, 0);
+    model.begin_epoch(0, 0);
+    let n_steps = n_steps.clamp(1, order.n_steps());
+    let start = Instant::now();
+    let mut adam = Adam::new(AdamConfig::default());
+    for triplets in order.batches().take(n_steps) {
+        let objective = model.objective(&Batch::new(&triplets, &device)).total();
+        let gradients = objective.backward();
+        model = adam.step(model, gradients);
+    }
+    let step_seconds = start.elapsed().as_secs_f64() / n_steps as f64;
+    Ok(Measured { n_items: n, n_pairs, n_steps, graph_seconds, step_seconds, peak_bytes: peak_bytes() })
+}
+
+/// The most memory this process has had, where the system tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// Uniform in [0, 1).
+fn uniform(purpose: u64, place: u64) -> f64 {
+    (splitmix64(splitmix64(purpose) ^ place) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Users take two thirds of their items from one group, the rest anywhere; the item of popularity rank `r` with a chance of
+/// `1 / √r`.
+fn interactions(n: usize) -> Interactions {
+    let n_groups = n.div_ceil(GROUP);
+    let take = |i: u64| {
+        let user = i / HISTORY as u64;
+        let group = (uniform(1, user) * n_groups as f64) as usize;
+        let rank = |of: usize| (uniform(2, i).powi(2) * of as f64) as usize;
+        let item = match uniform(3, i) < 2.0 / 3.0 {
+            true => rank(n / n_groups) * n_groups + group,
+            false => rank(n),
+        };
+        (user as u32, item.min(n - 1) as u32)
+    };
+    let pairs: Vec<(u32, u32)> = (0..(n * HISTORY) as u64).into_par_iter().map(take).collect();
+    Interactions::from_pairs(n, n, &pairs)
+}
+
+/// Groups have directions, items lie around them.
+fn features(n: usize, purpose: u64) -> ItemFeatures {
+    let n_groups = n.div_ceil(GROUP);
+    let value = |i: usize| {
+        let (item, column) = (i / WIDTH, i % WIDTH);
+        let direction = uniform(10 + purpose, ((item % n_groups) * WIDTH + column) as u64) - 0.5;
+        (direction + 0.7 * (uniform(20 + purpose, i as u64) - 0.5)) as f32
+    };
+    let values: Vec<f32> = (0..n * WIDTH).into_par_iter().map(value).collect();
+    ItemFeatures::new(n, WIDTH, values).unwrap_or_else(|error| panic!("{error}"))
+}
