@@ -1,7 +1,8 @@
 //! What the CPU paths share: tensors as slices, buffers that are written once.
 
-use burn::backend::Flex;
 use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{BackendTensor, DispatchTensorKind, Flex};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -20,6 +21,30 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
         Some(slice) => slice,
         None => panic!("operators on the CPU take contiguous i32 indices, not {:?}", tensor.dtype()),
     }
+}
+
+/// Lets `change` have the values of a tensor on the CPU in place, beside those of another; they are copied first where another
+/// tensor shares them.
+pub(crate) fn changed<const D: usize>(
+    x: Tensor<D>,
+    beside: Tensor<D>,
+    change: impl FnOnce(&mut [f32], &[f32]),
+) -> Tensor<D> {
+    let (mut x, beside) = (x.into_dispatch(), beside.into_dispatch());
+    match (&mut x.kind, beside.kind) {
+        (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchTensorKind::Flex(BackendTensor::Float(beside))) => {
+            // What lies otherwise in memory, or has more behind it, is brought into order; nothing else is copied.
+            if !x.is_contiguous()
+                || x.layout().start_offset() > 0
+                || x.bytes().len() != size_of::<f32>() * x.layout().num_elements()
+            {
+                *x = x.to_contiguous();
+            }
+            change(x.storage_mut(), floats(&beside.to_contiguous()));
+        }
+        (x, beside) => panic!("values in host memory are wanted, not {x:?} and {beside:?}"),
+    }
+    Tensor::from_dispatch(x)
 }
 
 /// Bytes that the groups' own results may take together.

@@ -1,7 +1,7 @@
 //! Adam as PyTorch computes it. Kingma and Ba, ICLR 2015.
 
 use crate::model::Parameters;
-use crate::ops::lives_in_host_memory;
+use crate::ops::{changed, lives_in_host_memory};
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
@@ -153,9 +153,12 @@ struct Step<'a> {
 impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
-        let Some(gradient) = param.val().grad_remove(&mut self.gradients) else {
+        let value = param.val();
+        let Some(gradient) = value.grad_remove(&mut self.gradients) else {
             return param;
         };
+        let checkpointing = value.gradient_checkpointing_strategy().unwrap_or_default();
+        drop(value);
         let config = self.adam.config;
         let moments = self.adam.moments.entry(id).or_insert_with(|| start(&gradient));
         moments.step += 1;
@@ -163,13 +166,8 @@ impl ModuleMapper for Step<'_> {
         param.map(|tensor| {
             let shape = tensor.dims();
             let tensor = tensor.inner();
-            let device = tensor.device();
             let updated: Tensor<D> = match &mut moments.values {
-                Values::Host(m, v) => {
-                    let mut p = host(tensor.into_data());
-                    factors.update(&mut p, &host(gradient.into_data()), m, v);
-                    Tensor::from_data(TensorData::new(p, shape), &device)
-                }
+                Values::Host(m, v) => changed(tensor, gradient, |p, g| factors.update(p, g, m, v)),
                 Values::Device(moments) => {
                     let [m, v] = moments.as_mut();
                     let n = shape.iter().product::<usize>();
@@ -180,7 +178,7 @@ impl ModuleMapper for Step<'_> {
                     tensor - (m.clone() * factors.step_size / denominator).reshape(shape)
                 }
             };
-            Tensor::from_inner(updated).require_grad()
+            Tensor::from_inner(updated).with_gradient_checkpointing_strategy(checkpointing).require_grad()
         })
     }
 }
