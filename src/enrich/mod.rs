@@ -3,6 +3,7 @@
 mod amazon;
 pub mod describe;
 mod download;
+pub mod encode;
 mod prepare;
 
 pub use amazon::{AMAZON_2014, AMAZON_CATEGORIES, amazon_files};

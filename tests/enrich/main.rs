@@ -4,6 +4,7 @@
 mod describe;
 mod describe_program;
 mod download;
+mod encoder;
 mod hostile_server;
 mod malformed;
 mod prepare;
