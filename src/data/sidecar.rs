@@ -112,7 +112,7 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
 ///
 /// # Errors
 /// By line: an empty id, an id given twice.
-pub(super) fn read_row_ids(path: &Path) -> Result<Option<(HashMap<String, usize>, usize)>> {
+pub(crate) fn read_row_ids(path: &Path) -> Result<Option<(HashMap<String, usize>, usize)>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let mut rows = HashMap::new();
     for (line, id) in lines(&text) {
