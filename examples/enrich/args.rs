@@ -89,7 +89,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Encoding")]
     pub(crate) descriptions: Option<PathBuf>,
     /// Fields of an item that are joined for its text features
-    #[arg(long, value_name = "FIELDS", default_value = "title,brand,categories,description", help_heading = "Encoding")]
+    #[arg(
+        long,
+        value_name = "FIELDS",
+        default_value = "title,brand,categories,description",
+        help_heading = "Encoding"
+    )]
     pub(crate) fields: String,
     /// Leaves the title out of the image features: what a picture alone says
     #[arg(long, help_heading = "Encoding")]

@@ -67,7 +67,11 @@ pub(crate) fn import_matrix(args: &Args) -> Result<()> {
     }
     let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = matrix.to_string_lossy().split("safetensors#").next().map_or_else(PathBuf::new, |head| {
-        PathBuf::from(if head.len() < matrix.as_os_str().len() { format!("{head}safetensors") } else { head.to_string() })
+        PathBuf::from(if head.len() < matrix.as_os_str().len() {
+            format!("{head}safetensors")
+        } else {
+            head.to_string()
+        })
     });
     let (matrix_sha256, ids_sha256) = (sha256_of_file(&file)?, sha256_of_file(ids)?);
     write(&catalogue, &imported.table, args.feature_file(part)?, |new| {
@@ -101,7 +105,8 @@ fn descriptions(args: &Args) -> Result<Option<Descriptions>> {
     if let Some(path) = &args.descriptions {
         return Descriptions::read(path).map(Some);
     }
-    let there = ["descriptions.jsonl", "attributes.jsonl"].map(|name| args.out.as_ref().unwrap_or(&args.data).join(name));
+    let there =
+        ["descriptions.jsonl", "attributes.jsonl"].map(|name| args.out.as_ref().unwrap_or(&args.data).join(name));
     match there.each_ref().map(|path| path.exists()) {
         [true, true] => {
             let message = "beside attributes.jsonl; name the one to encode with --descriptions".to_string();
@@ -146,7 +151,12 @@ impl Encoder {
                 let vectors = encoder.encode(&texts, |n| bar.count(n));
                 bar.finish();
                 let seconds = start.elapsed().as_secs_f64();
-                eprintln!("{} texts encoded in {}, {:.0}/s", texts.len(), duration(seconds), texts.len() as f64 / seconds);
+                eprintln!(
+                    "{} texts encoded in {}, {:.0}/s",
+                    texts.len(),
+                    duration(seconds),
+                    texts.len() as f64 / seconds
+                );
                 (encoder.width(), vectors?)
             }
             Self::Servers(config, store) => {
@@ -156,7 +166,8 @@ impl Encoder {
                 eprintln!("{} texts embedded, {} of them asked for now", texts.len(), embedded.n_asked);
                 let width = embedded.width;
                 let kept = |text: &usize| !embedded.refused.contains_key(text);
-                let rows = (0..texts.len()).filter(kept).flat_map(|text| embedded.values[text * width..][..width].to_vec());
+                let rows =
+                    (0..texts.len()).filter(kept).flat_map(|text| embedded.values[text * width..][..width].to_vec());
                 let vectors = rows.collect();
                 let there = contents.iter_mut().filter(|content| content.is_ok());
                 for (text, content) in there.enumerate() {

@@ -139,8 +139,13 @@ mod tests {
             mask(pairs).check(Path::new("x.npy"), &features, &ids).map_err(|error| error.to_string())
         };
         assert_eq!(check(&[("b", "no text"), ("stranger", "no text")]), Ok(()));
-        assert!(check(&[]).unwrap_err().starts_with("x.npy: rows of 1 items are zeros but not listed in x.npy.mask.jsonl: b;"));
-        let expected = "x.npy: rows of 2 items are not zeros but listed in x.npy.mask.jsonl: a, c; one of the two files";
+        assert!(
+            check(&[])
+                .unwrap_err()
+                .starts_with("x.npy: rows of 1 items are zeros but not listed in x.npy.mask.jsonl: b;")
+        );
+        let expected =
+            "x.npy: rows of 2 items are not zeros but listed in x.npy.mask.jsonl: a, c; one of the two files";
         assert!(check(&[("a", ""), ("b", ""), ("c", "")]).unwrap_err().starts_with(expected));
         Ok(())
     }

@@ -51,9 +51,9 @@ pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use rows::{feature_rows, rows_by_number};
 #[cfg(feature = "enrich")]
 pub(crate) use safetensors::TensorFile;
+pub use sampler::{EpochOrder, Sampler, Triplets};
 #[cfg(feature = "enrich")]
 pub(crate) use sidecar::read_row_ids;
-pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};
 #[cfg(feature = "enrich")]

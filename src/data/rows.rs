@@ -31,7 +31,8 @@ pub fn feature_rows(dir: impl AsRef<Path>) -> Result<Option<Vec<String>>> {
     let Some(names) = names else { return Ok(None) };
     let rows = rows_by_number(names.iter().map(|(id, name)| (id.as_str(), name.as_str())));
     rows.map(Some).ok_or_else(|| {
-        let message = "item ids are not integers without large gaps, so rows have no order; list one id a line in item_ids.txt";
+        let message =
+            "item ids are not integers without large gaps, so rows have no order; list one id a line in item_ids.txt";
         Error::file(mapping_path, message)
     })
 }

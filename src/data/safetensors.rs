@@ -79,7 +79,8 @@ impl TensorFile {
         let [from, to] = [info.data_offsets.0, info.data_offsets.1].map(|offset| self.start + offset as u64);
         if to > self.length {
             let length = self.length;
-            let message = format!("truncated: the tensor ends at byte {to}, the file at {length}; copy or write it again");
+            let message =
+                format!("truncated: the tensor ends at byte {to}, the file at {length}; copy or write it again");
             return Err(Error::file(path, message));
         }
         let count = info.shape.iter().product();

@@ -26,7 +26,8 @@ fn inputs(seen: &Seen) -> Vec<String> {
 /// A good answer, its vectors in reverse order.
 fn good(texts: &[String]) -> Value {
     let entries = texts.iter().enumerate().rev();
-    let entries: Vec<Value> = entries.map(|(index, text)| json!({ "index": index, "embedding": vector(text) })).collect();
+    let entries: Vec<Value> =
+        entries.map(|(index, text)| json!({ "index": index, "embedding": vector(text) })).collect();
     json!({ "object": "list", "data": entries, "model": "m" })
 }
 
@@ -202,7 +203,10 @@ fn what_cannot_succeed_ends_and_keeps_what_came() -> Result<()> {
     let impatient = EmbedConfig { max_failures: 3, ..config(&[&server.url]) };
     let message = run(&impatient, &texts(40), folder.path()).unwrap_err().to_string();
     assert!(message.contains("embeddings.jsonl: 8 texts failed 3 times, the last at http://"), "{message}");
-    assert!(message.contains("no `data` in the answer; see to it and start again, what came is kept here"), "{message}");
+    assert!(
+        message.contains("no `data` in the answer; see to it and start again, what came is kept here"),
+        "{message}"
+    );
     assert!(VectorStore::open(folder.path().join("embeddings.jsonl"))?.n_vectors() >= 8);
 
     let stranger = Server::start(|_| Act::Answer(401, String::new(), "who are you".into()));

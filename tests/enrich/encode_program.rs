@@ -18,7 +18,8 @@ fn toys() -> (tempfile::TempDir, PathBuf) {
     let folder = outer.path().join("toys");
     std::fs::create_dir(&folder).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
-    let rows: String = (0..18).map(|i| format!("{}\t{}\t{}\n", i / 6, i % 6, [0, 0, 0, 0, 1, 2][(i + i / 6) % 6])).collect();
+    let rows: String =
+        (0..18).map(|i| format!("{}\t{}\t{}\n", i / 6, i % 6, [0, 0, 0, 0, 1, 2][(i + i / 6) % 6])).collect();
     write("toys.inter", &format!("userID\titemID\tx_label\n{rows}"));
     write("i_id_mapping.csv", "asin\titemID\nB0\t0\nB1\t1\nB2\t2\nB3\t3\nB4\t4\nB5\t5\n");
     write(
@@ -74,7 +75,11 @@ fn descriptions_and_titles_become_features_that_training_reads() -> Result<()> {
     let Some(mut command) = program(&folder) else { return Ok(()) };
     let (is_good, shown) = run(command.arg("--encode").arg("--encoder").arg(&encoder));
     assert!(is_good, "{shown}");
-    for words in ["text_feat.npy: 4 items of 6, 32 numbers each", "image_feat.npy: 3 items of 6", "the first is B1: no description"] {
+    for words in [
+        "text_feat.npy: 4 items of 6, 32 numbers each",
+        "image_feat.npy: 3 items of 6",
+        "the first is B1: no description",
+    ] {
         assert!(shown.contains(words), "no '{words}' in:\n{shown}");
     }
     let data = Dataset::read(&folder, &ReadOptions::new())?;
@@ -186,7 +191,8 @@ fn attributes_are_encoded_as_their_text() -> Result<()> {
     let Some(mut command) = program(&folder) else { return Ok(()) };
     let (is_good, shown) = run(command.args(["--encode", "--only", "image", "--encoder"]).arg(&model));
     assert!(is_good, "{shown}");
-    let expected = TextEncoder::open(&model, &Device::flex())?.encode(&["A wooden rattle Category: rattle. Colour: red."], |_| {})?;
+    let expected = TextEncoder::open(&model, &Device::flex())?
+        .encode(&["A wooden rattle Category: rattle. Colour: red."], |_| {})?;
     assert_eq!(ItemFeatures::read(folder.join("image_feat.npy"))?.row(0), expected);
     Ok(())
 }
@@ -244,12 +250,21 @@ fn what_stands_in_the_way_is_one_sentence() {
         assert!(shown.contains(words), "no '{words}' in: {shown}");
         assert!(!folder.join("image_feat.npy").exists());
     };
-    let write = |name: &'static str, text: &'static str| move |folder: &Path| std::fs::write(folder.join(name), text).unwrap();
+    let write =
+        |name: &'static str, text: &'static str| move |folder: &Path| std::fs::write(folder.join(name), text).unwrap();
     let nothing = |_: &Path| {};
-    says(&write("text_feat.npy", "someone's"), &[], "text_feat.npy: there already, without provenance, so not made here");
+    says(
+        &write("text_feat.npy", "someone's"),
+        &[],
+        "text_feat.npy: there already, without provenance, so not made here",
+    );
     says(&write("attributes.jsonl", ""), &[], "beside attributes.jsonl; name the one to encode with --descriptions");
     says(&write("descriptions.jsonl", "{\"id\":\"B0\"}x"), &[], "descriptions.jsonl:1: not a description");
-    says(&write("items.jsonl", "{\"id\":\"Q\",\"title\":\"x\"}"), &[], "items.jsonl: no line is about an item of the folder");
+    says(
+        &write("items.jsonl", "{\"id\":\"Q\",\"title\":\"x\"}"),
+        &[],
+        "items.jsonl: no line is about an item of the folder",
+    );
     says(&nothing, &["--fields", "titel"], "no field 'titel'; there are title, brand, categories, description");
     says(&nothing, &["--device", "cuda"], "this program was built without cuda; run it with `--features cuda`");
     says(&nothing, &["--server", "http://127.0.0.1:9/v1"], "cannot be used with");
@@ -275,7 +290,9 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
         Dataset::read(&folder, &ReadOptions::new())?;
         for name in ["text_feat.npy", "image_feat.npy"] {
             let path = folder.join(name);
-            assert!(!path.exists() || (Provenance::read_beside(&path)?.is_some() && Mask::read_beside(&path)?.is_some()));
+            assert!(
+                !path.exists() || (Provenance::read_beside(&path)?.is_some() && Mask::read_beside(&path)?.is_some())
+            );
         }
     }
     let Some(mut command) = program(&folder) else { return Ok(()) };

@@ -62,14 +62,20 @@ fn expected(name: &str) -> Vec<f32> {
 
 fn worst(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
-    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, |worst, x| if x > worst || x.is_nan() { x } else { worst })
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |worst, x| if x > worst || x.is_nan() { x } else { worst })
 }
 
 /// Titles of one to some forty words, most of different lengths.
 pub(crate) fn titles(n: usize) -> Vec<String> {
-    let words = ["soft", "wooden", "red", "rings", "for", "babies", "with", "a", "cot", "white", "cotton", "Crème", "toys"];
+    let words =
+        ["soft", "wooden", "red", "rings", "for", "babies", "with", "a", "cot", "white", "cotton", "Crème", "toys"];
     let bits = |i: usize, j: usize| viral::data::splitmix64((i * 64 + j) as u64) as usize;
-    let title = |i: usize| (0..1 + bits(i, 63) % 40).map(|j| words[bits(i, j) % words.len()]).collect::<Vec<_>>().join(" ");
+    let title =
+        |i: usize| (0..1 + bits(i, 63) % 40).map(|j| words[bits(i, j) % words.len()]).collect::<Vec<_>>().join(" ");
     (0..n).map(title).collect()
 }
 
@@ -150,7 +156,9 @@ fn other_spellings_of_the_same_weights_are_read() -> Result<()> {
     };
     use safetensors::Dtype;
     let older = |name: &str| {
-        format!("bert.{name}").replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        format!("bert.{name}")
+            .replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta")
     };
     write(&older, Dtype::F32, &|x| x.to_le_bytes().to_vec());
     assert_eq!(open(&folder)?.encode(&texts, |_| {})?, plain);
@@ -253,17 +261,29 @@ fn what_is_not_supported_or_damaged_is_named() {
         let message = open(&folder).err().map_or("no error".to_string(), |error| error.to_string());
         message.replace(&format!("{}/", outer.path().display()), "")
     };
-    let config = |from: &'static str, to: &'static str| message(&|folder| change(&folder.join("config.json"), from, to));
-    let pooling = |text: &'static str| message(&|folder| std::fs::write(folder.join("1_Pooling/config.json"), text).unwrap());
+    let config =
+        |from: &'static str, to: &'static str| message(&|folder| change(&folder.join("config.json"), from, to));
+    let pooling =
+        |text: &'static str| message(&|folder| std::fs::write(folder.join("1_Pooling/config.json"), text).unwrap());
     let without = |name: &'static str| message(&|folder| std::fs::remove_file(folder.join(name)).unwrap());
-    let modules = |from: &'static str, to: &'static str| message(&|folder| change(&folder.join("modules.json"), from, to));
+    let modules =
+        |from: &'static str, to: &'static str| message(&|folder| change(&folder.join("modules.json"), from, to));
     let table = [
         (config("\"bert\"", "\"mpnet\""), "tiny-bert/config.json: `model_type` is mpnet; supported are bert, roberta,"),
         (config("\"gelu\"", "\"mish\""), "config.json: `hidden_act` is mish; supported are gelu, gelu_new,"),
-        (config("\"hidden_size\": 32", "\"hidden_size\": 33"), "`hidden_size` 33 is no multiple of `num_attention_heads` 4"),
-        (config("\"hidden_size\": 32", "\"hidden_size\": -1"), "config.json: `hidden_size` is -1; it must be a whole number"),
+        (
+            config("\"hidden_size\": 32", "\"hidden_size\": 33"),
+            "`hidden_size` 33 is no multiple of `num_attention_heads` 4",
+        ),
+        (
+            config("\"hidden_size\": 32", "\"hidden_size\": -1"),
+            "config.json: `hidden_size` is -1; it must be a whole number",
+        ),
         (config("\"hidden_size\": 32", "\"hidden_size\": 64"), "`word_embedding_dimension` is 32, but config.json has"),
-        (config("\"hidden_size\": 32,", ""), "config.json: `hidden_size` is missing; it must be a whole number above 0"),
+        (
+            config("\"hidden_size\": 32,", ""),
+            "config.json: `hidden_size` is missing; it must be a whole number above 0",
+        ),
         (config("\"layer_norm_eps\": 1e-12", "\"layer_norm_eps\": 0"), "`layer_norm_eps` is 0"),
         (config("\"is_decoder\": false", "\"is_decoder\": true"), "`is_decoder` is true; only encoders are supported"),
         (
@@ -278,12 +298,21 @@ fn what_is_not_supported_or_damaged_is_named() {
             config("\"intermediate_size\": 48", "\"intermediate_size\": 64"),
             "`encoder.layer.0.intermediate.dense.weight` has shape [48, 32], but by config.json it is [64, 32]",
         ),
-        (config("\"vocab_size\": 135", "\"vocab_size\": 100"), "but config.json has `vocab_size` 100; the two files are of"),
-        (config("\"vocab_size\": 135", "\"vocab_size\": 136"), "`embeddings.word_embeddings.weight` has shape [135, 32]"),
+        (
+            config("\"vocab_size\": 135", "\"vocab_size\": 100"),
+            "but config.json has `vocab_size` 100; the two files are of",
+        ),
+        (
+            config("\"vocab_size\": 135", "\"vocab_size\": 136"),
+            "`embeddings.word_embeddings.weight` has shape [135, 32]",
+        ),
         (config("{", "{{"), "config.json: not JSON ("),
         (without("config.json"), "config.json: No such file"),
         (without("tokenizer.json"), "tokenizer.json: missing; save the model with a recent version of transformers"),
-        (without("model.safetensors"), "model.safetensors: missing; name a Hugging Face folder with safetensors weights"),
+        (
+            without("model.safetensors"),
+            "model.safetensors: missing; name a Hugging Face folder with safetensors weights",
+        ),
         (without("1_Pooling/config.json"), "1_Pooling/config.json: missing, but modules.json lists it"),
         (
             message(&|folder| {
@@ -309,12 +338,18 @@ fn what_is_not_supported_or_damaged_is_named() {
             }),
             "holds NaN or infinity; copy the model's folder again",
         ),
-        (message(&|folder| std::fs::write(folder.join("tokenizer.json"), "{}").unwrap()), "tokenizer.json: not a tokenizer ("),
+        (
+            message(&|folder| std::fs::write(folder.join("tokenizer.json"), "{}").unwrap()),
+            "tokenizer.json: not a tokenizer (",
+        ),
         (
             message(&|folder| change(&folder.join("sentence_bert_config.json"), "24", "2")),
             "tokenizer.json: 2 special tokens leave no room for text in 2; see to `max_seq_length`",
         ),
-        (pooling("{\"pooling_mode_lasttoken\": true}"), "1_Pooling/config.json: pools by lasttoken; supported is one of"),
+        (
+            pooling("{\"pooling_mode_lasttoken\": true}"),
+            "1_Pooling/config.json: pools by lasttoken; supported is one of",
+        ),
         (pooling("{\"pooling_mode\": \"weightedmean\"}"), "1_Pooling/config.json: pools by weightedmean; supported is"),
         (
             pooling("{\"pooling_mode_mean_tokens\": true, \"pooling_mode_max_tokens\": true}"),
@@ -325,8 +360,14 @@ fn what_is_not_supported_or_damaged_is_named() {
             modules("models.Normalize", "models.Dense"),
             "modules.json: the modules are Transformer, Pooling, Dense; supported are Transformer and Pooling,",
         ),
-        (modules("1_Pooling", "../x"), "modules.json: the pooling's `path` is '../x'; it must be a folder beside this file"),
-        (message(&|folder| std::fs::write(folder.join("modules.json"), "{}").unwrap()), "modules.json: not a list of modules"),
+        (
+            modules("1_Pooling", "../x"),
+            "modules.json: the pooling's `path` is '../x'; it must be a folder beside this file",
+        ),
+        (
+            message(&|folder| std::fs::write(folder.join("modules.json"), "{}").unwrap()),
+            "modules.json: not a list of modules",
+        ),
     ];
     for (message, expected) in &table {
         assert!(message.contains(expected) && message.starts_with("tiny-bert/"), "{message}\nshould say: {expected}");

@@ -104,7 +104,9 @@ impl DescribeConfig {
         let Outcomes { error, progress, faults, places, .. } = outcomes;
         match error {
             Some(error) => Err(error),
-            None => Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places }),
+            None => {
+                Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places })
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The settings of a run.
 
 use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
+use crate::Result;
 use crate::data::Origin;
 use crate::enrich::digest::hash;
 use crate::enrich::features::Source;
 use crate::enrich::server::{CHAT, endpoints};
-use crate::Result;
 use std::time::Duration;
 
 /// What to ask of whom, how hard to try, and what to keep.

@@ -83,7 +83,8 @@ impl EmbedConfig {
         if let Some(error) = error {
             return Err(error);
         }
-        let mut embedded = Embedded { width, values: vec![0.0; texts.len() * width], refused: BTreeMap::new(), n_asked, servers };
+        let mut embedded =
+            Embedded { width, values: vec![0.0; texts.len() * width], refused: BTreeMap::new(), n_asked, servers };
         let mut reader = store.reader()?;
         for (text, key) in keys.iter().enumerate() {
             let Some(place) = store.place(key) else {
@@ -93,7 +94,8 @@ impl EmbedConfig {
             };
             let vector = reader.read(place)?;
             if vector.len() != width {
-                let message = format!("vectors of {} and {width} numbers; remove this file, or name another", vector.len());
+                let message =
+                    format!("vectors of {} and {width} numbers; remove this file, or name another", vector.len());
                 return Err(Error::file(store.path(), message));
             }
             embedded.values[text * width..][..width].copy_from_slice(&vector);
@@ -147,7 +149,8 @@ impl<F: FnMut(usize) + Send> Run<'_, F> {
     fn answer(&self, batch: &[usize]) -> Result<Outcome> {
         let config = self.config;
         let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
-        let body = json!({ "model": config.model, "input": input, "encoding_format": "float" }).to_string().into_bytes();
+        let body =
+            json!({ "model": config.model, "input": input, "encoding_format": "float" }).to_string().into_bytes();
         let jitter = batch[0] as u64;
         let (mut n_failed, mut avoid) = (0, None);
         loop {
@@ -176,7 +179,8 @@ impl<F: FnMut(usize) + Send> Run<'_, F> {
             self.servers.release(server, health);
             if n_failed >= config.max_failures.max(1) {
                 let (path, n) = (lock(&self.outcomes).store.path().to_path_buf(), batch.len());
-                let message = format!("{n} texts failed {n_failed} times, the last at {}: {fault}", config.servers[server]);
+                let message =
+                    format!("{n} texts failed {n_failed} times, the last at {}: {fault}", config.servers[server]);
                 return Err(Error::file(path, format!("{message}; see to it and start again, what came is kept here")));
             }
             self.servers.pause(config.backoff.wait(jitter, n_failed.max(1)));

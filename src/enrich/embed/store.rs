@@ -86,7 +86,8 @@ impl VectorReader {
 }
 
 fn parse(line: &[u8]) -> std::result::Result<(String, Vec<f32>), String> {
-    let Line { key, vector } = serde_json::from_slice(line).map_err(|error| format!("not a vector's line ({error})"))?;
+    let Line { key, vector } =
+        serde_json::from_slice(line).map_err(|error| format!("not a vector's line ({error})"))?;
     let bytes = STANDARD.decode(vector).map_err(|error| format!("not a vector's line ({error})"))?;
     let numbers = bytes.chunks_exact(4);
     let is_whole = numbers.remainder().is_empty() && !bytes.is_empty();

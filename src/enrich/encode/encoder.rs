@@ -96,7 +96,8 @@ impl TextEncoder {
         let width = self.width();
         let mut vectors = vec![0.0; texts.len() * width];
         for (index, (texts, out)) in texts.chunks(WINDOW).zip(vectors.chunks_mut(WINDOW * width)).enumerate() {
-            let tokens = texts.par_iter().map(|text| self.tokenizer.tokens(text.as_ref())).collect::<Result<Vec<_>>>()?;
+            let tokens =
+                texts.par_iter().map(|text| self.tokenizer.tokens(text.as_ref())).collect::<Result<Vec<_>>>()?;
             let mut order: Vec<usize> = (0..texts.len()).collect();
             order.sort_by_key(|&text| tokens[text].ids.len());
             let batches = batches(&order, &tokens);
@@ -142,7 +143,8 @@ impl TextEncoder {
             start = end;
         }
         if vectors.iter().any(|value| !value.is_finite()) {
-            let message = format!("encoder {}: vectors with NaN or infinity; its weights are damaged", self.origin.name);
+            let message =
+                format!("encoder {}: vectors with NaN or infinity; its weights are damaged", self.origin.name);
             return Err(Error::Data(message));
         }
         Ok(vectors)
@@ -204,10 +206,8 @@ mod tests {
 
     #[test]
     fn batches_are_full_but_never_empty() {
-        let tokens: Vec<Tokens> = [400, 400, 400, 2000, 1, 1]
-            .iter()
-            .map(|&n| Tokens { ids: vec![0; n], types: vec![0; n] })
-            .collect();
+        let tokens: Vec<Tokens> =
+            [400, 400, 400, 2000, 1, 1].iter().map(|&n| Tokens { ids: vec![0; n], types: vec![0; n] }).collect();
         let order = [0, 1, 2, 3, 4, 5];
         assert_eq!(batches(&order, &tokens), [&[0, 1][..], &[2], &[3], &[4, 5]]);
         assert!(batches(&[], &tokens).is_empty());

@@ -157,7 +157,8 @@ fn modules(folder: &Path) -> Result<Modules> {
         }
     };
     if !steps[0].1.is_empty() {
-        let message = format!("the transformer is in the folder '{}'; name that folder's parent with its files", steps[0].1);
+        let message =
+            format!("the transformer is in the folder '{}'; name that folder's parent with its files", steps[0].1);
         return Err(file.fault(format!("{message} at the top, as newer releases save it")));
     }
     let pooling = steps[1].1.clone();

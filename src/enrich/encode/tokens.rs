@@ -32,14 +32,17 @@ impl TextTokenizer {
             return Err(Error::file(path, message));
         }
         let fault = |message: String| Error::file(&path, message);
-        let again = |error: tokenizers::Error| fault(format!("not a tokenizer ({error}); copy the model's folder again"));
+        let again =
+            |error: tokenizers::Error| fault(format!("not a tokenizer ({error}); copy the model's folder again"));
         let mut tokenizer = Tokenizer::from_file(&path).map_err(again)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(again)?;
 
         let n_tokens = settings.layout.n_tokens;
         let vocabulary = tokenizer.get_vocab(true);
-        if let Some((token, id)) = vocabulary.iter().max_by_key(|(_, id)| **id).filter(|(_, id)| **id as usize >= n_tokens) {
+        if let Some((token, id)) =
+            vocabulary.iter().max_by_key(|(_, id)| **id).filter(|(_, id)| **id as usize >= n_tokens)
+        {
             let message = format!("token `{token}` has id {id}, but config.json has `vocab_size` {n_tokens}");
             return Err(fault(format!("{message}; the two files are of different models")));
         }
@@ -50,7 +53,8 @@ impl TextTokenizer {
         }
         let truncation = TruncationParams { max_length: settings.max_tokens, ..TruncationParams::default() };
         tokenizer.with_truncation(Some(truncation)).map_err(again)?;
-        let (prompt, is_lower_case, n_types) = (settings.prompt.clone(), settings.is_lower_case, settings.layout.n_types);
+        let (prompt, is_lower_case, n_types) =
+            (settings.prompt.clone(), settings.is_lower_case, settings.layout.n_types);
         Ok(Self { tokenizer, prompt, is_lower_case, n_types })
     }
 

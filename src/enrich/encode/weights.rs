@@ -23,16 +23,24 @@ impl<'a> Weights<'a> {
         let path = folder.join("model.safetensors");
         if !path.try_exists().map_err(Error::io(&path))? {
             let others = [
-                ("model.safetensors.index.json", "the weights are in several files; save them with max_shard_size=\"20GB\""),
-                ("pytorch_model.bin", "pytorch_model.bin is a pickle, which is never opened; save the model again with save_pretrained, which writes safetensors"),
+                (
+                    "model.safetensors.index.json",
+                    "the weights are in several files; save them with max_shard_size=\"20GB\"",
+                ),
+                (
+                    "pytorch_model.bin",
+                    "pytorch_model.bin is a pickle, which is never opened; save the model again with save_pretrained, which writes safetensors",
+                ),
             ];
             let advice = others.iter().find(|(name, _)| folder.join(name).exists()).map(|(_, advice)| *advice);
-            let message = format!("missing; {}", advice.unwrap_or("name a Hugging Face folder with safetensors weights"));
+            let message =
+                format!("missing; {}", advice.unwrap_or("name a Hugging Face folder with safetensors weights"));
             return Err(Error::file(path, message));
         }
         let file = TensorFile::open(&path)?;
         let word = "embeddings.word_embeddings.weight";
-        let prefix = if file.shape(word).is_none() && file.shape(&format!("{prefix}{word}")).is_some() { prefix } else { "" };
+        let prefix =
+            if file.shape(word).is_none() && file.shape(&format!("{prefix}{word}")).is_some() { prefix } else { "" };
         Ok(Self { path, file, prefix, device })
     }
 
@@ -49,7 +57,9 @@ impl<'a> Weights<'a> {
             return Err(Error::file(&self.path, message));
         };
         if found != shape {
-            let message = format!("`{full}` has shape {found:?}, but by config.json it is {shape:?}; the files do not belong together");
+            let message = format!(
+                "`{full}` has shape {found:?}, but by config.json it is {shape:?}; the files do not belong together"
+            );
             return Err(Error::file(&self.path, message));
         }
         let values = self.file.values(&full)?;

@@ -47,7 +47,8 @@ impl Catalogue {
         let items: Vec<Option<Item>> = ids.iter().map(|id| by_id.remove(id)).collect();
         if items.iter().all(Option::is_none) {
             let example = ids.iter().find(|id| !id.is_empty()).map_or("", String::as_str);
-            let message = format!("no line is about an item of the folder; `id` must be an item's name, such as `{example}`");
+            let message =
+                format!("no line is about an item of the folder; `id` must be an item's name, such as `{example}`");
             return Err(Error::file(path, message));
         }
         Ok(Self { folder, ids, items, needs_ids })

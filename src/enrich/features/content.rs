@@ -128,7 +128,9 @@ mod tests {
         let some = ItemText::by_names("description, title")?;
         assert_eq!(some.of(&item).as_deref(), Ok("Red rings. Wooden rattle"));
         assert_eq!(ItemText::by_names("brand")?.of(&item), Err("no text".to_string()));
-        for (names, words) in [("colour", "no field 'colour'; there are title, brand"), ("", "no field ''"), ("title,title", "twice")] {
+        for (names, words) in
+            [("colour", "no field 'colour'; there are title, brand"), ("", "no field ''"), ("title,title", "twice")]
+        {
             assert!(ItemText::by_names(names).unwrap_err().to_string().contains(words), "{names}");
         }
         Ok(())

@@ -73,7 +73,8 @@ impl Descriptions {
         let file = std::fs::File::open(path).map_err(Error::io(path))?;
         let mut texts = HashMap::new();
         for (index, line) in BufReader::new(file).lines().enumerate() {
-            let line = line.map_err(|error| Error::line(path, index + 1, format!("{error}; describe the items again")))?;
+            let line =
+                line.map_err(|error| Error::line(path, index + 1, format!("{error}; describe the items again")))?;
             if line.trim().is_empty() {
                 continue;
             }

@@ -195,7 +195,10 @@ mod tests {
         assert_eq!(endpoint("https://api.example/openai/v1", EMBEDDINGS)?, "https://api.example/openai/v1/embeddings");
         for server in ["", "127.0.0.1:8000", "ftp://x/v1", "http://", "http://a b", "http://x/v1?key=1", "file:///etc"]
         {
-            assert!(endpoint(server, CHAT).unwrap_err().to_string().starts_with(&format!("server '{server}'")), "{server}");
+            assert!(
+                endpoint(server, CHAT).unwrap_err().to_string().starts_with(&format!("server '{server}'")),
+                "{server}"
+            );
         }
         let message = endpoint("http://me:hunter2@x/v1", CHAT).unwrap_err().to_string();
         assert!(!message.contains("hunter2") && message.contains("VIRAL_API_KEY"));
