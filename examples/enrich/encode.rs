@@ -14,7 +14,7 @@ use viral::{Error, Result};
 /// What makes vectors of texts.
 enum Encoder {
     Here(Box<TextEncoder>),
-    Servers(EmbedConfig, VectorStore),
+    Servers(Box<EmbedConfig>, VectorStore),
 }
 
 /// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
@@ -65,21 +65,9 @@ pub(crate) fn import_matrix(args: &Args) -> Result<()> {
     if imported.n_strangers > 0 {
         println!("{} rows are about items that the catalogue does not have; left out", imported.n_strangers);
     }
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let file = matrix.to_string_lossy().split("safetensors#").next().map_or_else(PathBuf::new, |head| {
-        PathBuf::from(if head.len() < matrix.as_os_str().len() {
-            format!("{head}safetensors")
-        } else {
-            head.to_string()
-        })
-    });
-    let (matrix_sha256, ids_sha256) = (sha256_of_file(&file)?, sha256_of_file(ids)?);
     write(&catalogue, &imported.table, args.feature_file(part)?, |new| {
-        let new = new.with_input(name(matrix), matrix_sha256).with_input(name(ids), ids_sha256);
-        match &args.model {
-            Some(model) => new.with_model(Origin::named(model)),
-            None => new,
-        }
+        let model = args.model.as_ref().map(Origin::named);
+        Provenance { inputs: imported.inputs.clone(), model, ..new }
     })
 }
 
@@ -131,7 +119,7 @@ impl Encoder {
             backoff: Backoff { seed: args.seed, ..Backoff::default() },
             ..EmbedConfig::new(args.model.clone().unwrap_or_default(), &args.server)
         };
-        Ok(Self::Servers(config, VectorStore::open(args.out_folder()?.join("embeddings.jsonl"))?))
+        Ok(Self::Servers(Box::new(config), VectorStore::open(args.out_folder()?.join("embeddings.jsonl"))?))
     }
 
     fn origin(&self) -> Origin {

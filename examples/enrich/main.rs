@@ -9,7 +9,7 @@
 //! The first reads `items.jsonl` of the data folder and writes `journal.jsonl`, which makes the run safe to stop at any
 //! moment and to start again, and at its end `descriptions.jsonl` (`attributes.jsonl` for `--prompt attributes`). Time and
 //! cost are the server's; the bar tells both. The second writes `text_feat.npy` and `image_feat.npy` with their masks and
-//! provenance, some 150 texts a second on two cores. `--encode --server URL --model NAME` lets a server encode;
+//! provenance, some 300 titles a second on two cores. `--encode --server URL --model NAME` lets a server encode;
 //! `--import FILE --ids FILE --only image` takes vectors made elsewhere.
 
 mod args;

@@ -141,7 +141,7 @@ fn split_name(path: &Path) -> (&Path, Option<&str>) {
 }
 
 /// The file that a path of features names: `x.safetensors` of `x.safetensors#name`.
-pub(super) fn file_of(path: &Path) -> &Path {
+pub(crate) fn file_of(path: &Path) -> &Path {
     split_name(path).0
 }
 

@@ -38,6 +38,8 @@ mod whole;
 
 pub use counter::splitmix64;
 pub use dataset::{Counts, Dataset, TrainSet};
+#[cfg(feature = "enrich")]
+pub(crate) use features::file_of;
 pub use features::{ItemFeatures, Modality};
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};

@@ -210,7 +210,8 @@ fn what_cannot_succeed_ends_and_keeps_what_came() -> Result<()> {
     assert!(VectorStore::open(folder.path().join("embeddings.jsonl"))?.n_vectors() >= 8);
 
     let stranger = Server::start(|_| Act::Answer(401, String::new(), "who are you".into()));
-    let message = run(&config(&[&stranger.url]), &texts(3), folder.path()).unwrap_err().to_string();
+    let new = tempfile::tempdir().unwrap();
+    let message = run(&config(&[&stranger.url]), &texts(3), new.path()).unwrap_err().to_string();
     assert!(message.starts_with("no server can be used; http://") && message.contains("check the key"), "{message}");
     // A store with vectors of a model that has changed its width.
     let other = Server::start(|seen| {

@@ -157,7 +157,7 @@ fn a_server_encodes_what_it_takes() -> Result<()> {
         _ => format!("{line}\n"),
     };
     std::fs::write(folder.join("toys.inter"), inter.lines().map(named).collect::<String>()).unwrap();
-    let server = Server::start(|seen| match seen.title.contains("Cotton") {
+    let server = Server::start(|seen| match seen.body["input"].to_string().contains("Cotton") {
         true => Act::Answer(413, String::new(), "too long".into()),
         false => answer(seen),
     });

@@ -295,6 +295,10 @@ fn what_is_not_supported_or_damaged_is_named() {
             "model.safetensors: no tensor `encoder.layer.2.attention.self.query.weight`; config.json asks for it",
         ),
         (
+            config("\"intermediate_size\": 48", "\"intermediate_size\": 4611686018427387904"),
+            "has shape [48, 32], but by config.json it is [4611686018427387904, 32]",
+        ),
+        (
             config("\"intermediate_size\": 48", "\"intermediate_size\": 64"),
             "`encoder.layer.0.intermediate.dense.weight` has shape [48, 32], but by config.json it is [64, 32]",
         ),

@@ -1,11 +1,11 @@
 //! BERT (Devlin et al. 2019) as an encoder: embeddings, then layers of attention and feed-forward, each followed by a
 //! layer norm. Without dropout, for nothing is trained here.
 
+use super::activation::Activation;
 use super::packed::{Packed, Run};
 use super::settings::Layout;
 use super::weights::{Linear, Norm, Weights};
 use crate::Result;
-use crate::enrich::encode::activation::Activation;
 use burn::tensor::module::attention;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -84,7 +84,7 @@ impl Layer {
     fn forward(&self, x: Tensor<2>, batch: &Packed) -> Tensor<2> {
         let mixed = self.out.forward(self.attend(x.clone(), batch));
         let y = self.attention_norm.forward(x + mixed);
-        let hidden = self.activation.apply(self.up.forward(y.clone()));
+        let hidden = self.up.activated(y.clone(), self.activation);
         self.norm.forward(y + self.down.forward(hidden))
     }
 

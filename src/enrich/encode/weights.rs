@@ -1,5 +1,6 @@
 //! The tensors of `model.safetensors`, by name, with their shapes checked before anything is read.
 
+use super::activation::Activation;
 use crate::data::TensorFile;
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -84,14 +85,16 @@ impl<'a> Weights<'a> {
 
     /// Linear maps of one input side by side: files hold each weight as `[d_out, d_in]`, products take `[d_in, n d_out]`.
     pub(super) fn linear(&mut self, names: &[&str], [d_in, d_out]: [usize; 2]) -> Result<Linear> {
+        // All are read, and so held to these sizes, before anything of these sizes is made.
+        let read = |name: &&str| self.values(&format!("{name}.weight"), &[d_out, d_in]);
+        let weights = names.iter().map(read).collect::<Result<Vec<_>>>()?;
         let width = names.len() * d_out;
-        let (mut weight, mut bias) = (vec![0.0; d_in * width], Vec::with_capacity(width));
-        for (index, name) in names.iter().enumerate() {
-            let values = self.values(&format!("{name}.weight"), &[d_out, d_in])?;
-            for (out, row) in values.chunks_exact(d_in).enumerate() {
-                let column = index * d_out + out;
-                row.iter().enumerate().for_each(|(input, &value)| weight[input * width + column] = value);
-            }
+        let mut weight = vec![0.0; d_in * width];
+        for (column, row) in weights.iter().flat_map(|weight| weight.chunks_exact(d_in)).enumerate() {
+            row.iter().enumerate().for_each(|(input, &value)| weight[input * width + column] = value);
+        }
+        let mut bias = Vec::with_capacity(width);
+        for name in names {
             bias.extend(self.values(&format!("{name}.bias"), &[d_out])?);
         }
         Ok(Linear {
@@ -118,6 +121,11 @@ pub(super) struct Linear {
 impl Linear {
     pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         burn::tensor::module::linear(x, self.weight.clone(), Some(self.bias.clone()))
+    }
+
+    /// `f(x W + b)`
+    pub(super) fn activated(&self, x: Tensor<2>, f: Activation) -> Tensor<2> {
+        f.of_sum(x.matmul(self.weight.clone()), self.bias.clone())
     }
 }
 

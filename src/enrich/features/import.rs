@@ -3,8 +3,9 @@
 use super::catalogue::Catalogue;
 use super::content::Content;
 use super::table::FeatureTable;
-use crate::data::{ItemFeatures, read_row_ids};
+use crate::data::{ItemFeatures, file_of, read_row_ids, sha256_of_file};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A matrix in the order of a catalogue.
@@ -14,6 +15,8 @@ pub struct Imported {
     pub table: FeatureTable,
     /// Rows about items that the catalogue does not have.
     pub n_strangers: usize,
+    /// SHA-256 of the two files by their names, for the provenance.
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// Reads a matrix (`.npy`, `.safetensors`, `x.safetensors#name`) whose row n is about the item that line n of a file of
@@ -54,5 +57,10 @@ pub fn import(catalogue: &Catalogue, matrix: impl AsRef<Path>, ids: impl AsRef<P
         return Err(Error::file(ids, message));
     }
     let table = FeatureTable::new(catalogue.ids(), &contents, width, &vectors)?;
-    Ok(Imported { table, n_strangers: n_ids - n_found })
+    let mut inputs = BTreeMap::new();
+    for path in [file_of(matrix), ids] {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        inputs.insert(name, sha256_of_file(path)?);
+    }
+    Ok(Imported { table, n_strangers: n_ids - n_found, inputs })
 }
