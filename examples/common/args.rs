@@ -91,8 +91,9 @@ pub(crate) struct TrainArgs {
     threads: Option<u16>,
 }
 
+/// Where tensors live.
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum DeviceName {
+pub(crate) enum DeviceName {
     Flex,
     Wgpu,
     Cuda,
@@ -107,14 +108,10 @@ fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
     }
 }
 
-impl TrainArgs {
-    /// The device to train on; sets the number of threads.
-    pub(crate) fn start(&self) -> Result<Device> {
-        if let Some(n) = self.threads {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build_global();
-            pool.map_err(|e| Error::Config(format!("{n} threads: {e}")))?;
-        }
-        let device = match self.device {
+impl DeviceName {
+    /// The device of that name.
+    pub(crate) fn open(self) -> Result<Device> {
+        Ok(match self {
             #[cfg(feature = "flex")]
             DeviceName::Flex => Device::flex(),
             #[cfg(feature = "wgpu")]
@@ -133,8 +130,18 @@ impl TrainArgs {
                 let message = format!("this program was built without {name}; run it with `--features {name}`");
                 return Err(Error::Config(message));
             }
-        };
-        Ok(device.autodiff())
+        })
+    }
+}
+
+impl TrainArgs {
+    /// The device to train on; sets the number of threads.
+    pub(crate) fn start(&self) -> Result<Device> {
+        if let Some(n) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build_global();
+            pool.map_err(|e| Error::Config(format!("{n} threads: {e}")))?;
+        }
+        Ok(self.device.open()?.autodiff())
     }
 
     /// The defaults of a model, changed as the command line says.

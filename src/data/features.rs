@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{npy, safetensors};
+use super::{npy, safetensors, write_whole};
 use crate::{Error, Result};
 
 /// A content modality of items.
@@ -53,6 +53,18 @@ impl ItemFeatures {
             _ => return Err(Error::file(path, "neither .npy nor .safetensors; write the features as one of these")),
         };
         Self::checked(shape, values).map_err(|message| Error::file(path, message))
+    }
+
+    /// Writes a `.npy` file of 32-bit floats, whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written; a name that does not end in `.npy`.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if path.extension().is_none_or(|extension| extension != "npy") {
+            return Err(Error::file(path, "features are written as .npy; choose such a name"));
+        }
+        write_whole(path, &npy::bytes([self.n_items, self.width], &self.values))
     }
 
     fn checked([n_items, width]: [usize; 2], values: Vec<f32>) -> std::result::Result<Self, String> {
@@ -129,7 +141,7 @@ fn split_name(path: &Path) -> (&Path, Option<&str>) {
 }
 
 /// The file that a path of features names: `x.safetensors` of `x.safetensors#name`.
-pub(super) fn file_of(path: &Path) -> &Path {
+pub(crate) fn file_of(path: &Path) -> &Path {
     split_name(path).0
 }
 

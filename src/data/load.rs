@@ -5,7 +5,7 @@ use std::path::Path;
 use super::sidecar::{read_mapping, read_row_ids, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::{
-    Dataset, FeatureFile, Ids, InterFile, Interactions, ItemFeatures, Part, Provenance, ReadOptions, SplitPolicy,
+    Dataset, FeatureFile, Ids, InterFile, Interactions, ItemFeatures, Mask, Part, Provenance, ReadOptions, SplitPolicy,
     TrainSet,
 };
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ impl Dataset {
     /// | `items.jsonl` | optional: `{"id": external id, "title": …}` a line |
     /// | `item_ids.txt` | needed for features when item ids are not integers: one id a line, line n for row n |
     ///
-    /// Where [`Provenance`] lies beside a feature file, the features are held to it.
+    /// Where [`Provenance`] or a [`Mask`](super::Mask) lies beside a feature file, the features are held to it.
     ///
     /// # Errors
     /// All of [`InterFile::read`]'s and [`ItemFeatures::read`]'s; features with another number of rows than there are
@@ -128,7 +128,11 @@ fn read_features(
         if let Some(provenance) = &provenance {
             provenance.check(&path, [n_rows, features.width()], names, rows)?;
         }
-        Ok(Some(features.select(rows)))
+        let features = features.select(rows);
+        if let Some(mask) = Mask::read_beside(&path)? {
+            mask.check(&path, &features, names)?;
+        }
+        Ok(Some(features))
     };
 
     let ids_path = dir.join("item_ids.txt");

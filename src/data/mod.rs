@@ -7,7 +7,8 @@
 //! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
-//! | `provenance` | [`Provenance`]: what feature files were made from, checked when they are read |
+//! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
+//! | `rows` | [`feature_rows`]: which item each feature row of a folder is about |
 //! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
@@ -20,11 +21,13 @@ mod ids;
 mod inter;
 mod interactions;
 mod load;
+mod mask;
 mod n_core;
 mod npy;
 mod options;
 mod planted;
 mod provenance;
+mod rows;
 mod safetensors;
 mod sampler;
 mod sidecar;
@@ -35,16 +38,24 @@ mod whole;
 
 pub use counter::splitmix64;
 pub use dataset::{Counts, Dataset, TrainSet};
+#[cfg(feature = "enrich")]
+pub(crate) use features::file_of;
 pub use features::{ItemFeatures, Modality};
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
+pub use mask::Mask;
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};
 pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
+pub use rows::{feature_rows, rows_by_number};
+#[cfg(feature = "enrich")]
+pub(crate) use safetensors::TensorFile;
 pub use sampler::{EpochOrder, Sampler, Triplets};
+#[cfg(feature = "enrich")]
+pub(crate) use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};
 #[cfg(feature = "enrich")]

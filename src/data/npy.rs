@@ -27,6 +27,19 @@ pub(super) fn read(path: &Path) -> Result<Matrix> {
     })
 }
 
+/// The bytes of a file that [`read`] takes: version 1.0, `<f4`, row after row.
+pub(super) fn bytes([n_rows, width]: [usize; 2], values: &[f32]) -> Vec<u8> {
+    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {width}), }}");
+    // Spaces and a line feed at the end bring the numbers to a multiple of 64 bytes, as the format asks.
+    let padded = (10 + header.len() + 1).next_multiple_of(64) - 11;
+    let mut bytes = Vec::with_capacity(11 + padded + size_of_val(values));
+    bytes.extend(b"\x93NUMPY\x01\x00");
+    bytes.extend((padded as u16 + 1).to_le_bytes());
+    bytes.extend(format!("{header:<padded$}\n").as_bytes());
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
 enum Fault {
     Io(std::io::Error),
     Format(String),
@@ -244,6 +257,16 @@ pub(super) mod tests {
         let header = format!("{:<117}\n", "{'descr': '<f2', 'fortran_order': False, 'shape': (1, 2), }");
         assert_eq!(header.len(), 118);
         assert_eq!(read_bytes(&npy(1, &header, &[0x00, 0x3c, 0x00, 0xc0])), Ok(([1, 2], vec![1.0, -2.0])));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let values: Vec<f32> = (0..6).map(|x| x as f32 / 3.0).collect();
+        for shape in [[2, 3], [6, 1], [0, 4]] {
+            let written = bytes(shape, &values[..shape[0] * shape[1]]);
+            assert_eq!((written.len() - shape[0] * shape[1] * 4) % 64, 0);
+            assert_eq!(read_bytes(&written), Ok((shape, values[..shape[0] * shape[1]].to_vec())));
+        }
     }
 
     #[test]

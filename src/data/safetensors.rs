@@ -2,46 +2,106 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use safetensors::tensor::{Dtype, Metadata};
 
 use super::floats::{Float, decode_matrix};
 use super::npy::Matrix;
 use crate::{Error, Result};
 
+/// An open `.safetensors` file: its header is read and checked, tensors are read one by one.
+#[derive(Debug)]
+pub(crate) struct TensorFile {
+    path: PathBuf,
+    file: File,
+    /// Where the tensors' bytes begin, and where the file ends.
+    start: u64,
+    length: u64,
+    metadata: Metadata,
+}
+
+impl TensorFile {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// A file that is missing, too short for its header, or no safetensors file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(Error::io(path))?;
+        let length = file.metadata().map_err(Error::io(path))?.len();
+        let mut start = [0u8; 8];
+        if length < 8 {
+            return Err(Error::file(path, format!("{length} bytes are no safetensors file; write it again")));
+        }
+        file.read_exact(&mut start).map_err(Error::io(path))?;
+        let header_length = u64::from_le_bytes(start);
+        if header_length > length - 8 {
+            let left = length - 8;
+            let message =
+                format!("the header claims {header_length} bytes, {left} are left; copy or write the file again");
+            return Err(Error::file(path, message));
+        }
+        let mut header = Vec::new();
+        Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(Error::io(path))?;
+        let metadata: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| Error::file(path, format!("not a safetensors file ({error}); write it again")))?;
+        Ok(Self { path: path.to_path_buf(), file, start: 8 + header_length, length, metadata })
+    }
+
+    /// The tensors' names, in the order of their bytes.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
+    /// The shape of a tensor.
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.metadata.info(name).map(|info| &info.shape[..])
+    }
+
+    /// The numbers of a tensor as `f32`: F16, BF16, F32 or F64.
+    ///
+    /// # Errors
+    /// No tensor of this name; numbers of another kind; a file that ends too early.
+    pub(crate) fn values(&mut self, name: &str) -> Result<Vec<f32>> {
+        let path = &self.path;
+        let info = self.metadata.info(name).ok_or_else(|| {
+            let names = self.metadata.offset_keys();
+            Error::file(path, format!("no tensor `{name}`; name one of those there: {}", names.join(", ")))
+        })?;
+        let float = match info.dtype {
+            Dtype::F16 => Float::F16,
+            Dtype::BF16 => Float::Bf16,
+            Dtype::F32 => Float::F32,
+            Dtype::F64 => Float::F64,
+            other => return Err(Error::file(path, format!("dtype {other:?} is no float; save it as F32"))),
+        };
+        // Parsing has checked that every tensor's offsets span its shape, not that the file is that long.
+        let [from, to] = [info.data_offsets.0, info.data_offsets.1].map(|offset| self.start + offset as u64);
+        if to > self.length {
+            let length = self.length;
+            let message =
+                format!("truncated: the tensor ends at byte {to}, the file at {length}; copy or write it again");
+            return Err(Error::file(path, message));
+        }
+        let count = info.shape.iter().product();
+        self.file.seek(SeekFrom::Start(from)).map_err(Error::io(path))?;
+        decode_matrix(BufReader::new(&self.file), float, false, [count, 1], false).map_err(Error::io(path))
+    }
+}
+
 /// Reads the tensor `name`, or without a name the file's only matrix; F16, BF16, F32 or F64.
 ///
 /// Only the header and that tensor are read.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Matrix> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    let length = file.metadata().map_err(Error::io(path))?.len();
-    let mut start = [0u8; 8];
-    if length < 8 {
-        return Err(Error::file(path, format!("{length} bytes are no safetensors file; write it again")));
-    }
-    file.read_exact(&mut start).map_err(Error::io(path))?;
-    let header_length = u64::from_le_bytes(start);
-    if header_length > length - 8 {
-        let left = length - 8;
-        let message = format!("the header claims {header_length} bytes, {left} are left; copy or write the file again");
-        return Err(Error::file(path, message));
-    }
-    let mut header = Vec::new();
-    Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(Error::io(path))?;
-    let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| Error::file(path, format!("not a safetensors file ({error}); write it again")))?;
-
-    let names = metadata.offset_keys();
-    let info = match name {
-        Some(name) => metadata.info(name).ok_or_else(|| {
-            Error::file(path, format!("no tensor `{name}`; name one of those there: {}", names.join(", ")))
-        })?,
+    let mut file = TensorFile::open(path)?;
+    let names = file.names();
+    let name = match name {
+        Some(name) => name.to_string(),
         None => {
-            let is_matrix = |info: &&TensorInfo| info.shape.len() == 2;
-            let mut matrices = names.iter().filter_map(|name| metadata.info(name)).filter(is_matrix);
+            let is_matrix = |name: &&String| file.shape(name).is_some_and(|shape| shape.len() == 2);
+            let mut matrices = names.iter().filter(is_matrix);
             match (matrices.next(), matrices.next()) {
-                (Some(only), None) => only,
+                (Some(only), None) => only.clone(),
                 (None, _) => return Err(Error::file(path, "no matrix in it; save one row per item")),
                 (Some(_), Some(_)) => {
                     let message = format!("several matrices; name one as `{}#NAME`: {}", shown(path), names.join(", "));
@@ -50,28 +110,17 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Matrix> {
             }
         }
     };
-
-    let [n_rows, width] = info.shape[..] else {
-        let message =
-            format!("{} dimensions, shape {:?}; save a matrix with one row per item", info.shape.len(), info.shape);
-        return Err(Error::file(path, message));
+    let shape = match file.shape(&name) {
+        None => None,
+        Some(&[n_rows, width]) => Some([n_rows, width]),
+        Some(shape) => {
+            let message = format!("{} dimensions, shape {shape:?}; save a matrix with one row per item", shape.len());
+            return Err(Error::file(path, message));
+        }
     };
-    let float = match info.dtype {
-        Dtype::F16 => Float::F16,
-        Dtype::BF16 => Float::Bf16,
-        Dtype::F32 => Float::F32,
-        Dtype::F64 => Float::F64,
-        other => return Err(Error::file(path, format!("dtype {other:?} is no float; save it as F32"))),
-    };
-    // Parsing has checked that every tensor's offsets span its shape, not that the file is that long.
-    let [from, to] = [info.data_offsets.0, info.data_offsets.1].map(|offset| 8 + header_length + offset as u64);
-    if to > length {
-        let message = format!("truncated: the tensor ends at byte {to}, the file at {length}; copy or write it again");
-        return Err(Error::file(path, message));
-    }
-    file.seek(SeekFrom::Start(from)).map_err(Error::io(path))?;
-    let values = decode_matrix(BufReader::new(file), float, false, [n_rows, width], false).map_err(Error::io(path))?;
-    Ok(([n_rows, width], values))
+    // A name that is not there is named by `values`.
+    let values = file.values(&name)?;
+    Ok((shape.unwrap_or_default(), values))
 }
 
 fn shown(path: &Path) -> std::borrow::Cow<'_, str> {

@@ -20,12 +20,27 @@ pub(super) struct Names {
 
 /// Reads MMRec's `i_id_mapping.csv` or `u_id_mapping.csv` (header `asin⇥itemID`: name, then id), if there is one.
 ///
+/// # Errors
+/// All of [`read_pairs`]'s. By file: an id of `ids` without a name.
+pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Option<Names>> {
+    let Some(by_id) = read_pairs(path, id_column)? else { return Ok(None) };
+    let name = |id: &String| {
+        let missing = || Error::file(path, format!("no name for {id_column} {id}; add a row, or remove the file"));
+        by_id.get(id).cloned().ok_or_else(missing)
+    };
+    let names = ids.names().iter().map(name).collect::<Result<_>>()?;
+    let numbers: Option<Vec<u64>> = by_id.keys().map(|id| plain_number(id)).collect();
+    Ok(Some(Names { names, max_number: numbers.and_then(|numbers| numbers.into_iter().max()) }))
+}
+
+/// All names of a mapping by their ids, if the file is there.
+///
 /// `id_column` (`itemID`, `userID`) tells the column of ids, the last one if no column has that name; the first other
 /// column has the names.
 ///
 /// # Errors
-/// By line: an empty cell, an id or a name given twice. By file: an id of `ids` without a name.
-pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Option<Names>> {
+/// By line: an empty cell, an id or a name given twice.
+pub(super) fn read_pairs(path: &Path, id_column: &str) -> Result<Option<HashMap<String, String>>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let table = Table::new(path, &text, &format!("name\t{id_column}"))?;
     let n_columns = table.header.len();
@@ -43,7 +58,7 @@ pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Op
                 return Err(table.error(line, format!("an empty {what}; fill it in, or remove the row")));
             }
         }
-        if by_id.insert(id, name).is_some() {
+        if by_id.insert(id.to_string(), name.to_string()).is_some() {
             return Err(table.error(line, format!("id {id} has a name already; remove one of the two")));
         }
         if !seen.insert(name) {
@@ -51,13 +66,7 @@ pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Op
         }
         Ok(())
     })?;
-    let name = |id: &String| {
-        let missing = || Error::file(path, format!("no name for {id_column} {id}; add a row, or remove the file"));
-        by_id.get(id.as_str()).map(|name| name.to_string()).ok_or_else(missing)
-    };
-    let names = ids.names().iter().map(name).collect::<Result<_>>()?;
-    let numbers: Option<Vec<u64>> = by_id.keys().map(|id| plain_number(id)).collect();
-    Ok(Some(Names { names, max_number: numbers.and_then(|numbers| numbers.into_iter().max()) }))
+    Ok(Some(by_id))
 }
 
 /// Reads titles from `items.jsonl`, if there is one: a JSON object a line, with `id` (text or an integer) and `title`.
@@ -103,7 +112,7 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
 ///
 /// # Errors
 /// By line: an empty id, an id given twice.
-pub(super) fn read_row_ids(path: &Path) -> Result<Option<(HashMap<String, usize>, usize)>> {
+pub(crate) fn read_row_ids(path: &Path) -> Result<Option<(HashMap<String, usize>, usize)>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let mut rows = HashMap::new();
     for (line, id) in lines(&text) {

@@ -123,13 +123,16 @@ fn serve(mut stream: TcpStream, policy: &Policy, counts: &Mutex<Counts>, n_reque
     loop {
         let (head, body) = request(&mut stream, &mut buffer)?;
         let body: Value = serde_json::from_slice(&body).ok()?;
-        let content = &body["messages"][0]["content"];
-        let text = content.as_array()?.iter().find_map(|part| part["text"].as_str())?;
-        let title = text.split("<title>").nth(1)?.split("</title>").next()?.to_string();
+        // Texts to embed count each on its own.
+        let texts: Vec<String> = match body["input"].as_array() {
+            Some(input) => input.iter().filter_map(|text| text.as_str()).map(str::to_string).collect(),
+            None => vec![title_of(&body)?],
+        };
+        let title = texts.first()?.clone();
         let key = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).map(str::to_string);
         {
             let mut counts = counts.lock().unwrap();
-            *counts.asked.entry(title.clone()).or_default() += 1;
+            texts.into_iter().for_each(|text| *counts.asked.entry(text).or_default() += 1);
             counts.keys.push(key);
         }
         let seen = Seen { index: n_requests.fetch_add(1, Ordering::SeqCst), title, body };
@@ -150,6 +153,13 @@ fn serve(mut stream: TcpStream, policy: &Policy, counts: &Mutex<Counts>, n_reque
             }
         }
     }
+}
+
+/// The title that a question about a picture quotes.
+fn title_of(body: &Value) -> Option<String> {
+    let content = &body["messages"][0]["content"];
+    let text = content.as_array()?.iter().find_map(|part| part["text"].as_str())?;
+    Some(text.split("<title>").nth(1)?.split("</title>").next()?.to_string())
 }
 
 fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> Option<()> {

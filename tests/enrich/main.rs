@@ -4,6 +4,9 @@
 mod describe;
 mod describe_program;
 mod download;
+mod embed;
+mod encode_program;
+mod encoder;
 mod hostile_server;
 mod malformed;
 mod prepare;

@@ -1,5 +1,6 @@
 //! What a server sends back, read with suspicion: anything may come with status 200.
 
+use crate::enrich::server::json_of;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -38,18 +39,7 @@ impl Completion {
     /// # Errors
     /// What is wrong with it, in a sentence.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        let value: Value = match serde_json::from_slice(body) {
-            Ok(value) => value,
-            Err(_) if body.trim_ascii().is_empty() => return Err("an empty answer".to_string()),
-            Err(_) if body.trim_ascii_start().starts_with(b"<") => {
-                return Err("a page instead of JSON: ".to_string() + &excerpt(body));
-            }
-            Err(error) => return Err(format!("not whole JSON ({error})")),
-        };
-        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
-            let message = error.get("message").and_then(Value::as_str).map_or_else(|| error.to_string(), String::from);
-            return Err("an error with status 200: ".to_string() + &excerpt(message.as_bytes()));
-        }
+        let value = json_of(body)?;
         let choice = value.get("choices").and_then(|choices| choices.get(0)).ok_or("no `choices` in the answer")?;
         let message = choice.get("message").ok_or("no `message` in the answer")?;
         let text = match message.get("content") {
@@ -63,12 +53,6 @@ impl Completion {
         let is_cut = choice.get("finish_reason").and_then(Value::as_str) == Some("length");
         Ok(Self { text, is_cut, tokens })
     }
-}
-
-/// The beginning of what a server said, in one printable line.
-pub(super) fn excerpt(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(2000)];
-    super::clean(&String::from_utf8_lossy(head), 160)
 }
 
 #[cfg(test)]

@@ -1,24 +1,15 @@
 //! What has been paid for, as append-only JSON lines: one record an item, written before the next item is asked.
-//!
-//! A killed process leaves at most a torn last line, which is dropped when the journal is next opened. Damage anywhere
-//! else is an error: nothing that was paid for is thrown away in silence.
 
 use super::completion::Tokens;
-use super::settings::digest;
+use crate::enrich::append_log::{AppendLog, LineReader, read_lines};
+use crate::enrich::digest::digest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::io::BufRead;
+use std::path::Path;
 
-/// No record is longer, in bytes; a line that is was not written here.
-const MAX_LINE: u64 = 1 << 20;
-
-/// How often records are pushed through to the disk. A killed process loses nothing either way; a machine without power
-/// loses the records since.
-const SYNC_EVERY: Duration = Duration::from_secs(2);
+pub use crate::enrich::append_log::Tail;
 
 /// The outcome of one item under one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,51 +57,12 @@ pub(super) struct Entry {
     pub(super) is_quarantined: bool,
 }
 
-/// How a journal ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tail {
-    /// Bytes of whole records, line ends included.
-    pub whole: u64,
-    /// Bytes of a torn last line.
-    pub torn: u64,
-    /// Whether the last record is whole but lacks its line end, which is counted in `whole`.
-    pub lacks_line_end: bool,
-}
-
 /// Reads a journal and hands out each record with the place where its line begins.
 ///
 /// # Errors
 /// By line: a line that is no record, other than a last one without a line end.
-pub fn read_journal(path: &Path, mut reader: impl BufRead, mut take: impl FnMut(u64, Record)) -> Result<Tail> {
-    let (mut tail, mut line, mut buffer) = (Tail::default(), 0, Vec::new());
-    loop {
-        line += 1;
-        buffer.clear();
-        let n = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut buffer).map_err(Error::io(path))? as u64;
-        if n == 0 {
-            return Ok(tail);
-        }
-        let is_ended = buffer.last() == Some(&b'\n');
-        match parse(&buffer) {
-            Ok(record) => take(tail.whole, record),
-            // The last line of a killed process; a longer one than it could have written is something else.
-            Err(_) if !is_ended && n < MAX_LINE => {
-                tail.torn = n;
-                return Ok(tail);
-            }
-            Err(what) => {
-                let message =
-                    format!("{what}; mend the line from a copy, or remove it, and its item will be asked again");
-                return Err(Error::line(path, line, message));
-            }
-        }
-        tail.whole += n;
-        if !is_ended {
-            tail.whole += 1;
-            tail.lacks_line_end = true;
-            return Ok(tail);
-        }
-    }
+pub fn read_journal(path: &Path, reader: impl BufRead, mut take: impl FnMut(u64, Record)) -> Result<Tail> {
+    read_lines(path, reader, |offset, line| parse(line).map(|record| take(offset, record)))
 }
 
 fn parse(line: &[u8]) -> std::result::Result<Record, String> {
@@ -125,13 +77,8 @@ fn parse(line: &[u8]) -> std::result::Result<Record, String> {
 /// An open journal: nobody else can open it before this is dropped, or its process has ended.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    log: AppendLog,
     entries: HashMap<Key, Entry>,
-    tail: Tail,
-    end: u64,
-    synced: Instant,
-    is_broken: bool,
 }
 
 impl Journal {
@@ -140,34 +87,13 @@ impl Journal {
     /// # Errors
     /// If another process has it open, or if it is damaged anywhere but at its end: by line.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(Error::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = "another run is writing this journal; let it end, or stop it, and start again";
-                return Err(Error::file(&path, message));
-            }
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
-        }
         let mut entries = HashMap::new();
-        let tail = read_journal(&path, BufReader::new(&file), |offset, record| {
+        let log = AppendLog::open(path.as_ref(), |offset, line| {
+            let record = parse(line)?;
             entries.insert(Key::of(&record), Entry { offset, is_quarantined: record.quarantined.is_some() });
+            Ok(())
         })?;
-        let end = tail.whole - u64::from(tail.lacks_line_end);
-        file.set_len(end).map_err(Error::io(&path))?;
-        if tail.lacks_line_end {
-            file.seek(SeekFrom::Start(end)).and_then(|_| file.write_all(b"\n")).map_err(Error::io(&path))?;
-        }
-        Ok(Self { path, file, entries, tail, end: tail.whole, synced: Instant::now(), is_broken: false })
+        Ok(Self { log, entries })
     }
 
     /// The number of different items, prompts, models and images that have a record.
@@ -177,7 +103,7 @@ impl Journal {
 
     /// Bytes of a torn last line that were dropped when the journal was opened.
     pub fn n_torn_bytes(&self) -> u64 {
-        self.tail.torn
+        self.log.tail().torn
     }
 
     pub(super) fn entry(&self, key: &Key) -> Option<Entry> {
@@ -189,64 +115,37 @@ impl Journal {
     /// # Errors
     /// If it cannot be written; what was written of it is taken back, and no further record is taken.
     pub(super) fn append(&mut self, record: &Record) -> Result<Entry> {
-        let mut line = serde_json::to_vec(record).map_err(|e| Error::file(&self.path, e.to_string()))?;
-        line.push(b'\n');
-        let entry = Entry { offset: self.end, is_quarantined: record.quarantined.is_some() };
-        if self.is_broken {
-            return Err(Error::file(&self.path, "an earlier record could not be written"));
-        }
-        if line.len() as u64 >= MAX_LINE {
-            return Err(Error::file(&self.path, format!("the record of item {} is too long", record.item)));
-        }
-        // Readers share the place in the file.
-        let written = self.file.seek(SeekFrom::Start(self.end)).and_then(|_| self.file.write_all(&line));
-        if let Err(error) = written {
-            self.is_broken = true;
-            // If this fails as well, opening the journal finds a torn line and drops it.
-            let _ = self.file.set_len(self.end);
-            return Err(Error::io(&self.path)(error));
-        }
-        self.end += line.len() as u64;
+        let line = serde_json::to_vec(record).map_err(|e| Error::file(self.log.path(), e.to_string()))?;
+        let offset = self.log.append(line, &record.item)?;
+        let entry = Entry { offset, is_quarantined: record.quarantined.is_some() };
         self.entries.insert(Key::of(record), entry);
-        if self.synced.elapsed() >= SYNC_EVERY {
-            self.sync()?;
-        }
         Ok(entry)
     }
 
     /// Pushes what was written through to the disk.
     pub(super) fn sync(&mut self) -> Result<()> {
-        self.synced = Instant::now();
-        self.file.sync_data().map_err(Error::io(&self.path))
+        self.log.sync()
     }
 
     /// Reads records by their places, one at a time.
     pub(super) fn reader(&self) -> Result<RecordReader> {
-        // The same open file: where locks bind readers too, another one could not read.
-        let file = self.file.try_clone().map_err(Error::io(&self.path))?;
-        Ok(RecordReader { path: self.path.clone(), reader: BufReader::new(file), buffer: Vec::new() })
+        self.log.reader().map(RecordReader)
     }
 }
 
 /// Reads single records.
-pub(super) struct RecordReader {
-    path: PathBuf,
-    reader: BufReader<File>,
-    buffer: Vec<u8>,
-}
+pub(super) struct RecordReader(LineReader);
 
 impl RecordReader {
     pub(super) fn read(&mut self, offset: u64) -> Result<Record> {
-        self.buffer.clear();
-        self.reader.seek(SeekFrom::Start(offset)).map_err(Error::io(&self.path))?;
-        (&mut self.reader).take(MAX_LINE).read_until(b'\n', &mut self.buffer).map_err(Error::io(&self.path))?;
-        parse(&self.buffer).map_err(|what| Error::file(&self.path, format!("at byte {offset}: {what}")))
+        self.0.read(offset, parse)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrich::append_log::MAX_LINE;
     use proptest::prelude::*;
 
     fn record(item: &str, text: Option<&str>) -> Record {

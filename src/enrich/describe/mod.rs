@@ -3,17 +3,14 @@
 //! | file | |
 //! |---|---|
 //! | `items`, `folder` | [`Items`]: `items.jsonl`, one item at a time; [`ImageFolder`]: which file is an item's picture |
-//! | `prompt`, `clean` | [`Prompt`]: what is asked, from `prompts/*.txt`; [`clean()`]: what strangers wrote, made harmless |
+//! | `prompt`, `question` | [`Prompt`]: what is asked, from `prompts/*.txt`; the request that asks it |
 //! | `picture` | [`prepare_picture`]: decoded, checked, upright, scaled down |
-//! | `client`, `servers`, `retry` | one request; which server gets it; how long to wait after a failure |
 //! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
 //! | `journal` | [`Journal`]: what has been paid for |
 //! | `settings`, `run`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
 
 mod answer;
 mod attributes;
-mod clean;
-mod client;
 mod completion;
 mod folder;
 mod items;
@@ -22,16 +19,13 @@ mod output;
 mod picture;
 mod progress;
 mod prompt;
-mod retry;
+mod question;
 mod run;
-mod servers;
 mod settings;
 mod words;
 
 pub use answer::{Validation, accept};
 pub use attributes::Attributes;
-pub use clean::clean;
-pub use client::ApiKey;
 pub use completion::{Completion, Tokens};
 pub use folder::ImageFolder;
 pub use items::{Item, ItemLines, Items};
@@ -39,10 +33,11 @@ pub use journal::{Journal, Key, Record, Tail, read_journal};
 pub use picture::{PictureSettings, prepare_picture};
 pub use progress::{Prices, Progress};
 pub use prompt::{AnswerKind, Prompt};
-pub use retry::Backoff;
 pub use run::Described;
-pub use servers::ServerReport;
 pub use settings::DescribeConfig;
+
+pub use super::clean::clean;
+pub use super::server::{ApiKey, Backoff, ServerReport};
 
 /// The place in the journal of an item that has no record.
 const NO_RECORD: u64 = u64::MAX;

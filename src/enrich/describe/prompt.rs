@@ -98,6 +98,15 @@ impl Prompt {
         self.kind
     }
 
+    /// The text with its places, as the file has it.
+    pub(super) fn template(&self) -> String {
+        let mut template = self.texts.first().cloned().unwrap_or_default();
+        for (&field, text) in self.places.iter().zip(self.texts.iter().skip(1)) {
+            template.push_str(&format!("{{{}}}{text}", FIELDS[field].0));
+        }
+        template
+    }
+
     /// The text for one item. What the catalogue says is put in once, after [cleaning](clean()): it cannot hold a place of
     /// its own, end the quotation it stands in, or add a line.
     pub fn render(&self, item: &Item) -> String {

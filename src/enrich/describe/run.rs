@@ -1,12 +1,15 @@
 //! The run: workers take items, ask, and write each outcome down before they take the next.
 
 use super::answer::accept;
-use super::client::{Client, Question, Reply};
+use super::completion::Completion;
 use super::folder::read_picture;
 use super::journal::{Entry, Journal, Key, Record};
-use super::servers::{Health, ServerReport, Servers};
-use super::settings::{DescribeConfig, hash};
+use super::question::Question;
+use super::settings::DescribeConfig;
 use super::{AnswerKind, ImageFolder, Item, ItemLines, Items, NO_RECORD, Progress, Tokens, output, prepare_picture};
+use crate::enrich::digest::hash;
+use crate::enrich::features::Source;
+use crate::enrich::server::{Client, Health, Reply, ServerReport, Servers};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::iter::Enumerate;
@@ -17,6 +20,9 @@ use std::time::Instant;
 
 /// So many items asked about and not one described: something is wrong with prompt or model, not with the items.
 const HOPELESS: usize = 20;
+
+/// The most bytes of an answer that are read.
+const MAX_ANSWER: u64 = 4 << 20;
 
 /// After an answer that cannot be kept, chance decides on the next.
 const WARM: f32 = 0.7;
@@ -31,17 +37,19 @@ pub struct Described {
     /// How the servers did.
     pub servers: Vec<ServerReport>,
     kind: AnswerKind,
+    source: Source,
     places: Vec<u64>,
 }
 
 impl Described {
     /// Writes a line for each item, in the catalogue's order: `id` and `text`, and for the prompt `attributes` the object
-    /// as well; an item without text has `"text": null` and a `reason`.
+    /// as well; an item without text has `"text": null` and a `reason`. Beside it, its [`Source`].
     ///
     /// # Errors
     /// If the file cannot be written, which leaves the old one in place, or the catalogue has changed meanwhile.
     pub fn write(&self, path: impl AsRef<Path>, items: &Items, journal: &Journal) -> Result<()> {
-        output::write(path.as_ref(), items, journal, &self.places, self.kind)
+        output::write(path.as_ref(), items, journal, &self.places, self.kind)?;
+        self.source.write_beside(path)
     }
 }
 
@@ -96,7 +104,9 @@ impl DescribeConfig {
         let Outcomes { error, progress, faults, places, .. } = outcomes;
         match error {
             Some(error) => Err(error),
-            None => Ok(Described { progress, faults, servers, kind: self.prompt.kind(), places }),
+            None => {
+                Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places })
+            }
         }
     }
 }
@@ -209,7 +219,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Run<'_, F> {
             let temperature = if n_unfit == 0 { config.temperature } else { config.temperature.max(WARM) };
             let (model, max_tokens) = (config.model.as_str(), config.max_tokens);
             let question = Question { model, text: &job.text, jpeg: &jpeg, max_tokens, temperature };
-            let reply = self.client.ask(&self.endpoints[server], &question);
+            let endpoint = &self.endpoints[server];
+            let reply = self.client.post(endpoint, &question.body(), MAX_ANSWER, Completion::parse);
             job.record.attempts += 1;
             avoid = Some(server);
             let fault = match reply {

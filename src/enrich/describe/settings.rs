@@ -1,10 +1,11 @@
 //! The settings of a run.
 
-use super::client::{ApiKey, endpoint};
-use super::{Backoff, Item, PictureSettings, Prompt, Validation};
-use crate::data::hex;
-use crate::{Error, Result};
-use sha2::{Digest, Sha256};
+use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
+use crate::Result;
+use crate::data::Origin;
+use crate::enrich::digest::hash;
+use crate::enrich::features::Source;
+use crate::enrich::server::{CHAT, endpoints};
 use std::time::Duration;
 
 /// What to ask of whom, how hard to try, and what to keep.
@@ -84,21 +85,13 @@ impl DescribeConfig {
 
     /// The servers' addresses for completions.
     pub(super) fn endpoints(&self) -> Result<Vec<String>> {
-        if self.model.trim().is_empty() {
-            return Err(Error::Config("no model; write the name that the server knows it by".to_string()));
-        }
-        let mut endpoints: Vec<String> = Vec::new();
-        for server in &self.servers {
-            let endpoint = endpoint(server)?;
-            if endpoints.contains(&endpoint) {
-                return Err(Error::Config(format!("server '{server}' is named twice; name each one once")));
-            }
-            endpoints.push(endpoint);
-        }
-        if endpoints.is_empty() {
-            return Err(Error::Config("no server; write one such as http://127.0.0.1:8000/v1".to_string()));
-        }
-        Ok(endpoints)
+        endpoints(&self.servers, &self.model, CHAT)
+    }
+
+    /// What is asked, and of whom.
+    pub(super) fn source(&self) -> Source {
+        let prompt = Origin::of_bytes(self.prompt.name(), self.prompt.template().as_bytes());
+        Source { prompt, model: Origin::named(&self.model) }
     }
 
     /// What is asked about an item, and the hash of everything about the request but model and picture: an item is asked
@@ -111,23 +104,6 @@ impl DescribeConfig {
         let hash = hash(&[settings.as_bytes(), text.as_bytes()]);
         (text, hash)
     }
-}
-
-/// [`digest`] in hexadecimal.
-pub(super) fn hash(parts: &[&[u8]]) -> String {
-    hex(digest(parts))
-}
-
-/// The first half of SHA-256 of some parts and their lengths.
-pub(super) fn digest(parts: &[&[u8]]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let mut half = [0; 16];
-    half.copy_from_slice(&hash.finalize()[..16]);
-    half
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The wait after failure number `failures`, counted from 1, of what `key` stands for.
-    pub(super) fn wait(&self, key: u64, failures: u32) -> Duration {
+    pub(in crate::enrich) fn wait(&self, key: u64, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let ceiling = self.base.saturating_mul(1 << doublings).min(self.cap);
         let bits = splitmix64(splitmix64(self.seed ^ key).wrapping_add(u64::from(failures)));

@@ -1,18 +1,17 @@
 //! One request to one server. It connects to the address it is given and nowhere else: no redirect is followed, and no
 //! proxy is taken from the environment.
 
-use super::completion::{Completion, excerpt};
+use super::body::excerpt;
 use super::retry::retry_after;
 use crate::{Error, Result};
-use base64::Engine;
-use serde_json::json;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use ureq::Agent;
 use ureq::http::{Response, Uri};
 
-/// The most bytes of an answer that are read.
-const MAX_ANSWER: u64 = 4 << 20;
+/// The paths of what is asked of a server.
+pub(in crate::enrich) const CHAT: &str = "/chat/completions";
+pub(in crate::enrich) const EMBEDDINGS: &str = "/embeddings";
 
 /// A key for the servers. It is not shown by `Debug`, not written to any file, and cut out of what servers say.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,9 +39,9 @@ impl fmt::Debug for ApiKey {
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(in crate::enrich) enum Reply<T> {
     /// The model answered.
-    Answer(Completion),
+    Answer(T),
     /// The server will not take this request, now or later.
     Rejected(String),
     /// It did not work this time; the server may have said how long to wait.
@@ -53,22 +52,13 @@ pub(super) enum Reply {
     Unusable(String),
 }
 
-/// What is asked about one picture.
-pub(super) struct Question<'a> {
-    pub(super) model: &'a str,
-    pub(super) text: &'a str,
-    pub(super) jpeg: &'a [u8],
-    pub(super) max_tokens: u32,
-    pub(super) temperature: f32,
-}
-
-pub(super) struct Client {
+pub(in crate::enrich) struct Client {
     agent: Agent,
     key: Option<ApiKey>,
 }
 
 impl Client {
-    pub(super) fn new(key: Option<ApiKey>, timeout: Duration, n_connections: usize) -> Self {
+    pub(in crate::enrich) fn new(key: Option<ApiKey>, timeout: Duration, n_connections: usize) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -82,14 +72,21 @@ impl Client {
         Self { agent: config.into(), key }
     }
 
-    /// Asks a server whose address [`endpoint`] made.
-    pub(super) fn ask(&self, endpoint: &str, question: &Question<'_>) -> Reply {
+    /// Sends a request to a server whose address [`endpoint`] made; `parse` gets the body of a good answer, of no more
+    /// than `max_answer` bytes.
+    pub(in crate::enrich) fn post<T>(
+        &self,
+        endpoint: &str,
+        body: &[u8],
+        max_answer: u64,
+        parse: impl FnOnce(&[u8]) -> std::result::Result<T, String>,
+    ) -> Reply<T> {
         let mut request = self.agent.post(endpoint).header("content-type", "application/json");
         if let Some(ApiKey(key)) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
         let failed = |reason: String| Reply::Failed { reason: self.redacted(reason), wait: None };
-        let mut response = match request.send(body(question)) {
+        let mut response = match request.send(body) {
             Ok(response) => response,
             Err(error @ (ureq::Error::BadUri(_) | ureq::Error::Tls(_))) => return Reply::Unusable(error.to_string()),
             Err(error) if is_unreachable(&error) => return Reply::Unreachable(error.to_string()),
@@ -98,14 +95,14 @@ impl Client {
         let wait = header(&response, "retry-after").and_then(|value| retry_after(value, SystemTime::now()));
         let location = header(&response, "location").map(|to| excerpt(to.as_bytes())).unwrap_or_default();
         let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        let body = response.body_mut().with_config().limit(max_answer).read_to_vec();
         let said = || {
             let said = excerpt(body.as_deref().unwrap_or_default());
             self.redacted(format!("HTTP {status}{}{said}", if said.is_empty() { "" } else { ": " }))
         };
         match status {
-            200..=299 => match body.map_err(|error| error.to_string()).and_then(|body| Completion::parse(&body)) {
-                Ok(completion) => Reply::Answer(completion),
+            200..=299 => match body.map_err(|error| error.to_string()).and_then(|body| parse(&body)) {
+                Ok(answer) => Reply::Answer(answer),
                 Err(reason) => failed(reason),
             },
             300..=399 => Reply::Unusable(format!("HTTP {status}: a redirect to '{location}', which is not followed")),
@@ -141,28 +138,33 @@ fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The picture goes inside the request, so that no server fetches anything on our behalf.
-fn body(question: &Question<'_>) -> Vec<u8> {
-    let base64 = base64::engine::general_purpose::STANDARD.encode(question.jpeg);
-    let content = json!([
-        { "type": "image_url", "image_url": { "url": format!("data:image/jpeg;base64,{base64}") } },
-        { "type": "text", "text": question.text },
-    ]);
-    let body = json!({
-        "model": question.model,
-        "messages": [{ "role": "user", "content": content }],
-        "max_tokens": question.max_tokens,
-        "temperature": question.temperature,
-        "stream": false,
-    });
-    body.to_string().into_bytes()
+/// The addresses of servers for what is asked of them, each one once.
+///
+/// # Errors
+/// If there is none, one is named twice, or one cannot be used; if the model has no name.
+pub(in crate::enrich) fn endpoints(servers: &[String], model: &str, path: &str) -> Result<Vec<String>> {
+    if model.trim().is_empty() {
+        return Err(Error::Config("no model; write the name that the server knows it by".to_string()));
+    }
+    let mut endpoints: Vec<String> = Vec::new();
+    for server in servers {
+        let endpoint = endpoint(server, path)?;
+        if endpoints.contains(&endpoint) {
+            return Err(Error::Config(format!("server '{server}' is named twice; name each one once")));
+        }
+        endpoints.push(endpoint);
+    }
+    if endpoints.is_empty() {
+        return Err(Error::Config("no server; write one such as http://127.0.0.1:8000/v1".to_string()));
+    }
+    Ok(endpoints)
 }
 
-/// The address for completions of a server such as `http://127.0.0.1:8000/v1`.
+/// The address of a server such as `http://127.0.0.1:8000/v1` for what is asked of it.
 ///
 /// # Errors
 /// If it is not an address, or holds a password, which would end up in messages.
-pub(super) fn endpoint(server: &str) -> Result<String> {
+fn endpoint(server: &str, path: &str) -> Result<String> {
     let bad = |what: &str| Error::Config(format!("server '{server}': {what}; write http://127.0.0.1:8000/v1"));
     let uri: Uri = server.trim().parse().map_err(|_| bad("not an address"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -175,9 +177,9 @@ pub(super) fn endpoint(server: &str) -> Result<String> {
         return Err(bad("an address with a question mark"));
     }
     let base = server.trim().split('#').next().unwrap_or_default().trim_end_matches('/');
-    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let base = [CHAT, EMBEDDINGS].iter().find_map(|known| base.strip_suffix(known)).unwrap_or(base);
     let version = if uri.path().trim_matches('/').is_empty() { "/v1" } else { "" };
-    Ok(format!("{base}{version}/chat/completions"))
+    Ok(format!("{base}{version}{path}"))
 }
 
 #[cfg(test)]
@@ -188,14 +190,17 @@ mod tests {
     fn addresses_are_completed_and_checked() -> Result<()> {
         let expected = "http://127.0.0.1:8000/v1/chat/completions";
         for server in ["http://127.0.0.1:8000/v1", "http://127.0.0.1:8000", "http://127.0.0.1:8000/v1/", expected] {
-            assert_eq!(endpoint(server)?, expected);
+            assert_eq!(endpoint(server, CHAT)?, expected);
         }
-        assert_eq!(endpoint("https://api.example/openai/v1")?, "https://api.example/openai/v1/chat/completions");
+        assert_eq!(endpoint("https://api.example/openai/v1", EMBEDDINGS)?, "https://api.example/openai/v1/embeddings");
         for server in ["", "127.0.0.1:8000", "ftp://x/v1", "http://", "http://a b", "http://x/v1?key=1", "file:///etc"]
         {
-            assert!(endpoint(server).unwrap_err().to_string().starts_with(&format!("server '{server}'")), "{server}");
+            assert!(
+                endpoint(server, CHAT).unwrap_err().to_string().starts_with(&format!("server '{server}'")),
+                "{server}"
+            );
         }
-        let message = endpoint("http://me:hunter2@x/v1").unwrap_err().to_string();
+        let message = endpoint("http://me:hunter2@x/v1", CHAT).unwrap_err().to_string();
         assert!(!message.contains("hunter2") && message.contains("VIRAL_API_KEY"));
         Ok(())
     }
@@ -205,16 +210,5 @@ mod tests {
         let client = Client::new(Some(ApiKey("s3cret".into())), Duration::from_secs(1), 1);
         assert_eq!(client.redacted("bad key s3cret!".into()), "bad key …!");
         assert_eq!(format!("{:?}", client.key), "Some(ApiKey(…))");
-    }
-
-    #[test]
-    fn a_request_holds_its_picture() {
-        let question =
-            Question { model: "m", text: "What \"is\" it?", jpeg: b"\xff\xd8", max_tokens: 9, temperature: 0.0 };
-        let body: serde_json::Value = serde_json::from_slice(&body(&question)).unwrap();
-        let content = &body["messages"][0]["content"];
-        assert_eq!(content[0]["image_url"]["url"], "data:image/jpeg;base64,/9g=");
-        assert_eq!(content[1]["text"], "What \"is\" it?");
-        assert_eq!((body["model"].as_str(), body["max_tokens"].as_u64()), (Some("m"), Some(9)));
     }
 }

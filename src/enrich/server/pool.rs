@@ -13,7 +13,7 @@ const FAILURES: u32 = 5;
 const STRIKES: u32 = 3;
 
 /// What a request told about its server.
-pub(super) enum Health {
+pub(in crate::enrich) enum Health {
     Good,
     Failed { reason: String, wait: Option<Duration> },
     Unusable(String),
@@ -58,7 +58,7 @@ struct State {
 }
 
 /// The servers of a run, shared by its workers.
-pub(super) struct Servers {
+pub(in crate::enrich) struct Servers {
     state: Mutex<State>,
     changed: Condvar,
     /// Requests in flight at each server.
@@ -69,7 +69,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    pub(super) fn new(urls: &[String], concurrency: usize, backoff: &Backoff, patience: Duration) -> Self {
+    pub(in crate::enrich) fn new(urls: &[String], concurrency: usize, backoff: &Backoff, patience: Duration) -> Self {
         let server = |url: &String| Server {
             report: ServerReport { url: url.clone(), ..Default::default() },
             ..Default::default()
@@ -89,7 +89,7 @@ impl Servers {
     ///
     /// # Errors
     /// If all servers were given up, or none has answered for too long.
-    pub(super) fn acquire(&self, avoid: Option<usize>) -> Result<Option<usize>> {
+    pub(in crate::enrich) fn acquire(&self, avoid: Option<usize>) -> Result<Option<usize>> {
         let mut state = self.lock();
         loop {
             if state.is_stopped {
@@ -120,7 +120,7 @@ impl Servers {
     }
 
     /// Gives a server back.
-    pub(super) fn release(&self, index: usize, health: Health) {
+    pub(in crate::enrich) fn release(&self, index: usize, health: Health) {
         let mut state = self.lock();
         let now = Instant::now();
         let server = &mut state.servers[index];
@@ -159,7 +159,7 @@ impl Servers {
     }
 
     /// Waits, unless the run is stopped meanwhile.
-    pub(super) fn pause(&self, wait: Duration) {
+    pub(in crate::enrich) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut state = self.lock();
         while !state.is_stopped {
@@ -172,21 +172,21 @@ impl Servers {
     }
 
     /// Ends the run: nobody is given a server any more.
-    pub(super) fn stop(&self) {
+    pub(in crate::enrich) fn stop(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
     }
 
     /// Whether some server has answered since then.
-    pub(super) fn has_answered_since(&self, then: Instant) -> bool {
+    pub(in crate::enrich) fn has_answered_since(&self, then: Instant) -> bool {
         self.lock().last_good > then
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(in crate::enrich) fn is_stopped(&self) -> bool {
         self.lock().is_stopped
     }
 
-    pub(super) fn reports(&self) -> Vec<ServerReport> {
+    pub(in crate::enrich) fn reports(&self) -> Vec<ServerReport> {
         self.lock().servers.iter().map(|server| server.report.clone()).collect()
     }
 }
@@ -196,7 +196,7 @@ fn gave_up(servers: &[Server], what: &str) -> Error {
         .iter()
         .map(|Server { report, .. }| format!("{}: {}", report.url, report.last_failure.as_deref().unwrap_or("-")))
         .collect();
-    Error::Data(format!("{what}; {}; see to it and start again, what was described is kept", reasons.join("; ")))
+    Error::Data(format!("{what}; {}; see to it and start again, what was done is kept", reasons.join("; ")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,152 @@
+//! Which items a feature file has nothing about, in a file beside it: said, not guessed from the numbers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ItemFeatures, write_whole};
+use crate::{Error, Result};
+
+/// How many items an error names.
+const NAMED: usize = 3;
+
+/// What lies beside a feature file as `<feature file>.mask.jsonl`: a line for each item without content, with the reason.
+///
+/// ```text
+/// {"id":"B002","reason":"no picture"}
+/// ```
+///
+/// The rows of these items are zeros, and no other row is. [`Dataset::read`](super::Dataset::read) holds the features to
+/// that where the file is there. No line at all says that every item has content.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mask {
+    /// Why there is nothing, by the item's external id.
+    pub reasons: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    id: String,
+    reason: String,
+}
+
+impl Mask {
+    /// Where the mask of a feature file lies; that of `x.safetensors#name` is the file's.
+    pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
+        let mut path = super::features::file_of(features.as_ref()).as_os_str().to_owned();
+        path.push(".mask.jsonl");
+        path.into()
+    }
+
+    /// Writes it beside a feature file, whole or not at all.
+    pub fn write_beside(&self, features: impl AsRef<Path>) -> Result<()> {
+        let path = Self::path_beside(features);
+        let mut text = Vec::new();
+        for (id, reason) in &self.reasons {
+            let line = Line { id: id.clone(), reason: reason.clone() };
+            serde_json::to_writer(&mut text, &line).map_err(|e| Error::file(&path, format!("not written: {e}")))?;
+            text.push(b'\n');
+        }
+        write_whole(&path, &text)
+    }
+
+    /// Reads what lies beside a feature file, if anything does.
+    ///
+    /// # Errors
+    /// By line: no object with `id` and `reason`; an item given twice.
+    pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
+        let path = Self::path_beside(features);
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Ok(None);
+        }
+        let mut reasons = BTreeMap::new();
+        for (number, text) in super::table::lines(&super::table::read_text(&path)?) {
+            let Line { id, reason } = serde_json::from_str(text).map_err(|error| {
+                let hint = "write {\"id\": \"…\", \"reason\": \"…\"}, or make the features again";
+                Error::line(&path, number, format!("not a line of a mask ({error}); {hint}"))
+            })?;
+            if reasons.contains_key(&id) {
+                let message = format!("item {id} has a line already; remove one of the two");
+                return Err(Error::line(&path, number, message));
+            }
+            reasons.insert(id, reason);
+        }
+        Ok(Some(Self { reasons }))
+    }
+
+    /// Holds features, row n about `item_ids[n]`, to the mask. O(all values).
+    ///
+    /// # Errors
+    /// Rows of zeros about items that the mask does not name, or other rows about items that it does; the first are named.
+    pub fn check(&self, features: &Path, found: &ItemFeatures, item_ids: &[String]) -> Result<()> {
+        let path = Self::path_beside(features);
+        let beside = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut wrong: HashMap<bool, Vec<&str>> = HashMap::new();
+        for (item, id) in item_ids.iter().enumerate() {
+            let is_empty = found.row(item).iter().all(|&value| value == 0.0);
+            if is_empty != self.reasons.contains_key(id) {
+                wrong.entry(is_empty).or_default().push(id);
+            }
+        }
+        for (is_empty, what) in [(true, "zeros but not listed in"), (false, "not zeros but listed in")] {
+            let Some(ids) = wrong.get(&is_empty) else { continue };
+            let named = ids.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+            let more = if ids.len() > NAMED { ", …" } else { "" };
+            let message = format!(
+                "rows of {} items are {what} {beside}: {named}{more}; one of the two files is old, make the features again",
+                ids.len()
+            );
+            return Err(Error::file(features, message));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(pairs: &[(&str, &str)]) -> Mask {
+        Mask { reasons: pairs.iter().map(|(id, reason)| (id.to_string(), reason.to_string())).collect() }
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let features = folder.path().join("text_feat.npy");
+        assert_eq!(Mask::read_beside(&features)?, None);
+        for mask in [mask(&[("B2", "no \"picture\""), ("B1", "")]), mask(&[])] {
+            mask.write_beside(&features)?;
+            assert_eq!(Mask::read_beside(&features)?, Some(mask));
+        }
+        let message = |text: &str| {
+            std::fs::write(Mask::path_beside(&features), text).unwrap();
+            let message = Mask::read_beside(&features).unwrap_err().to_string();
+            message[message.find("text_feat").unwrap()..].to_string()
+        };
+        assert!(message("{\"id\":\"a\"}\n").starts_with("text_feat.npy.mask.jsonl:1: not a line of a mask (missing"));
+        let twice = "{\"id\":\"a\",\"reason\":\"\"}\n".repeat(2);
+        assert_eq!(message(&twice), "text_feat.npy.mask.jsonl:2: item a has a line already; remove one of the two");
+        Ok(())
+    }
+
+    #[test]
+    fn rows_and_lines_agree_or_are_named() -> Result<()> {
+        let ids = ["a", "b", "c"].map(str::to_string);
+        let features = ItemFeatures::new(3, 2, vec![0.0, 1.0, 0.0, 0.0, -0.5, 0.0])?;
+        let check = |pairs: &[(&str, &str)]| {
+            mask(pairs).check(Path::new("x.npy"), &features, &ids).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&[("b", "no text"), ("stranger", "no text")]), Ok(()));
+        assert!(
+            check(&[])
+                .unwrap_err()
+                .starts_with("x.npy: rows of 1 items are zeros but not listed in x.npy.mask.jsonl: b;")
+        );
+        let expected =
+            "x.npy: rows of 2 items are not zeros but listed in x.npy.mask.jsonl: a, c; one of the two files";
+        assert!(check(&[("a", ""), ("b", ""), ("c", "")]).unwrap_err().starts_with(expected));
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! Settings in JSON files of strangers, each with the file's name in its errors.
+
+use crate::{Error, Result};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A JSON file.
+pub(super) struct JsonFile {
+    path: PathBuf,
+    value: Value,
+}
+
+impl JsonFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// If it is not there, or not JSON.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read(path).map_err(Error::io(path))?;
+        let value = serde_json::from_slice(&text)
+            .map_err(|error| Error::file(path, format!("not JSON ({error}); copy the model's folder again")))?;
+        Ok(Self { path: path.to_path_buf(), value })
+    }
+
+    /// The same, none if there is no such file.
+    pub(super) fn read_if_there(path: &Path) -> Result<Option<Self>> {
+        if path.try_exists().map_err(Error::io(path))? { Self::read(path).map(Some) } else { Ok(None) }
+    }
+
+    /// An error about this file.
+    pub(super) fn fault(&self, message: impl Into<String>) -> Error {
+        Error::file(&self.path, message)
+    }
+
+    /// The whole value.
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.value.get(key).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&self, key: &str, wanted: &str) -> Error {
+        let found = self.get(key).map_or_else(|| "missing".to_string(), Value::to_string);
+        self.fault(format!("`{key}` is {found}; it must be {wanted}"))
+    }
+
+    /// A number of something, at least 1.
+    pub(super) fn size(&self, key: &str) -> Result<usize> {
+        self.size_or(key, 0).and_then(|n| if n == 0 { Err(self.wrong(key, "a whole number above 0")) } else { Ok(n) })
+    }
+
+    /// The same, with a value for a file that does not say.
+    pub(super) fn size_or(&self, key: &str, default: usize) -> Result<usize> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        let size = value.as_u64().and_then(|n| usize::try_from(n).ok());
+        size.ok_or_else(|| self.wrong(key, "a whole number"))
+    }
+
+    /// A number, with a value for a file that does not say.
+    pub(super) fn number_or(&self, key: &str, default: f64) -> Result<f64> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_f64().ok_or_else(|| self.wrong(key, "a number"))
+    }
+
+    /// A text, with a value for a file that does not say.
+    pub(super) fn text_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_str().ok_or_else(|| self.wrong(key, "text"))
+    }
+
+    /// Yes or no, with a value for a file that does not say.
+    pub(super) fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
+        let Some(value) = self.get(key) else { return Ok(default) };
+        value.as_bool().ok_or_else(|| self.wrong(key, "true or false"))
+    }
+
+    /// The keys that begin so and are `true`.
+    pub(super) fn flags(&self, prefix: &str) -> Vec<String> {
+        let object = self.value.as_object();
+        let keys = object.into_iter().flatten().filter(|(_, value)| **value == Value::Bool(true));
+        keys.filter_map(|(key, _)| key.strip_prefix(prefix)).map(str::to_string).collect()
+    }
+}
