@@ -56,7 +56,8 @@ fn hostile(share: f64, seed: u64) -> impl Fn(&Seen) -> Act + Send + Sync {
                 data.pop();
                 ok(body.to_string())
             }
-            6 => {
+            // Not among the first, for the first answer decides how wide all are.
+            6 if seen.index > 20 => {
                 data[0]["embedding"].as_array_mut().unwrap().pop();
                 // All of them, so that the answer agrees with itself.
                 data.iter_mut().skip(1).for_each(|entry| drop(entry["embedding"].as_array_mut().unwrap().pop()));
@@ -220,7 +221,7 @@ fn what_cannot_succeed_ends_and_keeps_what_came() -> Result<()> {
         Act::Answer(200, String::new(), json!({ "data": entries }).to_string())
     });
     let message = run(&EmbedConfig { max_failures: 2, ..config(&[&other.url]) }, &texts(60), folder.path());
-    assert!(message.unwrap_err().to_string().contains("vectors of 2 numbers where others have 6"));
+    assert!(message.unwrap_err().to_string().contains("vectors of 2 numbers where others have 6; if those are wrong"));
     let none: [&str; 0] = [];
     let message = run(&EmbedConfig::new("m", none), &texts(1), folder.path()).unwrap_err().to_string();
     assert!(message.starts_with("no server"), "{message}");

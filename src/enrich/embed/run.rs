@@ -205,7 +205,9 @@ impl<F: FnMut(usize)> Outcomes<'_, F> {
         let found = vectors.first().map_or(0, Vec::len);
         let width = if self.width == 0 { found } else { self.width };
         if found != width {
-            return Err(format!("vectors of {found} numbers where others have {width}"));
+            return Err(format!(
+                "vectors of {found} numbers where others have {width}; if those are wrong, remove the file"
+            ));
         }
         self.width = width;
         Ok(vectors)
