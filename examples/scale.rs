@@ -73,8 +73,11 @@ fn main() -> Result<()> {
     }
     let mut all = Vec::new();
     for &n in &args.items {
-        eprintln!("{n} items …");
-        all.push(in_a_process(n, args.steps)?);
+        eprint!("{n} items … ");
+        let measured = in_a_process(n, args.steps)?;
+        let memory = measured.peak_bytes.map_or(f64::NAN, |bytes| bytes as f64 / GIB);
+        eprintln!("{:.2} s a step, {memory:.2} GiB", measured.step_seconds);
+        all.push(measured);
     }
     let mut table = Table::new(["items = users", "interactions", "graphs, s", "steps", "step, s", "peak memory, GiB"]);
     for m in &all {

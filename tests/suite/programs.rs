@@ -82,3 +82,28 @@ fn wrong_arguments_are_one_sentence() {
     assert!(!run.status.success());
     assert!(errors.contains("no/such/folder") && !errors.contains("panicked"), "{errors}");
 }
+
+#[test]
+fn memory_and_time_are_measured_and_plotted_against_the_number_of_items() {
+    let Some(mut scale) = program("scale") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plot = folder.path().join("new/scale.svg");
+    let run = scale.args(["--items", "300,1200", "--steps", "2", "--plot"]).arg(&plot).output().unwrap();
+    let (shown, errors) = text(&run);
+    assert!(run.status.success(), "{errors}");
+    let rows: Vec<Vec<&str>> = shown.lines().skip(2).take(2).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((rows[0][0], rows[1][0], rows[0][3]), ("300", "1200", "2"), "{shown}");
+    let seconds: f64 = rows[1][4].parse().unwrap();
+    assert!(seconds > 0.0 && shown.contains("to the power of"), "{shown}");
+    assert!(std::fs::read_to_string(&plot).unwrap().contains("exponent"));
+
+    let Some(mut scale) = program("scale") else {
+        return;
+    };
+    // Three items have no ten neighbours.
+    let run = scale.args(["--items", "3"]).output().unwrap();
+    let (_, errors) = text(&run);
+    assert!(!run.status.success() && errors.contains("3 items"), "{errors}");
+}
