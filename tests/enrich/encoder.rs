@@ -202,7 +202,7 @@ fn a_text_has_the_same_bits_whatever_it_is_batched_with() -> Result<()> {
     let (_outer, folder) = model();
     for mode in ["mean_tokens", "cls_token", "max_tokens"] {
         pool_by(&folder, mode);
-        let mut all = titles(300);
+        let mut all = titles(130);
         all.extend(texts().0);
         hold_to_every_batch(&open(&folder)?, &all)?;
     }
