@@ -1,11 +1,12 @@
 //! Graphs against the golden values of the authors' code, MMRec and LATTICE.
 
 use crate::golden;
-use viral::data::{Interactions, ItemFeatures};
+use std::path::Path;
+use viral::data::{Dataset, Interactions, ItemFeatures, ReadOptions};
 use viral::graph::{
     MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern,
-    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, nearest_neighbors, normalize_rows, normalize_symmetric,
-    user_cooccurrence,
+    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, near_neighbors, nearest_neighbors, normalize_rows,
+    normalize_symmetric, user_cooccurrence,
 };
 
 type Graph = sprs::CsMat<f32>;
@@ -138,4 +139,26 @@ fn freedoms_graphs() {
     let graph = |name| knn_graph(&features(golden.f32(name)), k).unwrap();
     let mixed = mixture(weight, &graph("v_feat"), &graph("t_feat"));
     golden.check("mm_adj_dense", &dense(&mixed));
+}
+
+/// Features of a real catalogue are no clusters; most of the nearest are found nevertheless.
+#[test]
+fn near_clusters_hold_most_of_the_neighbours_of_real_items() {
+    let Some(data) = std::env::var_os("VIRAL_DATA") else {
+        println!("skipped: VIRAL_DATA is not set");
+        return;
+    };
+    let baby = Dataset::read(Path::new(&data).join("baby"), &ReadOptions::new()).unwrap();
+    for (name, features) in [("text", baby.train.text.unwrap()), ("visual", baby.train.visual.unwrap())] {
+        let exact = nearest_neighbors(&features, 10, false).unwrap();
+        let share = |n_probe| {
+            let near = near_neighbors(&[&features], 10, false, n_probe).unwrap();
+            let rows = near.index.chunks(10).zip(exact.index.chunks(10));
+            let found: usize = rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum();
+            found as f64 / exact.index.len() as f64
+        };
+        let shares = [4, 16, 84].map(share);
+        println!("{name}: {shares:.3?} of the ten nearest are found in 4, 16 and all 84 clusters");
+        assert!(shares[0] < shares[1] && shares[1] > 0.8 && shares[2] > 0.9999, "{name}: {shares:?}");
+    }
 }
