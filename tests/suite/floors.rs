@@ -168,7 +168,7 @@ fn violations(path: &str, text: &str, models: &[ModelRow]) -> Vec<String> {
             } else {
                 let noted = raw.contains("SAFETY:")
                     || text.lines().take(index).collect::<Vec<_>>().iter().rev().take(3).any(|l| l.contains("SAFETY:"))
-                    || raw.contains("unsafe fn") && documents_safety(&text, index);
+                    || raw.contains("unsafe fn") && documents_safety(text, index);
                 if !noted {
                     fault(number, "unsafe without a SAFETY note above it".to_string());
                 }

@@ -263,8 +263,7 @@ impl<'a> Layer<'a> {
         first: usize,
         dy: &[f32],
         sums: &mut [f32],
-        d_x: &mut [f32],
-        d_kv: &mut [f32],
+        [d_x, d_kv]: [&mut [f32]; 2],
         scratch: &mut Scratch,
     ) {
         let (w, Sizes { d, hidden }) = (&self.w, self.sizes);
@@ -342,7 +341,7 @@ impl<'a> Layer<'a> {
         let work = |group: Vec<_>| {
             let (mut sums, mut scratch) = (vec![0f32; n_weights], Scratch::new(d));
             for (first, ((dy, d_x), d_kv)) in group {
-                self.block_gradients(&back, first, dy, &mut sums, d_x, d_kv, &mut scratch);
+                self.block_gradients(&back, first, dy, &mut sums, [d_x, d_kv], &mut scratch);
             }
             sums
         };
