@@ -15,8 +15,8 @@ const SAMPLE: usize = 32;
 /// clusters nearest to the item's own, itself included, of √n clusters by spherical k-means. Most of the nearest are found,
 /// all of them where `n_probe` is the number of clusters; what is found is in exact order with exact cosines.
 ///
-/// A million items of width 128 have 256 · 10¹² products exactly and 5 · 10¹² with 16 probes. On real features most of the
-/// ten nearest are found with 16 (tests, `tests/suite/graphs.rs`).
+/// A million items of width 128 take 256 · 10¹² operations exactly and 4 · 10¹² with 16 probes. Of the ten nearest of real items
+/// 16 of 84 clusters hold 93 % by text and 87 % by picture (Amazon Baby, `tests/suite/graphs.rs`).
 ///
 /// Time O(n · √n · n_probe · Σ width), memory O(n · (k + Σ width)). Nothing is random, and the result does not depend on the
 /// number of threads. Fails when there are fewer than `k` candidates or no cluster is searched.

@@ -84,7 +84,7 @@ impl Plot {
         put(format!("<text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}: exponent {exponent:.2}</text>"));
         let middle = (LEFT + right) / 2.0;
         put(format!("<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{x_name}</text>", HEIGHT - 10.0));
-        put(format!("<text x=\"8\" y=\"{}\">{y_name}</text>", TOP - 2.0));
+        put(format!("<text x=\"8\" y=\"20\">{y_name}</text>"));
         put("</svg>".to_string());
         svg
     }
