@@ -74,3 +74,26 @@ fn adam_is_adam_in_double_precision_over_five_steps() {
     }
     assert_eq!(steps, [5, 5, 3]);
 }
+
+/// What a device was asked to do about memory holds for the second step as for the first.
+#[test]
+fn a_step_keeps_gradient_checkpointing() {
+    let device = device().gradient_checkpointing();
+    let leaf = |tag, n: usize| Param::from_data(TensorData::new(numbers(tag, n), [n]), &device);
+    let mut toy = Toy {
+        matrix: Param::from_data(TensorData::new(numbers(1, 6), [2, 3]), &device),
+        vector: leaf(2, 6),
+        late: leaf(3, 6),
+        unused: leaf(4, 6),
+    };
+    let mut adam = Adam::new(AdamConfig::default());
+    let strategy = toy.vector.val().gradient_checkpointing_strategy();
+    for _ in 0..2 {
+        // `late` has no gradient: tensors that were changed and one that was not must still go together.
+        let loss = (toy.matrix.val().reshape([6]) * toy.vector.val() * toy.late.val().detach()).sum();
+        toy = adam.step(toy, loss.backward());
+        assert_eq!(toy.vector.val().gradient_checkpointing_strategy(), strategy);
+    }
+    let together = (toy.vector.val() * toy.unused.val()).sum();
+    assert!(together.into_scalar::<f32>().is_finite());
+}
