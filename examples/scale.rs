@@ -9,7 +9,10 @@
 //! its own, whose peak memory is measured. Expected: a table and out/scale.svg; memory and time grow as the number of items, and
 //! with two cores an epoch of a million takes an hour and 15 GiB (`--steps 2` a few minutes).
 
+mod common;
+
 use clap::Parser;
+use common::files::{check_writable, peak_rss_mb, write_text};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -23,16 +26,12 @@ use viral::report::{Plot, Table};
 use viral::train::{Adam, AdamConfig};
 use viral::{Error, Result};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Interactions of a user.
 const HISTORY: usize = 20;
 /// Width of both modalities.
 const WIDTH: usize = 128;
 /// Steps of an epoch: batches grow with the catalogue.
 const STEPS: usize = 64;
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Items of a group of similar ones.
 const GROUP: usize = 200;
 
@@ -62,7 +61,13 @@ struct Measured {
     graph_seconds: f64,
     step_seconds: f64,
     /// Of the whole process; none where the system does not tell.
-    peak_bytes: Option<u64>,
+    peak_mb: Option<f64>,
+}
+
+impl Measured {
+    fn peak_gib(&self) -> Option<f64> {
+        self.peak_mb.map(|mb| mb * 1e6 / f64::from(1 << 30))
+    }
 }
 
 fn main() -> Result<()> {
@@ -72,11 +77,12 @@ fn main() -> Result<()> {
         println!("{}", serde_json::to_string(&measured).map_err(|e| Error::Config(e.to_string()))?);
         return Ok(());
     }
+    check_writable(args.plot.parent().unwrap_or(Path::new("")))?;
     let mut all = Vec::new();
     for &n in &args.items {
         eprint!("{n} items … ");
         let measured = in_a_process(n, args.steps)?;
-        let memory = measured.peak_bytes.map_or(f64::NAN, |bytes| bytes as f64 / GIB);
+        let memory = measured.peak_gib().unwrap_or(f64::NAN);
         eprintln!("{:.2} s a step, {memory:.2} GiB", measured.step_seconds);
         all.push(measured);
     }
@@ -88,7 +94,7 @@ fn main() -> Result<()> {
             format!("{:.1}", m.graph_seconds),
             m.n_steps.to_string(),
             format!("{:.2}", m.step_seconds),
-            m.peak_bytes.map_or("unknown".to_string(), |bytes| format!("{:.2}", bytes as f64 / GIB)),
+            m.peak_gib().map_or("unknown".to_string(), |gib| format!("{gib:.2}")),
         ]);
     }
     print!("{}", table.to_text());
@@ -104,7 +110,7 @@ fn plot(args: &Args, all: &[Measured]) -> Result<()> {
         all.iter().map(|m| Some((m.n_items as f64, y(m)?))).collect::<Option<Vec<_>>>()
     };
     let seconds = points(&|m| Some(m.step_seconds));
-    let gibibytes = points(&|m| Some(m.peak_bytes? as f64 / GIB));
+    let gibibytes = points(&Measured::peak_gib);
     let plots: Vec<Plot> = [("peak memory", "GiB", gibibytes), ("a step", "seconds", seconds)]
         .into_iter()
         .filter_map(|(title, unit, points)| Some(Plot::new(title, "items", unit, points?)))
@@ -115,10 +121,7 @@ fn plot(args: &Args, all: &[Measured]) -> Result<()> {
         svg.push_str(&part);
     }
     svg.push_str("</svg>\n");
-    if let Some(folder) = args.plot.parent() {
-        std::fs::create_dir_all(folder).map_err(at(folder))?;
-    }
-    std::fs::write(&args.plot, svg).map_err(at(&args.plot))?;
+    write_text(&args.plot, &svg)?;
     for (name, plot) in ["memory", "time of a step"].iter().rev().zip(plots.iter().rev()) {
         println!("{name} grows as items to the power of {:.2}", plot.exponent());
     }
@@ -126,17 +129,13 @@ fn plot(args: &Args, all: &[Measured]) -> Result<()> {
     Ok(())
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |source| Error::Io { path, source }
-}
-
 fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
-    let program = std::env::current_exe().map_err(at(Path::new("this program")))?;
+    let failed = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
+    let program = std::env::current_exe().map_err(|source| failed(Path::new("this program"), source))?;
     let mut command = Command::new(&program);
     command.args(["--one", &n.to_string(), "--steps", &n_steps.to_string()]);
     // The allocator gives freed memory back at once: what counts is what is in use.
-    let output = command.env("MIMALLOC_PURGE_DELAY", "0").output().map_err(at(&program))?;
+    let output = command.env("MIMALLOC_PURGE_DELAY", "0").output().map_err(|source| failed(&program, source))?;
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -171,14 +170,7 @@ fn measure(n: usize, n_steps: usize) -> Result<Measured> {
         model = adam.step(model, gradients);
     }
     let step_seconds = start.elapsed().as_secs_f64() / n_steps as f64;
-    Ok(Measured { n_items: n, n_pairs, n_steps, graph_seconds, step_seconds, peak_bytes: peak_bytes() })
-}
-
-/// The most memory this process has had, where the system tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+    Ok(Measured { n_items: n, n_pairs, n_steps, graph_seconds, step_seconds, peak_mb: peak_rss_mb() })
 }
 
 /// Uniform in [0, 1).

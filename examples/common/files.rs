@@ -6,11 +6,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use viral::{Error, Result};
 
-/// Writes beside the file, flushes to disk and renames: a reader sees the old file or the new one.
+/// [`write_text`] of a value as JSON.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let mut text = serde_json::to_string_pretty(value).map_err(|e| io(e.into()))?;
     text.push('\n');
+    write_text(path, &text)
+}
+
+/// Writes beside the file, flushes to disk and renames: a reader sees the old file or the new one.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
+    let io = |source| Error::Io { path: path.to_path_buf(), source };
     let part = beside(path, &format!("{}.part", std::process::id()));
     let written = File::create(&part).and_then(|mut file| {
         file.write_all(text.as_bytes())?;

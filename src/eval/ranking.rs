@@ -28,16 +28,12 @@ impl Ranking {
 
     /// The items of the `row`-th user, best first.
     pub fn items(&self, row: usize) -> &[u32] {
-        &self.top.ids[self.range(row)]
+        &self.top.ids[self.top.places(row)]
     }
 
     /// Their scores.
     pub fn scores(&self, row: usize) -> &[f32] {
-        &self.top.scores[self.range(row)]
-    }
-
-    fn range(&self, row: usize) -> Range<usize> {
-        self.top.offsets[row]..self.top.offsets[row + 1]
+        &self.top.scores[self.top.places(row)]
     }
 }
 

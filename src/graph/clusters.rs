@@ -63,7 +63,7 @@ pub fn near_neighbors(modalities: &[&ItemFeatures], k: usize, include_self: bool
     Ok(gather(modalities, k, include_self, |item| {
         let (cluster, query) = place[item];
         let (best, candidates) = &found[cluster];
-        let range = best.offsets[query]..best.offsets[query + 1];
+        let range = best.places(query);
         best.ids[range.clone()].iter().map(|&id| candidates[id as usize]).zip(best.scores[range].iter().copied())
     }))
 }
@@ -129,7 +129,7 @@ impl Clusters {
 
     /// The items of the `n_probe` clusters nearest to one, ascending; of more clusters where those have no `k` others.
     fn around(&self, cluster: usize, n_probe: usize, k: usize) -> Vec<u32> {
-        let near = &self.order.ids[self.order.offsets[cluster]..self.order.offsets[cluster + 1]];
+        let near = &self.order.ids[self.order.places(cluster)];
         let mut items = Vec::new();
         for (i, &other) in near.iter().enumerate() {
             if i >= n_probe && items.len() > k {

@@ -52,7 +52,7 @@ pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include
         }
     });
     Ok(gather(modalities, k, include_self, |item| {
-        let range = others.offsets[item]..others.offsets[item + 1];
+        let range = others.places(item);
         others.ids[range.clone()].iter().copied().zip(others.scores[range].iter().copied())
     }))
 }

@@ -173,6 +173,11 @@ pub(crate) struct TopK {
 }
 
 impl TopK {
+    /// Where a query's ids and scores are.
+    pub(crate) fn places(&self, query: usize) -> Range<usize> {
+        self.offsets[query]..self.offsets[query + 1]
+    }
+
     fn with_capacity(n_queries: usize, k: usize) -> Self {
         let mut offsets = Vec::with_capacity(n_queries + 1);
         offsets.push(0);
@@ -348,7 +353,7 @@ mod tests {
                 })
                 .collect();
             let expected = sorted(&scores, k);
-            let range = one.offsets[q]..one.offsets[q + 1];
+            let range = one.places(q);
             assert_eq!(one.ids[range.clone()], expected.iter().map(|x| x.0).collect::<Vec<_>>());
             assert!(one.scores[range].iter().zip(&expected).all(|(x, y)| (x - y.1).abs() < 1e-5));
         }
@@ -361,8 +366,8 @@ mod tests {
         let many = top_products(200, |q| &a[q * d..][..d], &b, d, 30, |_, _, _| ());
         for q in [0, 77, 199] {
             let one = top_products(1, |_| &a[q * d..][..d], &b, d, 30, |_, _, _| ());
-            assert_eq!(one.ids, many.ids[many.offsets[q]..many.offsets[q + 1]]);
-            assert_eq!(one.scores, many.scores[many.offsets[q]..many.offsets[q + 1]]);
+            assert_eq!(one.ids, many.ids[many.places(q)]);
+            assert_eq!(one.scores, many.scores[many.places(q)]);
         }
     }
 }

@@ -33,13 +33,8 @@ pub(crate) fn changed<const D: usize>(
     let (mut x, beside) = (x.into_dispatch(), beside.into_dispatch());
     match (&mut x.kind, beside.kind) {
         (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchTensorKind::Flex(BackendTensor::Float(beside))) => {
-            // What lies otherwise in memory, or has more behind it, is brought into order; nothing else is copied.
-            if !x.is_contiguous()
-                || x.layout().start_offset() > 0
-                || x.bytes().len() != size_of::<f32>() * x.layout().num_elements()
-            {
-                *x = x.to_contiguous();
-            }
+            // Copies only what lies otherwise in memory; the old handle goes, and with it what would make a change copy.
+            *x = x.to_contiguous();
             change(x.storage_mut(), floats(&beside.to_contiguous()));
         }
         (x, beside) => panic!("values in host memory are wanted, not {x:?} and {beside:?}"),

@@ -2,21 +2,11 @@
 
 use crate::describe::catalogue;
 use crate::hostile_server::{Act, Server, completion, hostile};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-/// The built example; `cargo test` builds it beside this binary, a run of this binary alone may not.
 fn program(folder: &Path, server: &str) -> Option<Command> {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(format!("enrich{}", std::env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        eprintln!("skipped: {} is not built", path.display());
-        return None;
-    }
-    let mut command = Command::new(path);
+    let mut command = crate::enrich_program()?;
     command.arg("--data").arg(folder).arg("--images").arg(folder.join("images"));
     command.args(["--server", server, "--model", "test/model", "--concurrency", "4"]);
     Some(command)

@@ -40,16 +40,7 @@ fn toys() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn program(folder: &Path) -> Option<Command> {
-    let mut path: PathBuf = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(format!("enrich{}", std::env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        eprintln!("skipped: {} is not built", path.display());
-        return None;
-    }
-    let mut command = Command::new(path);
+    let mut command = crate::enrich_program()?;
     command.arg("--data").arg(folder);
     Some(command)
 }

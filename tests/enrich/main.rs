@@ -12,3 +12,17 @@ mod malformed;
 mod prepare;
 mod properties;
 mod streaming;
+
+/// The built example; `cargo test` builds it beside this binary, a run of this binary alone may not.
+fn enrich_program() -> Option<std::process::Command> {
+    let mut path: std::path::PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(format!("enrich{}", std::env::consts::EXE_SUFFIX));
+    if !path.exists() {
+        eprintln!("skipped: {} is not built", path.display());
+        return None;
+    }
+    Some(std::process::Command::new(path))
+}

@@ -9,13 +9,13 @@ use super::settings::DescribeConfig;
 use super::{AnswerKind, ImageFolder, Item, ItemLines, Items, NO_RECORD, Progress, Tokens, output, prepare_picture};
 use crate::enrich::digest::hash;
 use crate::enrich::features::Source;
-use crate::enrich::server::{Client, Health, Reply, ServerReport, Servers};
+use crate::enrich::server::{Client, Health, Reply, ServerReport, Servers, lock};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::iter::Enumerate;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// So many items asked about and not one described: something is wrong with prompt or model, not with the items.
@@ -77,7 +77,6 @@ impl DescribeConfig {
             faults: BTreeMap::new(),
             has_texts: false,
             start: Instant::now(),
-            error: None,
         };
         let run = Run {
             config: self,
@@ -88,32 +87,14 @@ impl DescribeConfig {
             tasks: Mutex::new(Tasks { items: items.iter()?.enumerate(), n_left: self.limit.unwrap_or(usize::MAX) }),
             outcomes: Mutex::new(outcomes),
         };
-        std::thread::scope(|scope| {
-            for _ in 0..n_workers.min(items.n_items()) {
-                scope.spawn(|| {
-                    if let Err(error) = run.work() {
-                        lock(&run.outcomes).error.get_or_insert(error);
-                        run.servers.stop();
-                    }
-                });
-            }
-        });
+        let worked = run.servers.work(n_workers.min(items.n_items()), || run.work());
         let servers = run.servers.reports();
         let outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.journal.sync()?;
-        let Outcomes { error, progress, faults, places, .. } = outcomes;
-        match error {
-            Some(error) => Err(error),
-            None => {
-                Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places })
-            }
-        }
+        worked?;
+        let Outcomes { progress, faults, places, .. } = outcomes;
+        Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere ends the run in any case; what is behind the lock is whole after every statement.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Tasks {
@@ -287,7 +268,6 @@ struct Outcomes<'a, F> {
     /// Whether the journal has a text from the same prompt and model.
     has_texts: bool,
     start: Instant,
-    error: Option<Error>,
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {

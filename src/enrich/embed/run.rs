@@ -2,11 +2,11 @@
 
 use super::settings::EmbedConfig;
 use super::{VectorStore, parse_embeddings};
-use crate::enrich::server::{Client, Health, Reply, ServerReport, Servers};
+use crate::enrich::server::{Client, Health, Reply, ServerReport, Servers, lock};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: u64 = 256 << 20;
@@ -55,7 +55,7 @@ impl EmbedConfig {
         let (n_known, n_asked) = (first.len() - new.len(), new.len());
         let tasks: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
         let n_workers = self.concurrency.max(1).saturating_mul(endpoints.len()).min(tasks.len());
-        let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known, error: None };
+        let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known };
         let run = Run {
             config: self,
             client: Client::new(self.api_key.clone(), self.timeout, self.concurrency.max(1)),
@@ -66,23 +66,12 @@ impl EmbedConfig {
             tasks: Mutex::new(tasks),
             outcomes: Mutex::new(outcomes),
         };
-        std::thread::scope(|scope| {
-            for _ in 0..n_workers {
-                scope.spawn(|| {
-                    if let Err(error) = run.work() {
-                        lock(&run.outcomes).error.get_or_insert(error);
-                        run.servers.stop();
-                    }
-                });
-            }
-        });
+        let worked = run.servers.work(n_workers, || run.work());
         let servers = run.servers.reports();
         let outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.store.sync()?;
-        let Outcomes { store, refused, width, error, .. } = outcomes;
-        if let Some(error) = error {
-            return Err(error);
-        }
+        worked?;
+        let Outcomes { store, refused, width, .. } = outcomes;
         let mut embedded =
             Embedded { width, values: vec![0.0; texts.len() * width], refused: BTreeMap::new(), n_asked, servers };
         let mut reader = store.reader()?;
@@ -102,11 +91,6 @@ impl EmbedConfig {
         }
         Ok(embedded)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere ends the run in any case; what is behind the lock is whole after every statement.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What workers share.
@@ -196,7 +180,6 @@ struct Outcomes<'a, F> {
     width: usize,
     refused: BTreeMap<usize, String>,
     n_done: usize,
-    error: Option<Error>,
 }
 
 impl<F: FnMut(usize)> Outcomes<'_, F> {

@@ -11,4 +11,4 @@ pub use retry::Backoff;
 
 pub(in crate::enrich) use body::json_of;
 pub(in crate::enrich) use client::{CHAT, Client, EMBEDDINGS, Reply, endpoints};
-pub(in crate::enrich) use pool::{Health, Servers};
+pub(in crate::enrich) use pool::{Health, Servers, lock};

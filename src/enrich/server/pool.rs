@@ -81,8 +81,23 @@ impl Servers {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds this lock, and if it did, counters would be all that is off.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    /// Does `work` on so many threads until all are done; the first error stops all servers, and is what comes back.
+    pub(in crate::enrich) fn work(&self, n_workers: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+        let first = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..n_workers {
+                scope.spawn(|| {
+                    if let Err(error) = work() {
+                        lock(&first).get_or_insert(error);
+                        self.stop();
+                    }
+                });
+            }
+        });
+        first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     /// Waits for a server that may be asked, `avoid` only if there is no other; `None` when the run is stopped.
@@ -197,6 +212,12 @@ fn gave_up(servers: &[Server], what: &str) -> Error {
         .map(|Server { report, .. }| format!("{}: {}", report.url, report.last_failure.as_deref().unwrap_or("-")))
         .collect();
     Error::Data(format!("{what}; {}; see to it and start again, what was done is kept", reasons.join("; ")))
+}
+
+/// What a mutex guards, even after a panic: that ends the run in any case, and what is behind the lock is whole after every
+/// statement.
+pub(in crate::enrich) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
