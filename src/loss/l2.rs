@@ -10,15 +10,11 @@ pub fn mean_square(x: Tensor<2>) -> Tensor<1> {
     x.square().mean()
 }
 
-/// `Σ ‖x‖_F / n_rows`, the norm not squared, as MMRec's `EmbLoss` has it.
+/// `Σ_k ‖X_k‖_F / n`, the norms not squared, as MMRec's `EmbLoss` has it, from the squared lengths of the rows of each `X_k`.
 ///
 /// # Shapes
-/// - each `[n_rows, d]`; output: `[1]`
-///
-/// # Panics
-/// When there is no tensor.
-pub fn embedding_norms<const N: usize>(tensors: [Tensor<2>; N]) -> Tensor<1> {
-    let n_rows = tensors[0].dims()[0];
-    let norms = tensors.map(|x| x.square().sum().sqrt());
-    Tensor::cat(norms.to_vec(), 0).sum() / n_rows as f32
+/// - `squares`: `[matrices, n]`; output: `[1]`
+pub fn embedding_norms(squares: Tensor<2>) -> Tensor<1> {
+    let n = squares.dims()[1];
+    squares.sum_dim(1).sqrt().sum() / n as f32
 }

@@ -38,6 +38,17 @@ impl Batch {
         }
     }
 
+    /// The positives, then the negatives, `[2 n]`.
+    pub fn items(&self) -> Tensor<1, Int> {
+        Tensor::cat(vec![self.positives.clone(), self.negatives.clone()], 0)
+    }
+
+    /// The same pairs as nodes of the user-item graph, in which items come after all `n_users` users.
+    pub(crate) fn as_nodes(&self, n_users: usize) -> Self {
+        let node = |items: &Tensor<1, Int>| items.clone() + n_users as i32;
+        Self { positives: node(&self.positives), negatives: node(&self.negatives), ..self.clone() }
+    }
+
     /// Number of triplets.
     pub fn len(&self) -> usize {
         self.users.dims()[0]

@@ -1,6 +1,6 @@
 //! BPR-MF: matrix factorisation. Rendle et al., *BPR*, UAI 2009.
 
-use super::{Batch, Embeddings, Recommender, Trainable, pair_scores};
+use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, xavier_normal};
@@ -54,13 +54,8 @@ impl Recommender for BprMf {
 
 impl Trainable for BprMf {
     fn objective(&self, batch: &Batch) -> Objective {
-        let u = self.users.val().select(0, batch.users.clone());
-        let p = self.items.val().select(0, batch.positives.clone());
-        let n = self.items.val().select(0, batch.negatives.clone());
-        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
-            "reg",
-            self.reg,
-            embedding_norms([u, p, n]),
-        )
+        let [positive, negative] = pair_scores(self.users.val(), self.items.val(), batch);
+        let norms = embedding_norms(squared_lengths(self.users.val(), self.items.val(), batch));
+        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }
 }

@@ -1,11 +1,14 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
 
-use super::{Batch, Embeddings, PrunedGraph, Recommender, Trainable, features, pair_scores, users_and_items};
+use super::{
+    Batch, Embeddings, PrunedGraph, Recommender, Trainable, features, halves, pair_scores, row_products,
+    users_and_items,
+};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
 use crate::loss::{Objective, bpr};
 use crate::nn::{HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, xavier_normal, xavier_uniform};
-use crate::ops::SparseMatrix;
+use crate::ops::{SparseMatrix, gather_rows};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -121,16 +124,15 @@ impl Trainable for Freedom {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.forward(self.user_item.pruned());
-        let u = users.select(0, batch.users.clone());
-        let ranking =
-            |positive: Tensor<2>, negative: Tensor<2>| bpr(pair_scores(&u, &positive), pair_scores(&u, &negative));
+        // A batch has fewer rows of features than there are, and these are wide.
+        let u = gather_rows(users.clone(), Tensor::cat(vec![batch.users.clone(), batch.users.clone()], 0));
+        let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
-            let of = |ids| head.forward(features.val().select(0, ids));
-            ranking(of(batch.positives.clone()), of(batch.negatives.clone()))
+            let rows = head.forward(gather_rows(features.val(), batch.items()));
+            ranking(halves(row_products(&u, &rows)))
         };
-        let (p, n) = (items.clone().select(0, batch.positives.clone()), items.select(0, batch.negatives.clone()));
         Objective::new()
-            .with("bpr", 1.0, ranking(p, n))
+            .with("bpr", 1.0, ranking(pair_scores(users, items, batch)))
             .with("text", self.reg, modality(&self.text, &self.text_head))
             .with("visual", self.reg, modality(&self.visual, &self.visual_head))
     }

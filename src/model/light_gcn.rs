@@ -1,6 +1,6 @@
 //! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
 
-use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, triplet_rows, users_and_items};
+use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, squared_lengths, users_and_items};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr, embedding_norms};
@@ -72,13 +72,11 @@ impl Recommender for LightGcn {
 
 impl Trainable for LightGcn {
     fn objective(&self, batch: &Batch) -> Objective {
-        // Rows are taken from the nodes, not from users and items apart: the backward then adds to one matrix, once.
+        // Pairs are places in the matrix of all nodes, not in users and items apart: there is one gradient then.
         let (before, after) = self.nodes();
-        let [before, [u, p, n]] = triplet_rows([before, after], batch, self.users.dims()[0]);
-        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
-            "reg",
-            self.reg,
-            embedding_norms(before),
-        )
+        let batch = &batch.as_nodes(self.users.dims()[0]);
+        let [positive, negative] = pair_scores(after.clone(), after, batch);
+        let norms = embedding_norms(squared_lengths(before.clone(), before, batch));
+        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }
 }

@@ -35,6 +35,7 @@ pub use viral::{
 use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
+use crate::ops::sddmm;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -56,25 +57,33 @@ pub trait Trainable: Recommender + Module {
 }
 
 /// `⟨a_r, b_r⟩` for each row: `[n, d]`, `[n, d]` to `[n]`.
-fn pair_scores(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
+fn row_products(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
     (a.clone() * b.clone()).sum_dim(1).squeeze_dim::<1>(1)
+}
+
+/// The scores of a batch's pairs, of users with their positives and with their negatives, `[n]` each.
+fn pair_scores(users: Tensor<2>, items: Tensor<2>, batch: &Batch) -> [Tensor<1>; 2] {
+    let u = Tensor::cat(vec![batch.users.clone(), batch.users.clone()], 0);
+    halves(sddmm(users, u, items, batch.items()))
+}
+
+/// The squared lengths of a batch's rows: users, positives and negatives, `[3, n]`.
+fn squared_lengths(users: Tensor<2>, items: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    let square = |x: Tensor<2>, ids: Tensor<1, Int>| sddmm(x.clone(), ids.clone(), x, ids);
+    let squares = vec![square(users, batch.users.clone()), square(items, batch.items())];
+    Tensor::cat(squares, 0).reshape([3, batch.len()])
+}
+
+/// Both halves of a vector.
+fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
+    let n = x.dims()[0] / 2;
+    [x.clone().narrow(0, 0, n), x.narrow(0, n, n)]
 }
 
 /// Splits the nodes of a bipartite graph, users first.
 fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
     let n_items = nodes.dims()[0] - n_users;
     (nodes.clone().narrow(0, 0, n_users), nodes.narrow(0, n_users, n_items))
-}
-
-/// The rows of a batch's users, positives and negatives, three of `[n, d]`, in each of some matrices of nodes, users first.
-fn triplet_rows<const N: usize>(nodes: [Tensor<2>; N], batch: &Batch, n_users: usize) -> [[Tensor<2>; 3]; N] {
-    let item = |ids: &Tensor<1, Int>| ids.clone() + n_users as i32;
-    let ids = Tensor::cat(vec![batch.users.clone(), item(&batch.positives), item(&batch.negatives)], 0);
-    let n = batch.len();
-    nodes.map(|nodes| {
-        let rows = nodes.select(0, ids.clone());
-        [0, 1, 2].map(|part| rows.clone().narrow(0, part * n, n))
-    })
 }
 
 /// Features as a constant on the model's device.

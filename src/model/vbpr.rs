@@ -1,6 +1,6 @@
 //! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores};
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, xavier_normal, xavier_uniform};
@@ -69,13 +69,8 @@ impl Recommender for Vbpr {
 impl Trainable for Vbpr {
     fn objective(&self, batch: &Batch) -> Objective {
         let all = self.embed();
-        let u = all.users.select(0, batch.users.clone());
-        let p = all.items.clone().select(0, batch.positives.clone());
-        let n = all.items.select(0, batch.negatives.clone());
-        Objective::new().with("bpr", 1.0, bpr(pair_scores(&u, &p), pair_scores(&u, &n))).with(
-            "reg",
-            self.reg,
-            embedding_norms([u, p, n]),
-        )
+        let [positive, negative] = pair_scores(all.users.clone(), all.items.clone(), batch);
+        let norms = embedding_norms(squared_lengths(all.users, all.items, batch));
+        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }
 }

@@ -53,6 +53,9 @@ pub(crate) fn groups(n_blocks: usize, bytes_each: usize) -> Vec<Range<usize>> {
     (0..n).map(|g| g * n_blocks / n..(g + 1) * n_blocks / n).collect()
 }
 
+/// Tasks that add to a part of the rows each: every one looks through all that is to be added for what concerns its rows.
+pub(crate) const TASKS: usize = 16;
+
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     filled_with(n, chunk, || (), |(), i, part| write(i, part))
@@ -67,17 +70,40 @@ pub(crate) fn filled_with<T>(
     own: impl Fn() -> T + Sync + Send,
     write: impl Fn(&mut T, usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
+    written_with(n, chunk, own, |own, i, part| {
+        part.fill(MaybeUninit::new(0.0));
+        // SAFETY: every value of the chunk was written on the line above.
+        let part = unsafe { part.assume_init_mut() };
+        write(own, i, part);
+        part
+    })
+}
+
+/// [`filled`] without zeros: `write` hands the chunk back when every value of it is there.
+pub(crate) fn written(
+    n: usize,
+    chunk: usize,
+    write: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
+) -> Vec<f32> {
+    written_with(n, chunk, || (), |(), i, part| write(i, part))
+}
+
+fn written_with<T>(
+    n: usize,
+    chunk: usize,
+    own: impl Fn() -> T + Sync + Send,
+    write: impl for<'a> Fn(&mut T, usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
+) -> Vec<f32> {
     let mut out: Vec<f32> = Vec::with_capacity(n);
     if n > 0 {
         let room = &mut out.spare_capacity_mut()[..n];
         room.par_chunks_mut(chunk).enumerate().for_each_init(own, |own, (i, part)| {
-            part.fill(MaybeUninit::new(0.0));
-            // SAFETY: every value of the chunk was written on the line above.
-            let part = unsafe { part.assume_init_mut() };
-            write(own, i, part);
+            let expected = (part.as_ptr().cast::<f32>(), part.len());
+            let done = write(own, i, part);
+            assert!((done.as_ptr(), done.len()) == expected, "a chunk was not handed back as it was");
         });
     }
-    // SAFETY: the chunks cover 0..n, and each was initialised.
+    // SAFETY: the chunks cover 0..n, and each was handed back initialised.
     unsafe { out.set_len(n) };
     out
 }

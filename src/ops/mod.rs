@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod encoder;
+mod gather;
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
@@ -16,12 +17,14 @@ mod sparse;
 mod spmm;
 
 pub use encoder::{EncoderBackend, one_token_layer};
+pub use gather::{GatherBackend, gather_rows};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
 pub use spmm::{
-    SpmmBackend, reference_spmm, reference_spmm_polynomial, reference_spmm_values, spmm, spmm_polynomial, spmm_values,
+    SpmmBackend, reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values, sddmm, spmm,
+    spmm_polynomial, spmm_values,
 };
 
 #[cfg(feature = "flex")]

@@ -6,6 +6,7 @@ use crate::nn::{
     CrossModalSynergy, CrossModalSynergyConfig, Init, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig,
     Synergy, normalize_rows, orthogonal_complement,
 };
+use crate::ops::gather_rows;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
@@ -65,7 +66,7 @@ impl Fused {
     /// `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`.
     pub(super) fn objective(&self, config: &ViralConfig, rows: Option<Tensor<1, Int>>) -> Objective {
         let of = |x: &Tensor<2>| match &rows {
-            Some(rows) => x.clone().select(0, rows.clone()),
+            Some(rows) => gather_rows(x.clone(), rows.clone()),
             None => x.clone(),
         };
         let nce = |a: &Tensor<2>, b: &Tensor<2>| info_nce(of(a), of(b), config.temperature as f32);

@@ -8,14 +8,14 @@ pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, V
 pub use fusion::InformationFusion;
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, users_and_items};
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, row_products, users_and_items};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
     UserModalityWeightsConfig, normalize_rows, xavier_normal,
 };
-use crate::ops::SparseMatrix;
+use crate::ops::{SparseMatrix, gather_rows};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::Fused;
@@ -267,14 +267,22 @@ impl Trainable for Viral {
         let terms = |fused: &Fused| fused.objective(&self.config, self.info_nce_rows(batch));
         let (ViralBlocks { names, nodes }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
         let z = self.fuse_nodes(nodes, names);
-        let u = z.users.select(0, batch.users.clone()) * self.config.score_scale;
-        let positive = pair_scores(&u, &z.items.clone().select(0, batch.positives.clone()));
+        let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
-            0 => bpr(positive, pair_scores(&u, &z.items.select(0, batch.negatives.clone()))),
-            n => bpr_shared(positive, u.matmul(z.items.select(0, batch.sampled_items(n)).transpose())),
+            0 => {
+                let [positive, negative] = pair_scores(z.users, z.items, batch);
+                bpr(positive * scale, negative * scale)
+            }
+            n => {
+                let u = gather_rows(z.users, batch.users.clone()) * scale;
+                let p = gather_rows(z.items.clone(), batch.positives.clone());
+                let negatives = gather_rows(z.items, batch.sampled_items(n));
+                bpr_shared(row_products(&u, &p), u.matmul(negatives.transpose()))
+            }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
-        let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square(table.val().select(0, rows.clone()));
+        let table =
+            |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square(gather_rows(table.val(), rows.clone()));
         let users = self.channels.iter().map(|c| table(&c.users, &batch.users));
         let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
         let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));

@@ -1,13 +1,13 @@
 //! The gradients of both products, written once for every backend.
 
 use super::SpmmBackend;
-use burn::backend::Autodiff;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Autodiff, TensorMetadata};
 
 type Matrix<B> = (IntTensor<B>, IntTensor<B>, FloatTensor<B>);
 
@@ -80,6 +80,38 @@ impl<B: SpmmBackend> Backward<B, 2> for SpmmValues {
     }
 }
 
+/// A share of each side for each place.
+#[derive(Debug)]
+struct Sddmm;
+
+impl<B: SpmmBackend> Backward<B, 2> for Sddmm {
+    type State = (IntTensor<B>, IntTensor<B>, FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (rows, cols, y, x) = ops.state;
+        let g = grads.consume::<B>(&ops.node);
+        let (n, m) = (y.shape()[0], x.shape()[0]);
+        match ops.parents {
+            // One tensor on both sides has one gradient: it is as large as the tensor, however few the places.
+            [Some(both), Some(other)] if both.id == other.id => {
+                let here = B::int_cat(vec![rows.clone(), cols.clone()], 0);
+                let there = B::int_cat(vec![cols, rows], 0);
+                let g = B::float_cat(vec![g.clone(), g], 0);
+                grads.register::<B>(both.id, B::csr_sddmm_grad(here, there, g, x, n));
+            }
+            [of_y, of_x] => {
+                if let Some(of_y) = of_y {
+                    let dy = B::csr_sddmm_grad(rows.clone(), cols.clone(), g.clone(), x, n);
+                    grads.register::<B>(of_y.id, dy);
+                }
+                if let Some(of_x) = of_x {
+                    grads.register::<B>(of_x.id, B::csr_sddmm_grad(cols, rows, g, y, m));
+                }
+            }
+        }
+    }
+}
+
 impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
     fn csr_spmm(
         rp: IntTensor<Self>,
@@ -126,9 +158,25 @@ impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
         y: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        // The gradient of a gradient: nobody asks for it, so the result is a constant.
-        let out = B::csr_sddmm(row_idx, col_idx, y.into_primitive(), x.into_primitive());
-        FloatTensor::<Self>::new(out)
+        let prepared = Sddmm.prepare::<C>([y.node(), x.node()]).compute_bound().stateful();
+        let (y, x) = (y.into_primitive(), x.into_primitive());
+        let out = B::csr_sddmm(row_idx.clone(), col_idx.clone(), y.clone(), x.clone());
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((row_idx, col_idx, y, x), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
+    }
+
+    fn csr_sddmm_grad(
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        g: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        // The gradient of a gradient is not offered: the result is a constant.
+        let dy = B::csr_sddmm_grad(row_idx, col_idx, g.into_primitive(), x.into_primitive(), n_rows);
+        FloatTensor::<Self>::new(dy)
     }
 
     fn csr_spmm_values(

@@ -2,11 +2,12 @@
 
 use super::SpmmBackend;
 use crate::linalg::{dot, vectorised};
-use crate::ops::host::{filled, floats, ints};
+use crate::ops::host::{TASKS, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
+use std::mem::MaybeUninit;
 
 /// Rows of one task: small enough to balance rows of very different degree, large enough to hide the scheduling.
 const ROWS: usize = 64;
@@ -27,9 +28,11 @@ fn product(
     let n = rp.len() - 1;
     let x = x.map(|(x, beta)| (x.to_contiguous(), beta));
     let (xs, beta) = x.as_ref().map_or((&[] as &[f32], 0.0), |(x, beta)| (floats(x), *beta));
-    let out = filled(n * d, ROWS * d, |block, out| {
+    let out = written(n * d, ROWS * d, |block, out| {
         let own = if xs.is_empty() { xs } else { &xs[block * ROWS * d..][..out.len()] };
         rows(&rp[block * ROWS..], ci, v, ys, d, alpha, own, beta, out);
+        // SAFETY: the block is made of whole rows, and `rows` writes all columns of each.
+        unsafe { out.assume_init_mut() }
     });
     Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
 }
@@ -42,37 +45,34 @@ vectorised! {
     /// `own` counts as zero. Every place of `out` is written once.
     fn rows(
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
-        out: &mut [f32],
+        out: &mut [MaybeUninit<f32>],
     ) {
         for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
             let span = span[0] as usize..span[1] as usize;
             let (cols, values) = (&col_idx[span.clone()], &values[span]);
             let own = if own.is_empty() { own } else { &own[r * d..][..d] };
-            let mut first = 0;
-            while first + COLS <= d {
+            for (block, out) in out.chunks_mut(COLS).enumerate() {
+                let first = block * COLS;
                 let mut sum = [0f32; COLS];
-                for (&c, &w) in cols.iter().zip(values) {
-                    let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
-                    for (s, &y) in sum.iter_mut().zip(y) {
-                        *s = M::mul_add(w, y, *s);
+                if out.len() == COLS {
+                    for (&c, &w) in cols.iter().zip(values) {
+                        let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
+                        for (s, &y) in sum.iter_mut().zip(y) {
+                            *s = M::mul_add(w, y, *s);
+                        }
+                    }
+                } else {
+                    for (&c, &w) in cols.iter().zip(values) {
+                        let y = &y[c as usize * d + first..][..out.len()];
+                        for (s, &y) in sum.iter_mut().zip(y) {
+                            *s = M::mul_add(w, y, *s);
+                        }
                     }
                 }
                 for (s, &x) in sum.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
                     *s = M::mul_add(alpha, *s, beta * x);
                 }
-                out[first..first + COLS].copy_from_slice(&sum);
-                first += COLS;
-            }
-            let tail = &mut out[first..];
-            tail.fill(0.0);
-            for (&c, &w) in cols.iter().zip(values) {
-                let y = &y[c as usize * d + first..][..tail.len()];
-                for (o, &y) in tail.iter_mut().zip(y) {
-                    *o = M::mul_add(w, y, *o);
-                }
-            }
-            for (o, &x) in tail.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
-                *o = M::mul_add(alpha, *o, beta * x);
+                out.write_copy_of_slice(&sum[..out.len()]);
             }
         }
     }
@@ -84,6 +84,21 @@ vectorised! {
         for ((out, &r), &c) in out.iter_mut().zip(row_idx).zip(col_idx) {
             let (y, x) = (&y[r as usize * d..][..d], &x[c as usize * d..][..d]);
             *out = dot::<M>(y, x);
+        }
+    }
+}
+
+vectorised! {
+    /// `out[here[e] - first] += g[e] x[there[e]]` for the rows from `first` on that `out` holds.
+    fn scatter(here: &[i32], there: &[i32], g: &[f32], x: &[f32], d: usize, first: usize, out: &mut [f32]) {
+        let held = first..first + out.len() / d;
+        for ((&r, &c), &g) in here.iter().zip(there).zip(g) {
+            if held.contains(&(r as usize)) {
+                let (out, x) = (&mut out[(r as usize - first) * d..][..d], &x[c as usize * d..][..d]);
+                for (o, &x) in out.iter_mut().zip(x) {
+                    *o = M::mul_add(g, x, *o);
+                }
+            }
         }
     }
 }
@@ -135,6 +150,22 @@ impl SpmmBackend for Flex {
         let n = ri.len();
         let out = filled(n, EDGES, |block, out| edges(&ri[block * EDGES..], &ci[block * EDGES..], ys, xs, d, out));
         Self::float_from_data(TensorData::new(out, [n]), &x.device())
+    }
+
+    fn csr_sddmm_grad(
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        g: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        let (g, x) = (g.to_contiguous(), x.to_contiguous());
+        let d = x.shape()[1];
+        let (ri, ci, gs, xs) = (ints(&row_idx), ints(&col_idx), floats(&g), floats(&x));
+        // A row's shares are added in the order of the places, whoever does it.
+        let rows = n_rows.div_ceil(TASKS).max(1);
+        let out = filled(n_rows * d, rows * d, |task, out| scatter(ri, ci, gs, xs, d, task * rows, out));
+        Self::float_from_data(TensorData::new(out, [n_rows, d]), &x.device())
     }
 
     fn csr_spmm_values(

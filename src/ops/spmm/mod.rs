@@ -1,4 +1,4 @@
-//! `Y = A X` for a sparse `A`: with constant values, or with values that carry a gradient.
+//! `Y = A X` for a sparse `A`: with constant values, or with values that carry a gradient; and `X Yᵀ` at some places alone.
 
 mod backward;
 #[cfg(feature = "cube")]
@@ -7,12 +7,12 @@ mod cube;
 mod flex;
 mod reference;
 
-pub use reference::{reference_spmm, reference_spmm_polynomial, reference_spmm_values};
+pub use reference::{reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values};
 
 use super::SparseMatrix;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Tensor};
 
 #[cfg_attr(not(feature = "fusion"), allow(dead_code))]
 fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
@@ -80,6 +80,21 @@ pub trait SpmmBackend: Backend {
         let edges = row_idx.shape();
         let rows = Self::float_mul(Self::float_select(y, 0, row_idx), Self::float_select(x, 0, col_idx));
         Self::float_reshape(Self::float_sum_dim(rows, 1), edges)
+    }
+
+    /// `dY[row_idx[e]] += g[e] X[col_idx[e]]`, from a matrix of `n_rows` rows of zeros.
+    #[fusion(default)]
+    fn csr_sddmm_grad(
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        g: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        let (edges, shape) = (g.shape()[0], Shape::new([n_rows, x.shape()[1]]));
+        let zeros = Self::float_zeros(shape, &x.device(), x.dtype().into());
+        let rows = Self::float_mul(Self::float_select(x, 0, col_idx), Self::float_reshape(g, Shape::new([edges, 1])));
+        Self::float_select_assign(zeros, 0, row_idx, rows, IndexingUpdateOp::Add)
     }
 
     /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` maps them to the transpose's order.
@@ -183,5 +198,32 @@ pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<
         a.edges().order.clone().into_dispatch(),
         values.into_dispatch(),
         x.into_dispatch(),
+    ))
+}
+
+/// The product `X Yᵀ` at some places alone, `out[e] = ⟨X[rows[e]], Y[cols[e]]⟩` (SDDMM): the scores of pairs, or, of a matrix
+/// with itself, the squared lengths of rows. With gradients `dX[rows[e]] += dout[e] Y[cols[e]]` and
+/// `dY[cols[e]] += dout[e] X[rows[e]]`.
+///
+/// No row is copied. The gradients are as large as X and Y; where both are the same tensor there is one.
+///
+/// # Shapes
+/// - `x`: `[n, d]`, `rows`: `[p]`, each below `n`
+/// - `y`: `[m, d]`, `cols`: `[p]`, each below `m`
+/// - output: `[p]`
+///
+/// # Panics
+/// When the shapes do not agree; on the CPU where a row or column is out of range.
+pub fn sddmm(x: Tensor<2>, rows: Tensor<1, Int>, y: Tensor<2>, cols: Tensor<1, Int>) -> Tensor<1> {
+    let ([n, d], [m, d_y]) = (x.dims(), y.dims());
+    let (n_rows, n_cols) = (rows.dims()[0], cols.dims()[0]);
+    let agree = d == d_y && n_rows == n_cols;
+    assert!(agree, "sddmm: X is [{n}, {d}], Y is [{m}, {d_y}], with {n_rows} rows and {n_cols} columns");
+    let ids = |ids: Tensor<1, Int>| ids.cast(DType::I32).into_dispatch();
+    Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_sddmm(
+        ids(rows),
+        ids(cols),
+        x.into_dispatch(),
+        y.into_dispatch(),
     ))
 }

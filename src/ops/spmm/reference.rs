@@ -1,7 +1,7 @@
 //! The definition: gather, scale, scatter-add. Runs on every backend; holds nnz × d temporaries.
 
 use crate::ops::SparseMatrix;
-use burn::tensor::{IndexingUpdateOp, Tensor};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 /// [`spmm`](super::spmm) by gather and scatter-add: the oracle of the fast paths.
 pub fn reference_spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
@@ -26,4 +26,9 @@ pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &
         sum = sum + power.clone() * c;
     }
     sum
+}
+
+/// [`sddmm`](super::sddmm) by gathers: its oracle.
+pub fn reference_sddmm(x: Tensor<2>, rows: Tensor<1, Int>, y: Tensor<2>, cols: Tensor<1, Int>) -> Tensor<1> {
+    (x.select(0, rows) * y.select(0, cols)).sum_dim(1).squeeze_dim::<1>(1)
 }

@@ -1,10 +1,10 @@
-//! What is done row by row: lengths, and the ranking loss against all columns.
+//! What is done row by row: rows taken by number, lengths, and the ranking loss against all columns.
 
 use super::{matrix, numbers, vector};
 use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
-use burn::tensor::{Tensor, TensorData};
-use viral::ops::{normalize_rows, reference_normalize_rows, reference_softplus_margins, softplus_margins};
+use burn::tensor::{Int, Tensor, TensorData};
+use viral::ops::{gather_rows, normalize_rows, reference_normalize_rows, reference_softplus_margins, softplus_margins};
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
 const COLUMNS: [usize; 7] = [1, 15, 16, 17, 63, 64, 200];
@@ -103,4 +103,26 @@ fn equal_and_far_off_scores_have_the_margins_they_should() {
 #[should_panic(expected = "softplus_margins: p is [3] but n is [4, 2]")]
 fn margins_of_the_wrong_shape_panic_with_both_shapes() {
     let _ = softplus_margins(vector(1, 3), matrix(2, [4, 2]));
+}
+
+/// Ids in disorder, some more than once, most not at all.
+#[test]
+fn gathered_rows_are_those_of_select_with_their_gradient() {
+    for (n, m) in [(1, 1), (1, 300), (5, 3), (70, 1), (129, 1025), (1025, 129)] {
+        let ids: Vec<i32> = numbers(3, m).iter().map(|x| (x.abs() * n as f32) as i32).collect();
+        for d in COLUMNS {
+            let run = |take: fn(Tensor<2>, Tensor<1, Int>) -> Tensor<2>| {
+                let x = leaf(numbers(1, n * d), [n, d]);
+                let rows = take(x.clone(), Tensor::from_data(TensorData::new(ids.clone(), [m]), &device().inner()));
+                let gradients = (rows.clone() * matrix(8, [m, d])).sum().backward();
+                [values(rows), values(x.grad(&gradients).unwrap())]
+            };
+            let (found, expected) = (run(gather_rows), on_cpu(|| run(|x, ids| x.select(0, ids))));
+            assert_eq!(found[0], expected[0], "[{n}, {d}] at {m} ids");
+            close(&format!("[{n}, {d}] at {m} ids: dx"), &found[1], &expected[1], 1e-5);
+        }
+    }
+    let (wide, ids) = (matrix(1, [9, 130]), Tensor::<1, Int>::from_data([8, 0, 8], &device().inner()));
+    let part = wide.clone().narrow(1, 3, 64).transpose().narrow(1, 0, 9).transpose();
+    assert_eq!(values(gather_rows(part.clone(), ids.clone())), values(part.select(0, ids)), "of a view");
 }

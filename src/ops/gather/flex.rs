@@ -1,0 +1,43 @@
+//! The CPU path: rows are copied, and gradients added up, in blocks of rows of the result.
+
+use super::GatherBackend;
+use crate::ops::host::{TASKS, filled, floats, ints, written};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+/// Rows of a task that copies.
+const ROWS: usize = 256;
+
+impl GatherBackend for Flex {
+    fn gather_rows(x: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
+        let (x, ids) = (x.to_contiguous(), ids.to_contiguous());
+        let (d, xs, ids) = (x.shape()[1], floats(&x), ints(&ids));
+        let out = written(ids.len() * d, ROWS * d, |block, out| {
+            for (out, &id) in out.chunks_exact_mut(d).zip(&ids[block * ROWS..]) {
+                out.write_copy_of_slice(&xs[id as usize * d..][..d]);
+            }
+            // SAFETY: the block is made of whole rows, and there is an id for each.
+            unsafe { out.assume_init_mut() }
+        });
+        Self::float_from_data(TensorData::new(out, [ids.len(), d]), &x.device())
+    }
+
+    fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
+        let (g, ids) = (g.to_contiguous(), ids.to_contiguous());
+        let (d, gs, ids) = (g.shape()[1], floats(&g), ints(&ids));
+        let rows = n_rows.div_ceil(TASKS).max(1);
+        // A row's gradients are added in the order of the ids, whoever does it.
+        let out = filled(n_rows * d, rows * d, |block, out| {
+            let (first, end) = (block * rows, block * rows + out.len() / d);
+            for (&id, g) in ids.iter().zip(gs.chunks_exact(d)) {
+                if (first..end).contains(&(id as usize)) {
+                    let row = &mut out[(id as usize - first) * d..][..d];
+                    row.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
+                }
+            }
+        });
+        Self::float_from_data(TensorData::new(out, [n_rows, d]), &g.device())
+    }
+}

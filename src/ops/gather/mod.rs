@@ -1,0 +1,49 @@
+//! Rows of a matrix by their numbers: what a batch takes from the tables.
+
+mod backward;
+#[cfg(feature = "flex")]
+mod flex;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Tensor};
+
+/// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
+pub trait GatherBackend: Backend {
+    /// `out[e] = X[ids[e]]`.
+    #[fusion(default)]
+    fn gather_rows(x: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
+        Self::float_select(x, 0, ids)
+    }
+
+    /// `dX[ids[e]] += g[e]` from a matrix of `n_rows` rows of zeros.
+    #[fusion(default)]
+    fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
+        let (shape, device, dtype) = (Shape::new([n_rows, g.shape()[1]]), g.device(), g.dtype());
+        Self::float_select_assign(Self::float_zeros(shape, &device, dtype.into()), 0, ids, g, IndexingUpdateOp::Add)
+    }
+}
+
+/// `out[e] = X[ids[e]]`; a row that is taken more than once gets the sum of the gradients.
+///
+/// What [`Tensor::select`] does, which is its oracle, with a gradient that the CPU writes once, with all its threads: the
+/// gradient is as large as X however few rows are taken.
+///
+/// # Shapes
+/// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
+///
+/// # Panics
+/// On the CPU where an id is not below `n`.
+pub fn gather_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+    let ids = ids.cast(DType::I32).into_dispatch();
+    Tensor::from_dispatch(<Dispatch as GatherBackend>::gather_rows(x.into_dispatch(), ids))
+}
+
+#[cfg(feature = "cube")]
+impl GatherBackend for burn_cubecl::CubeBackend {}
