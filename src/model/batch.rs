@@ -12,8 +12,7 @@ pub struct Batch {
     pub positives: Tensor<1, Int>,
     /// Items that they do not have, `[n]`.
     pub negatives: Tensor<1, Int>,
-    sampled_users: Vec<u32>,
-    sampled_items: Vec<u32>,
+    triplets: Triplets,
     device: Device,
 }
 
@@ -32,8 +31,7 @@ impl Batch {
             users: indices(users, &device),
             positives: indices(positives, &device),
             negatives: indices(negatives, &device),
-            sampled_users: distinct(users),
-            sampled_items: distinct(negatives),
+            triplets: triplets.clone(),
             device,
         }
     }
@@ -61,19 +59,19 @@ impl Batch {
 
     /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
     pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
-        indices(&self.sampled_items[..n.min(self.sampled_items.len())], &self.device)
+        indices(&distinct(&self.triplets.negatives, n), &self.device)
     }
 
     /// At most `n` distinct users of the batch, `[≤ n]`.
     pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
-        indices(&self.sampled_users[..n.min(self.sampled_users.len())], &self.device)
+        indices(&distinct(&self.triplets.users, n), &self.device)
     }
 }
 
-/// In order of first appearance.
-fn distinct(ids: &[u32]) -> Vec<u32> {
-    let mut seen = std::collections::HashSet::with_capacity(ids.len());
-    ids.iter().copied().filter(|&id| seen.insert(id)).collect()
+/// The first `n`, in order of first appearance.
+fn distinct(ids: &[u32], n: usize) -> Vec<u32> {
+    let mut seen = std::collections::HashSet::with_capacity(n.min(ids.len()));
+    ids.iter().copied().filter(|&id| seen.insert(id)).take(n).collect()
 }
 
 fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -76,7 +76,8 @@ impl Trainable for LightGcn {
         let (before, after) = self.nodes();
         let batch = &batch.as_nodes(self.users.dims()[0]);
         let [positive, negative] = pair_scores(after.clone(), after, batch);
-        let norms = embedding_norms(squared_lengths(before.clone(), before, batch));
+        let ids = Tensor::cat(vec![batch.users.clone(), batch.items()], 0);
+        let norms = embedding_norms(squared_lengths([(before, ids)], 3));
         Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }
 }

@@ -67,11 +67,12 @@ fn pair_scores(users: Tensor<2>, items: Tensor<2>, batch: &Batch) -> [Tensor<1>;
     halves(sddmm(users, u, items, batch.items()))
 }
 
-/// The squared lengths of a batch's rows: users, positives and negatives, `[3, n]`.
-fn squared_lengths(users: Tensor<2>, items: Tensor<2>, batch: &Batch) -> Tensor<2> {
-    let square = |x: Tensor<2>, ids: Tensor<1, Int>| sddmm(x.clone(), ids.clone(), x, ids);
-    let squares = vec![square(users, batch.users.clone()), square(items, batch.items())];
-    Tensor::cat(squares, 0).reshape([3, batch.len()])
+/// The squared lengths of rows of some matrices, one after the other, `[parts, n]`.
+fn squared_lengths<const N: usize>(rows: [(Tensor<2>, Tensor<1, Int>); N], parts: usize) -> Tensor<2> {
+    let squares = rows.map(|(x, ids)| sddmm(x.clone(), ids.clone(), x, ids));
+    let squares = Tensor::cat(squares.to_vec(), 0);
+    let n = squares.dims()[0] / parts;
+    squares.reshape([parts, n])
 }
 
 /// Both halves of a vector.

@@ -70,7 +70,8 @@ impl Trainable for Vbpr {
     fn objective(&self, batch: &Batch) -> Objective {
         let all = self.embed();
         let [positive, negative] = pair_scores(all.users.clone(), all.items.clone(), batch);
-        let norms = embedding_norms(squared_lengths(all.users, all.items, batch));
+        let rows = [(all.users, batch.users.clone()), (all.items, batch.items())];
+        let norms = embedding_norms(squared_lengths(rows, 3));
         Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }
 }

@@ -7,6 +7,11 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+/// The tensor, its values one after the other: a copy only where they are not. Rows of a larger matrix are.
+pub(crate) fn dense(tensor: &FloatTensor<Flex>) -> FloatTensor<Flex> {
+    if tensor.is_contiguous() { tensor.clone() } else { tensor.to_contiguous() }
+}
+
 /// The values of a contiguous tensor.
 pub(crate) fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
     match tensor.as_slice() {
@@ -35,7 +40,7 @@ pub(crate) fn changed<const D: usize>(
         (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchTensorKind::Flex(BackendTensor::Float(beside))) => {
             // Copies only what lies otherwise in memory; the old handle goes, and with it what would make a change copy.
             *x = x.to_contiguous();
-            change(x.storage_mut(), floats(&beside.to_contiguous()));
+            change(x.storage_mut(), floats(&dense(&beside)));
         }
         (x, beside) => panic!("values in host memory are wanted, not {x:?} and {beside:?}"),
     }

@@ -5,7 +5,7 @@
 
 use super::{EPSILON, EncoderBackend, Sizes, Weights};
 use crate::linalg::{Right, View, dot, dot3, matmul, matmul_strided, sum, vectorised};
-use crate::ops::host::{filled_with, floats, groups};
+use crate::ops::host::{dense, filled_with, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -363,7 +363,7 @@ impl EncoderBackend for Flex {
         x_scale: f32,
         kv_scale: f32,
     ) -> FloatTensor<Self> {
-        let [x, kv, weights] = [x, kv, weights].map(|t| t.to_contiguous());
+        let [x, kv, weights] = [x, kv, weights].map(|t| dense(&t));
         let [n, d] = [x.shape()[0], x.shape()[1]];
         let y = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale).forward();
         Self::float_from_data(TensorData::new(y, [n, d]), &x.device())
@@ -377,7 +377,7 @@ impl EncoderBackend for Flex {
         x_scale: f32,
         kv_scale: f32,
     ) -> FloatTensor<Self> {
-        let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.to_contiguous());
+        let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| dense(&t));
         let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
         let layer = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale);
         let out = layer.gradients(floats(&dy), n_weights);

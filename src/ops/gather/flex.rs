@@ -1,7 +1,7 @@
 //! The CPU path: rows are copied, and gradients added up, in blocks of rows of the result.
 
 use super::GatherBackend;
-use crate::ops::host::{TASKS, filled, floats, ints, written};
+use crate::ops::host::{TASKS, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -12,7 +12,7 @@ const ROWS: usize = 256;
 
 impl GatherBackend for Flex {
     fn gather_rows(x: FloatTensor<Self>, ids: IntTensor<Self>) -> FloatTensor<Self> {
-        let (x, ids) = (x.to_contiguous(), ids.to_contiguous());
+        let (x, ids) = (dense(&x), dense(&ids));
         let (d, xs, ids) = (x.shape()[1], floats(&x), ints(&ids));
         let out = written(ids.len() * d, ROWS * d, |block, out| {
             for (out, &id) in out.chunks_exact_mut(d).zip(&ids[block * ROWS..]) {
@@ -25,7 +25,7 @@ impl GatherBackend for Flex {
     }
 
     fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
-        let (g, ids) = (g.to_contiguous(), ids.to_contiguous());
+        let (g, ids) = (dense(&g), dense(&ids));
         let (d, gs, ids) = (g.shape()[1], floats(&g), ints(&ids));
         let rows = n_rows.div_ceil(TASKS).max(1);
         // A row's gradients are added in the order of the ids, whoever does it.

@@ -5,7 +5,7 @@
 
 use super::LogSumExpBackend;
 use crate::linalg::{Right, View, exp, vectorised};
-use crate::ops::host::{floats, groups};
+use crate::ops::host::{dense, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -251,7 +251,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
 
 impl LogSumExpBackend for Flex {
     fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
-        let (a, b) = (a.to_contiguous(), b.to_contiguous());
+        let (a, b) = (dense(&a), dense(&b));
         let out = forward(&operands(&a, &b, scale));
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &a.device())
@@ -264,8 +264,8 @@ impl LogSumExpBackend for Flex {
         d_lse: FloatTensor<Self>,
         scale: f32,
     ) -> FloatTensor<Self> {
-        let (a, b) = (a.to_contiguous(), b.to_contiguous());
-        let (lse, d_lse) = (lse.to_contiguous(), d_lse.to_contiguous());
+        let (a, b) = (dense(&a), dense(&b));
+        let (lse, d_lse) = (dense(&lse), dense(&d_lse));
         let o = operands(&a, &b, scale);
         let out = backward(&o, floats(&lse), floats(&d_lse));
         let shape = [o.n + o.m, o.d];

@@ -2,7 +2,7 @@
 
 use super::{EPSILON, NormalizeBackend};
 use crate::linalg::{dot, vectorised};
-use crate::ops::host::{filled, floats};
+use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -36,7 +36,7 @@ vectorised! {
 
 impl NormalizeBackend for Flex {
     fn normalize(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let x = x.to_contiguous();
+        let x = dense(&x);
         let (shape, xs) = ([x.shape()[0], x.shape()[1]], floats(&x));
         let d = shape[1].max(1);
         let out = filled(xs.len(), ROWS * d, |i, out| forward(&xs[i * ROWS * d..][..out.len()], d, out));
@@ -44,7 +44,7 @@ impl NormalizeBackend for Flex {
     }
 
     fn normalize_grad(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, g) = (x.to_contiguous(), g.to_contiguous());
+        let (x, g) = (dense(&x), dense(&g));
         let (shape, xs, gs) = ([x.shape()[0], x.shape()[1]], floats(&x), floats(&g));
         let d = shape[1].max(1);
         let out = filled(xs.len(), ROWS * d, |i, out| {

@@ -2,7 +2,7 @@
 
 use super::SoftplusBackend;
 use crate::linalg::{MulAdd, exp, vectorised};
-use crate::ops::host::{filled, floats};
+use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -59,7 +59,7 @@ vectorised! {
 
 impl SoftplusBackend for Flex {
     fn softplus_rows(p: FloatTensor<Self>, n: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (p, n) = (p.to_contiguous(), n.to_contiguous());
+        let (p, n) = (dense(&p), dense(&n));
         let (rows, m) = (n.shape()[0], n.shape()[1]);
         let (ps, ns) = (floats(&p), floats(&n));
         let out = match m {
@@ -70,7 +70,7 @@ impl SoftplusBackend for Flex {
     }
 
     fn softplus_rows_grad(p: FloatTensor<Self>, n: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (p, n, g) = (p.to_contiguous(), n.to_contiguous(), g.to_contiguous());
+        let (p, n, g) = (dense(&p), dense(&n), dense(&g));
         let (rows, m) = (n.shape()[0], n.shape()[1].max(1));
         let (ps, ns, gs) = (floats(&p), floats(&n), floats(&g));
         let write = |i: usize, out: &mut [f32]| backward(&ps[i * ROWS..], &ns[i * ROWS * m..], &gs[i * ROWS..], m, out);

@@ -2,7 +2,7 @@
 
 use super::SpmmBackend;
 use crate::linalg::{dot, vectorised};
-use crate::ops::host::{TASKS, filled, floats, ints, written};
+use crate::ops::host::{TASKS, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -12,7 +12,7 @@ use std::mem::MaybeUninit;
 /// Rows of one task: small enough to balance rows of very different degree, large enough to hide the scheduling.
 const ROWS: usize = 64;
 /// Nonzeros of one task of the sampled product.
-const EDGES: usize = 4096;
+const EDGES: usize = 512;
 
 /// `alpha · A y + beta · x`, or `A y` where there is no `x`.
 fn product(
@@ -22,11 +22,11 @@ fn product(
     alpha: f32,
     x: Option<(&FloatTensor<Flex>, f32)>,
 ) -> FloatTensor<Flex> {
-    let (y, values) = (y.to_contiguous(), values.to_contiguous());
+    let (y, values) = (dense(&y), dense(&values));
     let d = y.shape()[1];
     let (rp, ci, v, ys) = (ints(row_ptr), ints(col_idx), floats(&values), floats(&y));
     let n = rp.len() - 1;
-    let x = x.map(|(x, beta)| (x.to_contiguous(), beta));
+    let x = x.map(|(x, beta)| (dense(x), beta));
     let (xs, beta) = x.as_ref().map_or((&[] as &[f32], 0.0), |(x, beta)| (floats(x), *beta));
     let out = written(n * d, ROWS * d, |block, out| {
         let own = if xs.is_empty() { xs } else { &xs[block * ROWS * d..][..out.len()] };
@@ -144,7 +144,7 @@ impl SpmmBackend for Flex {
         y: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let (y, x) = (y.to_contiguous(), x.to_contiguous());
+        let (y, x) = (dense(&y), dense(&x));
         let d = x.shape()[1];
         let (ri, ci, ys, xs) = (ints(&row_idx), ints(&col_idx), floats(&y), floats(&x));
         let n = ri.len();
@@ -159,7 +159,7 @@ impl SpmmBackend for Flex {
         x: FloatTensor<Self>,
         n_rows: usize,
     ) -> FloatTensor<Self> {
-        let (g, x) = (g.to_contiguous(), x.to_contiguous());
+        let (g, x) = (dense(&g), dense(&x));
         let d = x.shape()[1];
         let (ri, ci, gs, xs) = (ints(&row_idx), ints(&col_idx), floats(&g), floats(&x));
         // A row's shares are added in the order of the places, whoever does it.
