@@ -47,14 +47,14 @@ vectorised! {
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
         out: &mut [MaybeUninit<f32>],
     ) {
-        for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
-            let span = span[0] as usize..span[1] as usize;
-            let (cols, values) = (&col_idx[span.clone()], &values[span]);
-            let own = if own.is_empty() { own } else { &own[r * d..][..d] };
-            for (block, out) in out.chunks_mut(COLS).enumerate() {
-                let first = block * COLS;
+        // Columns outside, rows inside: the rows of `y` that neighbours share stay in the cache.
+        for first in (0..d).step_by(COLS) {
+            let width = COLS.min(d - first);
+            for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
+                let span = span[0] as usize..span[1] as usize;
+                let (cols, values) = (&col_idx[span.clone()], &values[span]);
                 let mut sum = [0f32; COLS];
-                if out.len() == COLS {
+                if width == COLS {
                     for (&c, &w) in cols.iter().zip(values) {
                         let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
                         for (s, &y) in sum.iter_mut().zip(y) {
@@ -63,16 +63,18 @@ vectorised! {
                     }
                 } else {
                     for (&c, &w) in cols.iter().zip(values) {
-                        let y = &y[c as usize * d + first..][..out.len()];
+                        let y = &y[c as usize * d + first..][..width];
                         for (s, &y) in sum.iter_mut().zip(y) {
                             *s = M::mul_add(w, y, *s);
                         }
                     }
                 }
-                for (s, &x) in sum.iter_mut().zip(own.get(first..).unwrap_or(&[])) {
-                    *s = M::mul_add(alpha, *s, beta * x);
+                if !own.is_empty() {
+                    for (s, &x) in sum.iter_mut().zip(&own[r * d + first..][..width]) {
+                        *s = M::mul_add(alpha, *s, beta * x);
+                    }
                 }
-                out.write_copy_of_slice(&sum[..out.len()]);
+                out[first..][..width].write_copy_of_slice(&sum[..width]);
             }
         }
     }
