@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each size is a made-up catalogue with as many users as items, 20 interactions a user, 128 numbers of text and of visual
-//! features an item; an epoch has 64 steps, and the items' neighbours are looked for in clusters. Each size runs in a process of
+//! features an item; an epoch has 16 steps, and the items' neighbours are looked for in clusters. Each size runs in a process of
 //! its own, whose peak memory is measured. Expected: a table and out/scale.svg; memory and time grow as the number of items, and
 //! with two cores an epoch of a million takes an hour and 15 GiB (`--steps 2` a few minutes).
 
@@ -31,7 +31,7 @@ const HISTORY: usize = 20;
 /// Width of both modalities.
 const WIDTH: usize = 128;
 /// Steps of an epoch: batches grow with the catalogue.
-const STEPS: usize = 64;
+const STEPS: usize = 16;
 /// Items of a group of similar ones.
 const GROUP: usize = 200;
 
@@ -44,7 +44,7 @@ struct Args {
     /// Where the plot goes
     #[arg(long, default_value = "out/scale.svg")]
     plot: PathBuf,
-    /// Steps that are run: all 64 of an epoch, or fewer for a first look
+    /// Steps that are run: all 16 of an epoch, or fewer for a first look
     #[arg(long, default_value_t = STEPS)]
     steps: usize,
     /// Runs one size in this process and prints its figures as JSON

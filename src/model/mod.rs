@@ -35,7 +35,7 @@ pub use viral::{
 use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
-use crate::ops::sddmm;
+use crate::ops::{row_range, sddmm};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -84,7 +84,7 @@ fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
 /// Splits the nodes of a bipartite graph, users first.
 fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
     let n_items = nodes.dims()[0] - n_users;
-    (nodes.clone().narrow(0, 0, n_users), nodes.narrow(0, n_users, n_items))
+    (row_range(nodes.clone(), 0, n_users), row_range(nodes, n_users, n_items))
 }
 
 /// Features as a constant on the model's device.

@@ -1,6 +1,7 @@
 //! How much each user cares for each block of the item vector (14).
 
 use super::Init;
+use crate::ops::weigh_blocks;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -49,7 +50,6 @@ impl UserModalityWeights {
         let [n_users, n_blocks] = weight.dims();
         let [n, width] = users.dims();
         assert!(n == n_users && width % n_blocks == 0, "user weights [{n_users}, {n_blocks}] of [{n}, {width}]");
-        let blocks = users.reshape([n_users, n_blocks, width / n_blocks]);
-        (blocks * weight.unsqueeze_dim::<3>(2)).reshape([n_users, width])
+        weigh_blocks(users, weight)
     }
 }

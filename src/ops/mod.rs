@@ -6,6 +6,7 @@
 // Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
 #![allow(unsafe_code)]
 
+mod blocks;
 mod encoder;
 mod gather;
 #[cfg(feature = "flex")]
@@ -16,8 +17,9 @@ mod softplus;
 mod sparse;
 mod spmm;
 
+pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
-pub use gather::{GatherBackend, gather_rows};
+pub use gather::{GatherBackend, gather_rows, row_range};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};

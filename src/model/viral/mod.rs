@@ -8,7 +8,9 @@ pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, V
 pub use fusion::InformationFusion;
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, row_products, users_and_items};
+use super::{
+    Batch, Embeddings, Recommender, Trainable, features, pair_scores, row_products, squared_lengths, users_and_items,
+};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square};
 use crate::nn::{
@@ -281,8 +283,10 @@ impl Trainable for Viral {
             }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
-        let table =
-            |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square(gather_rows(table.val(), rows.clone()));
+        let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| {
+            let d = table.dims()[1] as f32;
+            squared_lengths([(table.val(), rows.clone())], 1).mean() / d
+        };
         let users = self.channels.iter().map(|c| table(&c.users, &batch.users));
         let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
         let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));

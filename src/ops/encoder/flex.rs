@@ -24,6 +24,7 @@ struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
     w: Weights<&'a [f32]>,
+    attention_bias: &'a [f32],
     matrices: Matrices<'a>,
     sizes: Sizes,
     x_scale: f32,
@@ -39,21 +40,53 @@ struct Stretch {
 
 /// The layer's matrices as right operands, those of the feed-forward stretch by stretch; or their transposes.
 struct Matrices<'a> {
-    value: Right<'a>,
-    output: Right<'a>,
+    attention: Right<'a>,
     feed_forward: Vec<(Stretch, Right<'a>, Right<'a>)>,
 }
 
 impl<'a> Matrices<'a> {
-    fn new(w: &Weights<&'a [f32]>, Sizes { d, hidden }: Sizes, turn: fn(View<'a>) -> View<'a>) -> Self {
+    fn new(
+        attention: &'a [f32],
+        w: &Weights<&'a [f32]>,
+        Sizes { d, hidden }: Sizes,
+        turn: fn(View<'a>) -> View<'a>,
+    ) -> Self {
         let right = |data, dims, from, part| Right::new(turn(View::new(data, dims).part(from, part)));
-        let square = |data| right(data, [d, d], [0, 0], [d, d]);
         let stretch = |first| {
             let s = Stretch { first, n: HIDDEN.min(hidden - first) };
             (s, right(w.up, [d, hidden], [0, first], [d, s.n]), right(w.down, [hidden, d], [first, 0], [s.n, d]))
         };
         let feed_forward = (0..hidden).step_by(HIDDEN).map(stretch).collect();
-        Self { value: square(w.value), output: square(w.output), feed_forward }
+        Self { attention: right(attention, [d, d], [0, 0], [d, d]), feed_forward }
+    }
+}
+
+/// What is between the norm of `kv` and the residual: two layers without anything in between are one, of half the work.
+struct Attention {
+    /// `W_v W_o`, `[d, d]`.
+    weight: Vec<f32>,
+    /// `b_v W_o + b_o`.
+    bias: Vec<f32>,
+}
+
+impl Attention {
+    fn new(w: &Weights<&[f32]>, d: usize) -> Self {
+        let (mut weight, mut bias) = (vec![0f32; d * d], w.output_bias.to_vec());
+        let output = View::new(w.output, [d, d]);
+        matmul(&mut weight, View::new(w.value, [d, d]), output, 1.0, false);
+        matmul(&mut bias, View::new(w.value_bias, [1, d]), output, 1.0, true);
+        Self { weight, bias }
+    }
+
+    /// From the gradients of the one layer, in the places of `value` and `output_bias`, those of the two.
+    fn split_gradients(w: &Weights<&[f32]>, d: usize, sums: Weights<&mut [f32]>) {
+        let of_weight = sums.value.to_vec();
+        let (of_weight, of_bias) = (View::new(&of_weight, [d, d]), View::new(sums.output_bias, [1, d]));
+        let (value, output) = (View::new(w.value, [d, d]), View::new(w.output, [d, d]));
+        matmul(sums.value, of_weight, output.t(), 1.0, false);
+        matmul(sums.output, value.t(), of_weight, 1.0, false);
+        matmul(sums.output, View::new(w.value_bias, [d, 1]), of_bias, 1.0, true);
+        matmul(sums.value_bias, of_bias, output.t(), 1.0, false);
     }
 }
 
@@ -118,16 +151,6 @@ vectorised! {
 }
 
 vectorised! {
-    fn add_bias(x: &mut [f32], bias: &[f32]) {
-        for x in x.chunks_exact_mut(bias.len()) {
-            for (x, b) in x.iter_mut().zip(bias) {
-                *x += b;
-            }
-        }
-    }
-}
-
-vectorised! {
     /// `relu(x + bias)`.
     fn activate(x: &mut [f32], bias: &[f32]) {
         for x in x.chunks_exact_mut(bias.len()) {
@@ -175,7 +198,6 @@ vectorised! {
 /// What a worker computes a block in.
 struct Scratch {
     normed_kv: Vec<f32>,
-    value: Vec<f32>,
     h: Vec<f32>,
     normed_h: Vec<f32>,
     hidden: Vec<f32>,
@@ -188,10 +210,9 @@ impl Scratch {
     fn new(d: usize) -> Self {
         let rows = || vec![0f32; ROWS * d];
         let hidden = || vec![0f32; ROWS * HIDDEN];
-        let (normed_kv, value, h, normed_h, d_rows) = (rows(), rows(), rows(), rows(), rows());
+        let (normed_kv, h, normed_h, d_rows) = (rows(), rows(), rows(), rows());
         Self {
             normed_kv,
-            value,
             h,
             normed_h,
             hidden: hidden(),
@@ -203,16 +224,15 @@ impl Scratch {
 }
 
 impl<'a> Layer<'a> {
-    fn new(x: &'a [f32], kv: &'a [f32], weights: &'a [f32], d: usize, x_scale: f32, kv_scale: f32) -> Self {
-        let sizes = Sizes::new(d, weights.len());
-        let mut rest = weights;
-        let w = sizes.weights(|rows, columns| {
-            let (part, after) = rest.split_at(rows * columns);
-            rest = after;
-            part
-        });
-        let matrices = Matrices::new(&w, sizes, |weight| weight);
-        Self { x, kv, w, matrices, sizes, x_scale, kv_scale }
+    fn new(
+        [x, kv]: [&'a [f32]; 2],
+        w: Weights<&'a [f32]>,
+        attention: &'a Attention,
+        sizes: Sizes,
+        [x_scale, kv_scale]: [f32; 2],
+    ) -> Self {
+        let matrices = Matrices::new(&attention.weight, &w, sizes, |weight| weight);
+        Self { x, kv, w, attention_bias: &attention.bias, matrices, sizes, x_scale, kv_scale }
     }
 
     /// `relu(W₁ LN₂ h)` of a stretch.
@@ -221,18 +241,16 @@ impl<'a> Layer<'a> {
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
     }
 
-    /// Of the rows from `first` on: values, `h` and `LN₂ h` into the scratch.
+    /// Of the rows from `first` on: `LN₁ kv`, `h` and `LN₂ h` into the scratch.
     fn to_h(&self, first: usize, rows: usize, scratch: &mut Scratch) {
         let (w, d) = (&self.w, self.sizes.d);
         let n = rows * d;
         let block = first * d..first * d + n;
-        let Scratch { normed_kv, value, h, normed_h, .. } = scratch;
-        let (normed_kv, value) = (&mut normed_kv[..n], &mut value[..n]);
+        let Scratch { normed_kv, h, normed_h, .. } = scratch;
+        let normed_kv = &mut normed_kv[..n];
         norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
-        self.matrices.value.multiply(value, View::new(normed_kv, [rows, d]), 1.0, false);
-        add_bias(value, w.value_bias);
-        self.matrices.output.multiply(&mut h[..n], View::new(value, [rows, d]), 1.0, false);
-        add_residual(&mut h[..n], &self.x[block], self.x_scale, w.output_bias);
+        self.matrices.attention.multiply(&mut h[..n], View::new(normed_kv, [rows, d]), 1.0, false);
+        add_residual(&mut h[..n], &self.x[block], self.x_scale, self.attention_bias);
         norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, &mut normed_h[..n]);
     }
 
@@ -269,10 +287,9 @@ impl<'a> Layer<'a> {
         let (w, Sizes { d, hidden }) = (&self.w, self.sizes);
         let (n, rows) = (dy.len(), dy.len() / d);
         self.to_h(first, rows, scratch);
-        let mut rest = sums;
-        let sums = self.sizes.weights(|rows, columns| rest.split_off_mut(..rows * columns).unwrap_or_default());
-        let Scratch { normed_kv, value, h, normed_h, hidden: activated, d_hidden, d_rows, row } = scratch;
-        let [normed_kv, value, normed_h] = [normed_kv, value, normed_h].map(|x| View::new(x, [rows, d]));
+        let sums = parts_mut(self.sizes, sums);
+        let Scratch { normed_kv, h, normed_h, hidden: activated, d_hidden, d_rows, row } = scratch;
+        let [normed_kv, normed_h] = [normed_kv, normed_h].map(|x| View::new(x, [rows, d]));
         let (of_y, d_rows) = (View::new(dy, [rows, d]), &mut d_rows[..n]);
 
         // y = h + W₂ relu(W₁ LN₂ h)
@@ -302,22 +319,17 @@ impl<'a> Layer<'a> {
             row,
         );
 
-        // h = s x + W_o W_v LN₁(s kv)
+        // h = s x + W_o W_v LN₁(s' kv)
         let of_h = View::new(d_x, [rows, d]);
-        matmul(sums.output, value.t(), of_h, 1.0, true);
+        matmul(sums.value, normed_kv.t(), of_h, 1.0, true);
         add_columns(d_x, sums.output_bias, row);
-        back.output.multiply(d_rows, of_h, 1.0, false);
-        let of_value = View::new(d_rows, [rows, d]);
-        matmul(sums.value, normed_kv.t(), of_value, 1.0, true);
-        add_columns(d_rows, sums.value_bias, row);
-        let d_normed = &mut h[..n];
-        back.value.multiply(d_normed, of_value, 1.0, false);
+        back.attention.multiply(d_rows, of_h, 1.0, false);
         let kv = &self.kv[first * d..][..n];
         norm_grad(
             kv,
             self.kv_scale,
             w.gain_attention,
-            d_normed,
+            d_rows,
             0.0,
             d_kv,
             sums.gain_attention,
@@ -328,9 +340,9 @@ impl<'a> Layer<'a> {
     }
 
     /// The gradients of `x`, `kv` and the weights, one behind the other.
-    fn gradients(&self, dy: &[f32], n_weights: usize) -> Vec<f32> {
+    fn gradients(&self, attention: &Attention, dy: &[f32], n_weights: usize) -> Vec<f32> {
         let (d, n) = (self.sizes.d, self.x.len());
-        let back = Matrices::new(&self.w, self.sizes, View::t);
+        let back = Matrices::new(&attention.weight, &self.w, self.sizes, View::t);
         let mut out = vec![0f32; 2 * n + n_weights];
         let (rows, weights) = out.split_at_mut(2 * n);
         let (d_x, d_kv) = rows.split_at_mut(n);
@@ -351,8 +363,19 @@ impl<'a> Layer<'a> {
                 sum.iter_mut().zip(&part[i << 14..]).for_each(|(sum, part)| *sum += part);
             }
         });
+        Attention::split_gradients(&self.w, d, parts_mut(self.sizes, weights));
         out
     }
+}
+
+/// Each weight in the vector of all.
+fn parts(sizes: Sizes, mut weights: &[f32]) -> Weights<&[f32]> {
+    sizes.weights(|rows, columns| weights.split_off(..rows * columns).unwrap_or_default())
+}
+
+/// Each weight's gradient in the vector of all.
+fn parts_mut(sizes: Sizes, mut weights: &mut [f32]) -> Weights<&mut [f32]> {
+    sizes.weights(|rows, columns| weights.split_off_mut(..rows * columns).unwrap_or_default())
 }
 
 impl EncoderBackend for Flex {
@@ -365,7 +388,10 @@ impl EncoderBackend for Flex {
     ) -> FloatTensor<Self> {
         let [x, kv, weights] = [x, kv, weights].map(|t| dense(&t));
         let [n, d] = [x.shape()[0], x.shape()[1]];
-        let y = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale).forward();
+        let sizes = Sizes::new(d, weights.shape()[0]);
+        let w = parts(sizes, floats(&weights));
+        let attention = Attention::new(&w, d);
+        let y = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale]).forward();
         Self::float_from_data(TensorData::new(y, [n, d]), &x.device())
     }
 
@@ -379,8 +405,11 @@ impl EncoderBackend for Flex {
     ) -> FloatTensor<Self> {
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| dense(&t));
         let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
-        let layer = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale);
-        let out = layer.gradients(floats(&dy), n_weights);
+        let sizes = Sizes::new(d, n_weights);
+        let w = parts(sizes, floats(&weights));
+        let attention = Attention::new(&w, d);
+        let layer = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale]);
+        let out = layer.gradients(&attention, floats(&dy), n_weights);
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &x.device())
     }

@@ -40,4 +40,27 @@ impl GatherBackend for Flex {
         });
         Self::float_from_data(TensorData::new(out, [n_rows, d]), &g.device())
     }
+
+    fn row_range(x: FloatTensor<Self>, first: usize, len: usize) -> FloatTensor<Self> {
+        let x = dense(&x);
+        let d = x.shape()[1];
+        let rows = &floats(&x)[first * d..][..len * d];
+        let out =
+            written(len * d, ROWS * d, |block, out| out.write_copy_of_slice(&rows[block * ROWS * d..][..out.len()]));
+        Self::float_from_data(TensorData::new(out, [len, d]), &x.device())
+    }
+
+    fn row_range_grad(g: FloatTensor<Self>, first: usize, n_rows: usize) -> FloatTensor<Self> {
+        let g = dense(&g);
+        let (d, gs) = (g.shape()[1], floats(&g));
+        let held = first * d..first * d + gs.len();
+        let out = filled(n_rows * d, ROWS * d, |block, out| {
+            let here = block * ROWS * d..block * ROWS * d + out.len();
+            let (from, to) = (here.start.max(held.start), here.end.min(held.end));
+            if from < to {
+                out[from - here.start..to - here.start].copy_from_slice(&gs[from - held.start..to - held.start]);
+            }
+        });
+        Self::float_from_data(TensorData::new(out, [n_rows, d]), &g.device())
+    }
 }

@@ -6,7 +6,7 @@ mod flex;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
-use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Tensor};
+use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Slice, Tensor};
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
 #[backend_extension(
@@ -28,6 +28,20 @@ pub trait GatherBackend: Backend {
         let (shape, device, dtype) = (Shape::new([n_rows, g.shape()[1]]), g.device(), g.dtype());
         Self::float_select_assign(Self::float_zeros(shape, &device, dtype.into()), 0, ids, g, IndexingUpdateOp::Add)
     }
+
+    /// `len` rows from `first` on, as a tensor of their own.
+    #[fusion(default)]
+    fn row_range(x: FloatTensor<Self>, first: usize, len: usize) -> FloatTensor<Self> {
+        Self::float_slice(x, &[Slice::from(first as isize..(first + len) as isize)])
+    }
+
+    /// `g` from row `first` on, zeros before and behind, in `n_rows` rows.
+    #[fusion(default)]
+    fn row_range_grad(g: FloatTensor<Self>, first: usize, n_rows: usize) -> FloatTensor<Self> {
+        let (len, shape) = (g.shape()[0], Shape::new([n_rows, g.shape()[1]]));
+        let zeros = Self::float_zeros(shape, &g.device(), g.dtype().into());
+        Self::float_slice_assign(zeros, &[Slice::from(first as isize..(first + len) as isize)], g)
+    }
 }
 
 /// `out[e] = X[ids[e]]`; a row that is taken more than once gets the sum of the gradients.
@@ -43,6 +57,20 @@ pub trait GatherBackend: Backend {
 pub fn gather_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
     let ids = ids.cast(DType::I32).into_dispatch();
     Tensor::from_dispatch(<Dispatch as GatherBackend>::gather_rows(x.into_dispatch(), ids))
+}
+
+/// `len` rows of X from `first` on: what [`Tensor::narrow`] does, which is its oracle, as a tensor of their own, so that X can
+/// go while they stay.
+///
+/// # Shapes
+/// - `x`: `[n, d]`; output: `[len, d]`
+///
+/// # Panics
+/// When X has not so many rows.
+pub fn row_range(x: Tensor<2>, first: usize, len: usize) -> Tensor<2> {
+    let n = x.dims()[0];
+    assert!(first + len <= n, "row_range: {len} rows from {first} on of {n}");
+    Tensor::from_dispatch(<Dispatch as GatherBackend>::row_range(x.into_dispatch(), first, len))
 }
 
 #[cfg(feature = "cube")]

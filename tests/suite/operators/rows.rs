@@ -1,10 +1,13 @@
-//! What is done row by row: rows taken by number, lengths, and the ranking loss against all columns.
+//! What is done row by row: rows taken by number, blocks weighed, lengths, and the ranking loss against all columns.
 
 use super::{matrix, numbers, vector};
 use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
-use viral::ops::{gather_rows, normalize_rows, reference_normalize_rows, reference_softplus_margins, softplus_margins};
+use viral::ops::{
+    gather_rows, normalize_rows, reference_normalize_rows, reference_softplus_margins, reference_weigh_blocks,
+    row_range, softplus_margins, weigh_blocks,
+};
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
 const COLUMNS: [usize; 7] = [1, 15, 16, 17, 63, 64, 200];
@@ -125,4 +128,55 @@ fn gathered_rows_are_those_of_select_with_their_gradient() {
     let (wide, ids) = (matrix(1, [9, 130]), Tensor::<1, Int>::from_data([8, 0, 8], &device().inner()));
     let part = wide.clone().narrow(1, 3, 64).transpose().narrow(1, 0, 9).transpose();
     assert_eq!(values(gather_rows(part.clone(), ids.clone())), values(part.select(0, ids)), "of a view");
+}
+
+#[test]
+fn a_range_of_rows_is_that_of_narrow_with_its_gradient() {
+    for (n, first, len) in [(1, 0, 1), (9, 0, 9), (70, 3, 64), (1025, 600, 425), (1025, 0, 300), (5, 5, 0)] {
+        for d in COLUMNS {
+            let run = |take: fn(Tensor<2>, usize, usize) -> Tensor<2>| {
+                let x = leaf(numbers(1, n * d), [n, d]);
+                let rows = take(x.clone(), first, len);
+                let both = (rows.clone() * matrix(8, [len, d])).sum() + (x.clone() * matrix(9, [n, d])).sum();
+                let gradients = both.backward();
+                [values(rows), values(x.grad(&gradients).unwrap())]
+            };
+            // Nothing comes of no rows; `narrow` refuses to take them.
+            let narrow = |x: Tensor<2>, first, len| if len == 0 { x.slice([0..0]) } else { x.narrow(0, first, len) };
+            let (found, expected) = (run(row_range), on_cpu(|| run(narrow)));
+            assert_eq!(found[0], expected[0], "{len} rows from {first} of [{n}, {d}]");
+            close(&format!("{len} rows from {first} of [{n}, {d}]: dx"), &found[1], &expected[1], 1e-5);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "row_range: 4 rows from 2 on of 5")]
+fn rows_that_are_not_there_are_not_taken() {
+    let _ = row_range(matrix(1, [5, 3]), 2, 4);
+}
+
+#[test]
+fn weighed_blocks_are_those_of_the_reference_with_both_gradients() {
+    for n in ROWS {
+        for (blocks, d) in [(1, 1), (3, 1), (3, 21), (2, 64), (5, 33), (7, 16)] {
+            let run = |weigh: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
+                let (x, w) =
+                    (leaf(numbers(1, n * blocks * d), [n, blocks * d]), leaf(numbers(2, n * blocks), [n, blocks]));
+                let out = weigh(x.clone(), w.clone());
+                let gradients = (out.clone() * matrix(8, [n, blocks * d])).sum().backward();
+                [values(out), values(x.grad(&gradients).unwrap()), values(w.grad(&gradients).unwrap())]
+            };
+            let (found, expected) = (run(weigh_blocks), on_cpu(|| run(reference_weigh_blocks)));
+            for (i, name) in ["out", "dx", "dw"].iter().enumerate() {
+                close(&format!("{n} rows of {blocks} blocks of {d}: {name}"), &found[i], &expected[i], 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "weigh_blocks: x is [4, 6] but w is [4, 4]")]
+fn blocks_of_unequal_width_panic_with_both_shapes() {
+    let _ = weigh_blocks(matrix(1, [4, 6]), matrix(2, [4, 4]));
 }

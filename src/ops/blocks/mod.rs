@@ -1,0 +1,60 @@
+//! Blocks of columns, each with a weight of its own in each row: one pass forward, two backward.
+
+mod backward;
+#[cfg(feature = "flex")]
+mod flex;
+mod reference;
+
+pub use reference::reference_weigh_blocks;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
+use burn::tensor::{Shape, Tensor};
+
+/// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
+pub trait BlocksBackend: Backend {
+    /// `out[r, k, c] = w[r, k] x[r, k, c]` of `[n, blocks · d]` by `[n, blocks]`.
+    #[fusion(default)]
+    fn weigh_blocks(x: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (shape, [n, blocks]) = (x.shape(), [w.shape()[0], w.shape()[1]]);
+        let out = Self::float_mul(apart::<Self>(x, blocks), Self::float_reshape(w, Shape::new([n, blocks, 1])));
+        Self::float_reshape(out, shape)
+    }
+
+    /// `out[r, k] = Σ_c a[r, k, c] b[r, k, c]`, `[n, blocks]`.
+    #[fusion(default)]
+    fn block_products(a: FloatTensor<Self>, b: FloatTensor<Self>, blocks: usize) -> FloatTensor<Self> {
+        let n = a.shape()[0];
+        let products = Self::float_mul(apart::<Self>(a, blocks), apart::<Self>(b, blocks));
+        Self::float_reshape(Self::float_sum_dim(products, 2), Shape::new([n, blocks]))
+    }
+}
+
+/// `[n, blocks · d]` to `[n, blocks, d]`.
+fn apart<B: Backend>(x: FloatTensor<B>, blocks: usize) -> FloatTensor<B> {
+    let (n, width) = (x.shape()[0], x.shape()[1]);
+    B::float_reshape(x, Shape::new([n, blocks, width / blocks]))
+}
+
+/// `[w₀ x₀ ‖ w₁ x₁ ‖ …]`: each block of columns times its weight in each row (14), with gradients to both.
+///
+/// # Shapes
+/// - `x`: `[n, blocks · d]`, `w`: `[n, blocks]`; output: that of `x`
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn weigh_blocks(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
+    let ([n, width], [n_w, blocks]) = (x.dims(), w.dims());
+    let agree = n == n_w && blocks > 0 && width.is_multiple_of(blocks);
+    assert!(agree, "weigh_blocks: x is [{n}, {width}] but w is [{n_w}, {blocks}]");
+    Tensor::from_dispatch(<Dispatch as BlocksBackend>::weigh_blocks(x.into_dispatch(), w.into_dispatch()))
+}
+
+#[cfg(feature = "cube")]
+impl BlocksBackend for burn_cubecl::CubeBackend {}
