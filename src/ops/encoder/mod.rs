@@ -4,6 +4,8 @@ mod backward;
 mod default;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod rows;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};

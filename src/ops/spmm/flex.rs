@@ -22,7 +22,7 @@ fn product(
     alpha: f32,
     x: Option<(&FloatTensor<Flex>, f32)>,
 ) -> FloatTensor<Flex> {
-    let (y, values) = (dense(&y), dense(&values));
+    let (y, values) = (dense(y), dense(values));
     let d = y.shape()[1];
     let (rp, ci, v, ys) = (ints(row_ptr), ints(col_idx), floats(&values), floats(&y));
     let n = rp.len() - 1;

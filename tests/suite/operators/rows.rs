@@ -134,7 +134,7 @@ fn gathered_rows_are_those_of_select_with_their_gradient() {
 fn a_range_of_rows_is_that_of_narrow_with_its_gradient() {
     for (n, first, len) in [(1, 0, 1), (9, 0, 9), (70, 3, 64), (1025, 600, 425), (1025, 0, 300), (5, 5, 0)] {
         for d in COLUMNS {
-            let run = |take: fn(Tensor<2>, usize, usize) -> Tensor<2>| {
+            let run = |take: &dyn Fn(Tensor<2>, usize, usize) -> Tensor<2>| {
                 let x = leaf(numbers(1, n * d), [n, d]);
                 let rows = take(x.clone(), first, len);
                 let both = (rows.clone() * matrix(8, [len, d])).sum() + (x.clone() * matrix(9, [n, d])).sum();
@@ -142,8 +142,11 @@ fn a_range_of_rows_is_that_of_narrow_with_its_gradient() {
                 [values(rows), values(x.grad(&gradients).unwrap())]
             };
             // Nothing comes of no rows; `narrow` refuses to take them.
-            let narrow = |x: Tensor<2>, first, len| if len == 0 { x.slice([0..0]) } else { x.narrow(0, first, len) };
-            let (found, expected) = (run(row_range), on_cpu(|| run(narrow)));
+            let narrow = move |x: Tensor<2>, first, len| match len {
+                0 => x.slice([0..0, 0..d]),
+                _ => x.narrow(0, first, len),
+            };
+            let (found, expected) = (run(&row_range), on_cpu(|| run(&narrow)));
             assert_eq!(found[0], expected[0], "{len} rows from {first} of [{n}, {d}]");
             close(&format!("{len} rows from {first} of [{n}, {d}]: dx"), &found[1], &expected[1], 1e-5);
         }
