@@ -5,7 +5,6 @@ mod homogeneous;
 mod init;
 mod light_gcn;
 mod modality_weights;
-mod orthogonal;
 mod projection;
 mod redundancy;
 mod synergy;
@@ -15,9 +14,8 @@ pub use homogeneous::HomogeneousPropagation;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};
 pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
-pub use orthogonal::orthogonal_complement;
 
-pub use crate::ops::normalize_rows;
+pub use crate::ops::{normalize_rows, orthogonal_complement};
 pub use projection::{FeatureProjection, FeatureProjectionConfig};
 pub use redundancy::{Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig};
 pub use synergy::{CrossModalSynergy, CrossModalSynergyConfig, Synergy};

@@ -13,6 +13,7 @@ mod gather;
 mod host;
 mod lse;
 mod normalize;
+mod orthogonal;
 mod softplus;
 mod sparse;
 mod spmm;
@@ -22,6 +23,7 @@ pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
+pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogonal_complement};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
 pub use spmm::{

@@ -5,8 +5,8 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    gather_rows, normalize_rows, reference_normalize_rows, reference_softplus_margins, reference_weigh_blocks,
-    row_range, softplus_margins, weigh_blocks,
+    gather_rows, normalize_rows, orthogonal_complement, reference_normalize_rows, reference_orthogonal_complement,
+    reference_softplus_margins, reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
 };
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
@@ -182,4 +182,26 @@ fn weighed_blocks_are_those_of_the_reference_with_both_gradients() {
 #[should_panic(expected = "weigh_blocks: x is [4, 6] but w is [4, 4]")]
 fn blocks_of_unequal_width_panic_with_both_shapes() {
     let _ = weigh_blocks(matrix(1, [4, 6]), matrix(2, [4, 4]));
+}
+
+/// Lengths from zero to a hundred: where `r` is zero nothing is taken away, where it is small ε counts.
+#[test]
+fn complements_are_those_of_the_reference_with_both_gradients() {
+    for n in ROWS {
+        for d in COLUMNS {
+            let lengths = [0.0, 1e-3, 1.0, 100.0];
+            let r: Vec<f32> = numbers(2, n * d).iter().enumerate().map(|(k, r)| r * lengths[k / d % 4]).collect();
+            let run = |complement: fn(Tensor<2>, Tensor<2>, f32) -> Tensor<2>| {
+                let (v, r) = (leaf(numbers(1, n * d), [n, d]), leaf(r.clone(), [n, d]));
+                let out = complement(v.clone(), r.clone(), 1e-2);
+                let gradients = (out.clone() * matrix(8, [n, d])).sum().backward();
+                [values(out), values(v.grad(&gradients).unwrap()), values(r.grad(&gradients).unwrap())]
+            };
+            let (found, expected) = (run(orthogonal_complement), on_cpu(|| run(reference_orthogonal_complement)));
+            for (i, name) in ["out", "dv", "dr"].iter().enumerate() {
+                close(&format!("complement [{n}, {d}]: {name}"), &found[i], &expected[i], 1e-5);
+            }
+            assert_eq!(found[0][..d], numbers(1, n * d)[..d], "of a row of zeros");
+        }
+    }
 }
