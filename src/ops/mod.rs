@@ -14,6 +14,7 @@ mod normalize;
 mod softplus;
 mod sparse;
 mod spmm;
+mod top_k;
 
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
@@ -23,6 +24,7 @@ pub use sparse::SparseMatrix;
 pub use spmm::{
     SpmmBackend, reference_spmm, reference_spmm_polynomial, reference_spmm_values, spmm, spmm_polynomial, spmm_values,
 };
+pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 
 #[cfg(feature = "flex")]
 pub(crate) use host::changed;

@@ -3,6 +3,7 @@
 mod adam;
 mod encoder;
 mod rows;
+mod top_k;
 
 use crate::devices::{device, on_cpu, tolerance};
 use crate::golden::{close, values};
