@@ -8,10 +8,10 @@ mod reference;
 
 pub use reference::reference_masked_top_k;
 
+#[cfg(feature = "fusion")]
+use burn::backend::fusion::custom::TensorSpec;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, backend_extension};
-#[cfg(feature = "fusion")]
-use burn::backend::{TensorMetadata, fusion::custom::TensorSpec};
 use burn::tensor::{DType, Int, Tensor};
 
 /// Ids and scores are `[rows, k]`.

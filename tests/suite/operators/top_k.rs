@@ -78,7 +78,7 @@ fn top_k_is_a_full_sort_at_odd_sizes() {
     let every = |n: usize| move |i: usize| if i.is_multiple_of(n) { 1.0 + number(3, i) } else { -2.0 + number(4, i) };
     check("one share", (0..20_000).map(every(256)).collect(), &masked(1, 20_000), 50);
     check("long shares", (0..150_000).map(every(65_536)).collect(), &masked(2, 75_000), 50);
-    check("many rows", numbers(5, 70_000 * 3), &masked(70_000, 3), 2);
+    check("more rows than one axis of a grid has", numbers(5, 65_600 * 2), &masked(65_600, 2), 1);
 }
 
 #[test]
@@ -145,7 +145,9 @@ fn embeddings(users: &[f32], items: &[f32], d: usize) -> Embeddings {
 /// Scores are within `off` of the expected ones, and ids are equal where no neighbour is so near.
 fn check_ranking(found: &Ranking, expected: &Ranking, largest: f32) {
     assert_eq!((found.users(), found.k()), (expected.users(), expected.k()));
-    let off = tolerance(1e-5) * largest;
+    // Sums of floats in any order are as near as on the CPU; those of TF32 are not.
+    let allowed = tolerance(1e-5);
+    let off = if allowed > 1e-3 { allowed } else { 1e-5 } * largest;
     for row in 0..found.users().len() {
         let (scores, other) = (found.scores(row), expected.scores(row));
         assert_eq!(scores.len(), other.len(), "row {row}");
