@@ -13,7 +13,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData, Transaction};
 const BLOCK_BYTES: usize = 64 << 20;
 
 impl Embeddings {
-    /// As [`rank`](super::rank()), of these vectors.
+    /// As [`rank`](super::rank()), of these vectors; fails alike when a score that counts is not finite.
     ///
     /// On a device scores are made by blocks of at most 64 MiB (one user's, where these take more), and only ids and scores of
     /// the best items leave it. There a score rounds as the device's matrix product does.

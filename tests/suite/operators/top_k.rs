@@ -131,7 +131,7 @@ fn top_k_of_the_wrong_shape_panics_with_both_shapes() {
 /// Some seen items for most users, all for one.
 fn seen(n_users: usize, n_items: usize) -> Interactions {
     let is = |u: usize, i: usize| {
-        u == n_users / 2 || (!u.is_multiple_of(3) && splitmix64((u * n_items + i) as u64) % 9 == 0)
+        u == n_users / 2 || (!u.is_multiple_of(3) && splitmix64((u * n_items + i) as u64).is_multiple_of(9))
     };
     let pairs = (0..n_users).flat_map(|u| (0..n_items).filter(move |&i| is(u, i)).map(move |i| (u as u32, i as u32)));
     Interactions::from_pairs(n_users, n_items, &pairs.collect::<Vec<_>>())
