@@ -1,14 +1,14 @@
 //! Full ranking of all items for all users, and a whole evaluation with four metrics.
 //!
-//! `cargo bench --bench ranking`; on the CPU whatever the device.
+//! `cargo bench --bench ranking`; on a GPU the vectors lie there, and the best of each user come back.
 
 mod common;
 
+use common::Bench;
 use common::data::read;
-use common::{Bench, noise};
 use criterion::Throughput;
 use viral::Result;
-use viral::eval::{evaluate, rank};
+use viral::model::Embeddings;
 
 const K: usize = 50;
 const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
@@ -22,10 +22,15 @@ fn main() -> Result<()> {
     let with_truth = (0..n_users).filter(|&user| !data.valid.of_user(user).is_empty()).count();
     for d in [64, 192] {
         let operations = |users: usize| Throughput::Elements((2 * users * n_items * d) as u64);
-        let (users, items) = (noise(n_users * d, 1), noise(n_items * d, 2));
-        bench.time("rank", d, operations(n_users), || rank(&users, &items, d, seen, &all, K));
-        let evaluation = || evaluate(&users, &items, d, seen, &data.valid, &CUTOFFS);
-        bench.time("evaluate", d, operations(with_truth), evaluation);
+        let z = Embeddings::new(bench.leaf([n_users, d], 1).inner(), bench.leaf([n_items, d], 2).inner(), "noise");
+        if bench.on_cpu {
+            let z = z.to_host();
+            bench.time("rank", d, operations(n_users), || z.rank(seen, &all, K));
+            bench.time("evaluate", d, operations(with_truth), || z.evaluate(seen, &data.valid, &CUTOFFS));
+        } else {
+            bench.time("rank", d, operations(n_users), || z.rank(seen, &all, K));
+            bench.time("evaluate", d, operations(with_truth), || z.evaluate(seen, &data.valid, &CUTOFFS));
+        }
     }
     bench.finish();
     Ok(())

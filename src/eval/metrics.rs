@@ -161,13 +161,23 @@ pub fn evaluate(
     held_out: &Interactions,
     cutoffs: &[usize],
 ) -> Result<Metrics> {
+    evaluate_ranked(seen, held_out, cutoffs, |with_truth, k| rank(users, items, d, seen, with_truth, k))
+}
+
+/// [`evaluate`] by any way to rank `k` items for some users.
+pub(super) fn evaluate_ranked(
+    seen: &Interactions,
+    held_out: &Interactions,
+    cutoffs: &[usize],
+    rank: impl FnOnce(&[u32], usize) -> Result<Ranking>,
+) -> Result<Metrics> {
     let sizes = |x: &Interactions| (x.n_users(), x.n_items());
     assert_eq!(sizes(seen), sizes(held_out), "evaluate: seen and held out are of other numbers of users or items");
     check_cutoffs(cutoffs)?;
     let with_truth: Vec<u32> =
         (0..held_out.n_users()).filter(|&u| !held_out.of_user(u).is_empty()).map(|u| u as u32).collect();
     let deepest = cutoffs.iter().copied().max().unwrap_or(0);
-    Metrics::of(&rank(users, items, d, seen, &with_truth, deepest)?, held_out, cutoffs)
+    Metrics::of(&rank(&with_truth, deepest)?, held_out, cutoffs)
 }
 
 fn check_cutoffs(cutoffs: &[usize]) -> Result<()> {

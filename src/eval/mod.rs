@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `ranking` | the best items of a user by inner product, train items left out |
 //! | `metrics` | recall, NDCG, precision, MAP, as MMRec counts them |
+//! | `embeddings` | both for a model's vectors, on the device that has them |
 //! | `bootstrap` | the interval of a difference between two models on the same users |
 
 mod bootstrap;
+mod embeddings;
 mod metrics;
 mod ranking;
 

@@ -16,6 +16,10 @@ pub struct Ranking {
 }
 
 impl Ranking {
+    pub(super) fn new(users: &[u32], k: usize, top: TopK) -> Self {
+        Self { users: users.to_vec(), k, top }
+    }
+
     /// The ranked users, in the order asked for.
     pub fn users(&self) -> &[u32] {
         &self.users
@@ -80,7 +84,7 @@ pub fn rank(
         mask_seen(seen.of_user(users_to_rank[row] as usize), columns, scores);
     };
     let top = top_products(users_to_rank.len(), query, items, d, k.min(n_items), mask);
-    Ok(Ranking { users: users_to_rank.to_vec(), k, top })
+    Ok(Ranking::new(users_to_rank, k, top))
 }
 
 /// As [`rank`], of scores from elsewhere. Fails when a score is not finite.
@@ -101,7 +105,7 @@ pub fn rank_scores(scores: &[f32], seen: &Interactions, users_to_rank: &[u32], k
     let top = top_scores(scores, n_items, k.min(n_items), |row, columns, scores| {
         mask_seen(seen.of_user(users_to_rank[row] as usize), columns, scores);
     });
-    Ok(Ranking { users: users_to_rank.to_vec(), k, top })
+    Ok(Ranking::new(users_to_rank, k, top))
 }
 
 /// The `k` best new items of one user with their scores, best first: fewer when fewer are new.
@@ -139,7 +143,7 @@ fn longest<'v>(vectors: impl Iterator<Item = (usize, &'v [f32])>, what: &str) ->
     Ok(longest.sqrt())
 }
 
-fn check_users(users: &[u32], n_users: usize) {
+pub(super) fn check_users(users: &[u32], n_users: usize) {
     if let Some(user) = users.iter().find(|&&user| user as usize >= n_users) {
         panic!("user {user} of {n_users}");
     }

@@ -45,7 +45,7 @@ impl Embeddings {
     }
 }
 
-/// [`Embeddings`] in host memory: what ranking, recommendation and attribution read.
+/// [`Embeddings`] in host memory: what recommendation, attribution and files read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostEmbeddings {
     /// `[n_users, d]`, row after row.

@@ -17,6 +17,7 @@ mod orthogonal;
 mod softplus;
 mod sparse;
 mod spmm;
+mod top_k;
 
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
@@ -30,6 +31,7 @@ pub use spmm::{
     SpmmBackend, reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values, sddmm, spmm,
     spmm_polynomial, spmm_values,
 };
+pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 
 #[cfg(feature = "flex")]
 pub(crate) use host::changed;

@@ -2,8 +2,8 @@
 
 use super::{Adam, AdamConfig, EarlyStopping};
 use crate::data::{Interactions, Sampler, TrainSet};
-use crate::eval::{Metric, Metrics, evaluate};
-use crate::model::{Batch, HostEmbeddings, Parameters, Trainable, load_parameters, parameters};
+use crate::eval::Metric;
+use crate::model::{Batch, Embeddings, Parameters, Trainable, load_parameters, parameters};
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -123,16 +123,9 @@ pub struct Fit<M> {
 }
 
 impl<M: Trainable> Fit<M> {
-    /// The best epoch's vectors in host memory.
-    pub fn embeddings(&self) -> HostEmbeddings {
-        self.model.valid().embed().to_host()
-    }
-}
-
-impl HostEmbeddings {
-    /// Ranks all items but the `seen` ones for every user with something held out, and counts.
-    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
-        evaluate(&self.users, &self.items, self.d, seen, held_out, cutoffs)
+    /// The best epoch's vectors, on the device that the model is on.
+    pub fn embeddings(&self) -> Embeddings {
+        self.model.valid().embed()
     }
 }
 
@@ -212,8 +205,7 @@ impl TrainerConfig {
     }
 
     fn validate<M: Trainable>(&self, model: &M, data: &TrainSet, valid: &Interactions) -> Result<f64> {
-        let vectors = model.valid().embed().to_host();
-        let metrics = vectors.evaluate(&data.interactions, valid, &[self.monitor_k])?;
+        let metrics = model.valid().embed().evaluate(&data.interactions, valid, &[self.monitor_k])?;
         Ok(metrics.mean(self.monitor, self.monitor_k).unwrap_or(f64::NAN))
     }
 

@@ -4,6 +4,7 @@ mod adam;
 mod encoder;
 mod rows;
 mod sddmm;
+mod top_k;
 
 use crate::devices::{device, on_cpu, tolerance};
 use crate::golden::{close, values};

@@ -103,7 +103,7 @@ fn check_order(what: &str, file: &Value, epochs: &[Vec<Triplets>]) {
 
 /// All sixteen means on valid and test, to `absolute`.
 fn check_metrics(what: &str, model: &impl Recommender, baby: &Baby, expected: &Value, absolute: f64) {
-    let z = model.embed().to_host();
+    let z = model.embed();
     for (part, held_out) in [("valid", &baby.valid), ("test", &baby.test)] {
         let found = z.evaluate(&baby.train, held_out, &CUTOFFS).unwrap();
         let expected = expected[part].as_object().unwrap();

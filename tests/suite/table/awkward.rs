@@ -55,7 +55,7 @@ fn an_item_without_train_interactions_has_a_finite_rank() {
     for (name, config) in all_for_few_items() {
         let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
-        let z = fit.embeddings();
+        let z = fit.embeddings().to_host();
         let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 1, 14).unwrap();
         assert_eq!(ranked.len(), 10, "{name}: user 1 has 4 of 14 items");
         assert!(ranked.iter().any(|item| item.0 == 13 && item.1.is_finite()), "{name}: item 13 is not ranked");
@@ -69,7 +69,7 @@ fn a_user_without_train_items_is_ranked_all_items() {
     for (name, config) in all_for_few_items() {
         let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(22, 3), &device()).unwrap();
-        let z = fit.embeddings();
+        let z = fit.embeddings().to_host();
         let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 22, 14).unwrap();
         assert_eq!(ranked.iter().map(|item| item.0).collect::<BTreeSet<_>>().len(), 14, "{name}");
         assert!(ranked.iter().all(|item| item.1.is_finite()), "{name}");
@@ -87,7 +87,7 @@ fn a_user_who_bought_everything_neither_hangs_training_nor_gets_anything() {
         let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
         assert!(fit.history.iter().all(|report| report.loss.is_finite()), "{name}");
-        let z = fit.embeddings();
+        let z = fit.embeddings().to_host();
         assert_eq!(top_k(&z.users, &z.items, z.d, &data.interactions, 23, 5).unwrap(), [], "{name}");
     }
     // Nobody left to learn from: an error, not an endless search.

@@ -1,0 +1,101 @@
+//! Ranking and evaluation of a model's vectors, where they lie.
+
+use super::metrics::{Metrics, evaluate, evaluate_ranked};
+use super::ranking::{Ranking, check_users, rank};
+use crate::Result;
+use crate::data::Interactions;
+use crate::linalg::TopK;
+use crate::model::{Embeddings, HostEmbeddings};
+use crate::ops::{lives_in_host_memory, masked_top_k};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData, Transaction};
+
+/// What the scores of one block of users may take on a device.
+const BLOCK_BYTES: usize = 64 << 20;
+
+impl Embeddings {
+    /// As [`rank`](super::rank()), of these vectors; fails alike when a score that counts is not finite.
+    ///
+    /// On a device scores are made by blocks of at most 64 MiB (one user's, where these take more), and only ids and scores of
+    /// the best items leave it. There a score rounds as the device's matrix product does.
+    ///
+    /// # Panics
+    /// When `seen` is of other numbers of users or items, or a user is out of range.
+    pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
+        if lives_in_host_memory(&self.users.device()) {
+            return self.to_host().rank(seen, users_to_rank, k);
+        }
+        match self.rank_on_device(seen, users_to_rank, k) {
+            Some(ranking) => Ok(ranking),
+            // The host says which vector it is.
+            None => self.to_host().rank(seen, users_to_rank, k),
+        }
+    }
+
+    /// Ranks all items but the `seen` ones for every user with something held out, and counts: [`rank`](Self::rank) and
+    /// [`Metrics::of`].
+    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
+        evaluate_ranked(seen, held_out, cutoffs, |users, k| self.rank(seen, users, k))
+    }
+
+    /// None where a score is not finite.
+    fn rank_on_device(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Option<Ranking> {
+        let (n_users, n_items) = (seen.n_users(), seen.n_items());
+        let rows = [self.users.dims()[0], self.items.dims()[0]];
+        assert_eq!(rows, [n_users, n_items], "rank: vectors of {rows:?} users and items, seen [{n_users}, {n_items}]");
+        check_users(users_to_rank, n_users);
+        let (users, items) = (self.users.clone().inner(), self.items.clone().inner().transpose()); // [d, n_items]
+        let (device, n_best) = (users.device(), k.min(n_items));
+        let mut top = TopK { offsets: vec![0], ids: Vec::new(), scores: Vec::new() };
+        if n_best == 0 {
+            top.offsets.resize(users_to_rank.len() + 1, 0);
+            return Some(Ranking::new(users_to_rank, k, top));
+        }
+        for block in users_to_rank.chunks((BLOCK_BYTES / size_of::<f32>() / n_items).max(1)) {
+            let ids = indices(block.iter().copied(), &device);
+            let scores = users.clone().select(0, ids).matmul(items.clone()); // [block, n_items]
+            let (row_ptr, seen_items) = seen_of(block, seen, &device);
+            let (ids, scores) = masked_top_k(scores, row_ptr, seen_items, n_best); // [block, n_best]
+            let data = Transaction::default().register(ids).register(scores).execute();
+            let (ids, scores): (Vec<i32>, Vec<f32>) = (data[0].iter().collect(), data[1].iter().collect());
+            for (ids, scores) in ids.chunks(n_best).zip(scores.chunks(n_best)) {
+                let n = ids.iter().take_while(|&&id| id >= 0).count();
+                // What is not finite ranks first.
+                if n > 0 && !scores[0].is_finite() {
+                    return None;
+                }
+                top.ids.extend(ids[..n].iter().map(|&id| id as u32));
+                top.scores.extend(&scores[..n]);
+                top.offsets.push(top.ids.len());
+            }
+        }
+        Some(Ranking::new(users_to_rank, k, top))
+    }
+}
+
+impl HostEmbeddings {
+    /// As [`rank`](super::rank()), of these vectors.
+    pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
+        rank(&self.users, &self.items, self.d, seen, users_to_rank, k)
+    }
+
+    /// Ranks all items but the `seen` ones for every user with something held out, and counts.
+    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
+        evaluate(&self.users, &self.items, self.d, seen, held_out, cutoffs)
+    }
+}
+
+/// Where each user's seen items begin, and these.
+fn seen_of(users: &[u32], seen: &Interactions, device: &Device) -> (Tensor<1, Int>, Tensor<1, Int>) {
+    let (mut row_ptr, mut items) = (vec![0], Vec::new());
+    for &user in users {
+        items.extend_from_slice(seen.of_user(user as usize));
+        row_ptr.push(items.len() as u32);
+    }
+    (indices(row_ptr.into_iter(), device), indices(items.into_iter(), device))
+}
+
+fn indices(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.map(|value| value as i32).collect();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
+}

@@ -1,0 +1,24 @@
+//! The CPU path is the definition: rankings of vectors in host memory go through [`crate::linalg`] and never come here.
+
+use super::TopKBackend;
+use super::reference::sorted;
+use crate::ops::host::{floats, ints};
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+impl TopKBackend for Flex {
+    fn csr_masked_top_k(
+        scores: FloatTensor<Self>,
+        row_ptr: IntTensor<Self>,
+        items: IntTensor<Self>,
+        k: usize,
+    ) -> (IntTensor<Self>, FloatTensor<Self>) {
+        let (scores, row_ptr, items) = (scores.to_contiguous(), row_ptr.to_contiguous(), items.to_contiguous());
+        let (rows, n_items, device) = (scores.shape()[0], scores.shape()[1], scores.device());
+        let (ids, best) = sorted(floats(&scores), n_items, ints(&row_ptr), ints(&items), k);
+        let ids = Self::int_from_data(TensorData::new(ids, [rows, k]), &device);
+        (ids, Self::float_from_data(TensorData::new(best, [rows, k]), &device))
+    }
+}
