@@ -4,7 +4,9 @@ use super::{Batch, Embeddings, PrunedGraph, Recommender, Trainable, features, pa
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
 use crate::loss::{Objective, bpr};
-use crate::nn::{HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, xavier_normal, xavier_uniform};
+use crate::nn::{
+    HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, affine, xavier_normal, xavier_uniform,
+};
 use crate::ops::SparseMatrix;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -125,7 +127,7 @@ impl Trainable for Freedom {
         let ranking =
             |positive: Tensor<2>, negative: Tensor<2>| bpr(pair_scores(&u, &positive), pair_scores(&u, &negative));
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
-            let of = |ids| head.forward(features.val().select(0, ids));
+            let of = |ids| affine(head, features.val().select(0, ids));
             ranking(of(batch.positives.clone()), of(batch.negatives.clone()))
         };
         let (p, n) = (items.clone().select(0, batch.positives.clone()), items.select(0, batch.negatives.clone()));

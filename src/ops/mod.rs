@@ -1,4 +1,4 @@
-//! Sparse and streaming operators with hand-written gradients: the only floor that knows backends.
+//! Sparse, dense and streaming operators with hand-written gradients: the only floor that knows backends.
 //!
 //! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
 //! reference in outputs and in every gradient.
@@ -10,6 +10,7 @@ mod encoder;
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
+mod matmul;
 mod normalize;
 mod softplus;
 mod sparse;
@@ -17,6 +18,7 @@ mod spmm;
 
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
+pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;

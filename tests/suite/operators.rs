@@ -2,6 +2,7 @@
 
 mod adam;
 mod encoder;
+mod precision;
 mod rows;
 
 use crate::devices::{device, on_cpu, tolerance};

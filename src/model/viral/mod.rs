@@ -15,7 +15,7 @@ use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
     UserModalityWeightsConfig, normalize_rows, xavier_normal,
 };
-use crate::ops::SparseMatrix;
+use crate::ops::{SparseMatrix, matmul};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::Fused;
@@ -271,7 +271,7 @@ impl Trainable for Viral {
         let positive = pair_scores(&u, &z.items.clone().select(0, batch.positives.clone()));
         let ranking = match self.config.shared_negatives {
             0 => bpr(positive, pair_scores(&u, &z.items.select(0, batch.negatives.clone()))),
-            n => bpr_shared(positive, u.matmul(z.items.select(0, batch.sampled_items(n)).transpose())),
+            n => bpr_shared(positive, matmul(u, z.items.select(0, batch.sampled_items(n)).transpose())),
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
         let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square(table.val().select(0, rows.clone()));

@@ -3,23 +3,24 @@
 //! A group of neighbouring blocks works through them in order and keeps sums of the weights' gradients of its own, and groups
 //! are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
-use super::{EPSILON, EncoderBackend, Sizes, Weights};
-use crate::linalg::{Right, View, dot, dot3, matmul, matmul_strided, sum, vectorised};
+use super::loops::{activate, add_bias, add_columns, add_residual, gate, norm, norm_grad};
+use super::{EncoderBackend, Sizes, Weights};
+use crate::linalg::{Right, View, matmul, matmul_strided};
+use crate::ops::MatmulPrecision;
 use crate::ops::host::{filled_with, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Rows of a block.
 const ROWS: usize = 256;
 /// Hidden values of a row that are there at a time.
 const HIDDEN: usize = 256;
-/// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
-const FEW: usize = 32;
 
-/// A layer's input and weights.
+/// A layer's input and weights. What products take is rounded where the precision says so, the weights' matrices at the start.
 struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
@@ -28,6 +29,7 @@ struct Layer<'a> {
     sizes: Sizes,
     x_scale: f32,
     kv_scale: f32,
+    precision: MatmulPrecision,
 }
 
 /// Some neighbouring hidden values of the feed-forward.
@@ -57,121 +59,6 @@ impl<'a> Matrices<'a> {
     }
 }
 
-vectorised! {
-    /// `out = gain · (s x - mean) / √(variance + ε) + shift`, row by row. Rounded step by step as separate layers round:
-    /// where a hidden value is all but zero the last bit decides whether it passes the rectifier.
-    fn norm(x: &[f32], scale: f32, gain: &[f32], shift: &[f32], out: &mut [f32]) {
-        let d = gain.len();
-        for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
-            for (o, x) in out.iter_mut().zip(x) {
-                *o = scale * x;
-            }
-            let mean = sum(out) / d as f32;
-            for o in out.iter_mut() {
-                *o -= mean;
-            }
-            let inverse = 1.0 / (dot::<M>(out, out) / d as f32 + EPSILON).sqrt();
-            for ((o, g), b) in out.iter_mut().zip(gain).zip(shift) {
-                *o = *o * inverse * g + b;
-            }
-        }
-    }
-}
-
-vectorised! {
-    /// From `dy` of [`norm`]: `dx ← s · dx_norm + keep · dx` in place of `dx`, sums into `d_gain` and `d_shift`. `scratch`
-    /// has room for three rows.
-    fn norm_grad(
-        x: &[f32], scale: f32, gain: &[f32], dy: &[f32], keep: f32, dx: &mut [f32], d_gain: &mut [f32], d_shift: &mut [f32],
-        scratch: &mut [f32],
-    ) {
-        let d = gain.len();
-        let (hat, sums) = scratch.split_at_mut(d);
-        let (gains, shifts) = sums.split_at_mut(d);
-        let few = FEW * d;
-        for ((x, dy), dx) in x.chunks(few).zip(dy.chunks(few)).zip(dx.chunks_mut(few)) {
-            gains.fill(0.0);
-            shifts.fill(0.0);
-            for ((x, dy), dx) in x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d)) {
-                let mean = scale * sum(x) / d as f32;
-                for (h, x) in hat.iter_mut().zip(x) {
-                    *h = M::mul_add(scale, *x, -mean);
-                }
-                let inverse = 1.0 / (dot::<M>(hat, hat) / d as f32 + EPSILON).sqrt();
-                for (((h, dy), gain), shift) in hat.iter_mut().zip(dy).zip(gains.iter_mut()).zip(shifts.iter_mut()) {
-                    *h *= inverse;
-                    *gain = M::mul_add(*dy, *h, *gain);
-                    *shift += dy;
-                }
-                let (mean, along) = (dot::<M>(dy, gain) / d as f32, dot3::<M>(dy, gain, hat) / d as f32);
-                let factor = scale * inverse;
-                for (((dx, dy), g), h) in dx.iter_mut().zip(dy).zip(gain).zip(hat.iter()) {
-                    let rest = M::mul_add(-along, *h, M::mul_add(*dy, *g, -mean));
-                    *dx = M::mul_add(factor, rest, keep * *dx);
-                }
-            }
-            for (sums, part) in [(&mut *d_gain, &*gains), (&mut *d_shift, &*shifts)] {
-                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-            }
-        }
-    }
-}
-
-vectorised! {
-    fn add_bias(x: &mut [f32], bias: &[f32]) {
-        for x in x.chunks_exact_mut(bias.len()) {
-            for (x, b) in x.iter_mut().zip(bias) {
-                *x += b;
-            }
-        }
-    }
-}
-
-vectorised! {
-    /// `relu(x + bias)`.
-    fn activate(x: &mut [f32], bias: &[f32]) {
-        for x in x.chunks_exact_mut(bias.len()) {
-            for (x, b) in x.iter_mut().zip(bias) {
-                *x = (*x + b).max(0.0);
-            }
-        }
-    }
-}
-
-vectorised! {
-    /// `g` where the rectifier let something through, zero elsewhere.
-    fn gate(g: &mut [f32], activated: &[f32]) {
-        for (g, a) in g.iter_mut().zip(activated) {
-            *g = if *a > 0.0 { *g } else { 0.0 };
-        }
-    }
-}
-
-vectorised! {
-    /// Adds each column's sum; `scratch` has room for one row.
-    fn add_columns(x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
-        let part = &mut scratch[..sums.len()];
-        for x in x.chunks(FEW * part.len()) {
-            part.fill(0.0);
-            for x in x.chunks_exact(part.len()) {
-                part.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
-            }
-            sums.iter_mut().zip(part.iter()).for_each(|(sum, part)| *sum += part);
-        }
-    }
-}
-
-vectorised! {
-    /// `y = scale · x + (y + bias)`, rounded as [`norm`] rounds.
-    fn add_residual(y: &mut [f32], x: &[f32], scale: f32, bias: &[f32]) {
-        for (y, x) in y.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
-            for ((y, x), b) in y.iter_mut().zip(x).zip(bias) {
-                *y = scale * x + (*y + b);
-            }
-        }
-    }
-}
-
 /// What a worker computes a block in.
 struct Scratch {
     normed_kv: Vec<f32>,
@@ -181,6 +68,7 @@ struct Scratch {
     hidden: Vec<f32>,
     d_hidden: Vec<f32>,
     d_rows: Vec<f32>,
+    operand: Vec<f32>,
     row: Vec<f32>,
 }
 
@@ -188,7 +76,7 @@ impl Scratch {
     fn new(d: usize) -> Self {
         let rows = || vec![0f32; ROWS * d];
         let hidden = || vec![0f32; ROWS * HIDDEN];
-        let (normed_kv, value, h, normed_h, d_rows) = (rows(), rows(), rows(), rows(), rows());
+        let (normed_kv, value, h, normed_h) = (rows(), rows(), rows(), rows());
         Self {
             normed_kv,
             value,
@@ -196,15 +84,20 @@ impl Scratch {
             normed_h,
             hidden: hidden(),
             d_hidden: hidden(),
-            d_rows,
+            d_rows: rows(),
+            operand: Vec::new(),
             row: vec![0.0; (3 * d).max(HIDDEN)],
         }
     }
 }
 
 impl<'a> Layer<'a> {
-    fn new(x: &'a [f32], kv: &'a [f32], weights: &'a [f32], d: usize, x_scale: f32, kv_scale: f32) -> Self {
-        let sizes = Sizes::new(d, weights.len());
+    fn new(
+        [x, kv, weights]: [&'a [f32]; 3],
+        sizes: Sizes,
+        [x_scale, kv_scale]: [f32; 2],
+        precision: MatmulPrecision,
+    ) -> Self {
         let mut rest = weights;
         let w = sizes.weights(|rows, columns| {
             let (part, after) = rest.split_at(rows * columns);
@@ -212,28 +105,32 @@ impl<'a> Layer<'a> {
             part
         });
         let matrices = Matrices::new(&w, sizes, |weight| weight);
-        Self { x, kv, w, matrices, sizes, x_scale, kv_scale }
+        Self { x, kv, w, matrices, sizes, x_scale, kv_scale, precision }
     }
 
-    /// `relu(W₁ LN₂ h)` of a stretch.
+    /// `relu(W₁ LN₂ h)` of a stretch, as an operand.
     fn hide(&self, normed_h: View, s: Stretch, up: &Right, hidden: &mut [f32]) {
         up.multiply(hidden, normed_h, 1.0, false);
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
+        self.precision.round(hidden);
     }
 
-    /// Of the rows from `first` on: values, `h` and `LN₂ h` into the scratch.
+    /// Of the rows from `first` on: `LN₁ kv`, values and `LN₂ h` as operands, and `h`, into the scratch.
     fn to_h(&self, first: usize, rows: usize, scratch: &mut Scratch) {
         let (w, d) = (&self.w, self.sizes.d);
         let n = rows * d;
         let block = first * d..first * d + n;
         let Scratch { normed_kv, value, h, normed_h, .. } = scratch;
-        let (normed_kv, value) = (&mut normed_kv[..n], &mut value[..n]);
+        let [normed_kv, value, normed_h] = [normed_kv, value, normed_h].map(|x| &mut x[..n]);
         norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
+        self.precision.round(normed_kv);
         self.matrices.value.multiply(value, View::new(normed_kv, [rows, d]), 1.0, false);
         add_bias(value, w.value_bias);
+        self.precision.round(value);
         self.matrices.output.multiply(&mut h[..n], View::new(value, [rows, d]), 1.0, false);
         add_residual(&mut h[..n], &self.x[block], self.x_scale, w.output_bias);
-        norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, &mut normed_h[..n]);
+        norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, normed_h);
+        self.precision.round(normed_h);
     }
 
     fn forward(&self) -> Vec<f32> {
@@ -271,9 +168,9 @@ impl<'a> Layer<'a> {
         self.to_h(first, rows, scratch);
         let mut rest = sums;
         let sums = self.sizes.weights(|rows, columns| rest.split_off_mut(..rows * columns).unwrap_or_default());
-        let Scratch { normed_kv, value, h, normed_h, hidden: activated, d_hidden, d_rows, row } = scratch;
+        let Scratch { normed_kv, value, h, normed_h, hidden: activated, d_hidden, d_rows, operand, row } = scratch;
         let [normed_kv, value, normed_h] = [normed_kv, value, normed_h].map(|x| View::new(x, [rows, d]));
-        let (of_y, d_rows) = (View::new(dy, [rows, d]), &mut d_rows[..n]);
+        let (of_y, d_rows) = (View::new(self.precision.operand_in(dy, operand), [rows, d]), &mut d_rows[..n]);
 
         // y = h + W₂ relu(W₁ LN₂ h)
         d_rows.fill(0.0);
@@ -282,11 +179,12 @@ impl<'a> Layer<'a> {
             self.hide(normed_h, *s, up, activated);
             down_back.multiply(d_hidden, of_y, 1.0, false);
             gate(d_hidden, activated);
+            add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
+            self.precision.round(d_hidden);
             matmul(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), of_y, 1.0, true);
             let of_hidden = View::new(d_hidden, [rows, s.n]);
             matmul_strided(&mut sums.up[s.first..], hidden, normed_h.t(), of_hidden, 1.0, true);
             up_back.multiply(d_rows, of_hidden, 1.0, true);
-            add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
         }
         add_columns(dy, sums.down_bias, row);
         d_x.copy_from_slice(dy);
@@ -303,13 +201,14 @@ impl<'a> Layer<'a> {
         );
 
         // h = s x + W_o W_v LN₁(s kv)
-        let of_h = View::new(d_x, [rows, d]);
+        let of_h = View::new(self.precision.operand_in(d_x, operand), [rows, d]);
         matmul(sums.output, value.t(), of_h, 1.0, true);
         add_columns(d_x, sums.output_bias, row);
         back.output.multiply(d_rows, of_h, 1.0, false);
+        add_columns(d_rows, sums.value_bias, row);
+        self.precision.round(d_rows);
         let of_value = View::new(d_rows, [rows, d]);
         matmul(sums.value, normed_kv.t(), of_value, 1.0, true);
-        add_columns(d_rows, sums.value_bias, row);
         let d_normed = &mut h[..n];
         back.value.multiply(d_normed, of_value, 1.0, false);
         let kv = &self.kv[first * d..][..n];
@@ -355,6 +254,20 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// Sizes and weights, the matrices as operands.
+fn operands(weights: &FloatTensor<Flex>, d: usize, precision: MatmulPrecision) -> (Sizes, Cow<'_, [f32]>) {
+    let mut weights = Cow::Borrowed(floats(weights));
+    let sizes = Sizes::new(d, weights.len());
+    if precision != MatmulPrecision::F32 {
+        let mut rest = weights.to_mut().as_mut_slice();
+        let w = sizes.weights(|rows, columns| rest.split_off_mut(..rows * columns).unwrap_or_default());
+        for matrix in [w.value, w.output, w.up, w.down] {
+            precision.round(matrix);
+        }
+    }
+    (sizes, weights)
+}
+
 impl EncoderBackend for Flex {
     fn encoder_layer(
         x: FloatTensor<Self>,
@@ -362,10 +275,12 @@ impl EncoderBackend for Flex {
         weights: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let [x, kv, weights] = [x, kv, weights].map(|t| t.to_contiguous());
         let [n, d] = [x.shape()[0], x.shape()[1]];
-        let y = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale).forward();
+        let (sizes, w) = operands(&weights, d, precision);
+        let y = Layer::new([floats(&x), floats(&kv), &w], sizes, [x_scale, kv_scale], precision).forward();
         Self::float_from_data(TensorData::new(y, [n, d]), &x.device())
     }
 
@@ -376,10 +291,12 @@ impl EncoderBackend for Flex {
         dy: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.to_contiguous());
         let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
-        let layer = Layer::new(floats(&x), floats(&kv), floats(&weights), d, x_scale, kv_scale);
+        let (sizes, w) = operands(&weights, d, precision);
+        let layer = Layer::new([floats(&x), floats(&kv), &w], sizes, [x_scale, kv_scale], precision);
         let out = layer.gradients(floats(&dy), n_weights);
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &x.device())
