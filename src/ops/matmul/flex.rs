@@ -93,7 +93,15 @@ mod tests {
             let expected = half::bf16::from_f32(*before).to_f32();
             assert_eq!(after.to_bits(), expected.to_bits(), "{before} ({:#x})", before.to_bits());
         }
-        assert_eq!(*MatmulPrecision::Bf16.operand(&before[..100_000]), after[..100_000], "a copy");
+        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
+        assert!(
+            bits(&MatmulPrecision::Bf16.operand(&before)) == bits(&after),
+            "a copy is rounded as what lies there is"
+        );
+        assert!(
+            bits(MatmulPrecision::Bf16.operand_in(&before, &mut vec![1.0; 3])) == bits(&after),
+            "and so is one into a room"
+        );
         assert!(matches!(MatmulPrecision::F32.operand(&before), Cow::Borrowed(_)));
     }
 }
