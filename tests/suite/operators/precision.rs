@@ -29,18 +29,27 @@ fn exact(a: &[f32], b: &[f32], [n, d, m]: [usize; 3], [a_turned, b_turned]: [boo
     (0..n * m).map(|e| (0..d).map(|k| of_a(e / m, k) * of_b(k, e % m)).sum()).collect()
 }
 
-/// `‖found - expected‖ / ‖expected‖`: where a hidden value is all but zero, rounding decides whether it passes the rectifier,
-/// and single entries of gradients are as far off as that takes them.
+/// `‖found - expected‖ / ‖expected‖`.
 fn apart(found: &[f32], expected: &[f32]) -> f64 {
     assert!(found.len() == expected.len() && found.iter().all(|x| x.is_finite()));
     let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     norm(&mut found.iter().zip(expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied()).max(1e-30)
 }
 
-/// Fails unless rounding shows in a result and no more than it may.
-fn follows(what: &str, in_bf16: &[f32], in_f32: &[f32]) {
+/// Fails unless rounding shows in a result and is no more than `most` of it.
+fn follows_within(most: f64, what: &str, in_bf16: &[f32], in_f32: &[f32]) {
     let off = apart(in_bf16, in_f32);
-    assert!((1e-6..2e-2).contains(&off), "{what}: bf16 and f32 are {off:e} apart");
+    assert!((1e-6..most).contains(&off), "{what}: bf16 and f32 are {off:e} apart");
+}
+
+fn follows(what: &str, in_bf16: &[f32], in_f32: &[f32]) {
+    follows_within(2e-2, what, in_bf16, in_f32);
+}
+
+/// An encoder's output or gradient: where a hidden value is all but zero, rounding decides whether it passes the rectifier, and
+/// with a share `p` of them flipped gradients are `√p` apart.
+fn encoder_follows(name: &str, in_bf16: &[f32], in_f32: &[f32]) {
+    follows_within(if name == "y" { 2e-2 } else { 1e-1 }, name, in_bf16, in_f32);
 }
 
 #[test]
@@ -184,17 +193,16 @@ fn encoders_follow_with_every_gradient() {
     for (((name, found), (_, in_f32)), (_, layers)) in in_bf16.iter().zip(&in_f32).zip(&from_layers) {
         // The last shift's gradient is a sum that no product comes into.
         if name != "norm.beta" {
-            follows(name, found, in_f32);
+            encoder_follows(name, found, in_f32);
         }
         let off = apart(found, layers);
-        assert!(off < 5e-3, "{name}: {off:e} from separate layers");
+        assert!(off < 1e-2, "{name}: {off:e} from separate layers");
     }
     assert_eq!(of_tokens.len(), of_tokens_in_f32.len());
     for ((name, found), (_, in_f32)) in of_tokens.iter().zip(&of_tokens_in_f32) {
-        let off = apart(found, in_f32);
         // Keys' biases shift all scores of a softmax alike: their gradient is rounding.
         if !["norm.beta", "layers.0.key.bias"].contains(&name.as_str()) {
-            assert!((1e-6..5e-2).contains(&off), "several tokens, {name}: bf16 and f32 are {off:e} apart");
+            encoder_follows(name, found, in_f32);
         }
     }
 }
