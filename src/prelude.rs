@@ -7,5 +7,6 @@ pub use crate::model::{
     Trainable, VbprConfig, ViralConfig,
 };
 pub use crate::nn::Init;
+pub use crate::ops::MatmulPrecision;
 pub use crate::train::{AdamConfig, Checkpoint, Event, Fit, SavedModel, TrainState, TrainerConfig};
 pub use burn::tensor::Device;

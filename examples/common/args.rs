@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use viral::data::{Dataset, PlantedConfig, ReadOptions, SplitPolicy};
 use viral::model::{ModelConfig, ViralConfig};
-use viral::prelude::Device;
+use viral::prelude::{Device, MatmulPrecision};
 use viral::train::{AdamConfig, TrainerConfig};
 use viral::{Error, Result};
 
@@ -83,12 +83,22 @@ pub(crate) struct TrainArgs {
     /// What the learning rate is multiplied by after each epoch [default: by model]
     #[arg(long)]
     lr_decay: Option<f64>,
+    /// To what operands of dense products are rounded in training
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Seed of the first parameters, the order and the negatives
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Threads [default: one a core]; results do not depend on it
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+}
+
+/// To what operands of dense products are rounded; sums and results are f32.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Precision {
+    F32,
+    Bf16,
 }
 
 /// Where tensors live.
@@ -157,6 +167,10 @@ impl TrainArgs {
             batch_size: self.batch_size.unwrap_or(defaults.batch_size),
             lr_decay: self.lr_decay.unwrap_or(defaults.lr_decay),
             seed: self.seed,
+            precision: match self.precision {
+                Precision::F32 => MatmulPrecision::F32,
+                Precision::Bf16 => MatmulPrecision::Bf16,
+            },
             adam: AdamConfig { lr, ..defaults.adam },
             ..defaults
         })

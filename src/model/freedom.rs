@@ -7,7 +7,9 @@ use super::{
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
 use crate::loss::{Objective, bpr};
-use crate::nn::{HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, xavier_normal, xavier_uniform};
+use crate::nn::{
+    HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, affine, xavier_normal, xavier_uniform,
+};
 use crate::ops::{SparseMatrix, gather_rows};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -128,7 +130,7 @@ impl Trainable for Freedom {
         let u = gather_rows(users.clone(), Tensor::cat(vec![batch.users.clone(), batch.users.clone()], 0));
         let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
-            let rows = head.forward(gather_rows(features.val(), batch.items()));
+            let rows = affine(head, gather_rows(features.val(), batch.items()));
             ranking(halves(row_products(&u, &rows)))
         };
         Objective::new()

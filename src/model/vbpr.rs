@@ -3,7 +3,7 @@
 use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
-use crate::nn::{Init, xavier_normal, xavier_uniform};
+use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -60,7 +60,7 @@ pub struct Vbpr {
 
 impl Recommender for Vbpr {
     fn embed(&self) -> Embeddings {
-        let content = self.content_linear.forward(self.content.clone());
+        let content = affine(&self.content_linear, self.content.clone());
         let blocks = vec![("id".to_string(), self.items.dims()[1]), ("content".to_string(), content.dims()[1])];
         Embeddings::with_blocks(self.users.val(), Tensor::cat(vec![self.items.val(), content], 1), blocks)
     }

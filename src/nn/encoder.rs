@@ -1,8 +1,8 @@
 //! The pre-norm Transformer encoder of the fusion blocks, with one token an item or several.
 
-use super::Init;
 use super::init::xavier_linear;
-use crate::ops::one_token_layer;
+use super::{Init, affine};
+use crate::ops::{matmul, one_token_layer};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
@@ -93,7 +93,7 @@ pub struct EncoderLayer {
 
 impl EncoderLayer {
     fn feed_forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        x.clone() + self.down.forward(relu(self.up.forward(self.norm_feed_forward.forward(x))))
+        x.clone() + affine(&self.down, relu(affine(&self.up, self.norm_feed_forward.forward(x))))
     }
 
     /// One key: the attention weight is 1 and what is attended to is the value itself. Inputs are scaled first.
@@ -103,8 +103,8 @@ impl EncoderLayer {
 
     /// The same from separate layers.
     fn reference_forward(&self, x: Tensor<2>, kv: Tensor<2>, [x_scale, kv_scale]: [f32; 2]) -> Tensor<2> {
-        let value = self.value.forward(self.norm_attention.forward(kv * kv_scale));
-        self.feed_forward(x * x_scale + self.output.forward(value))
+        let value = affine(&self.value, self.norm_attention.forward(kv * kv_scale));
+        self.feed_forward(x * x_scale + affine(&self.output, value))
     }
 
     /// All weights of one-token attention in a vector, in the order of [`one_token_layer`].
@@ -139,11 +139,11 @@ impl EncoderLayer {
             x.reshape([n, tokens, self.n_heads, d_head]).swap_dims(1, 2) // [n, heads, tokens, d_head]
         };
         let normed = self.norm_attention.forward(kv);
-        let q = heads(query.forward(self.norm_attention.forward(x.clone())) * (d_head as f32).powf(-0.5));
-        let (k, v) = (heads(key.forward(normed.clone())), heads(self.value.forward(normed)));
-        let attended = softmax(q.matmul(k.swap_dims(2, 3)), 3).matmul(v);
+        let q = heads(affine(query, self.norm_attention.forward(x.clone())) * (d_head as f32).powf(-0.5));
+        let (k, v) = (heads(affine(key, normed.clone())), heads(affine(&self.value, normed)));
+        let attended = matmul(softmax(matmul(q, k.swap_dims(2, 3)), 3), v);
         let joined = attended.swap_dims(1, 2).reshape([n, n_queries, d]);
-        self.feed_forward(x + self.output.forward(joined))
+        self.feed_forward(x + affine(&self.output, joined))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Layers: config, init, forward. Graphs and features are arguments; a forward changes nothing.
 
+mod affine;
 mod encoder;
 mod homogeneous;
 mod init;
@@ -9,6 +10,7 @@ mod projection;
 mod redundancy;
 mod synergy;
 
+pub use affine::affine;
 pub use encoder::{Encoder, EncoderConfig};
 pub use homogeneous::HomogeneousPropagation;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};

@@ -1,6 +1,6 @@
 //! From raw features to the width of the embeddings.
 
-use super::{Init, linear};
+use super::{Init, affine, linear};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -50,9 +50,9 @@ impl FeatureProjection {
     /// - `x`: `[n, d_in]`
     /// - output: `[n, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let hidden = leaky_relu(self.first.forward(x), 0.01);
+        let hidden = leaky_relu(affine(&self.first, x), 0.01);
         match &self.second {
-            Some(second) => second.forward(hidden),
+            Some(second) => affine(second, hidden),
             None => hidden,
         }
     }

@@ -1,6 +1,7 @@
 //! Transformer-based redundancy estimation, TBR (9)-(11).
 
-use super::{Encoder, EncoderConfig, Init, linear};
+use super::{Encoder, EncoderConfig, Init, affine, linear};
+use crate::ops::matmul;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, assert_shape};
@@ -110,7 +111,7 @@ impl RedundancyEstimator {
             true => {
                 let (texts, visuals) = self.masked(text, visual);
                 let tokens = Tensor::stack::<3>(vec![visuals, texts], 1); // [3n, 2, d]
-                self.join.forward(self.encoder.forward_tokens(tokens, None).reshape([3 * n, 2 * d]))
+                affine(&self.join, self.encoder.forward_tokens(tokens, None).reshape([3 * n, 2 * d]))
             }
         };
         let part = |i: usize| h.clone().narrow(0, i * n, n);
@@ -131,7 +132,7 @@ impl RedundancyEstimator {
     /// `Linear([text, visual])` of the three variants, `[3n, d]`: each modality goes through its half of the weight once.
     fn joined(&self, text: Tensor<2>, visual: Tensor<2>) -> Tensor<2> {
         let d = text.dims()[1];
-        let half = |x: Tensor<2>, i: usize| x.matmul(self.join.weight.val().narrow(0, i * d, d));
+        let half = |x: Tensor<2>, i: usize| matmul(x, self.join.weight.val().narrow(0, i * d, d));
         let mask = |token: &Option<Param<Tensor<2>>>, i: usize| token.as_ref().map(|token| half(token.val(), i));
         let (text, visual) = (half(text, 0), half(visual, 1));
         let without = |x: &Tensor<2>, mask: Option<Tensor<2>>| match mask {

@@ -1,4 +1,4 @@
-//! Sparse and streaming operators with hand-written gradients: the only floor that knows backends.
+//! Sparse, dense and streaming operators with hand-written gradients: the only floor that knows backends.
 //!
 //! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
 //! reference in outputs and in every gradient.
@@ -12,6 +12,7 @@ mod gather;
 #[cfg(feature = "flex")]
 mod host;
 mod lse;
+mod matmul;
 mod normalize;
 mod orthogonal;
 mod softplus;
@@ -23,6 +24,7 @@ pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
+pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogonal_complement};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};

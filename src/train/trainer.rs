@@ -4,6 +4,7 @@ use super::{Adam, AdamConfig, EarlyStopping};
 use crate::data::{Interactions, Sampler, TrainSet};
 use crate::eval::Metric;
 use crate::model::{Batch, Embeddings, Parameters, Trainable, load_parameters, parameters};
+use crate::ops::{MatmulPrecision, with_matmul_precision};
 use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct TrainerConfig {
     pub adam: AdamConfig,
     /// What the learning rate is multiplied by after each epoch.
     pub lr_decay: f64,
+    /// Of the dense products of objectives and their gradients; evaluation is in f32, as it is for whoever loads the model.
+    pub precision: MatmulPrecision,
 }
 
 impl Default for TrainerConfig {
@@ -44,6 +47,7 @@ impl Default for TrainerConfig {
             monitor_k: 20,
             adam: AdamConfig::default(),
             lr_decay: 1.0,
+            precision: MatmulPrecision::F32,
         }
     }
 }
@@ -230,7 +234,7 @@ impl TrainerConfig {
         let mut sums: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
         for step in 0..n_steps {
             let batch = Batch::new(&order.batch(step), device);
-            let objective = state.model.objective(&batch);
+            let objective = with_matmul_precision(self.precision, || state.model.objective(&batch));
             let gradients = objective.total().backward();
             for (i, term) in objective.terms().iter().enumerate() {
                 let value = term.value.clone().inner();

@@ -2,6 +2,7 @@
 
 mod adam;
 mod encoder;
+mod precision;
 mod rows;
 mod sddmm;
 mod top_k;

@@ -17,7 +17,7 @@ use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
     UserModalityWeightsConfig, normalize_rows, xavier_normal,
 };
-use crate::ops::{SparseMatrix, gather_rows};
+use crate::ops::{SparseMatrix, gather_rows, matmul};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::Fused;
@@ -279,7 +279,7 @@ impl Trainable for Viral {
                 let u = gather_rows(z.users, batch.users.clone()) * scale;
                 let p = gather_rows(z.items.clone(), batch.positives.clone());
                 let negatives = gather_rows(z.items, batch.sampled_items(n));
-                bpr_shared(row_products(&u, &p), u.matmul(negatives.transpose()))
+                bpr_shared(row_products(&u, &p), matmul(u, negatives.transpose()))
             }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };

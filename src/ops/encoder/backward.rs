@@ -1,6 +1,7 @@
 //! The gradient node: the inputs are kept, the layer is computed again.
 
 use super::EncoderBackend;
+use crate::ops::MatmulPrecision;
 use burn::backend::Autodiff;
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
@@ -15,13 +16,13 @@ use burn::tensor::{Shape, Slice};
 struct Layer;
 
 impl<B: EncoderBackend> Backward<B, 3> for Layer {
-    type State = ([FloatTensor<B>; 3], [f32; 2]);
+    type State = ([FloatTensor<B>; 3], [f32; 2], MatmulPrecision);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, kv, weights], [x_scale, kv_scale]) = ops.state;
+        let ([x, kv, weights], [x_scale, kv_scale], precision) = ops.state;
         let shapes = [x.shape(), kv.shape(), weights.shape()];
         let dy = grads.consume::<B>(&ops.node);
-        let all = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale);
+        let all = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
         let mut start = 0;
         for (node, shape) in ops.parents.into_iter().zip(shapes) {
             let end = start + shape.num_elements() as isize;
@@ -41,13 +42,14 @@ impl<B: EncoderBackend, C: CheckpointStrategy> EncoderBackend for Autodiff<B, C>
         weights: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let prepared = Layer.prepare::<C>([x.node(), kv.node(), weights.node()]).compute_bound().stateful();
         let inputs = [x, kv, weights].map(|t| t.into_primitive());
         let [x, kv, weights] = inputs.clone();
-        let y = B::encoder_layer(x, kv, weights, x_scale, kv_scale);
+        let y = B::encoder_layer(x, kv, weights, x_scale, kv_scale, precision);
         match prepared {
-            OpsKind::Tracked(prep) => prep.finish((inputs, [x_scale, kv_scale]), y),
+            OpsKind::Tracked(prep) => prep.finish((inputs, [x_scale, kv_scale], precision), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
@@ -59,9 +61,10 @@ impl<B: EncoderBackend, C: CheckpointStrategy> EncoderBackend for Autodiff<B, C>
         dy: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         // The gradient of a gradient is not offered: the result is a constant.
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.into_primitive());
-        FloatTensor::<Self>::new(B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale))
+        FloatTensor::<Self>::new(B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision))
     }
 }

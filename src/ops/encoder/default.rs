@@ -1,6 +1,7 @@
 //! The layer and its gradients from whole-tensor operations: what runs where there is nothing faster.
 
 use super::{EPSILON, Sizes, Weights};
+use crate::ops::matmul::{MatmulBackend, MatmulPrecision, product};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, Slice};
@@ -22,8 +23,8 @@ fn t<B: Backend>(x: Of<B>) -> Of<B> {
 }
 
 /// `x W + b`.
-fn linear<B: Backend>(x: Of<B>, weight: Of<B>, bias: Of<B>) -> Of<B> {
-    B::float_add(B::float_matmul(x, weight), bias)
+fn linear<B: MatmulBackend>(x: Of<B>, weight: Of<B>, bias: Of<B>, precision: MatmulPrecision) -> Of<B> {
+    B::float_add(product::<B>(x, weight, precision), bias)
 }
 
 /// `x̂ = (x - mean) / √(variance + ε)` of each row, and `1 / √(variance + ε)`.
@@ -55,39 +56,52 @@ struct Steps<B: Backend> {
     y: Of<B>,
 }
 
-fn steps<B: Backend>(x: Of<B>, kv: Of<B>, w: &Weights<Of<B>>, x_scale: f32, kv_scale: f32) -> Steps<B> {
+fn steps<B: MatmulBackend>(
+    x: Of<B>,
+    kv: Of<B>,
+    w: &Weights<Of<B>>,
+    [x_scale, kv_scale]: [f32; 2],
+    precision: MatmulPrecision,
+) -> Steps<B> {
+    let linear = |x: Of<B>, weight: &Of<B>, bias: &Of<B>| linear::<B>(x, weight.clone(), bias.clone(), precision);
     let norm =
         |hat: &Of<B>, gain: &Of<B>, shift: &Of<B>| B::float_add(B::float_mul(hat.clone(), gain.clone()), shift.clone());
     let attention = standardise::<B>(B::float_mul_scalar(kv, kv_scale.into()));
     let normed_kv = norm(&attention.0, &w.gain_attention, &w.shift_attention);
-    let value = linear::<B>(normed_kv.clone(), w.value.clone(), w.value_bias.clone());
-    let attended = linear::<B>(value.clone(), w.output.clone(), w.output_bias.clone());
+    let value = linear(normed_kv.clone(), &w.value, &w.value_bias);
+    let attended = linear(value.clone(), &w.output, &w.output_bias);
     let h = B::float_add(B::float_mul_scalar(x, x_scale.into()), attended);
     let feed_forward = standardise::<B>(h.clone());
     let normed_h = norm(&feed_forward.0, &w.gain_feed_forward, &w.shift_feed_forward);
-    let hidden = B::relu(linear::<B>(normed_h.clone(), w.up.clone(), w.up_bias.clone()));
-    let y = B::float_add(h, linear::<B>(hidden.clone(), w.down.clone(), w.down_bias.clone()));
+    let hidden = B::relu(linear(normed_h.clone(), &w.up, &w.up_bias));
+    let y = B::float_add(h, linear(hidden.clone(), &w.down, &w.down_bias));
     Steps { attention, normed_kv, value, feed_forward, normed_h, hidden, y }
 }
 
-pub(super) fn forward<B: Backend>(x: Of<B>, kv: Of<B>, weights: Of<B>, x_scale: f32, kv_scale: f32) -> Of<B> {
+pub(super) fn forward<B: MatmulBackend>(
+    x: Of<B>,
+    kv: Of<B>,
+    weights: Of<B>,
+    scales: [f32; 2],
+    precision: MatmulPrecision,
+) -> Of<B> {
     let w = split::<B>(weights, x.shape()[1]);
-    steps::<B>(x, kv, &w, x_scale, kv_scale).y
+    steps::<B>(x, kv, &w, scales, precision).y
 }
 
-pub(super) fn gradients<B: Backend>(
+pub(super) fn gradients<B: MatmulBackend>(
     x: Of<B>,
     kv: Of<B>,
     weights: Of<B>,
     dy: Of<B>,
-    x_scale: f32,
-    kv_scale: f32,
+    [x_scale, kv_scale]: [f32; 2],
+    precision: MatmulPrecision,
 ) -> Of<B> {
     let w = split::<B>(weights, x.shape()[1]);
-    let s = steps::<B>(x, kv, &w, x_scale, kv_scale);
+    let s = steps::<B>(x, kv, &w, [x_scale, kv_scale], precision);
     let columns = |g: &Of<B>| B::float_sum_dim(g.clone(), 0);
-    let matrix = |input: Of<B>, g: &Of<B>| B::float_matmul(t::<B>(input), g.clone());
-    let back = |g: &Of<B>, weight: Of<B>| B::float_matmul(g.clone(), t::<B>(weight));
+    let matrix = |input: Of<B>, g: &Of<B>| product::<B>(t::<B>(input), g.clone(), precision);
+    let back = |g: &Of<B>, weight: Of<B>| product::<B>(g.clone(), t::<B>(weight), precision);
 
     let (d_down, d_down_bias) = (matrix(s.hidden.clone(), &dy), columns(&dy));
     let d_hidden = B::relu_backward(s.hidden, back(&dy, w.down));
@@ -139,12 +153,18 @@ mod tests {
         Flex::float_from_data(TensorData::new(values, shape.to_vec()), &Default::default())
     }
 
-    fn check(found: Of<Flex>, expected: Of<Flex>) {
+    /// Each within so much of the largest. Rounded operands differ by a whole step where what they were rounded from differs in
+    /// its last bit, so some entries are as far off as rounding takes them.
+    fn check(found: Of<Flex>, expected: Of<Flex>, precision: MatmulPrecision) {
+        let allowed = if precision == MatmulPrecision::F32 { 1e-5 } else { 2e-3 };
         let (found, expected) = (floats(&found), floats(&expected));
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
         for (f, e) in found.iter().zip(expected) {
-            assert!((f - e).abs() <= 1e-5 * largest.max(e.abs()), "{f} is not {e} (largest {largest})");
+            assert!(
+                (f - e).abs() <= allowed * largest.max(e.abs()),
+                "{precision:?}: {f} is not {e} (largest {largest})"
+            );
         }
     }
 
@@ -155,11 +175,15 @@ mod tests {
             let (x, kv, dy) = (noise(&[n, d], 1, 1.0), noise(&[n, d], 2, 1.0), noise(&[n, d], 3, 1.0));
             let w = noise(&[n_weights], 4, 0.5);
             let all = || (x.clone(), kv.clone(), w.clone());
-            let ((a, b, c), (s, t)) = (all(), (1.5, 0.7));
-            check(Flex::encoder_layer(a, b, c, s, t), forward::<Flex>(x.clone(), kv.clone(), w.clone(), s, t));
-            let (a, b, c) = all();
-            let found = Flex::encoder_layer_grad(a, b, c, dy.clone(), s, t);
-            check(found, gradients::<Flex>(x.clone(), kv.clone(), w.clone(), dy, s, t));
+            for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+                let ((a, b, c), [s, t]) = (all(), [1.5, 0.7]);
+                let expected = forward::<Flex>(x.clone(), kv.clone(), w.clone(), [s, t], precision);
+                check(Flex::encoder_layer(a, b, c, s, t, precision), expected, precision);
+                let (a, b, c) = all();
+                let found = Flex::encoder_layer_grad(a, b, c, dy.clone(), s, t, precision);
+                let (a, b, c) = all();
+                check(found, gradients::<Flex>(a, b, c, dy.clone(), [s, t], precision), precision);
+            }
         }
     }
 }

@@ -6,19 +6,21 @@
 use super::rows::{activate, add_columns, add_residual, gate, norm, norm_grad};
 use super::{EncoderBackend, Sizes, Weights};
 use crate::linalg::{Right, View, matmul, matmul_strided};
+use crate::ops::MatmulPrecision;
 use crate::ops::host::{dense, filled_with, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Rows of a block.
 const ROWS: usize = 256;
 /// Hidden values of a row that are there at a time.
 const HIDDEN: usize = 256;
 
-/// A layer's input and weights.
+/// A layer's input and weights. What products take is rounded where the precision says so, the weights' matrices at the start.
 struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
@@ -28,6 +30,7 @@ struct Layer<'a> {
     sizes: Sizes,
     x_scale: f32,
     kv_scale: f32,
+    precision: MatmulPrecision,
 }
 
 /// Some neighbouring hidden values of the feed-forward.
@@ -69,11 +72,12 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(w: &Weights<&[f32]>, d: usize) -> Self {
+    fn new(w: &Weights<&[f32]>, d: usize, precision: MatmulPrecision) -> Self {
         let (mut weight, mut bias) = (vec![0f32; d * d], w.output_bias.to_vec());
         let output = View::new(w.output, [d, d]);
         matmul(&mut weight, View::new(w.value, [d, d]), output, 1.0, false);
         matmul(&mut bias, View::new(w.value_bias, [1, d]), output, 1.0, true);
+        precision.round(&mut weight);
         Self { weight, bias }
     }
 
@@ -97,6 +101,7 @@ struct Scratch {
     hidden: Vec<f32>,
     d_hidden: Vec<f32>,
     d_rows: Vec<f32>,
+    operand: Vec<f32>,
     row: Vec<f32>,
 }
 
@@ -112,6 +117,7 @@ impl Scratch {
             hidden: hidden(),
             d_hidden: hidden(),
             d_rows,
+            operand: Vec::new(),
             row: vec![0.0; (3 * d).max(HIDDEN)],
         }
     }
@@ -124,28 +130,32 @@ impl<'a> Layer<'a> {
         attention: &'a Attention,
         sizes: Sizes,
         [x_scale, kv_scale]: [f32; 2],
+        precision: MatmulPrecision,
     ) -> Self {
         let matrices = Matrices::new(&attention.weight, &w, sizes, |weight| weight);
-        Self { x, kv, w, attention_bias: &attention.bias, matrices, sizes, x_scale, kv_scale }
+        Self { x, kv, w, attention_bias: &attention.bias, matrices, sizes, x_scale, kv_scale, precision }
     }
 
-    /// `relu(W₁ LN₂ h)` of a stretch.
+    /// `relu(W₁ LN₂ h)` of a stretch, as an operand.
     fn hide(&self, normed_h: View, s: Stretch, up: &Right, hidden: &mut [f32]) {
         up.multiply(hidden, normed_h, 1.0, false);
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
+        self.precision.round(hidden);
     }
 
-    /// Of the rows from `first` on: `LN₁ kv`, `h` and `LN₂ h` into the scratch.
+    /// Of the rows from `first` on: `LN₁ kv` and `LN₂ h` as operands, and `h`, into the scratch.
     fn to_h(&self, first: usize, rows: usize, scratch: &mut Scratch) {
         let (w, d) = (&self.w, self.sizes.d);
         let n = rows * d;
         let block = first * d..first * d + n;
         let Scratch { normed_kv, h, normed_h, .. } = scratch;
-        let normed_kv = &mut normed_kv[..n];
+        let [normed_kv, normed_h] = [normed_kv, normed_h].map(|x| &mut x[..n]);
         norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
+        self.precision.round(normed_kv);
         self.matrices.attention.multiply(&mut h[..n], View::new(normed_kv, [rows, d]), 1.0, false);
         add_residual(&mut h[..n], &self.x[block], self.x_scale, self.attention_bias);
-        norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, &mut normed_h[..n]);
+        norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, normed_h);
+        self.precision.round(normed_h);
     }
 
     fn forward(&self) -> Vec<f32> {
@@ -182,9 +192,9 @@ impl<'a> Layer<'a> {
         let (n, rows) = (dy.len(), dy.len() / d);
         self.to_h(first, rows, scratch);
         let sums = parts_mut(self.sizes, sums);
-        let Scratch { normed_kv, h, normed_h, hidden: activated, d_hidden, d_rows, row } = scratch;
+        let Scratch { normed_kv, h, normed_h, hidden: activated, d_hidden, d_rows, operand, row } = scratch;
         let [normed_kv, normed_h] = [normed_kv, normed_h].map(|x| View::new(x, [rows, d]));
-        let (of_y, d_rows) = (View::new(dy, [rows, d]), &mut d_rows[..n]);
+        let (of_y, d_rows) = (View::new(self.precision.operand_in(dy, operand), [rows, d]), &mut d_rows[..n]);
 
         // y = h + W₂ relu(W₁ LN₂ h)
         d_rows.fill(0.0);
@@ -193,11 +203,12 @@ impl<'a> Layer<'a> {
             self.hide(normed_h, *s, up, activated);
             down_back.multiply(d_hidden, of_y, 1.0, false);
             gate(d_hidden, activated);
+            add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
+            self.precision.round(d_hidden);
             matmul(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), of_y, 1.0, true);
             let of_hidden = View::new(d_hidden, [rows, s.n]);
             matmul_strided(&mut sums.up[s.first..], hidden, normed_h.t(), of_hidden, 1.0, true);
             up_back.multiply(d_rows, of_hidden, 1.0, true);
-            add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
         }
         add_columns(dy, sums.down_bias, row);
         d_x.copy_from_slice(dy);
@@ -214,7 +225,7 @@ impl<'a> Layer<'a> {
         );
 
         // h = s x + W_o W_v LN₁(s' kv)
-        let of_h = View::new(d_x, [rows, d]);
+        let of_h = View::new(self.precision.operand_in(d_x, operand), [rows, d]);
         matmul(sums.value, normed_kv.t(), of_h, 1.0, true);
         add_columns(d_x, sums.output_bias, row);
         back.attention.multiply(d_rows, of_h, 1.0, false);
@@ -262,6 +273,18 @@ impl<'a> Layer<'a> {
     }
 }
 
+/// All weights, the matrices as operands.
+fn operands(weights: &[f32], sizes: Sizes, precision: MatmulPrecision) -> Cow<'_, [f32]> {
+    let mut weights = Cow::Borrowed(weights);
+    if precision != MatmulPrecision::F32 {
+        let w = parts_mut(sizes, weights.to_mut());
+        for matrix in [w.value, w.output, w.up, w.down] {
+            precision.round(matrix);
+        }
+    }
+    weights
+}
+
 /// Each weight in the vector of all.
 fn parts(sizes: Sizes, mut weights: &[f32]) -> Weights<&[f32]> {
     sizes.weights(|rows, columns| weights.split_off(..rows * columns).unwrap_or_default())
@@ -279,13 +302,15 @@ impl EncoderBackend for Flex {
         weights: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let [x, kv, weights] = [x, kv, weights].map(|t| dense(&t));
         let [n, d] = [x.shape()[0], x.shape()[1]];
         let sizes = Sizes::new(d, weights.shape()[0]);
-        let w = parts(sizes, floats(&weights));
-        let attention = Attention::new(&w, d);
-        let y = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale]).forward();
+        let weights = operands(floats(&weights), sizes, precision);
+        let w = parts(sizes, &weights);
+        let attention = Attention::new(&w, d, precision);
+        let y = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale], precision).forward();
         Self::float_from_data(TensorData::new(y, [n, d]), &x.device())
     }
 
@@ -296,13 +321,15 @@ impl EncoderBackend for Flex {
         dy: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| dense(&t));
         let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
         let sizes = Sizes::new(d, n_weights);
-        let w = parts(sizes, floats(&weights));
-        let attention = Attention::new(&w, d);
-        let layer = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale]);
+        let weights = operands(floats(&weights), sizes, precision);
+        let w = parts(sizes, &weights);
+        let attention = Attention::new(&w, d, precision);
+        let layer = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale], precision);
         let out = layer.gradients(&attention, floats(&dy), n_weights);
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &x.device())

@@ -7,8 +7,9 @@ mod flex;
 #[cfg(feature = "flex")]
 mod rows;
 
+use super::matmul::{MatmulBackend, MatmulPrecision, matmul_precision};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
 /// Added to variances, as in PyTorch's `LayerNorm`.
@@ -74,7 +75,7 @@ impl Sizes {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
-pub trait EncoderBackend: Backend {
+pub trait EncoderBackend: MatmulBackend {
     /// See [`one_token_layer`].
     #[fusion(default)]
     fn encoder_layer(
@@ -83,8 +84,9 @@ pub trait EncoderBackend: Backend {
         weights: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
-        default::forward::<Self>(x, kv, weights, x_scale, kv_scale)
+        default::forward::<Self>(x, kv, weights, [x_scale, kv_scale], precision)
     }
 
     /// The gradients of `x`, `kv` and `weights`, one behind the other in a vector; the layer is computed again.
@@ -96,8 +98,9 @@ pub trait EncoderBackend: Backend {
         dy: FloatTensor<Self>,
         x_scale: f32,
         kv_scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
-        default::gradients::<Self>(x, kv, weights, dy, x_scale, kv_scale)
+        default::gradients::<Self>(x, kv, weights, dy, [x_scale, kv_scale], precision)
     }
 }
 
@@ -105,7 +108,8 @@ pub trait EncoderBackend: Backend {
 /// have one key each, so that what is attended to is the value itself.
 ///
 /// The backward computes the layer again, so the inputs are all that is kept; O(n d (d + h)) operations. On the CPU rows
-/// are worked on by blocks, in memory that does not grow with `n`.
+/// are worked on by blocks, in memory that does not grow with `n`. Operands of products, those of the backward included, are
+/// rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
 ///
 /// # Shapes
 /// - `x`, `kv`, output: `[n, d]`; the scales are `s` and `s'`
@@ -118,7 +122,8 @@ pub fn one_token_layer(x: Tensor<2>, kv: Tensor<2>, weights: Tensor<1>, [x_scale
     assert_eq!(x.dims(), kv.dims(), "encoder layer: x is {:?} but kv is {:?}", x.dims(), kv.dims());
     let _ = Sizes::new(x.dims()[1], weights.dims()[0]);
     let (x, kv, weights) = (x.into_dispatch(), kv.into_dispatch(), weights.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as EncoderBackend>::encoder_layer(x, kv, weights, x_scale, kv_scale))
+    let precision = matmul_precision();
+    Tensor::from_dispatch(<Dispatch as EncoderBackend>::encoder_layer(x, kv, weights, x_scale, kv_scale, precision))
 }
 
 #[cfg(feature = "cube")]

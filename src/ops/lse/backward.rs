@@ -1,6 +1,7 @@
 //! The gradient node: operands and output are kept, the matrix is not.
 
 use super::LogSumExpBackend;
+use crate::ops::MatmulPrecision;
 use burn::backend::Autodiff;
 use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
@@ -15,14 +16,14 @@ use burn::tensor::Slice;
 struct LseProducts;
 
 impl<B: LogSumExpBackend> Backward<B, 2> for LseProducts {
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, f32);
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, (f32, MatmulPrecision));
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [to_a, to_b] = ops.parents;
-        let (a, b, lse, scale) = ops.state;
+        let (a, b, lse, (scale, precision)) = ops.state;
         let (n, m) = (a.shape()[0] as isize, b.shape()[0] as isize);
         let d_lse = grads.consume::<B>(&ops.node);
-        let both = B::lse_products_grad(a, b, lse, d_lse, scale);
+        let both = B::lse_products_grad(a, b, lse, d_lse, scale, precision);
         if let Some(node) = to_a {
             grads.register::<B>(node.id, B::float_slice(both.clone(), &[Slice::from(0..n)]));
         }
@@ -33,12 +34,17 @@ impl<B: LogSumExpBackend> Backward<B, 2> for LseProducts {
 }
 
 impl<B: LogSumExpBackend, C: CheckpointStrategy> LogSumExpBackend for Autodiff<B, C> {
-    fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn lse_products(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f32,
+        precision: MatmulPrecision,
+    ) -> FloatTensor<Self> {
         let prepared = LseProducts.prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
         let (a, b) = (a.into_primitive(), b.into_primitive());
-        let out = B::lse_products(a.clone(), b.clone(), scale);
+        let out = B::lse_products(a.clone(), b.clone(), scale, precision);
         match prepared {
-            OpsKind::Tracked(prep) => prep.finish((a, b, out.clone(), scale), out),
+            OpsKind::Tracked(prep) => prep.finish((a, b, out.clone(), (scale, precision)), out),
             OpsKind::UnTracked(prep) => prep.finish(out),
         }
     }
@@ -49,10 +55,11 @@ impl<B: LogSumExpBackend, C: CheckpointStrategy> LogSumExpBackend for Autodiff<B
         lse: FloatTensor<Self>,
         d_lse: FloatTensor<Self>,
         scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         // The gradient of a gradient is not offered: the result is a constant.
         let primitive = |t: FloatTensor<Self>| t.into_primitive();
-        let out = B::lse_products_grad(primitive(a), primitive(b), primitive(lse), primitive(d_lse), scale);
+        let out = B::lse_products_grad(primitive(a), primitive(b), primitive(lse), primitive(d_lse), scale, precision);
         FloatTensor::<Self>::new(out)
     }
 }

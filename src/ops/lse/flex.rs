@@ -5,12 +5,14 @@
 
 use super::LogSumExpBackend;
 use crate::linalg::{Right, View, exp, vectorised};
+use crate::ops::MatmulPrecision;
 use crate::ops::host::{dense, floats, groups};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
@@ -19,13 +21,15 @@ const COLS: usize = 256;
 /// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
 const SAFE_BOUND: f32 = 40.0;
 
+/// Both operands as products take them: rounded where the precision says so.
 struct Operands<'a> {
-    a: &'a [f32],
-    b: &'a [f32],
+    a: Cow<'a, [f32]>,
+    b: Cow<'a, [f32]>,
     n: usize,
     m: usize,
     d: usize,
     scale: f32,
+    precision: MatmulPrecision,
 }
 
 /// Neighbouring columns of `S`, with their rows of `b` as the right operand of a product.
@@ -46,7 +50,7 @@ impl Operands<'_> {
 
     /// What no entry of `S` exceeds, and no entry's negative.
     fn bound(&self) -> f32 {
-        self.scale.abs() * largest_norm(self.a, self.d) * largest_norm(self.b, self.d)
+        self.scale.abs() * largest_norm(&self.a, self.d) * largest_norm(&self.b, self.d)
     }
 
     /// Column blocks, each with its first column, its columns and its part of `bᵀ`, or of `b` turned otherwise.
@@ -231,6 +235,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
                         weigh(tile, cols, &row[r], &row_w[of_rows], &col[c], &col_w[of_cols], o.scale);
                     }
                 }
+                o.precision.round(tile);
                 let tile = View::new(tile, [rows, cols]);
                 b.multiply(&mut da, tile, 1.0, true);
                 a.multiply(&mut db[j * o.d..][..cols * o.d], tile.t(), 1.0, true);
@@ -250,9 +255,14 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
 }
 
 impl LogSumExpBackend for Flex {
-    fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn lse_products(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f32,
+        precision: MatmulPrecision,
+    ) -> FloatTensor<Self> {
         let (a, b) = (dense(&a), dense(&b));
-        let out = forward(&operands(&a, &b, scale));
+        let out = forward(&operands(&a, &b, scale, precision));
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &a.device())
     }
@@ -263,17 +273,24 @@ impl LogSumExpBackend for Flex {
         lse: FloatTensor<Self>,
         d_lse: FloatTensor<Self>,
         scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let (a, b) = (dense(&a), dense(&b));
         let (lse, d_lse) = (dense(&lse), dense(&d_lse));
-        let o = operands(&a, &b, scale);
+        let o = operands(&a, &b, scale, precision);
         let out = backward(&o, floats(&lse), floats(&d_lse));
         let shape = [o.n + o.m, o.d];
         Self::float_from_data(TensorData::new(out, shape), &a.device())
     }
 }
 
-fn operands<'a>(a: &'a FloatTensor<Flex>, b: &'a FloatTensor<Flex>, scale: f32) -> Operands<'a> {
+fn operands<'a>(
+    a: &'a FloatTensor<Flex>,
+    b: &'a FloatTensor<Flex>,
+    scale: f32,
+    precision: MatmulPrecision,
+) -> Operands<'a> {
     let (n, m, d) = (a.shape()[0], b.shape()[0], a.shape()[1]);
-    Operands { a: floats(a), b: floats(b), n, m, d, scale }
+    let [a, b] = [a, b].map(|x| precision.operand(floats(x)));
+    Operands { a, b, n, m, d, scale, precision }
 }

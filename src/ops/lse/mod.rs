@@ -7,6 +7,7 @@ mod reference;
 
 pub use reference::reference_log_sum_exp_products;
 
+use super::matmul::{MatmulBackend, MatmulPrecision, matmul_precision, product};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Slice, Tensor};
@@ -22,14 +23,19 @@ const TILE: usize = 1 << 24;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
-pub trait LogSumExpBackend: Backend {
+pub trait LogSumExpBackend: MatmulBackend {
     /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`.
     #[fusion(default)]
-    fn lse_products(a: FloatTensor<Self>, b: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn lse_products(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        scale: f32,
+        precision: MatmulPrecision,
+    ) -> FloatTensor<Self> {
         let (n, m) = (a.shape()[0], b.shape()[0]);
         let (mut rows, mut columns) = (Vec::new(), Vec::new());
         for block in blocks(n, m) {
-            let s = logits::<Self>(part::<Self>(&a, block), b.clone(), scale);
+            let s = logits::<Self>(part::<Self>(&a, block), b.clone(), scale, precision);
             rows.push(flat::<Self>(log_sum_exp::<Self>(s.clone(), 1)));
             columns.push(log_sum_exp::<Self>(s, 0)); // [1, m]
         }
@@ -50,6 +56,7 @@ pub trait LogSumExpBackend: Backend {
         lse: FloatTensor<Self>,
         d_lse: FloatTensor<Self>,
         scale: f32,
+        precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
         let (n, m) = (a.shape()[0], b.shape()[0]);
         let shaped = |x: &FloatTensor<Self>, (first, len): (usize, usize), shape: [usize; 2]| {
@@ -58,7 +65,7 @@ pub trait LogSumExpBackend: Backend {
         let (mut da, mut db) = (Vec::new(), None);
         for block in blocks(n, m) {
             let a = part::<Self>(&a, block);
-            let s = logits::<Self>(a.clone(), b.clone(), scale);
+            let s = logits::<Self>(a.clone(), b.clone(), scale, precision);
             // dS_ij = d_row_i exp(S_ij - row_i) + d_col_j exp(S_ij - col_j)
             let share = |range: (usize, usize), shape: [usize; 2]| {
                 let exp = Self::float_exp(Self::float_sub(s.clone(), shaped(&lse, range, shape)));
@@ -66,8 +73,8 @@ pub trait LogSumExpBackend: Backend {
             };
             let ds = Self::float_add(share(block, [block.1, 1]), share((n, m), [1, m]));
             let ds = Self::float_mul_scalar(ds, scale.into());
-            da.push(Self::float_matmul(ds.clone(), b.clone()));
-            let of_block = Self::float_matmul(Self::float_transpose(ds), a);
+            da.push(product::<Self>(ds.clone(), b.clone(), precision));
+            let of_block = product::<Self>(Self::float_transpose(ds), a, precision);
             db = Some(match db {
                 Some(db) => Self::float_add(db, of_block),
                 None => of_block,
@@ -90,8 +97,13 @@ fn part<B: Backend>(x: &FloatTensor<B>, (first, len): (usize, usize)) -> FloatTe
 }
 
 /// `scale · A Bᵀ`.
-fn logits<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>, scale: f32) -> FloatTensor<B> {
-    B::float_mul_scalar(B::float_matmul(a, B::float_transpose(b)), scale.into())
+fn logits<B: MatmulBackend>(
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+    scale: f32,
+    precision: MatmulPrecision,
+) -> FloatTensor<B> {
+    B::float_mul_scalar(product::<B>(a, B::float_transpose(b), precision), scale.into())
 }
 
 /// `log Σ exp` along a dimension, which keeps one entry.
@@ -109,7 +121,8 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// Log-sum-exp of every row and of every column of `S = scale · A Bᵀ`, without holding `S`.
 ///
 /// `rows_i = log Σ_j exp S_ij`, `cols_j = log Σ_i exp S_ij`, with gradients to both operands. One product of
-/// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size.
+/// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size. Operands of all of them, those of the backward included,
+/// are rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
 ///
 /// # Shapes
 /// - `a`: `[n, d]`, `b`: `[m, d]`
@@ -120,7 +133,8 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 pub fn log_sum_exp_products(a: Tensor<2>, b: Tensor<2>, scale: f32) -> (Tensor<1>, Tensor<1>) {
     let ([n, d], [m, d_b]) = (a.dims(), b.dims());
     assert!(d == d_b && n > 0 && m > 0, "log_sum_exp_products: A is [{n}, {d}], B is [{m}, {d_b}]");
-    let out = <Dispatch as LogSumExpBackend>::lse_products(a.into_dispatch(), b.into_dispatch(), scale);
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    let out = <Dispatch as LogSumExpBackend>::lse_products(a, b, scale, matmul_precision());
     let out = Tensor::<1>::from_dispatch(out);
     (out.clone().narrow(0, 0, n), out.narrow(0, n, m))
 }

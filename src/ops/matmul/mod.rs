@@ -1,0 +1,79 @@
+//! Dense products `A B` in f32, or of operands rounded to bf16 and summed in f32.
+
+mod backward;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(feature = "flex")]
+mod flex;
+mod precision;
+
+pub use precision::{MatmulPrecision, matmul_precision, with_matmul_precision};
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
+use burn::tensor::{Shape, Tensor};
+
+#[cfg_attr(not(feature = "fusion"), allow(dead_code))]
+fn out_shape(a: &Shape, b: &Shape) -> Shape {
+    let mut dims = a.to_vec();
+    if let (Some(columns), Some(&of_b)) = (dims.last_mut(), b.to_vec().last()) {
+        *columns = of_b;
+    }
+    Shape::from(dims)
+}
+
+/// What a backend must do that has dense products in lower precision.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(feature = "cube"),
+    Fusion: cfg(feature = "fusion"),
+    Autodiff
+)]
+pub trait MatmulBackend: Backend {
+    /// `A B` of f32 operands that are rounded to bf16, summed and given in f32. Dimensions before the last two are equal.
+    #[fusion(dtype = a, shape = out_shape(a, b))]
+    fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// `A B` of two matrices: for the bodies of operators that are made of tensor operations.
+pub(crate) fn product<B: MatmulBackend>(
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+    precision: MatmulPrecision,
+) -> FloatTensor<B> {
+    match precision {
+        MatmulPrecision::F32 => B::float_matmul(a, b),
+        MatmulPrecision::Bf16 => B::bf16_matmul(a, b),
+    }
+}
+
+/// The transpose of the last two dimensions.
+fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let rank = x.shape().num_dims();
+    B::float_swap_dims(x, rank - 2, rank - 1)
+}
+
+/// `C = A B` with gradients `dA = dC Bᵀ` and `dB = Aᵀ dC`, all three of operands that are rounded as
+/// [`with_matmul_precision`] says.
+///
+/// Outside of it this is [`Tensor::matmul`]. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest bf16
+/// and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
+///
+/// # Shapes
+/// - `a`: `[.., n, d]`, `b`: `[.., d, m]`, alike before the last two dimensions
+/// - output: `[.., n, m]`
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let (of_a, of_b) = (a.dims(), b.dims());
+    let agree = D >= 2 && of_a[..D - 2] == of_b[..D - 2] && of_a[D - 1] == of_b[D - 2];
+    assert!(agree, "matmul: A is {of_a:?} but B is {of_b:?}");
+    match matmul_precision() {
+        MatmulPrecision::F32 => a.matmul(b),
+        MatmulPrecision::Bf16 => {
+            let (a, b) = (a.into_dispatch(), b.into_dispatch());
+            Tensor::from_dispatch(<Dispatch as MatmulBackend>::bf16_matmul(a, b))
+        }
+    }
+}
