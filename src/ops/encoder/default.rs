@@ -154,9 +154,10 @@ mod tests {
     }
 
     /// Each within so much of the largest. Rounded operands differ by a whole step where what they were rounded from differs in
-    /// its last bit, so some entries are as far off as rounding takes them.
+    /// its last bit, so some entries are as far off as rounding takes them; and the value goes unrounded through the CPU's one product
+    /// of both layers.
     fn check(found: Of<Flex>, expected: Of<Flex>, precision: MatmulPrecision) {
-        let allowed = if precision == MatmulPrecision::F32 { 1e-5 } else { 2e-3 };
+        let allowed = if precision == MatmulPrecision::F32 { 1e-5 } else { 1e-2 };
         let (found, expected) = (floats(&found), floats(&expected));
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
