@@ -57,14 +57,27 @@ impl<'a> Right<'a> {
 
     /// `out = α a b`, or `out += α a b` where `add` says so; `out` is row-major and dense.
     pub(crate) fn multiply(&self, out: &mut [f32], a: View, alpha: f32, add: bool) {
+        self.multiply_strided(out, self.n_columns(), a, alpha, add);
+    }
+
+    /// [`multiply`](Self::multiply) into rows that are `stride` values apart.
+    pub(crate) fn multiply_strided(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Packed(b) => {
-                check(out, b.dims()[1], a.dims, b.dims());
+                check(out, stride, a.dims, b.dims());
                 // SAFETY: it was packed, so the processor has AVX-512.
-                unsafe { b.multiply(out, b.dims()[1], a, alpha, add) }
+                unsafe { b.multiply(out, stride, a, alpha, add) }
             }
-            Self::Plain(b) => matmul(out, a, *b, alpha, add),
+            Self::Plain(b) => matmul_strided(out, stride, a, *b, alpha, add),
+        }
+    }
+
+    fn n_columns(&self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Packed(b) => b.dims()[1],
+            Self::Plain(b) => b.dims[1],
         }
     }
 }

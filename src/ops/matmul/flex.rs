@@ -1,15 +1,20 @@
-//! The CPU path: rounded copies, multiplied in f32. A product of two bf16 is an f32, so what tensor cores compute is this up to
+//! The CPU path: blocks of rows and columns by this crate's own product; in bf16 rounded copies, multiplied in f32. A product of two bf16 is an f32, so what tensor cores compute is this up to
 //! the order of sums.
 
 use super::{MatmulBackend, MatmulPrecision};
-use crate::linalg::vectorised;
-use crate::ops::host::{filled, floats};
+use crate::linalg::{Right, View, vectorised};
+use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
+use rayon::prelude::*;
 use std::borrow::Cow;
 
+/// Rows of a block at most: whole panels of the AVX-512 kernel.
+const ROWS: usize = 252;
+/// Columns that are packed together.
+const COLUMNS: usize = 256;
 /// Values that a worker copies at a time.
 const CHUNK: usize = 1 << 14;
 
@@ -66,7 +71,45 @@ impl MatmulPrecision {
     }
 }
 
+/// A matrix as a product reads it.
+struct Operand {
+    tensor: FloatTensor<Flex>,
+    turned: bool,
+}
+
+impl Operand {
+    fn new(tensor: FloatTensor<Flex>) -> Self {
+        let turned = tensor.transpose(0, 1);
+        match !tensor.is_contiguous() && turned.is_contiguous() {
+            true => Self { tensor: turned, turned: true },
+            false => Self { tensor: dense(&tensor), turned: false },
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        let view = View::new(floats(&self.tensor), [self.tensor.shape()[0], self.tensor.shape()[1]]);
+        if self.turned { view.t() } else { view }
+    }
+}
+
 impl MatmulBackend for Flex {
+    fn f32_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((m, k), n, device) = ((a.shape()[0], a.shape()[1]), b.shape()[1], a.device());
+        let (a, b) = (Operand::new(a), Operand::new(b));
+        let firsts: Vec<usize> = (0..n).step_by(COLUMNS).collect();
+        let pack = |first: usize| Right::new(b.view().part([0, first], [k, COLUMNS.min(n - first)]));
+        let columns: Vec<Right> = firsts.into_par_iter().map(pack).collect();
+        // A row has the same bits in whatever block: the number of threads may have a say in their size.
+        let rows = m.div_ceil(2 * rayon::current_num_threads()).clamp(1, ROWS);
+        let out = filled(m * n, rows * n, |block, out| {
+            let of_rows = a.view().part([block * rows, 0], [out.len() / n, k]);
+            for (i, b) in columns.iter().enumerate() {
+                b.multiply_strided(&mut out[i * COLUMNS..], n, of_rows, 1.0, false);
+            }
+        });
+        Self::float_from_data(TensorData::new(out, [m, n]), &device)
+    }
+
     fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         let rounded = |x: FloatTensor<Self>| {
             let x = x.to_contiguous();

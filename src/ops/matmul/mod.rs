@@ -30,19 +30,25 @@ fn out_shape(a: &Shape, b: &Shape) -> Shape {
     Autodiff
 )]
 pub trait MatmulBackend: Backend {
+    /// `A B` of two matrices in f32.
+    #[fusion(default)]
+    fn f32_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::float_matmul(a, b)
+    }
+
     /// `A B` of f32 operands that are rounded to bf16, summed and given in f32. Dimensions before the last two are equal.
     #[fusion(dtype = a, shape = out_shape(a, b))]
     fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// `A B` of two matrices: for the bodies of operators that are made of tensor operations.
+/// `A B`: for the bodies of operators that are made of tensor operations. In f32 of two matrices.
 pub(crate) fn product<B: MatmulBackend>(
     a: FloatTensor<B>,
     b: FloatTensor<B>,
     precision: MatmulPrecision,
 ) -> FloatTensor<B> {
     match precision {
-        MatmulPrecision::F32 => B::float_matmul(a, b),
+        MatmulPrecision::F32 => B::f32_matmul(a, b),
         MatmulPrecision::Bf16 => B::bf16_matmul(a, b),
     }
 }
@@ -56,7 +62,7 @@ fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// `C = A B` with gradients `dA = dC Bᵀ` and `dB = Aᵀ dC`, all three of operands that are rounded as
 /// [`with_matmul_precision`] says.
 ///
-/// Outside of it this is [`Tensor::matmul`]. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest bf16
+/// Outside of it this is what [`Tensor::matmul`] does. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest bf16
 /// and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
 ///
 /// # Shapes
@@ -70,10 +76,7 @@ pub fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     let agree = D >= 2 && of_a[..D - 2] == of_b[..D - 2] && of_a[D - 1] == of_b[D - 2];
     assert!(agree, "matmul: A is {of_a:?} but B is {of_b:?}");
     match matmul_precision() {
-        MatmulPrecision::F32 => a.matmul(b),
-        MatmulPrecision::Bf16 => {
-            let (a, b) = (a.into_dispatch(), b.into_dispatch());
-            Tensor::from_dispatch(<Dispatch as MatmulBackend>::bf16_matmul(a, b))
-        }
+        MatmulPrecision::F32 if D > 2 => a.matmul(b),
+        precision => Tensor::from_dispatch(product::<Dispatch>(a.into_dispatch(), b.into_dispatch(), precision)),
     }
 }

@@ -54,7 +54,7 @@ fn encoder_follows(name: &str, in_bf16: &[f32], in_f32: &[f32]) {
 
 #[test]
 fn products_and_both_gradients_are_those_of_rounded_operands() {
-    for sizes in [[1, 1, 1], [2, 7, 3], [64, 64, 64], [129, 65, 33], [70, 300, 131]] {
+    for sizes in [[1, 1, 1], [2, 7, 3], [64, 64, 64], [129, 65, 33], [70, 300, 131], [515, 40, 520]] {
         let [n, d, m] = sizes;
         let (a, b, dc) = (numbers(1, n * d), numbers(2, d * m), numbers(3, n * m));
         let run = |precision: MatmulPrecision, turned: bool| {
@@ -87,12 +87,11 @@ fn products_and_both_gradients_are_those_of_rounded_operands() {
                 assert!(from_f32 > 1e-4, "{sizes:?}: {name} is that of f32 to within {from_f32:e}");
             }
         }
-        let plain = on_cpu(|| values(matrix(1, [n, d]).matmul(matrix(2, [d, m]))));
-        assert_eq!(
-            on_cpu(|| run(F32, false))[0],
-            plain,
-            "{sizes:?}: without the option it is the tensor's own product"
-        );
+        for turned in [false, true] {
+            for (found, exact) in on_cpu(|| run(F32, turned)).iter().zip(&not_rounded) {
+                assert!(error(found, exact) <= 1e-5, "{sizes:?}: f32 without the option, turned {turned}");
+            }
+        }
     }
 }
 
@@ -196,7 +195,8 @@ fn encoders_follow_with_every_gradient() {
             encoder_follows(name, found, in_f32);
         }
         let off = apart(found, layers);
-        assert!(off < 1e-2, "{name}: {off:e} from separate layers");
+        // The CPU makes one product of the value and output layers, which rounds otherwise: a few hidden values flip.
+        assert!(off < 5e-2, "{name}: {off:e} from separate layers");
     }
     assert_eq!(of_tokens.len(), of_tokens_in_f32.len());
     for ((name, found), (_, in_f32)) in of_tokens.iter().zip(&of_tokens_in_f32) {
