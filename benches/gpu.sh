@@ -42,14 +42,15 @@ step() {
 suite() { VIRAL_TEST_DEVICE=$gpu cargo test --release --features "$gpu" --test suite -- "$1"; }
 train() {
     cargo run --release --features "$gpu" --example train_baby -- \
-        --data "$data/baby" --model viral --seed 1 --device "$1" --out "$out/$1" --json "$out/$1.json"
+        --data "$data/baby" --model viral --seed 1 --device "$1" --precision "$2" --out "$out/$1-$2" --json "$out/$1-$2.json"
 }
 bench() { VIRAL_DATA=$data VIRAL_DEVICE=$gpu VIRAL_BENCH_SLOW=1 cargo bench --features "$gpu"; }
 
 step operators suite operators
 step parity suite parity
-step "train-$gpu" train "$gpu"
-step train-flex train flex
+step "train-$gpu-f32" train "$gpu" f32
+step "train-$gpu-bf16" train "$gpu" bf16
+step train-flex-f32 train flex f32
 step bench bench
 if [ -n "$peer" ]; then
     step peer "${PYTHON:-python3}" "$peer" --data "$data/baby" --device cuda
@@ -57,11 +58,15 @@ else
     : >"$out/peer.log"
 fi
 
-# R@20 is the third column of the program's table.
-recall() { awk '$1 == "viral" && NF == 7 { print $3 }' "$out/train-$1.log" | tail -1; }
+# R@20 is the third column of the program's table, seconds the last.
+figure() { awk -v column="$2" '$1 == "viral" && NF == 7 { print $column }' "$out/train-$1.log" | tail -1; }
 {
     echo
-    echo "R@20 of VIRAL on Baby, seed 1: $gpu $(recall "$gpu"), flex $(recall flex). Seconds: $(awk '$1 == "viral" && NF == 7 { print $7 }' "$out/train-$gpu.log" | tail -1) and $(awk '$1 == "viral" && NF == 7 { print $7 }' "$out/train-flex.log" | tail -1)."
+    echo "| VIRAL on Baby, seed 1 | R@20 | seconds |"
+    echo "|---|---:|---:|"
+    for run in "$gpu-f32" "$gpu-bf16" flex-f32; do
+        echo "| $run | $(figure "$run" 3) | $(figure "$run" 7) |"
+    done
     echo
     echo "| work | this crate | PyTorch, ms |"
     echo "|---|---:|---:|"
