@@ -13,6 +13,8 @@ use std::borrow::Cow;
 
 /// Rows of a block at most: whole panels of the AVX-512 kernel.
 const ROWS: usize = 252;
+/// Blocks of rows that a small product has: each goes through all that is packed of the right operand.
+const BLOCKS: usize = 8;
 /// Columns that are packed together.
 const COLUMNS: usize = 256;
 /// Values that a worker copies at a time.
@@ -99,8 +101,8 @@ impl MatmulBackend for Flex {
         let firsts: Vec<usize> = (0..n).step_by(COLUMNS).collect();
         let pack = |first: usize| Right::new(b.view().part([0, first], [k, COLUMNS.min(n - first)]));
         let columns: Vec<Right> = firsts.into_par_iter().map(pack).collect();
-        // A row has the same bits in whatever block: the number of threads may have a say in their size.
-        let rows = m.div_ceil(2 * rayon::current_num_threads()).clamp(1, ROWS);
+        // Depends on sizes alone: not every product gives a row the same bits in whatever block.
+        let rows = m.div_ceil(BLOCKS).clamp(1, ROWS);
         let out = filled(m * n, rows * n, |block, out| {
             let of_rows = a.view().part([block * rows, 0], [out.len() / n, k]);
             for (i, b) in columns.iter().enumerate() {
