@@ -6,8 +6,8 @@ use crate::Result;
 use crate::data::Interactions;
 use crate::linalg::TopK;
 use crate::model::{Embeddings, HostEmbeddings};
-use crate::ops::{lives_in_host_memory, masked_top_k};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData, Transaction};
+use crate::ops::{indices, lives_in_host_memory, masked_top_k};
+use burn::tensor::{Device, Int, Tensor, Transaction};
 
 /// What the scores of one block of users may take on a device.
 const BLOCK_BYTES: usize = 64 << 20;
@@ -51,7 +51,7 @@ impl Embeddings {
             return Some(Ranking::new(users_to_rank, k, top));
         }
         for block in users_to_rank.chunks((BLOCK_BYTES / size_of::<f32>() / n_items).max(1)) {
-            let ids = indices(block.iter().copied(), &device);
+            let ids = indices(block.iter().map(|&user| user as i32).collect(), &device);
             let scores = users.clone().select(0, ids).matmul(items.clone()); // [block, n_items]
             let (row_ptr, seen_items) = seen_of(block, seen, &device);
             let (ids, scores) = masked_top_k(scores, row_ptr, seen_items, n_best); // [block, n_best]
@@ -88,14 +88,8 @@ impl HostEmbeddings {
 fn seen_of(users: &[u32], seen: &Interactions, device: &Device) -> (Tensor<1, Int>, Tensor<1, Int>) {
     let (mut row_ptr, mut items) = (vec![0], Vec::new());
     for &user in users {
-        items.extend_from_slice(seen.of_user(user as usize));
-        row_ptr.push(items.len() as u32);
+        items.extend(seen.of_user(user as usize).iter().map(|&item| item as i32));
+        row_ptr.push(items.len() as i32);
     }
-    (indices(row_ptr.into_iter(), device), indices(items.into_iter(), device))
-}
-
-fn indices(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = values.map(|value| value as i32).collect();
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
+    (indices(row_ptr, device), indices(items, device))
 }

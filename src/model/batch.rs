@@ -1,7 +1,8 @@
 //! A batch of triplets on a device.
 
 use crate::data::Triplets;
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use crate::ops::indices;
+use burn::tensor::{Device, Int, Tensor};
 
 /// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
 #[derive(Debug, Clone)]
@@ -28,23 +29,19 @@ impl Batch {
         // Indices are constants: they live on the plain device.
         let device = device.clone().inner();
         Self {
-            users: indices(users, &device),
-            positives: indices(positives, &device),
-            negatives: indices(negatives, &device),
+            users: id_tensor(users, &device),
+            positives: id_tensor(positives, &device),
+            negatives: id_tensor(negatives, &device),
             triplets: triplets.clone(),
             device,
         }
     }
 
-    /// The positives, then the negatives, `[2 n]`.
-    pub fn items(&self) -> Tensor<1, Int> {
-        Tensor::cat(vec![self.positives.clone(), self.negatives.clone()], 0)
-    }
-
-    /// The same pairs as nodes of the user-item graph, in which items come after all `n_users` users.
-    pub(crate) fn as_nodes(&self, n_users: usize) -> Self {
-        let node = |items: &Tensor<1, Int>| items.clone() + n_users as i32;
-        Self { positives: node(&self.positives), negatives: node(&self.negatives), ..self.clone() }
+    /// Users and items of all pairs: each user with his positive, then each with his negative, `[2 n]` both.
+    pub fn pairs(&self) -> [Tensor<1, Int>; 2] {
+        let both =
+            |first: &Tensor<1, Int>, second: &Tensor<1, Int>| Tensor::cat(vec![first.clone(), second.clone()], 0);
+        [both(&self.users, &self.users), both(&self.positives, &self.negatives)]
     }
 
     /// Number of triplets.
@@ -59,12 +56,12 @@ impl Batch {
 
     /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
     pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
-        indices(&distinct(&self.triplets.negatives, n), &self.device)
+        id_tensor(&distinct(&self.triplets.negatives, n), &self.device)
     }
 
     /// At most `n` distinct users of the batch, `[≤ n]`.
     pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
-        indices(&distinct(&self.triplets.users, n), &self.device)
+        id_tensor(&distinct(&self.triplets.users, n), &self.device)
     }
 }
 
@@ -74,8 +71,6 @@ fn distinct(ids: &[u32], n: usize) -> Vec<u32> {
     ids.iter().copied().filter(|&id| seen.insert(id)).take(n).collect()
 }
 
-fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-    let n = ids.len();
-    Tensor::from_data(TensorData::new(ids, [n]), (device, DType::I32))
+fn id_tensor(ids: &[u32], device: &Device) -> Tensor<1, Int> {
+    indices(ids.iter().map(|&id| id as i32).collect(), device)
 }

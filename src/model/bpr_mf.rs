@@ -54,8 +54,9 @@ impl Recommender for BprMf {
 
 impl Trainable for BprMf {
     fn objective(&self, batch: &Batch) -> Objective {
-        let [positive, negative] = pair_scores(self.users.val(), self.items.val(), batch);
-        let rows = [(self.users.val(), batch.users.clone()), (self.items.val(), batch.items())];
+        let pairs = batch.pairs();
+        let rows = [(self.users.val(), batch.users.clone()), (self.items.val(), pairs[1].clone())];
+        let [positive, negative] = pair_scores(self.users.val(), self.items.val(), pairs);
         let norms = embedding_norms(squared_lengths(rows, 3));
         Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }

@@ -126,15 +126,16 @@ impl Trainable for Freedom {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.forward(self.user_item.pruned());
+        let [u, i] = batch.pairs();
         // A batch has fewer rows of features than there are, and these are wide.
-        let u = gather_rows(users.clone(), Tensor::cat(vec![batch.users.clone(), batch.users.clone()], 0));
+        let of_users = gather_rows(users.clone(), u.clone());
         let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
-            let rows = affine(head, gather_rows(features.val(), batch.items()));
-            ranking(halves(row_products(&u, &rows)))
+            let rows = affine(head, gather_rows(features.val(), i.clone()));
+            ranking(halves(row_products(&of_users, &rows)))
         };
         Objective::new()
-            .with("bpr", 1.0, ranking(pair_scores(users, items, batch)))
+            .with("bpr", 1.0, ranking(pair_scores(users, items, [u, i.clone()])))
             .with("text", self.reg, modality(&self.text, &self.text_head))
             .with("visual", self.reg, modality(&self.visual, &self.visual_head))
     }

@@ -74,9 +74,10 @@ impl Trainable for LightGcn {
     fn objective(&self, batch: &Batch) -> Objective {
         // Pairs are places in the matrix of all nodes, not in users and items apart: there is one gradient then.
         let (before, after) = self.nodes();
-        let batch = &batch.as_nodes(self.users.dims()[0]);
-        let [positive, negative] = pair_scores(after.clone(), after, batch);
-        let ids = Tensor::cat(vec![batch.users.clone(), batch.items()], 0);
+        let [u, i] = batch.pairs();
+        let i = i + self.users.dims()[0] as i32;
+        let ids = Tensor::cat(vec![batch.users.clone(), i.clone()], 0);
+        let [positive, negative] = pair_scores(after.clone(), after, [u, i]);
         let norms = embedding_norms(squared_lengths([(before, ids)], 3));
         Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }

@@ -61,10 +61,9 @@ fn row_products(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
     (a.clone() * b.clone()).sum_dim(1).squeeze_dim::<1>(1)
 }
 
-/// The scores of a batch's pairs, of users with their positives and with their negatives, `[n]` each.
-fn pair_scores(users: Tensor<2>, items: Tensor<2>, batch: &Batch) -> [Tensor<1>; 2] {
-    let u = Tensor::cat(vec![batch.users.clone(), batch.users.clone()], 0);
-    halves(sddmm(users, u, items, batch.items()))
+/// The scores of a batch's [pairs](Batch::pairs), of users with their positives and with their negatives, `[n]` each.
+fn pair_scores(users: Tensor<2>, items: Tensor<2>, [u, i]: [Tensor<1, Int>; 2]) -> [Tensor<1>; 2] {
+    halves(sddmm(users, u, items, i))
 }
 
 /// The squared lengths of rows of some matrices, one after the other, `[parts, n]`.

@@ -69,8 +69,9 @@ impl Recommender for Vbpr {
 impl Trainable for Vbpr {
     fn objective(&self, batch: &Batch) -> Objective {
         let all = self.embed();
-        let [positive, negative] = pair_scores(all.users.clone(), all.items.clone(), batch);
-        let rows = [(all.users, batch.users.clone()), (all.items, batch.items())];
+        let pairs = batch.pairs();
+        let rows = [(all.users.clone(), batch.users.clone()), (all.items.clone(), pairs[1].clone())];
+        let [positive, negative] = pair_scores(all.users, all.items, pairs);
         let norms = embedding_norms(squared_lengths(rows, 3));
         Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
     }

@@ -58,8 +58,15 @@ pub(crate) fn groups(n_blocks: usize, bytes_each: usize) -> Vec<Range<usize>> {
     (0..n).map(|g| g * n_blocks / n..(g + 1) * n_blocks / n).collect()
 }
 
-/// Tasks that add to a part of the rows each: every one looks through all that is to be added for what concerns its rows.
-pub(crate) const TASKS: usize = 16;
+/// Parts of a matrix that gradients are added to.
+const PARTS: usize = 16;
+
+/// `[n_rows, d]` from zeros, each of [`PARTS`] with `add(first row, part)` by one worker, who looks through all that is to be
+/// added for what concerns its rows: the order of a row's sum does not depend on who does it.
+pub(crate) fn added(n_rows: usize, d: usize, add: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let rows = n_rows.div_ceil(PARTS).max(1);
+    filled(n_rows * d, rows * d, |part, out| add(part * rows, out))
+}
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {

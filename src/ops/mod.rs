@@ -37,6 +37,7 @@ pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 
 #[cfg(feature = "flex")]
 pub(crate) use host::changed;
+pub(crate) use sparse::indices;
 
 use burn::tensor::Device;
 

@@ -133,7 +133,8 @@ fn transpose(n_cols: usize, row_ptr: &[i32], col_idx: &[i32]) -> (Vec<i32>, Vec<
     (t_row_ptr, t_col, order)
 }
 
-fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+/// `[n]`, 32-bit.
+pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
 }

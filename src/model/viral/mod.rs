@@ -272,7 +272,7 @@ impl Trainable for Viral {
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
             0 => {
-                let [positive, negative] = pair_scores(z.users, z.items, batch);
+                let [positive, negative] = pair_scores(z.users, z.items, batch.pairs());
                 bpr(positive * scale, negative * scale)
             }
             n => {

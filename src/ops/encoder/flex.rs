@@ -25,7 +25,7 @@ struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
     w: Weights<&'a [f32]>,
-    attention_bias: &'a [f32],
+    attention: &'a Attention,
     matrices: Matrices<'a>,
     sizes: Sizes,
     x_scale: f32,
@@ -133,7 +133,7 @@ impl<'a> Layer<'a> {
         precision: MatmulPrecision,
     ) -> Self {
         let matrices = Matrices::new(&attention.weight, &w, sizes, |weight| weight);
-        Self { x, kv, w, attention_bias: &attention.bias, matrices, sizes, x_scale, kv_scale, precision }
+        Self { x, kv, w, attention, matrices, sizes, x_scale, kv_scale, precision }
     }
 
     /// `relu(W₁ LN₂ h)` of a stretch, as an operand.
@@ -153,7 +153,7 @@ impl<'a> Layer<'a> {
         norm(&self.kv[block.clone()], self.kv_scale, w.gain_attention, w.shift_attention, normed_kv);
         self.precision.round(normed_kv);
         self.matrices.attention.multiply(&mut h[..n], View::new(normed_kv, [rows, d]), 1.0, false);
-        add_residual(&mut h[..n], &self.x[block], self.x_scale, self.attention_bias);
+        add_residual(&mut h[..n], &self.x[block], self.x_scale, &self.attention.bias);
         norm(&h[..n], 1.0, w.gain_feed_forward, w.shift_feed_forward, normed_h);
         self.precision.round(normed_h);
     }
@@ -245,9 +245,9 @@ impl<'a> Layer<'a> {
     }
 
     /// The gradients of `x`, `kv` and the weights, one behind the other.
-    fn gradients(&self, attention: &Attention, dy: &[f32], n_weights: usize) -> Vec<f32> {
+    fn gradients(&self, dy: &[f32], n_weights: usize) -> Vec<f32> {
         let (d, n) = (self.sizes.d, self.x.len());
-        let back = Matrices::new(&attention.weight, &self.w, self.sizes, View::t);
+        let back = Matrices::new(&self.attention.weight, &self.w, self.sizes, View::t);
         let mut out = vec![0f32; 2 * n + n_weights];
         let (rows, weights) = out.split_at_mut(2 * n);
         let (d_x, d_kv) = rows.split_at_mut(n);
@@ -330,7 +330,7 @@ impl EncoderBackend for Flex {
         let w = parts(sizes, &weights);
         let attention = Attention::new(&w, d, precision);
         let layer = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale], precision);
-        let out = layer.gradients(&attention, floats(&dy), n_weights);
+        let out = layer.gradients(floats(&dy), n_weights);
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &x.device())
     }

@@ -1,7 +1,7 @@
 //! The CPU path: rows are copied, and gradients added up, in blocks of rows of the result.
 
 use super::GatherBackend;
-use crate::ops::host::{TASKS, dense, filled, floats, ints, written};
+use crate::ops::host::{added, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -27,12 +27,10 @@ impl GatherBackend for Flex {
     fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
         let (g, ids) = (dense(&g), dense(&ids));
         let (d, gs, ids) = (g.shape()[1], floats(&g), ints(&ids));
-        let rows = n_rows.div_ceil(TASKS).max(1);
-        // A row's gradients are added in the order of the ids, whoever does it.
-        let out = filled(n_rows * d, rows * d, |block, out| {
-            let (first, end) = (block * rows, block * rows + out.len() / d);
+        let out = added(n_rows, d, |first, out| {
+            let held = first..first + out.len() / d;
             for (&id, g) in ids.iter().zip(gs.chunks_exact(d)) {
-                if (first..end).contains(&(id as usize)) {
+                if held.contains(&(id as usize)) {
                     let row = &mut out[(id as usize - first) * d..][..d];
                     row.iter_mut().zip(g).for_each(|(sum, g)| *sum += g);
                 }

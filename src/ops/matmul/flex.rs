@@ -1,5 +1,5 @@
-//! The CPU path: blocks of rows and columns by this crate's own product; in bf16 rounded copies, multiplied in f32. A product of two bf16 is an f32, so what tensor cores compute is this up to
-//! the order of sums.
+//! The CPU path: blocks of rows and columns by this crate's own product; in bf16 rounded copies, multiplied in f32. A product of
+//! two bf16 is an f32, so what tensor cores compute is this up to the order of sums.
 
 use super::{MatmulBackend, MatmulPrecision};
 use crate::linalg::{Right, View, vectorised};
@@ -114,7 +114,7 @@ impl MatmulBackend for Flex {
 
     fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         let rounded = |x: FloatTensor<Self>| {
-            let x = x.to_contiguous();
+            let x = dense(&x);
             let values = MatmulPrecision::Bf16.operand(floats(&x)).into_owned();
             Self::float_from_data(TensorData::new(values, x.shape().to_vec()), &x.device())
         };

@@ -62,8 +62,8 @@ fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// `C = A B` with gradients `dA = dC Bᵀ` and `dB = Aᵀ dC`, all three of operands that are rounded as
 /// [`with_matmul_precision`] says.
 ///
-/// Outside of it this is what [`Tensor::matmul`] does. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest bf16
-/// and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
+/// Outside of it this is what [`Tensor::matmul`] does. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest
+/// bf16 and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
 ///
 /// # Shapes
 /// - `a`: `[.., n, d]`, `b`: `[.., d, m]`, alike before the last two dimensions

@@ -2,7 +2,7 @@
 
 use super::SpmmBackend;
 use crate::linalg::{dot, vectorised};
-use crate::ops::host::{TASKS, dense, filled, floats, ints, written};
+use crate::ops::host::{added, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -164,9 +164,7 @@ impl SpmmBackend for Flex {
         let (g, x) = (dense(&g), dense(&x));
         let d = x.shape()[1];
         let (ri, ci, gs, xs) = (ints(&row_idx), ints(&col_idx), floats(&g), floats(&x));
-        // A row's shares are added in the order of the places, whoever does it.
-        let rows = n_rows.div_ceil(TASKS).max(1);
-        let out = filled(n_rows * d, rows * d, |task, out| scatter(ri, ci, gs, xs, d, task * rows, out));
+        let out = added(n_rows, d, |first, out| scatter(ri, ci, gs, xs, d, first, out));
         Self::float_from_data(TensorData::new(out, [n_rows, d]), &x.device())
     }
 

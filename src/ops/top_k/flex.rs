@@ -2,7 +2,7 @@
 
 use super::TopKBackend;
 use super::reference::sorted;
-use crate::ops::host::{floats, ints};
+use crate::ops::host::{dense, floats, ints};
 use burn::backend::ops::{FloatTensorOps, IntTensorOps};
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
@@ -15,7 +15,7 @@ impl TopKBackend for Flex {
         items: IntTensor<Self>,
         k: usize,
     ) -> (IntTensor<Self>, FloatTensor<Self>) {
-        let (scores, row_ptr, items) = (scores.to_contiguous(), row_ptr.to_contiguous(), items.to_contiguous());
+        let (scores, row_ptr, items) = (dense(&scores), dense(&row_ptr), dense(&items));
         let (rows, n_items, device) = (scores.shape()[0], scores.shape()[1], scores.device());
         let (ids, best) = sorted(floats(&scores), n_items, ints(&row_ptr), ints(&items), k);
         let ids = Self::int_from_data(TensorData::new(ids, [rows, k]), &device);
