@@ -51,6 +51,10 @@ fn sampler(bench: &mut Bench, data: &Dataset, batch_size: usize) {
         let order = Sampler::new(0, batch_size).epoch(train, epochs.next().unwrap_or_default());
         order.batches().map(|batch| batch.len()).sum::<usize>()
     });
+    let order = Sampler::new(0, batch_size).epoch(train, 0);
+    bench.time("sampler_negatives", batch_size, Throughput::Elements(train.n_pairs() as u64), || {
+        order.batches().map(|batch| batch.len()).sum::<usize>()
+    });
 }
 
 /// One step as the trainer takes it: batch, objective, gradients, Adam.

@@ -84,7 +84,7 @@ impl Interactions {
     }
 
     /// All pairs, by user and then by item.
-    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + Clone + '_ {
         (0..self.n_users()).flat_map(move |u| self.of_user(u).iter().map(move |&i| (u as u32, i)))
     }
 

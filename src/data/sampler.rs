@@ -60,7 +60,7 @@ impl Sampler {
     }
 
     /// Shuffles the train pairs for an epoch, by hash. Pairs of a user who has every item are left out: there is no
-    /// negative for them. O(pairs · log pairs).
+    /// negative for them. O(pairs).
     ///
     /// # Panics
     /// When `batch_size` is 0.
@@ -69,11 +69,7 @@ impl Sampler {
         let key = stream(&[self.seed, ORDER, epoch as u64]);
         let has_negatives = |user: u32| train.of_user(user as usize).len() < train.n_items();
         let pairs = train.pairs().filter(|&(user, _)| has_negatives(user));
-        // The position breaks ties between hashes, so the order is one on every machine.
-        let mut keyed: Vec<(u64, u32, (u32, u32))> =
-            pairs.enumerate().map(|(i, pair)| (draw(key, i as u64), i as u32, pair)).collect();
-        keyed.sort_unstable();
-        let pairs = keyed.into_iter().map(|(_, _, pair)| pair).collect();
+        let pairs = sorted(pairs.zip(0..).map(|(pair, i)| (draw(key, i), pair)), train.n_pairs());
         let negatives = stream(&[self.seed, NEGATIVES, epoch as u64]);
         EpochOrder { train, batch_size: self.batch_size, negatives, pairs }
     }
@@ -114,6 +110,30 @@ impl EpochOrder<'_> {
     pub fn batches(&self) -> impl ExactSizeIterator<Item = Triplets> + '_ {
         (0..self.n_steps()).map(|step| self.batch(step))
     }
+}
+
+/// Pairs in the order of their hashes, which all differ, for `draw` is a bijection.
+///
+/// Hashes spread evenly, so their leading bits bring `n_about` pairs close to their places: into buckets of some ten
+/// pairs, each of which is sorted by itself.
+fn sorted(hashed: impl Iterator<Item = (u64, (u32, u32))> + Clone, n_about: usize) -> Vec<(u32, u32)> {
+    let bits = (n_about / 8).max(2).ilog2();
+    let bucket = |hash: u64| (hash >> (64 - bits)) as usize;
+    let mut ends = vec![0; (1 << bits) + 1];
+    hashed.clone().for_each(|(hash, _)| ends[bucket(hash) + 1] += 1);
+    (1..ends.len()).for_each(|b| ends[b] += ends[b - 1]);
+    let mut pairs = vec![(0, (0, 0)); ends[1 << bits]];
+    for pair in hashed {
+        let place = &mut ends[bucket(pair.0)]; // the bucket's start, which moves to its end
+        pairs[*place] = pair;
+        *place += 1;
+    }
+    let mut start = 0;
+    for end in ends {
+        pairs[start..end].sort_unstable_by_key(|&(hash, _)| hash);
+        start = end;
+    }
+    pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
 /// An item below `n_items` that is not in the ascending list `seen`, uniformly, from 64 random bits.
