@@ -7,6 +7,8 @@
 #![allow(unsafe_code)]
 
 mod blocks;
+#[cfg(feature = "cube")]
+mod cube;
 mod encoder;
 mod gather;
 #[cfg(feature = "flex")]

@@ -1,12 +1,19 @@
 //! Rows of a matrix by their numbers: what a batch takes from the tables.
 
 mod backward;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Slice, Tensor};
+
+#[cfg_attr(not(feature = "fusion"), allow(dead_code))]
+fn with_rows(n_rows: usize, g: &Shape) -> Shape {
+    [n_rows, g[1]].into()
+}
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
 #[backend_extension(
@@ -23,7 +30,7 @@ pub trait GatherBackend: Backend {
     }
 
     /// `dX[ids[e]] += g[e]` from a matrix of `n_rows` rows of zeros.
-    #[fusion(default)]
+    #[fusion(dtype = g, shape = with_rows(n_rows, g))]
     fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
         let (shape, device, dtype) = (Shape::new([n_rows, g.shape()[1]]), g.device(), g.dtype());
         Self::float_select_assign(Self::float_zeros(shape, &device, dtype.into()), 0, ids, g, IndexingUpdateOp::Add)
@@ -72,6 +79,3 @@ pub fn row_range(x: Tensor<2>, first: usize, len: usize) -> Tensor<2> {
     assert!(first + len <= n, "row_range: {len} rows from {first} on of {n}");
     Tensor::from_dispatch(<Dispatch as GatherBackend>::row_range(x.into_dispatch(), first, len))
 }
-
-#[cfg(feature = "cube")]
-impl GatherBackend for burn_cubecl::CubeBackend {}

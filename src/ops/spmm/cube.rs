@@ -11,6 +11,7 @@
 //! order of every sum follows from the pattern alone, so a product has the same bits in every run.
 
 use super::SpmmBackend;
+use crate::ops::cube::vector_size;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn_cubecl::CubeBackend;
@@ -22,11 +23,6 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 const CHUNK: usize = 32;
 /// Units that share one inner product of [`csr_sddmm`](SpmmBackend::csr_sddmm).
 const GROUP: usize = 8;
-
-/// How many columns one load takes: `d` is a multiple of it.
-fn vector_size(d: usize) -> usize {
-    [4, 2].into_iter().find(|v| d.is_multiple_of(*v)).unwrap_or(1)
-}
 
 /// `Σ_e values[e] X[col_idx[e]]` over each row's nonzeros in chunk `c`: to `out[row]` where the chunk holds the whole row,
 /// else to `shares[c]`: first the share of the row that runs into the chunk, then that of the row that begins there and

@@ -9,10 +9,10 @@ mod reference;
 
 pub use reference::{reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values};
 
-use super::SparseMatrix;
+use super::{GatherBackend, SparseMatrix};
 use burn::backend::tensor::{FloatTensor, IntTensor};
-use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
-use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Tensor};
+use burn::backend::{Dispatch, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Int, Shape, Tensor};
 
 #[cfg_attr(not(feature = "fusion"), allow(dead_code))]
 fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
@@ -28,7 +28,7 @@ fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
-pub trait SpmmBackend: Backend {
+pub trait SpmmBackend: GatherBackend {
     /// `Y[r] = Σ_e values[e] X[col_idx[e]]` over the nonzeros `e` of row `r`; `t_…` is the transpose.
     #[fusion(dtype = x, shape = out_shape(row_ptr, x))]
     fn csr_spmm(
@@ -91,10 +91,9 @@ pub trait SpmmBackend: Backend {
         x: FloatTensor<Self>,
         n_rows: usize,
     ) -> FloatTensor<Self> {
-        let (edges, shape) = (g.shape()[0], Shape::new([n_rows, x.shape()[1]]));
-        let zeros = Self::float_zeros(shape, &x.device(), x.dtype().into());
-        let rows = Self::float_mul(Self::float_select(x, 0, col_idx), Self::float_reshape(g, Shape::new([edges, 1])));
-        Self::float_select_assign(zeros, 0, row_idx, rows, IndexingUpdateOp::Add)
+        let edges = Shape::new([g.shape()[0], 1]);
+        let rows = Self::float_mul(Self::gather_rows(x, col_idx), Self::float_reshape(g, edges));
+        Self::gather_rows_grad(row_idx, rows, n_rows)
     }
 
     /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` maps them to the transpose's order.

@@ -111,7 +111,7 @@ fn margins_of_the_wrong_shape_panic_with_both_shapes() {
 /// Ids in disorder, some more than once, most not at all.
 #[test]
 fn gathered_rows_are_those_of_select_with_their_gradient() {
-    for (n, m) in [(1, 1), (1, 300), (5, 3), (70, 1), (129, 1025), (1025, 129)] {
+    for (n, m) in [(1, 1), (1, 300), (5, 3), (70, 1), (129, 1025), (1025, 129), (9001, 600)] {
         let ids: Vec<i32> = numbers(3, m).iter().map(|x| (x.abs() * n as f32) as i32).collect();
         for d in COLUMNS {
             let run = |take: fn(Tensor<2>, Tensor<1, Int>) -> Tensor<2>| {
