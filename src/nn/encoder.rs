@@ -2,7 +2,7 @@
 
 use super::init::xavier_linear;
 use super::{Init, affine};
-use crate::ops::{matmul, one_token_layer};
+use crate::ops::{layer_norm, matmul, one_token_layer};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::{relu, softmax};
@@ -109,10 +109,7 @@ impl EncoderLayer {
 
     /// All weights of one-token attention in a vector, in the order of [`one_token_layer`].
     fn weights(&self) -> Tensor<1> {
-        let norm = |norm: &LayerNorm| match &norm.beta {
-            Some(shift) => vec![norm.gamma.val(), shift.val()],
-            None => panic!("encoder: its norms have a shift"),
-        };
+        let norm = |norm| gain_and_shift(norm).to_vec();
         let linear = |linear: &Linear| match &linear.bias {
             Some(bias) => vec![linear.weight.val().flatten(0, 1), bias.val()],
             None => panic!("encoder: its linear layers have a bias"),
@@ -147,6 +144,13 @@ impl EncoderLayer {
     }
 }
 
+fn gain_and_shift(norm: &LayerNorm) -> [Tensor<1>; 2] {
+    match &norm.beta {
+        Some(shift) => [norm.gamma.val(), shift.val()],
+        None => panic!("encoder: its norms have a shift"),
+    }
+}
+
 /// `Trans(q, kv)` of equation (7): inputs times √d, pre-norm layers, a final norm, no dropout.
 ///
 /// Each layer is `h = x + W_o(attention(LN x, LN kv))`, `y = h + W₂ relu(W₁ LN h)`; every layer attends to the same
@@ -160,6 +164,11 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
+        let [gain, shift] = gain_and_shift(&self.norm);
+        layer_norm(x, gain, shift)
+    }
+
     /// Queries and keys of one token an item; `kv` is `q` for self-attention.
     ///
     /// # Shapes
@@ -171,7 +180,7 @@ impl Encoder {
         let layer = |(x, x_scale): (Tensor<2>, f32), layer: &EncoderLayer| {
             (layer.forward(x, kv.clone(), [x_scale, scale]), 1.0) // the first layer scales its queries
         };
-        self.norm.forward(self.layers.iter().fold((q, scale), layer).0)
+        self.norm(self.layers.iter().fold((q, scale), layer).0)
     }
 
     /// [`forward`](Self::forward) from separate layers, which keep all that is between them: its oracle.
@@ -192,7 +201,7 @@ impl Encoder {
         let layer = |(x, scale): (Tensor<2>, f32), layer: &EncoderLayer| {
             (layer.forward(x.clone(), x, [scale, scale]), 1.0) // the first layer scales its input
         };
-        self.norm.forward(self.layers.iter().fold((x, (d as f32).sqrt()), layer).0)
+        self.norm(self.layers.iter().fold((x, (d as f32).sqrt()), layer).0)
     }
 
     /// Several tokens: each of the `n` batches attends within itself.

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The tensor, its values one after the other: a copy only where they are not. Rows of a larger matrix are.
 pub(crate) fn dense(tensor: &FloatTensor<Flex>) -> FloatTensor<Flex> {
@@ -98,6 +99,17 @@ pub(crate) fn written(
     write: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
 ) -> Vec<f32> {
     written_with(n, chunk, || (), |(), i, part| write(i, part))
+}
+
+/// [`filled`], and what `write` returns beside each chunk, in their order.
+pub(crate) fn filled_beside<R: Send + Sync>(
+    n: usize,
+    chunk: usize,
+    write: impl Fn(usize, &mut [f32]) -> R + Sync,
+) -> (Vec<f32>, Vec<R>) {
+    let results: Vec<OnceLock<R>> = (0..n.div_ceil(chunk)).map(|_| OnceLock::new()).collect();
+    let out = filled(n, chunk, |i, part| results[i].set(write(i, part)).unwrap_or_default());
+    (out, results.into_iter().filter_map(OnceLock::into_inner).collect())
 }
 
 fn written_with<T>(

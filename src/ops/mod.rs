@@ -13,6 +13,7 @@ mod encoder;
 mod gather;
 #[cfg(feature = "flex")]
 mod host;
+mod layer_norm;
 mod lse;
 mod matmul;
 mod normalize;
@@ -25,6 +26,7 @@ mod top_k;
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
+pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};

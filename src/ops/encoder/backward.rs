@@ -3,14 +3,12 @@
 use super::EncoderBackend;
 use crate::ops::MatmulPrecision;
 use burn::backend::Autodiff;
-use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{Shape, Slice};
 
 #[derive(Debug)]
 struct Layer;
@@ -20,17 +18,12 @@ impl<B: EncoderBackend> Backward<B, 3> for Layer {
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let ([x, kv, weights], [x_scale, kv_scale], precision) = ops.state;
-        let shapes = [x.shape(), kv.shape(), weights.shape()];
         let dy = grads.consume::<B>(&ops.node);
-        let all = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
-        let mut start = 0;
-        for (node, shape) in ops.parents.into_iter().zip(shapes) {
-            let end = start + shape.num_elements() as isize;
+        let (dx, d_kv, d_weights) = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
+        for (node, gradient) in ops.parents.into_iter().zip([dx, d_kv, d_weights]) {
             if let Some(node) = node {
-                let part = B::float_slice(all.clone(), &[Slice::from(start..end)]);
-                grads.register::<B>(node.id, B::float_reshape(part, Shape::from(shape.to_vec())));
+                grads.register::<B>(node.id, gradient);
             }
-            start = end;
         }
     }
 }
@@ -62,9 +55,10 @@ impl<B: EncoderBackend, C: CheckpointStrategy> EncoderBackend for Autodiff<B, C>
         x_scale: f32,
         kv_scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        // The gradient of a gradient is not offered: the results are constants.
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.into_primitive());
-        FloatTensor::<Self>::new(B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision))
+        let (dx, d_kv, d_weights) = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
+        (FloatTensor::<Self>::new(dx), FloatTensor::<Self>::new(d_kv), FloatTensor::<Self>::new(d_weights))
     }
 }

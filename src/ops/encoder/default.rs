@@ -1,6 +1,7 @@
 //! The layer and its gradients from whole-tensor operations: what runs where there is nothing faster.
 
-use super::{EPSILON, Sizes, Weights};
+use super::{Sizes, Weights};
+use crate::ops::layer_norm::{standardise, standardise_grad};
 use crate::ops::matmul::{MatmulBackend, MatmulPrecision, product};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -25,24 +26,6 @@ fn t<B: Backend>(x: Of<B>) -> Of<B> {
 /// `x W + b`.
 fn linear<B: MatmulBackend>(x: Of<B>, weight: Of<B>, bias: Of<B>, precision: MatmulPrecision) -> Of<B> {
     B::float_add(product::<B>(x, weight, precision), bias)
-}
-
-/// `x̂ = (x - mean) / √(variance + ε)` of each row, and `1 / √(variance + ε)`.
-fn standardise<B: Backend>(x: Of<B>) -> (Of<B>, Of<B>) {
-    let centred = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
-    let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
-    let inverse = B::float_recip(B::float_sqrt(B::float_add_scalar(variance, EPSILON.into())));
-    (B::float_mul(centred, inverse.clone()), inverse)
-}
-
-/// Gradients of input, gain and shift of `y = x̂ gain + shift`:
-/// `dx = (g - mean(g) - x̂ mean(g x̂)) / √(variance + ε)` with `g = dy gain`.
-fn standardise_grad<B: Backend>((hat, inverse): (Of<B>, Of<B>), gain: Of<B>, dy: Of<B>) -> [Of<B>; 3] {
-    let d_gain = B::float_sum_dim(B::float_mul(dy.clone(), hat.clone()), 0);
-    let g = B::float_mul(dy.clone(), gain);
-    let along = B::float_mul(hat.clone(), B::float_mean_dim(B::float_mul(g.clone(), hat), 1));
-    let rest = B::float_sub(B::float_sub(g.clone(), B::float_mean_dim(g, 1)), along);
-    [B::float_mul(rest, inverse), d_gain, B::float_sum_dim(dy, 0)]
 }
 
 /// What the layer computes on its way.
@@ -96,7 +79,7 @@ pub(super) fn gradients<B: MatmulBackend>(
     dy: Of<B>,
     [x_scale, kv_scale]: [f32; 2],
     precision: MatmulPrecision,
-) -> Of<B> {
+) -> (Of<B>, Of<B>, Of<B>) {
     let w = split::<B>(weights, x.shape()[1]);
     let s = steps::<B>(x, kv, &w, [x_scale, kv_scale], precision);
     let columns = |g: &Of<B>| B::float_sum_dim(g.clone(), 0);
@@ -114,8 +97,6 @@ pub(super) fn gradients<B: MatmulBackend>(
     let [d_kv, d_gain_a, d_shift_a] = standardise_grad::<B>(s.attention, w.gain_attention, back(&d_value, w.value));
 
     let in_order = [
-        B::float_mul_scalar(dh, x_scale.into()),
-        B::float_mul_scalar(d_kv, kv_scale.into()),
         d_gain_a,
         d_shift_a,
         d_w_value,
@@ -133,7 +114,8 @@ pub(super) fn gradients<B: MatmulBackend>(
         let n = x.shape().num_elements();
         B::float_reshape(x, Shape::new([n]))
     };
-    B::float_cat(in_order.into_iter().map(flat).collect(), 0)
+    let weights = B::float_cat(in_order.into_iter().map(flat).collect(), 0);
+    (B::float_mul_scalar(dh, x_scale.into()), B::float_mul_scalar(d_kv, kv_scale.into()), weights)
 }
 
 #[cfg(all(test, feature = "flex"))]
@@ -156,15 +138,15 @@ mod tests {
     /// Each within so much of the largest in f32. Rounded operands differ by a whole step where what they were rounded from
     /// differs at all, as it does where one product does the work of two, and a step can pass the rectifier: their difference
     /// is small as a whole.
-    fn check(found: Of<Flex>, expected: Of<Flex>, precision: MatmulPrecision) {
-        let (found, expected) = (floats(&found), floats(&expected));
+    fn check(found: &[Of<Flex>], expected: &[Of<Flex>], precision: MatmulPrecision) {
+        let [found, expected] = [found, expected].map(|all| all.iter().flat_map(floats).copied().collect::<Vec<f32>>());
         assert_eq!(found.len(), expected.len());
-        let difference: Vec<f32> = found.iter().zip(expected).map(|(f, e)| f - e).collect();
+        let difference: Vec<f32> = found.iter().zip(&expected).map(|(f, e)| f - e).collect();
         let largest = |x: &[f32]| x.iter().fold(0f32, |m, x| m.max(x.abs()));
         let length = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
         let (off, allowed) = match precision {
-            MatmulPrecision::F32 => (largest(&difference) / largest(expected), 1e-5),
-            MatmulPrecision::Bf16 => (length(&difference) / length(expected), 4e-2),
+            MatmulPrecision::F32 => (largest(&difference) / largest(&expected), 1e-5),
+            MatmulPrecision::Bf16 => (length(&difference) / length(&expected), 4e-2),
         };
         assert!(off <= allowed, "{precision:?}: {off:e} off");
     }
@@ -179,11 +161,12 @@ mod tests {
             for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
                 let ((a, b, c), [s, t]) = (all(), [1.5, 0.7]);
                 let expected = forward::<Flex>(x.clone(), kv.clone(), w.clone(), [s, t], precision);
-                check(Flex::encoder_layer(a, b, c, s, t, precision), expected, precision);
+                check(&[Flex::encoder_layer(a, b, c, s, t, precision)], &[expected], precision);
                 let (a, b, c) = all();
-                let found = Flex::encoder_layer_grad(a, b, c, dy.clone(), s, t, precision);
+                let found: [_; 3] = Flex::encoder_layer_grad(a, b, c, dy.clone(), s, t, precision).into();
                 let (a, b, c) = all();
-                check(found, gradients::<Flex>(a, b, c, dy.clone(), [s, t], precision), precision);
+                let expected: [_; 3] = gradients::<Flex>(a, b, c, dy.clone(), [s, t], precision).into();
+                check(&found, &expected, precision);
             }
         }
     }

@@ -3,11 +3,12 @@
 //! A group of neighbouring blocks works through them in order and keeps sums of the weights' gradients of its own, and groups
 //! are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
-use super::rows::{activate, add_columns, add_residual, gate, norm, norm_grad};
+use super::rows::{activate, add_columns, add_residual, gate};
 use super::{EncoderBackend, Sizes, Weights};
 use crate::linalg::{Right, View, matmul, matmul_strided};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{dense, filled_with, floats, groups};
+use crate::ops::layer_norm::{norm, norm_grad};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -244,13 +245,11 @@ impl<'a> Layer<'a> {
         d_x.iter_mut().for_each(|x| *x *= self.x_scale);
     }
 
-    /// The gradients of `x`, `kv` and the weights, one behind the other.
-    fn gradients(&self, dy: &[f32], n_weights: usize) -> Vec<f32> {
+    /// The gradients of `x`, `kv` and the weights.
+    fn gradients(&self, dy: &[f32], n_weights: usize) -> [Vec<f32>; 3] {
         let (d, n) = (self.sizes.d, self.x.len());
         let back = Matrices::new(&self.attention.weight, &self.w, self.sizes, View::t);
-        let mut out = vec![0f32; 2 * n + n_weights];
-        let (rows, weights) = out.split_at_mut(2 * n);
-        let (d_x, d_kv) = rows.split_at_mut(n);
+        let [mut d_x, mut d_kv, mut weights] = [n, n, n_weights].map(|n| vec![0f32; n]);
         let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
         let mut blocks = (0..).step_by(ROWS).zip(blocks);
         let groups = groups(n.div_ceil(ROWS * d), 4 * n_weights);
@@ -268,8 +267,8 @@ impl<'a> Layer<'a> {
                 sum.iter_mut().zip(&part[i << 14..]).for_each(|(sum, part)| *sum += part);
             }
         });
-        Attention::split_gradients(&self.w, d, parts_mut(self.sizes, weights));
-        out
+        Attention::split_gradients(&self.w, d, parts_mut(self.sizes, &mut weights));
+        [d_x, d_kv, weights]
     }
 }
 
@@ -322,16 +321,16 @@ impl EncoderBackend for Flex {
         x_scale: f32,
         kv_scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| dense(&t));
-        let (d, n_weights) = (x.shape()[1], weights.shape()[0]);
+        let (n, d, n_weights) = (x.shape()[0], x.shape()[1], weights.shape()[0]);
         let sizes = Sizes::new(d, n_weights);
         let weights = operands(floats(&weights), sizes, precision);
         let w = parts(sizes, &weights);
         let attention = Attention::new(&w, d, precision);
         let layer = Layer::new([floats(&x), floats(&kv)], w, &attention, sizes, [x_scale, kv_scale], precision);
-        let out = layer.gradients(floats(&dy), n_weights);
-        let n = out.len();
-        Self::float_from_data(TensorData::new(out, [n]), &x.device())
+        let [d_x, d_kv, d_weights] = layer.gradients(floats(&dy), n_weights);
+        let rows = |values| Self::float_from_data(TensorData::new(values, [n, d]), &x.device());
+        (rows(d_x), rows(d_kv), Self::float_from_data(TensorData::new(d_weights, [n_weights]), &x.device()))
     }
 }

@@ -12,9 +12,6 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// Added to variances, as in PyTorch's `LayerNorm`.
-const EPSILON: f32 = 1e-5;
-
 /// The sizes of a layer, from which the places of its weights in one vector follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes {
@@ -89,7 +86,7 @@ pub trait EncoderBackend: MatmulBackend {
         default::forward::<Self>(x, kv, weights, [x_scale, kv_scale], precision)
     }
 
-    /// The gradients of `x`, `kv` and `weights`, one behind the other in a vector; the layer is computed again.
+    /// The gradients of `x`, `kv` and `weights`; the layer is computed again.
     #[fusion(default)]
     fn encoder_layer_grad(
         x: FloatTensor<Self>,
@@ -99,7 +96,7 @@ pub trait EncoderBackend: MatmulBackend {
         x_scale: f32,
         kv_scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         default::gradients::<Self>(x, kv, weights, dy, [x_scale, kv_scale], precision)
     }
 }

@@ -5,8 +5,9 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    gather_rows, normalize_rows, orthogonal_complement, reference_normalize_rows, reference_orthogonal_complement,
-    reference_softplus_margins, reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
+    gather_rows, layer_norm, normalize_rows, orthogonal_complement, reference_layer_norm, reference_normalize_rows,
+    reference_orthogonal_complement, reference_softplus_margins, reference_weigh_blocks, row_range, softplus_margins,
+    weigh_blocks,
 };
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
@@ -57,6 +58,41 @@ fn rows_that_are_zero_tiny_or_huge_stay_finite() {
     let y = values(normalize_rows(leaf(x, [lengths.len(), d])));
     assert!(y[..d].iter().all(|&y| y == 0.0), "a zero row stays zero");
     assert!((y[4 * d..5 * d].iter().map(|y| y * y).sum::<f32>() - 1.0).abs() < 1e-5);
+}
+
+/// Rows far from zero, and one without any variance.
+#[test]
+fn layer_norms_are_those_of_the_reference_with_their_gradients() {
+    for n in ROWS {
+        for d in COLUMNS {
+            let mut x: Vec<f32> = numbers(1, n * d).iter().map(|x| 3.0 * x + 5.0).collect();
+            x[..d].fill(0.25);
+            let run = |norm: fn(Tensor<2>, Tensor<1>, Tensor<1>) -> Tensor<2>| {
+                let x = leaf(x.clone(), [n, d]);
+                let [gain, shift] = [2, 3].map(|tag| vector(tag, d).to_device(&device()).require_grad());
+                let y = norm(x.clone(), gain.clone(), shift.clone());
+                let gradients = (y.clone() * matrix(8, [n, d])).sum().backward();
+                let of = |x: &Tensor<1>| values(x.grad(&gradients).unwrap());
+                [values(y), values(x.grad(&gradients).unwrap()), of(&gain), of(&shift)]
+            };
+            let (found, expected) = (run(layer_norm), on_cpu(|| run(reference_layer_norm)));
+            for (i, name) in [(0, "y"), (2, "dgain"), (3, "dshift")] {
+                close(&format!("layer norm [{n}, {d}]: {name}"), &found[i], &expected[i], 1e-5);
+            }
+            // Row by row: that without variance has gradients of another size. Of one number alone there are none.
+            for (row, (found, expected)) in found[1].chunks(d).zip(expected[1].chunks(d)).enumerate() {
+                match d {
+                    1 => assert!(found[0].abs() < 1e-5, "layer norm [{n}, 1]: dx of row {row} is {}", found[0]),
+                    _ => close(&format!("layer norm [{n}, {d}]: dx of row {row}"), found, expected, 1e-4),
+                }
+            }
+        }
+    }
+    let wide = matrix(1, [9, 130]).narrow(1, 3, 64);
+    let of = |norm: fn(Tensor<2>, Tensor<1>, Tensor<1>) -> Tensor<2>| {
+        values(norm(wide.clone(), vector(2, 64), vector(3, 64)))
+    };
+    close("layer norm of a view", &of(layer_norm), &of(reference_layer_norm), 1e-5);
 }
 
 /// Output and both gradients, against the reference and, the output, against double precision.
