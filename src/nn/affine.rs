@@ -1,6 +1,6 @@
-//! A linear layer's product at the precision that training asks for.
+//! A linear layer at the precision that training asks for.
 
-use crate::ops::{MatmulPrecision, matmul, matmul_precision};
+use crate::ops::{bias_leaky_relu, matmul};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
@@ -12,17 +12,19 @@ use burn::tensor::Tensor;
 /// - `x`: `[.., d_in]`
 /// - output: `[.., d_out]`
 pub fn affine<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    if matmul_precision() == MatmulPrecision::F32 {
-        return layer.forward(x);
-    }
+    affine_leaky(layer, x, 1.0)
+}
+
+/// [`affine`], then `slope · y` where `y` is not above zero.
+pub(super) fn affine_leaky<const D: usize>(layer: &Linear, x: Tensor<D>, slope: f32) -> Tensor<D> {
     let mut dims = x.dims();
     let [d_in, d_out] = layer.weight.dims();
     let rows = dims[..D - 1].iter().product::<usize>();
     let y = matmul(x.reshape([rows, d_in]), layer.weight.val());
-    let y = match &layer.bias {
-        Some(bias) => y + bias.val().unsqueeze_dim::<2>(0),
-        None => y,
+    let bias = match &layer.bias {
+        Some(bias) => bias.val(),
+        None => Tensor::zeros([d_out], &y.device()),
     };
     dims[D - 1] = d_out;
-    y.reshape(dims)
+    bias_leaky_relu(y, bias, slope).reshape(dims)
 }

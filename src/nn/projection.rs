@@ -1,10 +1,10 @@
 //! From raw features to the width of the embeddings.
 
+use super::affine::affine_leaky;
 use super::{Init, affine, linear};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use burn::tensor::activation::leaky_relu;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`FeatureProjection`].
@@ -50,7 +50,7 @@ impl FeatureProjection {
     /// - `x`: `[n, d_in]`
     /// - output: `[n, d_out]`
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let hidden = leaky_relu(affine(&self.first, x), 0.01);
+        let hidden = affine_leaky(&self.first, x, 0.01);
         match &self.second {
             Some(second) => affine(second, hidden),
             None => hidden,

@@ -1,7 +1,7 @@
 //! Transformer-based redundancy estimation, TBR (9)-(11).
 
 use super::{Encoder, EncoderConfig, Init, affine, linear};
-use crate::ops::matmul;
+use crate::ops::{matmul, row_range};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, assert_shape};
@@ -114,7 +114,7 @@ impl RedundancyEstimator {
                 affine(&self.join, self.encoder.forward_tokens(tokens, None).reshape([3 * n, 2 * d]))
             }
         };
-        let part = |i: usize| h.clone().narrow(0, i * n, n);
+        let part = |i: usize| row_range(h.clone(), i * n, n);
         Redundancy { full: part(0), text: part(1), visual: part(2) }
     }
 

@@ -69,6 +69,31 @@ pub(crate) fn added(n_rows: usize, d: usize, add: impl Fn(usize, &mut [f32]) + S
     filled(n_rows * d, rows * d, |part, out| add(part * rows, out))
 }
 
+/// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
+pub(crate) const FEW: usize = 32;
+
+/// `[n_rows, d]`, each of [`PARTS`] by `write(first value, part, sums)`, and the total of `n_sums` sums that each part begins
+/// from zero: gradients of rows and of what the rows share.
+pub(crate) fn filled_and_summed(
+    n_rows: usize,
+    d: usize,
+    n_sums: usize,
+    write: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> (Vec<f32>, Vec<f32>) {
+    let rows = n_rows.div_ceil(PARTS).max(1);
+    let sums: Vec<OnceLock<Vec<f32>>> = (0..PARTS).map(|_| OnceLock::new()).collect();
+    let out = filled(n_rows * d, rows * d, |part, out| {
+        let mut sum = vec![0f32; n_sums];
+        write(part * rows * d, out, &mut sum);
+        sums[part].get_or_init(|| sum);
+    });
+    let mut total = vec![0f32; n_sums];
+    for sum in sums.iter().filter_map(OnceLock::get) {
+        total.iter_mut().zip(sum).for_each(|(total, sum)| *total += sum);
+    }
+    (out, total)
+}
+
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     filled_with(n, chunk, || (), |(), i, part| write(i, part))
@@ -99,17 +124,6 @@ pub(crate) fn written(
     write: impl for<'a> Fn(usize, &'a mut [MaybeUninit<f32>]) -> &'a mut [f32] + Sync,
 ) -> Vec<f32> {
     written_with(n, chunk, || (), |(), i, part| write(i, part))
-}
-
-/// [`filled`], and what `write` returns beside each chunk, in their order.
-pub(crate) fn filled_beside<R: Send + Sync>(
-    n: usize,
-    chunk: usize,
-    write: impl Fn(usize, &mut [f32]) -> R + Sync,
-) -> (Vec<f32>, Vec<R>) {
-    let results: Vec<OnceLock<R>> = (0..n.div_ceil(chunk)).map(|_| OnceLock::new()).collect();
-    let out = filled(n, chunk, |i, part| results[i].set(write(i, part)).unwrap_or_default());
-    (out, results.into_iter().filter_map(OnceLock::into_inner).collect())
 }
 
 fn written_with<T>(

@@ -6,6 +6,7 @@
 // Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
 #![allow(unsafe_code)]
 
+mod bias;
 mod blocks;
 #[cfg(feature = "cube")]
 mod cube;
@@ -23,6 +24,7 @@ mod sparse;
 mod spmm;
 mod top_k;
 
+pub use bias::{BiasBackend, bias_leaky_relu, reference_bias_leaky_relu};
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};

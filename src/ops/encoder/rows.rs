@@ -1,7 +1,7 @@
 //! What the layer does between its products, row by row, on the CPU; its norms aside.
 
 use crate::linalg::vectorised;
-use crate::ops::layer_norm::FEW;
+use crate::ops::host::FEW;
 
 vectorised! {
     /// `relu(x + bias)`.
@@ -38,7 +38,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `y = scale · x + (y + bias)`, rounded as [`norm`] rounds.
+    /// `y = scale · x + (y + bias)`, rounded step by step as separate layers round.
     pub(super) fn add_residual(y: &mut [f32], x: &[f32], scale: f32, bias: &[f32]) {
         for (y, x) in y.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
             for ((y, x), b) in y.iter_mut().zip(x).zip(bias) {

@@ -11,8 +11,8 @@ use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{DType, IndexingUpdateOp, Int, Shape, Slice, Tensor};
 
 #[cfg_attr(not(feature = "fusion"), allow(dead_code))]
-fn with_rows(n_rows: usize, g: &Shape) -> Shape {
-    [n_rows, g[1]].into()
+fn with_rows(n_rows: &usize, g: &Shape) -> Shape {
+    [*n_rows, g[1]].into()
 }
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.

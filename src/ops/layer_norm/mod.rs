@@ -9,7 +9,7 @@ mod rows;
 
 pub use reference::reference_layer_norm;
 #[cfg(feature = "flex")]
-pub(super) use rows::{FEW, norm, norm_grad};
+pub(super) use rows::{norm, norm_grad};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};

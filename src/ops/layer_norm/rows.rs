@@ -2,9 +2,7 @@
 
 use super::EPSILON;
 use crate::linalg::{dot, dot3, sum, vectorised};
-
-/// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
-pub(crate) const FEW: usize = 32;
+use crate::ops::host::FEW;
 
 vectorised! {
     /// `out = gain · (s x - mean) / √(variance + ε) + shift`, row by row. Rounded step by step as separate layers round:

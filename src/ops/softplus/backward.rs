@@ -1,13 +1,13 @@
 //! The gradient node: only the scores are kept.
 
 use super::SoftplusBackend;
+use burn::backend::Autodiff;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, TensorMetadata};
 
 #[derive(Debug)]
 struct SoftplusRows;
@@ -19,10 +19,9 @@ impl<B: SoftplusBackend> Backward<B, 2> for SoftplusRows {
         let [to_p, to_n] = ops.parents;
         let (p, n) = ops.state;
         let g = grads.consume::<B>(&ops.node);
-        let dn = B::softplus_rows_grad(p.clone(), n, g);
+        let (dp, dn) = B::softplus_rows_grad(p, n, g);
         if let Some(node) = to_p {
-            let sums = B::float_reshape(B::float_sum_dim(dn.clone(), 1), p.shape());
-            grads.register::<B>(node.id, B::float_neg(sums));
+            grads.register::<B>(node.id, dp);
         }
         if let Some(node) = to_n {
             grads.register::<B>(node.id, dn);
@@ -41,9 +40,13 @@ impl<B: SoftplusBackend, C: CheckpointStrategy> SoftplusBackend for Autodiff<B, 
         }
     }
 
-    fn softplus_rows_grad(p: FloatTensor<Self>, n: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
-        let out = B::softplus_rows_grad(p.into_primitive(), n.into_primitive(), g.into_primitive());
-        FloatTensor::<Self>::new(out)
+    fn softplus_rows_grad(
+        p: FloatTensor<Self>,
+        n: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        // The gradient of a gradient is not offered: the results are constants.
+        let (dp, dn) = B::softplus_rows_grad(p.into_primitive(), n.into_primitive(), g.into_primitive());
+        (FloatTensor::<Self>::new(dp), FloatTensor::<Self>::new(dn))
     }
 }

@@ -1,7 +1,7 @@
 //! The CPU path: each score is read once forward, and read and written once backward.
 
 use super::SoftplusBackend;
-use crate::linalg::{MulAdd, exp, vectorised};
+use crate::linalg::{MulAdd, exp, sum, vectorised};
 use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -57,6 +57,15 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Minus the sum of each row.
+    fn lost(dn: &[f32], m: usize, out: &mut [f32]) {
+        for (r, out) in out.iter_mut().enumerate() {
+            *out = -sum(&dn[r * m..][..m]);
+        }
+    }
+}
+
 impl SoftplusBackend for Flex {
     fn softplus_rows(p: FloatTensor<Self>, n: FloatTensor<Self>) -> FloatTensor<Self> {
         let (p, n) = (dense(&p), dense(&n));
@@ -69,12 +78,19 @@ impl SoftplusBackend for Flex {
         Self::float_from_data(TensorData::new(out, [rows]), &n.device())
     }
 
-    fn softplus_rows_grad(p: FloatTensor<Self>, n: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn softplus_rows_grad(
+        p: FloatTensor<Self>,
+        n: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (p, n, g) = (dense(&p), dense(&n), dense(&g));
-        let (rows, m) = (n.shape()[0], n.shape()[1].max(1));
+        let (rows, m) = (n.shape()[0], n.shape()[1]);
         let (ps, ns, gs) = (floats(&p), floats(&n), floats(&g));
-        let write = |i: usize, out: &mut [f32]| backward(&ps[i * ROWS..], &ns[i * ROWS * m..], &gs[i * ROWS..], m, out);
-        let out = filled(ns.len(), ROWS * m, write);
-        Self::float_from_data(TensorData::new(out, [rows, n.shape()[1]]), &n.device())
+        let dn = filled(ns.len(), ROWS * m.max(1), |i, out| {
+            backward(&ps[i * ROWS..], &ns[i * ROWS * m..], &gs[i * ROWS..], m, out);
+        });
+        let dp = filled(rows, ROWS, |i, out| lost(&dn[i * ROWS * m..], m, out));
+        let of = |values, shape: &[usize]| Self::float_from_data(TensorData::new(values, shape), &n.device());
+        (of(dp, &[rows]), of(dn, &[rows, m]))
     }
 }

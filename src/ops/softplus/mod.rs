@@ -30,11 +30,16 @@ pub trait SoftplusBackend: Backend {
         Self::float_reshape(Self::float_sum_dim(Self::float_add(positive, tail), 1), rows)
     }
 
-    /// `dn_ij = g_i σ(n_ij - p_i)`; `dp` is minus its row sums.
+    /// `dn_ij = g_i σ(n_ij - p_i)`, and `dp`, which is minus its row sums: first `dp`.
     #[fusion(default)]
-    fn softplus_rows_grad(p: FloatTensor<Self>, n: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        let g = column::<Self>(g);
-        Self::float_mul(Self::sigmoid(margins::<Self>(p, n)), g)
+    fn softplus_rows_grad(
+        p: FloatTensor<Self>,
+        n: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let rows = p.shape();
+        let dn = Self::float_mul(Self::sigmoid(margins::<Self>(p, n)), column::<Self>(g));
+        (Self::float_reshape(Self::float_neg(Self::float_sum_dim(dn.clone(), 1)), rows), dn)
     }
 }
 

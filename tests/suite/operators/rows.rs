@@ -5,9 +5,9 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    gather_rows, layer_norm, normalize_rows, orthogonal_complement, reference_layer_norm, reference_normalize_rows,
-    reference_orthogonal_complement, reference_softplus_margins, reference_weigh_blocks, row_range, softplus_margins,
-    weigh_blocks,
+    bias_leaky_relu, gather_rows, layer_norm, normalize_rows, orthogonal_complement, reference_bias_leaky_relu,
+    reference_layer_norm, reference_normalize_rows, reference_orthogonal_complement, reference_softplus_margins,
+    reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
 };
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
@@ -58,6 +58,33 @@ fn rows_that_are_zero_tiny_or_huge_stay_finite() {
     let y = values(normalize_rows(leaf(x, [lengths.len(), d])));
     assert!(y[..d].iter().all(|&y| y == 0.0), "a zero row stays zero");
     assert!((y[4 * d..5 * d].iter().map(|y| y * y).sum::<f32>() - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn biased_rectified_rows_are_those_of_the_reference_with_both_gradients() {
+    for n in ROWS {
+        for (d, slope) in COLUMNS.into_iter().zip([0.01, 1.0, 0.2].into_iter().cycle()) {
+            let run = |rectify: fn(Tensor<2>, Tensor<1>, f32) -> Tensor<2>| {
+                let (x, bias) = (leaf(numbers(1, n * d), [n, d]), vector(2, d).to_device(&device()).require_grad());
+                let y = rectify(x.clone(), bias.clone(), slope);
+                let gradients = (y.clone() * matrix(8, [n, d])).sum().backward();
+                [values(y), values(x.grad(&gradients).unwrap()), values(bias.grad(&gradients).unwrap())]
+            };
+            let (found, expected) = (run(bias_leaky_relu), on_cpu(|| run(reference_bias_leaky_relu)));
+            for (i, name) in ["y", "dx", "dbias"].iter().enumerate() {
+                close(&format!("bias [{n}, {d}], slope {slope}: {name}"), &found[i], &expected[i], 1e-5);
+            }
+        }
+    }
+    let wide = matrix(1, [9, 130]).narrow(1, 3, 64);
+    let of = |rectify: fn(Tensor<2>, Tensor<1>, f32) -> Tensor<2>| values(rectify(wide.clone(), vector(2, 64), 0.01));
+    close("biased rows of a view", &of(bias_leaky_relu), &of(reference_bias_leaky_relu), 1e-5);
+}
+
+#[test]
+#[should_panic(expected = "bias_leaky_relu: x is [3, 2], the bias [4], the slope 1")]
+fn a_bias_of_another_width_panics_with_both_shapes() {
+    let _ = bias_leaky_relu(matrix(1, [3, 2]), vector(2, 4), 1.0);
 }
 
 /// Rows far from zero, and one without any variance.

@@ -1,0 +1,65 @@
+//! The CPU path: each value is read once and written once.
+
+use super::BiasBackend;
+use crate::linalg::vectorised;
+use crate::ops::host::{FEW, dense, filled, filled_and_summed, floats};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::TensorData;
+
+const ROWS: usize = 256;
+
+vectorised! {
+    fn forward(x: &[f32], bias: &[f32], slope: f32, out: &mut [f32]) {
+        for (x, out) in x.chunks_exact(bias.len()).zip(out.chunks_exact_mut(bias.len())) {
+            for ((o, x), b) in out.iter_mut().zip(x).zip(bias) {
+                let z = x + b;
+                *o = if z > 0.0 { z } else { slope * z };
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// Adds the column sums to `sums`; `scratch` has room for one row.
+    fn backward(y: &[f32], dy: &[f32], slope: f32, out: &mut [f32], sums: &mut [f32], scratch: &mut [f32]) {
+        let d = sums.len();
+        let few = FEW * d;
+        for ((y, dy), out) in y.chunks(few).zip(dy.chunks(few)).zip(out.chunks_mut(few)) {
+            scratch.fill(0.0);
+            for ((y, dy), out) in y.chunks_exact(d).zip(dy.chunks_exact(d)).zip(out.chunks_exact_mut(d)) {
+                for (((o, y), dy), sum) in out.iter_mut().zip(y).zip(dy).zip(scratch.iter_mut()) {
+                    *o = if *y > 0.0 { *dy } else { slope * dy };
+                    *sum += *o;
+                }
+            }
+            sums.iter_mut().zip(scratch.iter()).for_each(|(sum, part)| *sum += part);
+        }
+    }
+}
+
+impl BiasBackend for Flex {
+    fn bias_rows(x: FloatTensor<Self>, bias: FloatTensor<Self>, slope: f32) -> FloatTensor<Self> {
+        let (x, bias) = (dense(&x), dense(&bias));
+        let ([n, d], xs) = ([x.shape()[0], x.shape()[1]], floats(&x));
+        let out = filled(n * d, ROWS * d, |block, out| {
+            forward(&xs[block * ROWS * d..][..out.len()], floats(&bias), slope, out);
+        });
+        Self::float_from_data(TensorData::new(out, [n, d]), &x.device())
+    }
+
+    fn bias_rows_grad(
+        y: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+        slope: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (y, dy) = (dense(&y), dense(&dy));
+        let ([n, d], ys, dys) = ([y.shape()[0], y.shape()[1]], floats(&y), floats(&dy));
+        let (dx, d_bias) = filled_and_summed(n, d, d, |first, dx, sums| {
+            backward(&ys[first..][..dx.len()], &dys[first..][..dx.len()], slope, dx, sums, &mut vec![0f32; d]);
+        });
+        let of = |values, shape: &[usize]| Self::float_from_data(TensorData::new(values, shape), &y.device());
+        (of(dx, &[n, d]), of(d_bias, &[d]))
+    }
+}
