@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::Bench;
 use common::data::{features, read};
+use common::{Bench, noise};
 use criterion::Throughput;
 use viral::Result;
+use viral::data::ItemFeatures;
 use viral::graph::{nearest_neighbors, nearest_neighbors_by_mean};
 
 const K: usize = 10;
@@ -23,6 +24,13 @@ fn main() -> Result<()> {
         let (both, width) = ([visual, text], text.width() + visual.width());
         let search = || nearest_neighbors_by_mean(&both, K, false);
         bench.time("nearest_neighbors_by_mean", width, operations(width), search);
+    }
+    if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
+        // As many items as Amazon Sports has.
+        let (n, width) = (18_357, 384);
+        let items = ItemFeatures::new(n, width, noise(n * width, 3))?;
+        let operations = Throughput::Elements((2 * n * n * width) as u64);
+        bench.time("nearest_neighbors_of_18357", width, operations, || nearest_neighbors(&items, K, true));
     }
     bench.finish();
     Ok(())

@@ -82,9 +82,9 @@ fn device() -> Result<(String, Device)> {
     let device = match name.as_str() {
         #[cfg(feature = "flex")]
         "flex" => Device::flex(),
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "wgpu-plain")]
         "wgpu" => Device::wgpu(Default::default()),
-        #[cfg(feature = "cuda")]
+        #[cfg(feature = "cuda-plain")]
         "cuda" => Device::cuda(0),
         other => {
             let message =

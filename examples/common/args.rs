@@ -110,7 +110,7 @@ pub(crate) enum DeviceName {
 }
 
 /// Fails where a kind of device has no adapter: the backend itself would panic at the first tensor.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(any(feature = "wgpu", feature = "cuda-plain"))]
 fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
     match Device::enumerate(kind).into_vec().is_empty() {
         true => Err(Error::Config(format!("there is no adapter for --device: it takes {needs}"))),
@@ -124,12 +124,12 @@ impl DeviceName {
         Ok(match self {
             #[cfg(feature = "flex")]
             DeviceName::Flex => Device::flex(),
-            #[cfg(feature = "wgpu")]
+            #[cfg(feature = "wgpu-plain")]
             DeviceName::Wgpu => {
                 adapter(burn::tensor::DeviceType::Wgpu, "a driver of Vulkan, Metal or DirectX 12")?;
                 Device::wgpu(Default::default())
             }
-            #[cfg(feature = "cuda")]
+            #[cfg(feature = "cuda-plain")]
             DeviceName::Cuda => {
                 adapter(burn::tensor::DeviceType::Cuda, "NVIDIA's driver and a GPU of theirs")?;
                 Device::cuda(0)
