@@ -3,14 +3,12 @@
 use super::LogSumExpBackend;
 use crate::ops::MatmulPrecision;
 use burn::backend::Autodiff;
-use burn::backend::TensorMetadata;
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::Slice;
 
 #[derive(Debug)]
 struct LseProducts;
@@ -21,14 +19,13 @@ impl<B: LogSumExpBackend> Backward<B, 2> for LseProducts {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [to_a, to_b] = ops.parents;
         let (a, b, lse, (scale, precision)) = ops.state;
-        let (n, m) = (a.shape()[0] as isize, b.shape()[0] as isize);
         let d_lse = grads.consume::<B>(&ops.node);
-        let both = B::lse_products_grad(a, b, lse, d_lse, scale, precision);
+        let (da, db) = B::lse_products_grad(a, b, lse, d_lse, scale, precision);
         if let Some(node) = to_a {
-            grads.register::<B>(node.id, B::float_slice(both.clone(), &[Slice::from(0..n)]));
+            grads.register::<B>(node.id, da);
         }
         if let Some(node) = to_b {
-            grads.register::<B>(node.id, B::float_slice(both, &[Slice::from(n..n + m)]));
+            grads.register::<B>(node.id, db);
         }
     }
 }
@@ -56,10 +53,10 @@ impl<B: LogSumExpBackend, C: CheckpointStrategy> LogSumExpBackend for Autodiff<B
         d_lse: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
-        let primitive = |t: FloatTensor<Self>| t.into_primitive();
-        let out = B::lse_products_grad(primitive(a), primitive(b), primitive(lse), primitive(d_lse), scale, precision);
-        FloatTensor::<Self>::new(out)
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        // The gradient of a gradient is not offered: the results are constants.
+        let [a, b, lse, d_lse] = [a, b, lse, d_lse].map(|t| t.into_primitive());
+        let (da, db) = B::lse_products_grad(a, b, lse, d_lse, scale, precision);
+        (FloatTensor::<Self>::new(da), FloatTensor::<Self>::new(db))
     }
 }

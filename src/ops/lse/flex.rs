@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{Right, View, exp, vectorised};
+use crate::linalg::{Right, View, dot, exp, vectorised};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{dense, floats, groups};
 use burn::backend::ops::FloatTensorOps;
@@ -18,6 +18,8 @@ use std::ops::Range;
 /// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
 const ROWS: usize = 256;
 const COLS: usize = 256;
+/// Values that one worker sums over groups at a time.
+const SUMMED: usize = 1 << 14;
 /// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
 const SAFE_BOUND: f32 = 40.0;
 
@@ -151,8 +153,22 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// The largest squared length of a row.
+    fn take_largest(x: &[f32], d: usize, largest: &mut f32) {
+        for row in x.chunks_exact(d) {
+            *largest = largest.max(dot::<M>(row, row));
+        }
+    }
+}
+
 fn largest_norm(x: &[f32], d: usize) -> f32 {
-    x.chunks_exact(d.max(1)).map(|row| row.iter().map(|v| v * v).sum::<f32>()).fold(0.0, f32::max).sqrt()
+    let of_part = |part| {
+        let mut largest = 0.0;
+        take_largest(part, d.max(1), &mut largest);
+        largest
+    };
+    x.par_chunks(ROWS * d.max(1)).map(of_part).reduce(|| 0.0, f32::max).sqrt()
 }
 
 /// Runs `visit(first row, rows, first column, columns, tile, row results, column results)` over every tile and joins
@@ -208,21 +224,22 @@ fn forward(o: &Operands) -> Vec<f32> {
     row_sums.iter().zip(&row_max).chain(col_sums.iter().zip(&col_max)).map(logs).collect()
 }
 
-fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
+/// The gradients of both operands.
+fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     let ((row, col), (row_w, col_w)) = (lse.split_at(o.n), d_lse.split_at(o.n));
     let bound = o.bound();
     let shifted = (bound <= SAFE_BOUND).then(|| {
         lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
     });
-    let mut out = vec![0f32; (o.n + o.m) * o.d];
-    let (da, db) = out.split_at_mut(o.n * o.d);
     let (columns, plain) = (o.columns(View::t), o.columns(|b| b));
-    let work = |group: Range<usize>| {
+    let mut da = vec![0f32; o.n * o.d];
+    let mut rows_of_da = da.chunks_mut((ROWS * o.d).max(1));
+    let groups = o.groups(o.m * o.d * 4).into_iter();
+    let groups: Vec<Vec<_>> = groups.map(|group| o.blocks(group).zip(&mut rows_of_da).collect()).collect();
+    let work = |group: Vec<((usize, usize), &mut [f32])>| {
         let mut db = vec![0f32; o.m * o.d];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
-        let mut blocks = Vec::new();
-        for (i, rows) in o.blocks(group) {
-            let mut da = vec![0f32; rows * o.d];
+        for ((i, rows), da) in group {
             let a = Right::new(o.rows_of_a(i, rows));
             for (&Columns { first: j, n: cols, b: ref turned }, Columns { b, .. }) in columns.iter().zip(&plain) {
                 let tile = &mut tile[..rows * cols];
@@ -237,21 +254,18 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> Vec<f32> {
                 }
                 o.precision.round(tile);
                 let tile = View::new(tile, [rows, cols]);
-                b.multiply(&mut da, tile, 1.0, true);
+                b.multiply(da, tile, 1.0, true);
                 a.multiply(&mut db[j * o.d..][..cols * o.d], tile.t(), 1.0, true);
             }
-            blocks.push((i, da));
         }
-        (blocks, db)
+        db
     };
-    let parts: Vec<_> = o.groups(o.m * o.d * 4).into_par_iter().with_max_len(1).map(work).collect();
-    for (blocks, part) in &parts {
-        for (i, block) in blocks {
-            da[i * o.d..][..block.len()].copy_from_slice(block);
-        }
-        add_to(db, part);
-    }
-    out
+    let mut parts: Vec<Vec<f32>> = groups.into_par_iter().with_max_len(1).map(work).collect();
+    let mut db = parts.remove(0);
+    db.par_chunks_mut(SUMMED).enumerate().for_each(|(i, sum)| {
+        parts.iter().for_each(|part| add_to(sum, &part[i * SUMMED..]));
+    });
+    [da, db]
 }
 
 impl LogSumExpBackend for Flex {
@@ -274,13 +288,12 @@ impl LogSumExpBackend for Flex {
         d_lse: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
-        let (a, b) = (dense(&a), dense(&b));
-        let (lse, d_lse) = (dense(&lse), dense(&d_lse));
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [a, b, lse, d_lse] = [a, b, lse, d_lse].map(|t| dense(&t));
         let o = operands(&a, &b, scale, precision);
-        let out = backward(&o, floats(&lse), floats(&d_lse));
-        let shape = [o.n + o.m, o.d];
-        Self::float_from_data(TensorData::new(out, shape), &a.device())
+        let [da, db] = backward(&o, floats(&lse), floats(&d_lse));
+        let of = |values, rows| Self::float_from_data(TensorData::new(values, [rows, o.d]), &a.device());
+        (of(da, o.n), of(db, o.m))
     }
 }
 

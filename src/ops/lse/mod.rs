@@ -48,7 +48,7 @@ pub trait LogSumExpBackend: MatmulBackend {
         Self::float_cat(rows, 0)
     }
 
-    /// `[dA ; dB]`, `[n + m, d]`, from the output `lse` and its gradient `d_lse`, `S` being computed again.
+    /// `dA` and `dB` from the output `lse` and its gradient `d_lse`, `S` being computed again.
     #[fusion(default)]
     fn lse_products_grad(
         a: FloatTensor<Self>,
@@ -57,12 +57,12 @@ pub trait LogSumExpBackend: MatmulBackend {
         d_lse: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
-    ) -> FloatTensor<Self> {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (n, m) = (a.shape()[0], b.shape()[0]);
         let shaped = |x: &FloatTensor<Self>, (first, len): (usize, usize), shape: [usize; 2]| {
             Self::float_reshape(part::<Self>(x, (first, len)), Shape::new(shape))
         };
-        let (mut da, mut db) = (Vec::new(), None);
+        let (mut da, mut db) = (Vec::new(), Self::float_zeros(b.shape(), &b.device(), b.dtype().into()));
         for block in blocks(n, m) {
             let a = part::<Self>(&a, block);
             let s = logits::<Self>(a.clone(), b.clone(), scale, precision);
@@ -75,13 +75,9 @@ pub trait LogSumExpBackend: MatmulBackend {
             let ds = Self::float_mul_scalar(ds, scale.into());
             da.push(product::<Self>(ds.clone(), b.clone(), precision));
             let of_block = product::<Self>(Self::float_transpose(ds), a, precision);
-            db = Some(match db {
-                Some(db) => Self::float_add(db, of_block),
-                None => of_block,
-            });
+            db = Self::float_add(db, of_block);
         }
-        da.extend(db);
-        Self::float_cat(da, 0)
+        (Self::float_cat(da, 0), db)
     }
 }
 
