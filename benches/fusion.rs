@@ -14,13 +14,18 @@ use viral::nn::{
     CrossModalSynergyConfig, EncoderConfig, Init, RedundancyEstimator, RedundancyEstimatorConfig, normalize_rows,
     orthogonal_complement,
 };
-use viral::ops::{reference_normalize_rows, reference_softplus_margins, softplus_margins};
+use viral::ops::{
+    bias_leaky_relu, layer_norm, reference_bias_leaky_relu, reference_layer_norm, reference_normalize_rows,
+    reference_softplus_margins, softplus_margins,
+};
 use viral::train::TrainerConfig;
 
 /// Width of Baby's features.
 const D_FEATURES: usize = 384;
 
 type Rows = fn(Tensor<2>) -> Tensor<2>;
+type Norm = fn(Tensor<2>, Tensor<1>, Tensor<1>) -> Tensor<2>;
+type Rectify = fn(Tensor<2>, Tensor<1>, f32) -> Tensor<2>;
 type Margins = fn(Tensor<1>, Tensor<2>) -> Tensor<1>;
 
 fn main() -> Result<()> {
@@ -35,6 +40,8 @@ fn main() -> Result<()> {
         synergy(&mut bench, n_items, d, config);
         redundancy(&mut bench, n_items, d, config);
         complement(&mut bench, n_items, d);
+        norms(&mut bench, n_items, d);
+        biases(&mut bench, n_items, d);
     }
     normalized(&mut bench, 3 * (n_users + n_items), default.d_embed);
     margins(&mut bench, TrainerConfig::for_viral(&data.train).batch_size, default.shared_negatives);
@@ -100,6 +107,30 @@ fn complement(bench: &mut Bench, n: usize, d: usize) {
     let (v, r) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
     let run = || orthogonal_complement(v.clone(), r.clone(), 1e-8).sum().backward();
     bench.time("orthogonal_complement_forward_backward", d, amount, run);
+}
+
+/// What ends each encoder.
+fn norms(bench: &mut Bench, n: usize, d: usize) {
+    // Forward reads and writes; backward reads x and the gradient and writes one.
+    let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
+    let (x, gain, shift) = (bench.leaf([n, d], 1), bench.leaf([d], 2), bench.leaf([d], 3));
+    for (work, norm) in [("layer_norm", layer_norm as Norm), ("reference_layer_norm", reference_layer_norm)] {
+        let run = || norm(x.clone(), gain.clone(), shift.clone()).sum().backward();
+        bench.time(&format!("{work}_forward_backward"), d, amount.clone(), run);
+    }
+}
+
+/// What follows the product of a projection.
+fn biases(bench: &mut Bench, n: usize, d: usize) {
+    // Forward reads and writes; backward reads y and the gradient and writes one.
+    let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
+    let (x, bias) = (bench.leaf([n, d], 1), bench.leaf([d], 2));
+    for (work, rectify) in
+        [("bias_leaky_relu", bias_leaky_relu as Rectify), ("reference_bias_leaky_relu", reference_bias_leaky_relu)]
+    {
+        let run = || rectify(x.clone(), bias.clone(), 0.01).sum().backward();
+        bench.time(&format!("{work}_forward_backward"), d, amount.clone(), run);
+    }
 }
 
 /// All blocks of all users and items, as they are before propagation.
