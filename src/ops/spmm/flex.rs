@@ -1,7 +1,7 @@
 //! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
 
 use super::SpmmBackend;
-use crate::linalg::{dot, vectorised};
+use crate::linalg::{MulAdd, dot, vectorised};
 use crate::ops::host::{added, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -37,8 +37,45 @@ fn product(
     Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
 }
 
-/// Columns of a row that are summed in registers at a time.
-const COLS: usize = 64;
+/// Columns of a row that are summed in registers at a time: all of three blocks of 64, or of one.
+const WIDE: usize = 192;
+const NARROW: usize = 64;
+
+/// `Σ values[e] y[cols[e]]` over `W` columns from `first` on.
+#[inline(always)]
+fn sums<M: MulAdd, const W: usize>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; W] {
+    let mut sums = [0f32; W];
+    for (&c, &w) in cols.iter().zip(values) {
+        let y: &[f32; W] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; W]);
+        for (s, &y) in sums.iter_mut().zip(y) {
+            *s = M::mul_add(w, y, *s);
+        }
+    }
+    sums
+}
+
+/// [`sums`] over fewer columns than [`NARROW`].
+#[inline(always)]
+fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; NARROW] {
+    let mut sums = [0f32; NARROW];
+    for (&c, &w) in cols.iter().zip(values) {
+        for (s, &y) in sums.iter_mut().zip(&y[c as usize * d..][first..d]) {
+            *s = M::mul_add(w, y, *s);
+        }
+    }
+    sums
+}
+
+/// Writes `alpha · sums + beta · own`, or the sums alone where there is no `own`.
+#[inline(always)]
+fn put<M: MulAdd>(sums: &mut [f32], alpha: f32, own: Option<&[f32]>, beta: f32, out: &mut [MaybeUninit<f32>]) {
+    if let Some(own) = own {
+        for (s, &x) in sums.iter_mut().zip(own) {
+            *s = M::mul_add(alpha, *s, beta * x);
+        }
+    }
+    out.write_copy_of_slice(sums);
+}
 
 vectorised! {
     /// `out[r] = alpha · Σ values[e] y[col_idx[e]] + beta · own[r]` for the rows that `row_ptr` begins with; an empty
@@ -47,34 +84,31 @@ vectorised! {
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
         out: &mut [MaybeUninit<f32>],
     ) {
-        // Columns outside, rows inside: the rows of `y` that neighbours share stay in the cache.
-        for first in (0..d).step_by(COLS) {
-            let width = COLS.min(d - first);
-            for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
-                let span = span[0] as usize..span[1] as usize;
-                let (cols, values) = (&col_idx[span.clone()], &values[span]);
-                let mut sum = [0f32; COLS];
-                if width == COLS {
-                    for (&c, &w) in cols.iter().zip(values) {
-                        let y: &[f32; COLS] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; COLS]);
-                        for (s, &y) in sum.iter_mut().zip(y) {
-                            *s = M::mul_add(w, y, *s);
-                        }
+        for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
+            let span = span[0] as usize..span[1] as usize;
+            let (cols, values) = (&col_idx[span.clone()], &values[span]);
+            let own = (!own.is_empty()).then(|| &own[r * d..][..d]);
+            let mut first = 0;
+            while first < d {
+                let own = own.map(|own| &own[first..]);
+                let out = &mut out[first..];
+                first += match d - first {
+                    WIDE.. => {
+                        let mut sums = sums::<M, WIDE>(cols, values, y, d, first);
+                        put::<M>(&mut sums, alpha, own, beta, &mut out[..WIDE]);
+                        WIDE
                     }
-                } else {
-                    for (&c, &w) in cols.iter().zip(values) {
-                        let y = &y[c as usize * d + first..][..width];
-                        for (s, &y) in sum.iter_mut().zip(y) {
-                            *s = M::mul_add(w, y, *s);
-                        }
+                    NARROW.. => {
+                        let mut sums = sums::<M, NARROW>(cols, values, y, d, first);
+                        put::<M>(&mut sums, alpha, own, beta, &mut out[..NARROW]);
+                        NARROW
                     }
-                }
-                if !own.is_empty() {
-                    for (s, &x) in sum.iter_mut().zip(&own[r * d + first..][..width]) {
-                        *s = M::mul_add(alpha, *s, beta * x);
+                    rest => {
+                        let mut sums = few_sums::<M>(cols, values, y, d, first);
+                        put::<M>(&mut sums[..rest], alpha, own, beta, out);
+                        rest
                     }
-                }
-                out[first..][..width].write_copy_of_slice(&sum[..width]);
+                };
             }
         }
     }
