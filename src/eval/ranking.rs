@@ -134,7 +134,11 @@ fn longest<'v>(vectors: impl Iterator<Item = (usize, &'v [f32])>, what: &str) ->
     let mut longest = 0f64;
     for (id, vector) in vectors {
         // A NaN or an infinity in the vector is one in the sum; finite `f32` cannot overflow it.
-        let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let mut squares = [0f64; 8]; // lanes that add up side by side
+        for part in vector.chunks(squares.len()) {
+            squares.iter_mut().zip(part).for_each(|(sum, &x)| *sum += f64::from(x) * f64::from(x));
+        }
+        let square: f64 = squares.iter().sum();
         if !square.is_finite() {
             return Err(Error::Data(format!("the vector of {what} {id} is not finite: the model diverged")));
         }
