@@ -110,7 +110,7 @@ pub(crate) enum DeviceName {
 }
 
 /// Fails where a kind of device has no adapter: the backend itself would panic at the first tensor.
-#[cfg(any(feature = "wgpu", feature = "cuda-plain"))]
+#[cfg(any(feature = "wgpu-plain", feature = "cuda-plain"))]
 fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
     match Device::enumerate(kind).into_vec().is_empty() {
         true => Err(Error::Config(format!("there is no adapter for --device: it takes {needs}"))),
