@@ -1,5 +1,6 @@
 //! What the CPU paths share: tensors as slices, buffers that are written once.
 
+use crate::linalg::vectorised;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{BackendTensor, DispatchTensorKind, Flex};
 use burn::tensor::Tensor;
@@ -87,11 +88,37 @@ pub(crate) fn filled_and_summed(
         write(part * rows * d, out, &mut sum);
         sums[part].get_or_init(|| sum);
     });
-    let mut total = vec![0f32; n_sums];
-    for sum in sums.iter().filter_map(OnceLock::get) {
-        total.iter_mut().zip(sum).for_each(|(total, sum)| *total += sum);
+    let sums: Vec<Vec<f32>> = sums.into_iter().filter_map(OnceLock::into_inner).collect();
+    (out, summed(&sums, n_sums))
+}
+
+vectorised! {
+    /// `sum += part`, as far as both go.
+    pub(crate) fn add_to(sum: &mut [f32], part: &[f32]) {
+        for (s, p) in sum.iter_mut().zip(part) {
+            *s += p;
+        }
     }
-    (out, total)
+}
+
+/// The sum of vectors of `n` values, added up in their order.
+pub(crate) fn summed(parts: &[Vec<f32>], n: usize) -> Vec<f32> {
+    const CHUNK: usize = 1 << 14;
+    filled(n, CHUNK, |i, sum| parts.iter().for_each(|part| add_to(sum, &part[i * CHUNK..])))
+}
+
+vectorised! {
+    /// Adds each column's sum; `scratch` has room for one row.
+    pub(crate) fn add_columns(x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
+        let part = &mut scratch[..sums.len()];
+        for x in x.chunks(FEW * part.len()) {
+            part.fill(0.0);
+            for x in x.chunks_exact(part.len()) {
+                part.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+            }
+            sums.iter_mut().zip(part.iter()).for_each(|(sum, part)| *sum += part);
+        }
+    }
 }
 
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.

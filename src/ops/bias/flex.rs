@@ -2,7 +2,7 @@
 
 use super::BiasBackend;
 use crate::linalg::vectorised;
-use crate::ops::host::{FEW, dense, filled, filled_and_summed, floats};
+use crate::ops::host::{add_columns, dense, filled, filled_and_summed, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -22,19 +22,9 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds the column sums to `sums`; `scratch` has room for one row.
-    fn backward(y: &[f32], dy: &[f32], slope: f32, out: &mut [f32], sums: &mut [f32], scratch: &mut [f32]) {
-        let d = sums.len();
-        let few = FEW * d;
-        for ((y, dy), out) in y.chunks(few).zip(dy.chunks(few)).zip(out.chunks_mut(few)) {
-            scratch.fill(0.0);
-            for ((y, dy), out) in y.chunks_exact(d).zip(dy.chunks_exact(d)).zip(out.chunks_exact_mut(d)) {
-                for (((o, y), dy), sum) in out.iter_mut().zip(y).zip(dy).zip(scratch.iter_mut()) {
-                    *o = if *y > 0.0 { *dy } else { slope * dy };
-                    *sum += *o;
-                }
-            }
-            sums.iter_mut().zip(scratch.iter()).for_each(|(sum, part)| *sum += part);
+    fn backward(y: &[f32], dy: &[f32], slope: f32, out: &mut [f32]) {
+        for ((o, y), dy) in out.iter_mut().zip(y).zip(dy) {
+            *o = if *y > 0.0 { *dy } else { slope * dy };
         }
     }
 }
@@ -57,7 +47,12 @@ impl BiasBackend for Flex {
         let (y, dy) = (dense(&y), dense(&dy));
         let ([n, d], ys, dys) = ([y.shape()[0], y.shape()[1]], floats(&y), floats(&dy));
         let (dx, d_bias) = filled_and_summed(n, d, d, |first, dx, sums| {
-            backward(&ys[first..][..dx.len()], &dys[first..][..dx.len()], slope, dx, sums, &mut vec![0f32; d]);
+            let scratch = &mut vec![0f32; d];
+            let block = ROWS * d;
+            for ((y, dy), dx) in ys[first..].chunks(block).zip(dys[first..].chunks(block)).zip(dx.chunks_mut(block)) {
+                backward(y, dy, slope, dx);
+                add_columns(dx, sums, scratch);
+            }
         });
         let of = |values, shape: &[usize]| Self::float_from_data(TensorData::new(values, shape), &y.device());
         (of(dx, &[n, d]), of(d_bias, &[d]))

@@ -3,11 +3,11 @@
 //! A group of neighbouring blocks works through them in order and keeps sums of the weights' gradients of its own, and groups
 //! are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
-use super::rows::{activate, add_columns, add_residual, gate};
+use super::rows::{activate, add_residual, gate};
 use super::{EncoderBackend, Sizes, Weights};
 use crate::linalg::{Right, View, matmul, matmul_strided};
 use crate::ops::MatmulPrecision;
-use crate::ops::host::{dense, filled_with, floats, groups};
+use crate::ops::host::{add_columns, dense, filled_with, floats, groups, summed};
 use crate::ops::layer_norm::{norm, norm_grad};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -249,7 +249,7 @@ impl<'a> Layer<'a> {
     fn gradients(&self, dy: &[f32], n_weights: usize) -> [Vec<f32>; 3] {
         let (d, n) = (self.sizes.d, self.x.len());
         let back = Matrices::new(&self.attention.weight, &self.w, self.sizes, View::t);
-        let [mut d_x, mut d_kv, mut weights] = [n, n, n_weights].map(|n| vec![0f32; n]);
+        let (mut d_x, mut d_kv) = (vec![0f32; n], vec![0f32; n]);
         let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
         let mut blocks = (0..).step_by(ROWS).zip(blocks);
         let groups = groups(n.div_ceil(ROWS * d), 4 * n_weights);
@@ -262,11 +262,7 @@ impl<'a> Layer<'a> {
             sums
         };
         let parts: Vec<Vec<f32>> = groups.into_par_iter().with_max_len(1).map(work).collect();
-        weights.par_chunks_mut(1 << 14).enumerate().for_each(|(i, sum)| {
-            for part in &parts {
-                sum.iter_mut().zip(&part[i << 14..]).for_each(|(sum, part)| *sum += part);
-            }
-        });
+        let mut weights = summed(&parts, n_weights);
         Attention::split_gradients(&self.w, d, parts_mut(self.sizes, &mut weights));
         [d_x, d_kv, weights]
     }

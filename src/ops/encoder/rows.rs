@@ -1,7 +1,6 @@
 //! What the layer does between its products, row by row, on the CPU; its norms aside.
 
 use crate::linalg::vectorised;
-use crate::ops::host::FEW;
 
 vectorised! {
     /// `relu(x + bias)`.
@@ -19,20 +18,6 @@ vectorised! {
     pub(super) fn gate(g: &mut [f32], activated: &[f32]) {
         for (g, a) in g.iter_mut().zip(activated) {
             *g = if *a > 0.0 { *g } else { 0.0 };
-        }
-    }
-}
-
-vectorised! {
-    /// Adds each column's sum; `scratch` has room for one row.
-    pub(super) fn add_columns(x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
-        let part = &mut scratch[..sums.len()];
-        for x in x.chunks(FEW * part.len()) {
-            part.fill(0.0);
-            for x in x.chunks_exact(part.len()) {
-                part.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
-            }
-            sums.iter_mut().zip(part.iter()).for_each(|(sum, part)| *sum += part);
         }
     }
 }

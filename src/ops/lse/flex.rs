@@ -6,7 +6,7 @@
 use super::LogSumExpBackend;
 use crate::linalg::{Right, View, dot, exp, vectorised};
 use crate::ops::MatmulPrecision;
-use crate::ops::host::{dense, floats, groups};
+use crate::ops::host::{add_to, dense, floats, groups, summed};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -18,8 +18,6 @@ use std::ops::Range;
 /// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
 const ROWS: usize = 256;
 const COLS: usize = 256;
-/// Values that one worker sums over groups at a time.
-const SUMMED: usize = 1 << 14;
 /// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
 const SAFE_BOUND: f32 = 40.0;
 
@@ -146,14 +144,6 @@ vectorised! {
 }
 
 vectorised! {
-    fn add_to(sum: &mut [f32], part: &[f32]) {
-        for (s, p) in sum.iter_mut().zip(part) {
-            *s += p;
-        }
-    }
-}
-
-vectorised! {
     /// The largest squared length of a row.
     fn take_largest(x: &[f32], d: usize, largest: &mut f32) {
         for row in x.chunks_exact(d) {
@@ -260,11 +250,8 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
         }
         db
     };
-    let mut parts: Vec<Vec<f32>> = groups.into_par_iter().with_max_len(1).map(work).collect();
-    let mut db = parts.remove(0);
-    db.par_chunks_mut(SUMMED).enumerate().for_each(|(i, sum)| {
-        parts.iter().for_each(|part| add_to(sum, &part[i * SUMMED..]));
-    });
+    let parts: Vec<Vec<f32>> = groups.into_par_iter().with_max_len(1).map(work).collect();
+    let db = summed(&parts, o.m * o.d);
     [da, db]
 }
 

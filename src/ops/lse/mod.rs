@@ -62,7 +62,7 @@ pub trait LogSumExpBackend: MatmulBackend {
         let shaped = |x: &FloatTensor<Self>, (first, len): (usize, usize), shape: [usize; 2]| {
             Self::float_reshape(part::<Self>(x, (first, len)), Shape::new(shape))
         };
-        let (mut da, mut db) = (Vec::new(), Self::float_zeros(b.shape(), &b.device(), b.dtype().into()));
+        let (mut da, mut db) = (Vec::new(), None);
         for block in blocks(n, m) {
             let a = part::<Self>(&a, block);
             let s = logits::<Self>(a.clone(), b.clone(), scale, precision);
@@ -75,8 +75,12 @@ pub trait LogSumExpBackend: MatmulBackend {
             let ds = Self::float_mul_scalar(ds, scale.into());
             da.push(product::<Self>(ds.clone(), b.clone(), precision));
             let of_block = product::<Self>(Self::float_transpose(ds), a, precision);
-            db = Self::float_add(db, of_block);
+            db = Some(match db {
+                Some(db) => Self::float_add(db, of_block),
+                None => of_block,
+            });
         }
+        let db = db.unwrap_or_else(|| Self::float_zeros(b.shape(), &b.device(), b.dtype().into()));
         (Self::float_cat(da, 0), db)
     }
 }
