@@ -114,13 +114,32 @@ impl Packed {
     }
 }
 
+thread_local!(static RIGHT: RefCell<Packed> = const { RefCell::new(Packed::empty()) });
+
 /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
 #[target_feature(enable = "avx512f")]
 pub(super) fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
-    thread_local!(static RIGHT: RefCell<Packed> = const { RefCell::new(Packed::empty()) });
     RIGHT.with_borrow_mut(|right| {
         right.pack(b);
         right.multiply(out, stride, a, alpha, add);
+    });
+}
+
+/// `a b` in groups of rows, each of which goes to `each` with its first row's number; `group` is scratch.
+#[target_feature(enable = "avx512f")]
+pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: View, b: View, mut each: impl FnMut(usize, &mut [f32])) {
+    let ([m, k], n) = (a.dims, b.dims[1]);
+    RIGHT.with_borrow_mut(|right| {
+        right.pack(b);
+        let stride = n.next_multiple_of(16);
+        group.resize(ROWS * stride, 0.0);
+        for first in (0..m).step_by(ROWS) {
+            let rows = ROWS.min(m - first);
+            right.multiply(group, stride, a.part([first, 0], [rows, k]), 1.0, false);
+            for (row, products) in (first..first + rows).zip(group.chunks_mut(stride)) {
+                each(row, &mut products[..n]);
+            }
+        }
     });
 }
 

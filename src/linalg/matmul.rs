@@ -98,6 +98,22 @@ pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, a
     by_crate(out, stride, a, b, alpha, add);
 }
 
+/// `a b` in groups of a few rows, each of which goes to `each`, with its first row's number, while the nearest cache has it.
+///
+/// `group` is scratch.
+pub(crate) fn matmul_by_rows(group: &mut Vec<f32>, a: View, b: View, mut each: impl FnMut(usize, &mut [f32])) {
+    #[cfg(target_arch = "x86_64")]
+    if kernel::is_available() {
+        // SAFETY: the processor has AVX-512.
+        return unsafe { kernel::matmul_by_rows(group, a, b, each) };
+    }
+    group.resize(a.dims[0] * b.dims[1], 0.0);
+    by_crate(group, b.dims[1], a, b, 1.0, false);
+    for (row, products) in group.chunks_mut(b.dims[1].max(1)).enumerate() {
+        each(row, products);
+    }
+}
+
 fn check(out: &[f32], stride: usize, [m, k]: [usize; 2], [inner, n]: [usize; 2]) {
     assert!(k == inner && n <= stride, "matmul: [{m}, {k}] times [{inner}, {n}] with stride {stride}");
     let room = m == 0 || n == 0 || out.len() >= (m - 1) * stride + n;

@@ -5,10 +5,12 @@
 
 #[cfg(target_arch = "x86_64")]
 mod kernel;
+mod largest;
 mod matmul;
 mod simd;
 mod top_k;
 
+use matmul::matmul_by_rows;
 #[cfg(feature = "flex")]
 pub(crate) use matmul::matmul_strided;
 pub(crate) use matmul::{Right, View, matmul};
