@@ -44,6 +44,13 @@ impl Batch {
         [both(&self.users, &self.users), both(&self.positives, &self.negatives)]
     }
 
+    /// [`pairs`](Self::pairs) whose users are rows of the batch, the first triplet's in row 0.
+    pub(super) fn pairs_by_row(&self) -> [Tensor<1, Int>; 2] {
+        let rows = Tensor::arange(0..self.len() as i64, &self.device);
+        let [_, items] = self.pairs();
+        [Tensor::cat(vec![rows.clone(), rows], 0), items]
+    }
+
     /// Number of triplets.
     pub fn len(&self) -> usize {
         self.users.dims()[0]

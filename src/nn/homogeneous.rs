@@ -1,7 +1,7 @@
 //! Propagation over an item-item or user-user graph (3).
 
-use crate::ops::{SparseMatrix, spmm_polynomial};
-use burn::tensor::Tensor;
+use crate::ops::{SparseMatrix, gather_rows, spmm_polynomial, spmm_polynomial_rows};
+use burn::tensor::{Int, Tensor};
 
 /// `own · x + neighbors · h⁽ᴸ⁾` with `h⁽ˡ⁾ = S h⁽ˡ⁻¹⁾`, `h⁽⁰⁾ = x` (3). It has no parameters.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +22,24 @@ impl HomogeneousPropagation {
         if self.n_layers == 0 {
             return x;
         }
+        spmm_polynomial(graph, x, &self.coefficients())
+    }
+
+    /// The rows `ids` of [`forward`](Self::forward), without the others.
+    ///
+    /// # Shapes
+    /// - `graph`: `[n, n]`, row = destination
+    /// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
+    pub fn forward_rows(&self, graph: &SparseMatrix, x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+        if self.n_layers == 0 {
+            return gather_rows(x, ids);
+        }
+        spmm_polynomial_rows(graph, x, &self.coefficients(), ids)
+    }
+
+    fn coefficients(&self) -> Vec<f32> {
         let mut coefficients = vec![0.0; self.n_layers + 1];
         (coefficients[0], coefficients[self.n_layers]) = (self.own, self.neighbors);
-        spmm_polynomial(graph, x, &coefficients)
+        coefficients
     }
 }

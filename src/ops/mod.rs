@@ -37,7 +37,7 @@ pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins
 pub use sparse::SparseMatrix;
 pub use spmm::{
     SpmmBackend, reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values, sddmm, spmm,
-    spmm_polynomial, spmm_values,
+    spmm_polynomial, spmm_polynomial_rows, spmm_values,
 };
 pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 

@@ -9,14 +9,14 @@ mod top_k;
 
 use crate::devices::{device, on_cpu, tolerance};
 use crate::golden::{close, values};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use sprs::{CsMat, TriMat};
 use viral::data::{Interactions, splitmix64};
 use viral::loss::{info_nce, reference_info_nce};
 use viral::model::Embeddings;
 use viral::ops::{
     SparseMatrix, log_sum_exp_products, reference_log_sum_exp_products, reference_spmm, reference_spmm_polynomial,
-    reference_spmm_values, spmm, spmm_polynomial, spmm_values,
+    reference_spmm_values, spmm, spmm_polynomial, spmm_polynomial_rows, spmm_values,
 };
 
 /// A number in (-1, 1) for each `(tag, k)`.
@@ -126,6 +126,29 @@ fn spmm_polynomial_is_the_reference_in_output_and_gradient() {
             let (found, expected) = (run(spmm_polynomial), on_cpu(|| run(reference_spmm_polynomial)));
             close(&format!("{coefficients:?} [{n}, {d}]: y"), &found[0], &expected[0], 1e-5);
             close(&format!("{coefficients:?} [{n}, {d}]: dx"), &found[1], &expected[1], 1e-5);
+        }
+    }
+}
+
+/// Some rows, one of them more than once.
+#[test]
+fn rows_of_a_polynomial_are_those_of_the_reference_with_their_gradient() {
+    type Rows = fn(&SparseMatrix, Tensor<2>, &[f32], Tensor<1, Int>) -> Tensor<2>;
+    for (n, d) in [(1, 1), (70, 63), (131, 64), (90, 200)] {
+        let graph = uneven(5, n, n);
+        let ids: Vec<i32> = (0..66).map(|k| (splitmix64(k) % n as u64) as i32 / 2).collect();
+        for coefficients in [&[1.5][..], &[0.0, 1.0], &[0.3, 0.7], &[0.25, 0.0, -0.5], &[0.2; 5]] {
+            let run = |rows: Rows| {
+                let a = SparseMatrix::new(&graph, &device());
+                let x = matrix(7, [n, d]).require_grad();
+                let y = rows(&a, x.clone(), coefficients, Tensor::from_data(ids.as_slice(), &device()));
+                let gradients = (y.clone() * matrix(8, [ids.len(), d])).sum().backward();
+                [values(y), values(x.grad(&gradients).unwrap())]
+            };
+            let expected = on_cpu(|| run(|a, x, c, ids| reference_spmm_polynomial(a, x, c).select(0, ids)));
+            for (name, (found, expected)) in ["y", "dx"].iter().zip(run(spmm_polynomial_rows).iter().zip(&expected)) {
+                close(&format!("{coefficients:?} [{n}, {d}]: {name}"), found, expected, 1e-5);
+            }
         }
     }
 }

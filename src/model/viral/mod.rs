@@ -204,33 +204,53 @@ impl Viral {
 
     /// [`fuse`](Self::fuse) of nodes that nobody else holds: with a million of them each matrix counts.
     fn fuse_nodes(&self, nodes: Tensor<2>, names: &[&str]) -> Embeddings {
-        let (n_users, d) = (self.n_users(), self.config.d_embed);
-        let (users, items) = users_and_items(nodes, n_users);
-        let mut names: Vec<(String, usize)> = names.iter().map(|name| (name.to_string(), d)).collect();
-        let (users, items) = match (&self.weights, self.config.fusion) {
-            (_, FusionStrategy::MeanPooling) => {
-                names = vec![("pooled".to_string(), d)];
-                (mean_of_blocks(users, d), mean_of_blocks(items, d))
-            }
-            (Some(weights), _) => (weights.forward(users), items),
-            (None, _) => (users, items),
+        let names = match self.config.fusion {
+            FusionStrategy::MeanPooling => &["pooled"],
+            _ => names,
         };
-        let neighbors = self.config.user_mix as f32;
-        let own = if neighbors == 1.0 { 1.0 } else { 1.0 - neighbors };
+        let names = names.iter().map(|name| (name.to_string(), self.config.d_embed)).collect();
+        let (users, items) = self.side_by_side(nodes);
         let users = match &self.graphs.user_user {
-            Some(graph) => {
-                HomogeneousPropagation { n_layers: self.config.n_user_layers, own, neighbors }.forward(graph, users)
-            }
+            Some(graph) => self.user_propagation().forward(graph, users),
             None => users,
         };
-        let items = match &self.graphs.item_item {
-            Some(graph) => {
-                let n_layers = self.config.n_item_layers;
-                HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }.forward(graph, items)
-            }
-            None => items,
+        Embeddings::with_blocks(users, self.over_items(items), names)
+    }
+
+    /// [`fuse_nodes`](Self::fuse_nodes) with the users of a batch alone, in its order.
+    fn fuse_batch(&self, nodes: Tensor<2>, batch: &Batch) -> (Tensor<2>, Tensor<2>) {
+        let (users, items) = self.side_by_side(nodes);
+        let ids = batch.users.clone();
+        let users = match &self.graphs.user_user {
+            Some(graph) => self.user_propagation().forward_rows(graph, users, ids),
+            None => gather_rows(users, ids),
         };
-        Embeddings::with_blocks(users, items, names)
+        (users, self.over_items(items))
+    }
+
+    /// Blocks weighed (14) and side by side (13), or their mean, of users and of items.
+    fn side_by_side(&self, nodes: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let d = self.config.d_embed;
+        let (users, items) = users_and_items(nodes, self.n_users());
+        match (&self.weights, self.config.fusion) {
+            (_, FusionStrategy::MeanPooling) => (mean_of_blocks(users, d), mean_of_blocks(items, d)),
+            (Some(weights), _) => (weights.forward(users), items),
+            (None, _) => (users, items),
+        }
+    }
+
+    fn user_propagation(&self) -> HomogeneousPropagation {
+        let neighbors = self.config.user_mix as f32;
+        let own = if neighbors == 1.0 { 1.0 } else { 1.0 - neighbors };
+        HomogeneousPropagation { n_layers: self.config.n_user_layers, own, neighbors }
+    }
+
+    fn over_items(&self, items: Tensor<2>) -> Tensor<2> {
+        let n_layers = self.config.n_item_layers;
+        match &self.graphs.item_item {
+            Some(graph) => HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }.forward(graph, items),
+            None => items,
+        }
     }
 
     /// Rows that InfoNCE compares: those of the batch, or all items.
@@ -267,18 +287,18 @@ impl Trainable for Viral {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let terms = |fused: &Fused| fused.objective(&self.config, self.info_nce_rows(batch));
-        let (ViralBlocks { names, nodes }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
-        let z = self.fuse_nodes(nodes, names);
+        let (ViralBlocks { nodes, .. }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
+        let (u, items) = self.fuse_batch(nodes, batch);
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
             0 => {
-                let [positive, negative] = pair_scores(z.users, z.items, batch.pairs());
+                let [positive, negative] = pair_scores(u, items, batch.pairs_by_row());
                 bpr(positive * scale, negative * scale)
             }
             n => {
-                let u = gather_rows(z.users, batch.users.clone()) * scale;
-                let p = gather_rows(z.items.clone(), batch.positives.clone());
-                let negatives = gather_rows(z.items, batch.sampled_items(n));
+                let u = u * scale;
+                let p = gather_rows(items.clone(), batch.positives.clone());
+                let negatives = gather_rows(items, batch.sampled_items(n));
                 bpr_shared(row_products(&u, &p), matmul(u, negatives.transpose()))
             }
         };

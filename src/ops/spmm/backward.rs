@@ -45,6 +45,25 @@ impl<B: SpmmBackend> Backward<B, 1> for Polynomial {
     }
 }
 
+/// `dX = Σ c_l (Aᵀ)ˡ dY`, where `dY` has the gradients at some rows and zeros elsewhere.
+#[derive(Debug)]
+struct PolynomialRows;
+
+impl<B: SpmmBackend> Backward<B, 1> for PolynomialRows {
+    type State = ([Matrix<B>; 2], Vec<f32>, IntTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x] = ops.parents;
+        let ([(rp, ci, v), (trp, tci, tv)], coefficients, ids) = ops.state;
+        let g = grads.consume::<B>(&ops.node);
+        let n = rp.shape()[0] - 1;
+        if let Some(x) = x {
+            let dx = B::csr_polynomial_rows_grad(trp, tci, tv, rp, ci, v, g, coefficients, ids, n);
+            grads.register::<B>(x.id, dx);
+        }
+    }
+}
+
 /// Pattern and operands of `A(values) X`.
 #[derive(Debug, Clone)]
 struct ValuesState<B: SpmmBackend> {
@@ -150,6 +169,45 @@ impl<B: SpmmBackend, C: CheckpointStrategy> SpmmBackend for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish((state, coefficients), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
+    }
+
+    fn csr_polynomial_rows(
+        rp: IntTensor<Self>,
+        ci: IntTensor<Self>,
+        v: FloatTensor<Self>,
+        trp: IntTensor<Self>,
+        tci: IntTensor<Self>,
+        tv: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (v, tv) = (v.into_primitive(), tv.into_primitive());
+        let prepared = PolynomialRows.prepare::<C>([x.node()]).compute_bound().stateful();
+        let matrices = [(rp.clone(), ci.clone(), v.clone()), (trp.clone(), tci.clone(), tv.clone())];
+        let state = (matrices, coefficients.clone(), ids.clone());
+        let y = B::csr_polynomial_rows(rp, ci, v, trp, tci, tv, x.into_primitive(), coefficients, ids);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn csr_polynomial_rows_grad(
+        rp: IntTensor<Self>,
+        ci: IntTensor<Self>,
+        v: FloatTensor<Self>,
+        trp: IntTensor<Self>,
+        tci: IntTensor<Self>,
+        tv: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        // The gradient of a gradient is not offered: the result is a constant.
+        let (v, tv, g) = (v.into_primitive(), tv.into_primitive(), g.into_primitive());
+        FloatTensor::<Self>::new(B::csr_polynomial_rows_grad(rp, ci, v, trp, tci, tv, g, coefficients, ids, n_rows))
     }
 
     fn csr_sddmm(

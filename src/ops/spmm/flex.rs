@@ -1,6 +1,6 @@
 //! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
 
-use super::SpmmBackend;
+use super::{GatherBackend, SpmmBackend};
 use crate::linalg::{MulAdd, dot, vectorised};
 use crate::ops::host::{added, dense, filled, floats, ints, written};
 use burn::backend::ops::FloatTensorOps;
@@ -14,13 +14,15 @@ const ROWS: usize = 64;
 /// Nonzeros of one task of the sampled product.
 const EDGES: usize = 512;
 
-/// `alpha · A y + beta · x`, or `A y` where there is no `x`.
+/// `alpha · A y + beta · x`, or `A y` where there is no `x`. Where `taken` says which rows of `y` are not zero, no other is
+/// read.
 fn product(
     [row_ptr, col_idx]: [&IntTensor<Flex>; 2],
     values: &FloatTensor<Flex>,
     y: &FloatTensor<Flex>,
     alpha: f32,
     x: Option<(&FloatTensor<Flex>, f32)>,
+    taken: Option<&[bool]>,
 ) -> FloatTensor<Flex> {
     let (y, values) = (dense(y), dense(values));
     let d = y.shape()[1];
@@ -30,11 +32,54 @@ fn product(
     let (xs, beta) = x.as_ref().map_or((&[] as &[f32], 0.0), |(x, beta)| (floats(x), *beta));
     let out = written(n * d, ROWS * d, |block, out| {
         let own = if xs.is_empty() { xs } else { &xs[block * ROWS * d..][..out.len()] };
-        rows(&rp[block * ROWS..], ci, v, ys, d, alpha, own, beta, out);
+        let rp = &rp[block * ROWS..];
+        match taken {
+            None => rows(rp, ci, v, ys, d, alpha, own, beta, out),
+            Some(taken) => {
+                let (rp, ci, v) = only(taken, &rp[..out.len() / d + 1], ci, v);
+                rows(&rp, &ci, &v, ys, d, alpha, own, beta, out);
+            }
+        }
         // SAFETY: the block is made of whole rows, and `rows` writes all columns of each.
         unsafe { out.assume_init_mut() }
     });
     Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
+}
+
+/// The nonzeros of some rows in the columns that are taken.
+fn only(taken: &[bool], row_ptr: &[i32], col_idx: &[i32], values: &[f32]) -> (Vec<i32>, Vec<i32>, Vec<f32>) {
+    let all = row_ptr[0] as usize..row_ptr[row_ptr.len() - 1] as usize;
+    let (mut ptr, mut cols, mut kept) = (vec![0], vec![0; all.len()], vec![0.0; all.len()]);
+    let mut n = 0;
+    for span in row_ptr.windows(2) {
+        for e in span[0] as usize..span[1] as usize {
+            // Without a branch that could be guessed wrong: what is not taken is overwritten.
+            (cols[n], kept[n]) = (col_idx[e], values[e]);
+            n += usize::from(taken[col_idx[e] as usize]);
+        }
+        ptr.push(n as i32);
+    }
+    (ptr, cols, kept)
+}
+
+/// `Σ_l coefficients[l] Aˡ X`, by Horner's rule; `taken` of the rows of X as in [`product`].
+fn polynomial(
+    [row_ptr, col_idx]: [&IntTensor<Flex>; 2],
+    values: &FloatTensor<Flex>,
+    x: &FloatTensor<Flex>,
+    coefficients: &[f32],
+    taken: Option<&[bool]>,
+) -> FloatTensor<Flex> {
+    let Some((&last, lower)) = coefficients.split_last() else {
+        panic!("spmm_polynomial: no coefficient");
+    };
+    let mut y: Option<FloatTensor<Flex>> = None;
+    for &c in lower.iter().rev() {
+        // The innermost term is `last · x`: its factor goes into the first product, which alone is of X.
+        let (of, alpha, taken) = y.as_ref().map_or((x, last, taken), |y| (y, 1.0, None));
+        y = Some(product([row_ptr, col_idx], values, of, alpha, Some((x, c)), taken));
+    }
+    y.unwrap_or_else(|| Flex::float_mul_scalar(x.clone(), last.into()))
 }
 
 /// Columns of a row that are summed in registers at a time: all of three blocks of 64, or of one.
@@ -149,7 +194,7 @@ impl SpmmBackend for Flex {
         _: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        product([&row_ptr, &col_idx], &values, &x, 1.0, None)
+        product([&row_ptr, &col_idx], &values, &x, 1.0, None, None)
     }
 
     fn csr_polynomial(
@@ -162,16 +207,64 @@ impl SpmmBackend for Flex {
         x: FloatTensor<Self>,
         coefficients: Vec<f32>,
     ) -> FloatTensor<Self> {
-        let Some((&last, lower)) = coefficients.split_last() else {
-            panic!("spmm_polynomial: no coefficient");
+        polynomial([&row_ptr, &col_idx], &values, &x, &coefficients, None)
+    }
+
+    fn csr_polynomial_rows(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        _: IntTensor<Self>,
+        _: IntTensor<Self>,
+        _: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (&c, higher) = match coefficients.split_first() {
+            Some((c, higher)) if !higher.is_empty() => (c, higher),
+            _ => {
+                let all = polynomial([&row_ptr, &col_idx], &values, &x, &coefficients, None);
+                return Self::gather_rows(all, ids);
+            }
         };
-        let mut y: Option<FloatTensor<Self>> = None;
-        for &c in lower.iter().rev() {
-            // The innermost term is `last · x`: its factor goes into the first product.
-            let (of, alpha) = y.as_ref().map_or((&x, last), |y| (y, 1.0));
-            y = Some(product([&row_ptr, &col_idx], &values, of, alpha, Some((&x, c))));
-        }
-        y.unwrap_or_else(|| Self::float_mul_scalar(x, last.into()))
+        // All terms but the last product, which is made for the rows alone.
+        let (y, alpha) = match higher {
+            [last] => (x.clone(), *last),
+            _ => (polynomial([&row_ptr, &col_idx], &values, &x, higher, None), 1.0),
+        };
+        let (x, y, values, ids) = (dense(&x), dense(&y), dense(&values), dense(&ids));
+        let d = x.shape()[1];
+        let (rp, ci, v) = (ints(&row_ptr), ints(&col_idx), floats(&values));
+        let (xs, ys, picked) = (floats(&x), floats(&y), ints(&ids));
+        let out = written(picked.len() * d, ROWS * d, |block, out| {
+            for (out, &id) in out.chunks_exact_mut(d).zip(&picked[block * ROWS..]) {
+                let id = id as usize;
+                rows(&rp[id..id + 2], ci, v, ys, d, alpha, &xs[id * d..][..d], c, out);
+            }
+            // SAFETY: the block is made of whole rows, and `rows` writes all columns of each.
+            unsafe { out.assume_init_mut() }
+        });
+        Self::float_from_data(TensorData::new(out, [picked.len(), d]), &x.device())
+    }
+
+    fn csr_polynomial_rows_grad(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        _: IntTensor<Self>,
+        _: IntTensor<Self>,
+        _: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        let ids = dense(&ids);
+        let mut taken = vec![false; n_rows];
+        ints(&ids).iter().for_each(|&id| taken[id as usize] = true);
+        let x = Self::gather_rows_grad(ids, g, n_rows);
+        polynomial([&row_ptr, &col_idx], &values, &x, &coefficients, Some(&taken))
     }
 
     fn csr_sddmm(
@@ -212,6 +305,6 @@ impl SpmmBackend for Flex {
         values: FloatTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        product([&row_ptr, &col_idx], &values, &x, 1.0, None)
+        product([&row_ptr, &col_idx], &values, &x, 1.0, None, None)
     }
 }

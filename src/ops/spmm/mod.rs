@@ -69,6 +69,42 @@ pub trait SpmmBackend: GatherBackend {
         }
     }
 
+    /// Rows `ids` of [`csr_polynomial`](Self::csr_polynomial).
+    #[fusion(default)]
+    fn csr_polynomial_rows(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        t_values: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (rp, ci, v, trp, tci, tv) = (row_ptr, col_idx, values, t_row_ptr, t_col_idx, t_values);
+        Self::gather_rows(Self::csr_polynomial(rp, ci, v, trp, tci, tv, x, coefficients), ids)
+    }
+
+    /// [`csr_polynomial`](Self::csr_polynomial) of a matrix of `n_rows` rows of zeros to which `X[ids[e]] += g[e]`.
+    #[fusion(default)]
+    fn csr_polynomial_rows_grad(
+        row_ptr: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        values: FloatTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        t_values: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        coefficients: Vec<f32>,
+        ids: IntTensor<Self>,
+        n_rows: usize,
+    ) -> FloatTensor<Self> {
+        let (rp, ci, v, trp, tci, tv) = (row_ptr, col_idx, values, t_row_ptr, t_col_idx, t_values);
+        let x = Self::gather_rows_grad(ids, g, n_rows);
+        Self::csr_polynomial(rp, ci, v, trp, tci, tv, x, coefficients)
+    }
+
     /// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: the product `Y Xᵀ` sampled at the nonzeros.
     #[fusion(dtype = x, shape = row_idx)]
     fn csr_sddmm(
@@ -120,6 +156,12 @@ fn check_operands(a: &SparseMatrix, x: &Tensor<2>) {
     assert_eq!(n_cols, n, "spmm: A is [{n_rows}, {n_cols}] but X is [{n}, {d}]");
 }
 
+fn check_polynomial(a: &SparseMatrix, x: &Tensor<2>, coefficients: &[f32]) {
+    check_operands(a, x);
+    let [n_rows, n_cols] = a.dims();
+    assert!(n_rows == n_cols && !coefficients.is_empty(), "spmm_polynomial: A is [{n_rows}, {n_cols}]");
+}
+
 /// Sparse times dense, `Y = A X`, with gradient `dX = Aᵀ dY`.
 ///
 /// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on how a
@@ -158,9 +200,7 @@ pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 /// # Panics
 /// When the shapes do not agree or there is no coefficient.
 pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
-    check_operands(a, &x);
-    let [n_rows, n_cols] = a.dims();
-    assert!(n_rows == n_cols && !coefficients.is_empty(), "spmm_polynomial: A is [{n_rows}, {n_cols}]");
+    check_polynomial(a, &x, coefficients);
     let (m, t) = (a.a.clone(), a.at.clone());
     Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_polynomial(
         m.row_ptr.into_dispatch(),
@@ -171,6 +211,33 @@ pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> 
         t.values.into_dispatch(),
         x.into_dispatch(),
         coefficients.to_vec(),
+    ))
+}
+
+/// Some rows of a [polynomial](spmm_polynomial), `Y[e] = (Σ_l c_l Aˡ X)[ids[e]]`: what a batch takes from a graph.
+///
+/// On the CPU the last product is made for these rows alone, and the backward leaves out what has no gradient. The bits are
+/// those of [`spmm_polynomial`] and [`gather_rows`](super::gather_rows), which are its oracle.
+///
+/// # Shapes
+/// - `a`: `[n, n]`, constant
+/// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
+///
+/// # Panics
+/// When the shapes do not agree or there is no coefficient; on the CPU where an id is not below `n`.
+pub fn spmm_polynomial_rows(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32], ids: Tensor<1, Int>) -> Tensor<2> {
+    check_polynomial(a, &x, coefficients);
+    let (m, t) = (a.a.clone(), a.at.clone());
+    Tensor::from_dispatch(<Dispatch as SpmmBackend>::csr_polynomial_rows(
+        m.row_ptr.into_dispatch(),
+        m.col_idx.into_dispatch(),
+        m.values.into_dispatch(),
+        t.row_ptr.into_dispatch(),
+        t.col_idx.into_dispatch(),
+        t.values.into_dispatch(),
+        x.into_dispatch(),
+        coefficients.to_vec(),
+        ids.cast(DType::I32).into_dispatch(),
     ))
 }
 
