@@ -44,11 +44,9 @@ impl Batch {
         [both(&self.users, &self.users), both(&self.positives, &self.negatives)]
     }
 
-    /// [`pairs`](Self::pairs) whose users are rows of the batch, the first triplet's in row 0.
-    pub(super) fn pairs_by_row(&self) -> [Tensor<1, Int>; 2] {
-        let rows = Tensor::arange(0..self.len() as i64, &self.device);
-        let [_, items] = self.pairs();
-        [Tensor::cat(vec![rows.clone(), rows], 0), items]
+    /// 0, 1, …: where a triplet's user is in a matrix of the batch's users, `[n]`.
+    pub(super) fn rows(&self) -> Tensor<1, Int> {
+        Tensor::arange(0..self.len() as i64, &self.device)
     }
 
     /// Number of triplets.

@@ -2,10 +2,10 @@
 
 use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use sprs::TriMat;
-use viral::data::{Interactions, ItemFeatures, TrainSet, Triplets};
-use viral::loss::Objective;
+use viral::data::{Interactions, ItemFeatures, PlantedConfig, TrainSet, Triplets};
+use viral::loss::{Objective, bpr, bpr_shared};
 use viral::model::*;
 use viral::nn::Init;
 use viral::ops::SparseMatrix;
@@ -277,4 +277,45 @@ fn viral_reference() {
 #[test]
 fn viral_reference_synergy() {
     viral("viral_full_master", ViralConfig::reference_synergy(), &[2, 1, 0]);
+}
+
+/// The scores of a batch, of some rows of users and items, are those of the embeddings of all: what trains is what ranks.
+#[test]
+fn viral_trains_the_scores_that_it_ranks_by() {
+    let catalogue = PlantedConfig::new().with_n_users(60).with_n_items(40).with_interactions_per_user(6);
+    let train = catalogue.with_d_text(12).with_d_visual(10).generate().data.train;
+    let near = ViralConfig { edge_dropout: 0.0, log2: false, user_neighbors: 5, ..ViralConfig::new() };
+    let triplets = Triplets {
+        users: (0..50).map(|k| k * 7 % 20).collect(),
+        positives: (0..50).map(|k| k * 3 % 40).collect(),
+        negatives: (0..50).map(|k| k * 11 % 40).collect(),
+    };
+    for n_user_layers in [0, 1, 2] {
+        for (shared_negatives, fusion) in [
+            (0, FusionStrategy::InformationAware),
+            (9, FusionStrategy::InformationAware),
+            (9, FusionStrategy::MeanPooling),
+        ] {
+            let config = ViralConfig { n_user_layers, shared_negatives, fusion, ..near.clone() };
+            let model = config.init(&train, &mut Init::new(3, &device())).unwrap();
+            let batch = Batch::new(&triplets, &device());
+            let z = model.embed();
+            let users = z.users.select(0, batch.users.clone()) * config.score_scale;
+            let scores = |items: &Tensor<1, Int>| {
+                let of_items = z.items.clone().select(0, items.clone());
+                (users.clone() * of_items).sum_dim(1).squeeze_dim::<1>(1)
+            };
+            let expected = match shared_negatives {
+                0 => bpr(scores(&batch.positives), scores(&batch.negatives)),
+                n => {
+                    let negatives = z.items.clone().select(0, batch.sampled_items(n));
+                    bpr_shared(scores(&batch.positives), users.clone().matmul(negatives.transpose()))
+                }
+            };
+            let (found, expected) = (term(&model.objective(&batch), "bpr"), values(expected)[0]);
+            let what =
+                format!("{n_user_layers} layers, {shared_negatives} shared, {fusion:?}: {found}, not {expected}");
+            assert!((found - expected).abs() <= 1e-5 * expected, "{what}");
+        }
+    }
 }

@@ -8,16 +8,14 @@ pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, V
 pub use fusion::InformationFusion;
 pub use graphs::ViralGraphs;
 
-use super::{
-    Batch, Embeddings, Recommender, Trainable, features, pair_scores, row_products, squared_lengths, users_and_items,
-};
+use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, squared_lengths, users_and_items};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
     UserModalityWeightsConfig, normalize_rows, xavier_normal,
 };
-use crate::ops::{SparseMatrix, gather_rows, matmul};
+use crate::ops::{SparseMatrix, gather_rows, matmul, sddmm};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::Fused;
@@ -292,14 +290,15 @@ impl Trainable for Viral {
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
             0 => {
-                let [positive, negative] = pair_scores(u, items, batch.pairs_by_row());
+                let ([_, of_pairs], rows) = (batch.pairs(), batch.rows());
+                let [positive, negative] = pair_scores(u, items, [Tensor::cat(vec![rows.clone(), rows], 0), of_pairs]);
                 bpr(positive * scale, negative * scale)
             }
             n => {
-                let u = u * scale;
-                let p = gather_rows(items.clone(), batch.positives.clone());
-                let negatives = gather_rows(items, batch.sampled_items(n));
-                bpr_shared(row_products(&u, &p), matmul(u, negatives.transpose()))
+                // The smaller side is scaled.
+                let negatives = gather_rows(items.clone(), batch.sampled_items(n)) * scale;
+                let positive = sddmm(u.clone(), batch.rows(), items, batch.positives.clone()) * scale;
+                bpr_shared(positive, matmul(u, negatives.transpose()))
             }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
