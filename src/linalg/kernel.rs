@@ -7,6 +7,7 @@
 use super::View;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Rows of a tile: with two registers a row, two for the right operand and one for the left, 31 of 32 are in use.
 const ROWS: usize = 14;
@@ -31,6 +32,58 @@ pub(crate) struct Packed {
 /// Inner places of a block.
 fn depth(k: usize) -> usize {
     k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1)
+}
+
+/// The blocks of inner places. Where there is none, one empty block, whose product is zeros.
+fn depths(k: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..k.max(1)).step_by(depth(k)).map(move |from| from..k.min(from + depth(k)))
+}
+
+/// The panels of rows, as equal as can be: tiles of few rows leave registers idle.
+fn panels(m: usize) -> impl Iterator<Item = Range<usize>> {
+    let n = m.div_ceil(ROWS);
+    (0..n).map(move |panel| panel * m / n..(panel + 1) * m / n)
+}
+
+/// The left operand of products: blocks of inner places, in each panels of rows, in each its inner places in order.
+pub(crate) struct PackedRows {
+    values: Vec<f32>,
+    dims: [usize; 2],
+}
+
+impl PackedRows {
+    /// The operand `a`.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn new(a: View) -> Self {
+        let [m, k] = a.dims;
+        let mut values = vec![0f32; m * k];
+        for deep in depths(k) {
+            for rows in panels(m) {
+                let panel = &mut values[deep.start * m + rows.start * deep.len()..][..rows.len() * deep.len()];
+                let part = a.part([rows.start, deep.start], [rows.len(), deep.len()]);
+                // SAFETY: the panel has a place for each value.
+                unsafe { pack(part, rows.len(), panel.as_mut_ptr()) };
+            }
+        }
+        Self { values, dims: a.dims }
+    }
+
+    /// Rows and inner places.
+    pub(super) fn dims(&self) -> [usize; 2] {
+        self.dims
+    }
+
+    fn panel(&self, rows: &Range<usize>, deep: Range<usize>) -> Panel<'_> {
+        let values = &self.values[deep.start * self.dims[0] + rows.start * deep.len()..][..rows.len() * deep.len()];
+        Panel { values, n_rows: rows.len(), deep }
+    }
+}
+
+/// At most 14 rows at some inner places.
+struct Panel<'a> {
+    values: &'a [f32],
+    n_rows: usize,
+    deep: Range<usize>,
 }
 
 /// The first `n` of sixteen lanes.
@@ -78,39 +131,53 @@ impl Packed {
     #[target_feature(enable = "avx512f")]
     pub(super) fn multiply(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
         thread_local!(static LEFT: RefCell<[f32; ROWS * DEPTH]> = const { RefCell::new([0.0; ROWS * DEPTH]) });
-        let (m, [k, n]) = (a.dims[0], self.dims);
-        let (depth, width) = (depth(k), 2 * n.div_ceil(COLUMNS));
         LEFT.with_borrow_mut(|left| {
-            // With no inner place at all there is one empty block, which writes zeros.
-            for from in (0..k.max(1)).step_by(depth) {
-                let deep = depth.min(k - from);
-                let right = &self.lines[from * width..][..deep * width];
-                let (mut row, panels) = (0, m.div_ceil(ROWS));
-                for panel in 0..panels {
-                    // As equal as can be: tiles of few rows leave registers idle.
-                    let rows = (m - row).div_ceil(panels - panel);
+            for deep in depths(self.dims[0]) {
+                for rows in panels(a.dims[0]) {
+                    let part = a.part([rows.start, deep.start], [rows.len(), deep.len()]);
                     // SAFETY: `left` has room for 14 rows of the deepest block.
-                    unsafe { pack(a.part([row, from], [rows, deep]), rows, left.as_mut_ptr()) };
-                    for column in (0..n).step_by(COLUMNS) {
-                        let columns = COLUMNS.min(n - column);
-                        let out = &mut out[row * stride + column..][..(rows - 1) * stride + columns];
-                        let tile = Tile {
-                            deep,
-                            left: left.as_ptr(),
-                            right: right[column / COLUMNS * 2 * deep..].as_ptr().cast(),
-                            out: out.as_mut_ptr(),
-                            stride,
-                            masks: [first(columns), first(columns.saturating_sub(16))],
-                            alpha,
-                            add: add || from > 0,
-                        };
-                        // SAFETY: both panels are `deep` long, `out` has the tile's last place.
-                        unsafe { tile.multiply(rows) };
-                    }
-                    row += rows;
+                    unsafe { pack(part, rows.len(), left.as_mut_ptr()) };
+                    let values = &left[..rows.len() * deep.len()];
+                    let panel = Panel { values, n_rows: rows.len(), deep: deep.clone() };
+                    self.multiply_panel(&mut out[rows.start * stride..], stride, panel, alpha, add);
                 }
             }
         });
+    }
+
+    /// [`multiply`](Self::multiply) with a left operand that is packed as well.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn multiply_rows(&self, out: &mut [f32], stride: usize, a: &PackedRows, alpha: f32, add: bool) {
+        for deep in depths(self.dims[0]) {
+            for rows in panels(a.dims[0]) {
+                let panel = a.panel(&rows, deep.clone());
+                self.multiply_panel(&mut out[rows.start * stride..], stride, panel, alpha, add);
+            }
+        }
+    }
+
+    /// The part of a product that comes from one panel. Blocks of inner places behind the first are added to it.
+    #[target_feature(enable = "avx512f")]
+    fn multiply_panel(&self, out: &mut [f32], stride: usize, panel: Panel, alpha: f32, add: bool) {
+        let Panel { values, n_rows, deep } = panel;
+        let (n, width) = (self.dims[1], 2 * self.dims[1].div_ceil(COLUMNS));
+        let right = &self.lines[deep.start * width..][..deep.len() * width];
+        for column in (0..n).step_by(COLUMNS) {
+            let columns = COLUMNS.min(n - column);
+            let out = &mut out[column..][..(n_rows - 1) * stride + columns];
+            let tile = Tile {
+                deep: deep.len(),
+                left: values.as_ptr(),
+                right: right[column / COLUMNS * 2 * deep.len()..].as_ptr().cast(),
+                out: out.as_mut_ptr(),
+                stride,
+                masks: [first(columns), first(columns.saturating_sub(16))],
+                alpha,
+                add: add || deep.start > 0,
+            };
+            // SAFETY: both panels are `deep` long, `out` has the tile's last place.
+            unsafe { tile.multiply(n_rows) };
+        }
     }
 }
 
@@ -125,18 +192,19 @@ pub(super) fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f3
     });
 }
 
-/// `a b` in groups of rows, each of which goes to `each` with its first row's number; `group` is scratch.
+/// `a b` a few rows at a time, each of which goes to `each` with its number; `group` is scratch.
 #[target_feature(enable = "avx512f")]
-pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: View, b: View, mut each: impl FnMut(usize, &mut [f32])) {
+pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: &PackedRows, b: View, mut each: impl FnMut(usize, &mut [f32])) {
     let ([m, k], n) = (a.dims, b.dims[1]);
+    let stride = n.next_multiple_of(16);
+    group.resize(ROWS * stride, 0.0);
     RIGHT.with_borrow_mut(|right| {
         right.pack(b);
-        let stride = n.next_multiple_of(16);
-        group.resize(ROWS * stride, 0.0);
-        for first in (0..m).step_by(ROWS) {
-            let rows = ROWS.min(m - first);
-            right.multiply(group, stride, a.part([first, 0], [rows, k]), 1.0, false);
-            for (row, products) in (first..first + rows).zip(group.chunks_mut(stride)) {
+        for rows in panels(m) {
+            for deep in depths(k) {
+                right.multiply_panel(group, stride, a.panel(&rows, deep), 1.0, false);
+            }
+            for (row, products) in rows.zip(group.chunks_mut(stride)) {
                 each(row, &mut products[..n]);
             }
         }

@@ -33,6 +33,27 @@ impl<'a> View<'a> {
     }
 }
 
+/// The left operand of several products, brought into the kernel's order once where there is such a kernel.
+pub(crate) enum Left<'a> {
+    /// In the order of the AVX-512 kernel.
+    #[cfg(target_arch = "x86_64")]
+    Packed(kernel::PackedRows),
+    /// As it is.
+    Plain(View<'a>),
+}
+
+impl<'a> Left<'a> {
+    /// The operand `a`.
+    pub(crate) fn new(a: View<'a>) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if kernel::is_available() {
+            // SAFETY: the processor has AVX-512.
+            return Self::Packed(unsafe { kernel::PackedRows::new(a) });
+        }
+        Self::Plain(a)
+    }
+}
+
 /// The right operand of several products, brought into the kernel's order once where there is such a kernel.
 pub(crate) enum Right<'a> {
     /// In the order of the AVX-512 kernel.
@@ -58,6 +79,22 @@ impl<'a> Right<'a> {
     /// `out = α a b`, or `out += α a b` where `add` says so; `out` is row-major and dense.
     pub(crate) fn multiply(&self, out: &mut [f32], a: View, alpha: f32, add: bool) {
         self.multiply_strided(out, self.n_columns(), a, alpha, add);
+    }
+
+    /// [`multiply`](Self::multiply) with a left operand of several products.
+    pub(crate) fn multiply_left(&self, out: &mut [f32], a: &Left, alpha: f32, add: bool) {
+        match (self, a) {
+            #[cfg(target_arch = "x86_64")]
+            (Self::Packed(b), Left::Packed(a)) => {
+                let stride = self.n_columns();
+                check(out, stride, a.dims(), b.dims());
+                // SAFETY: both were packed, so the processor has AVX-512.
+                unsafe { b.multiply_rows(out, stride, a, alpha, add) }
+            }
+            (_, Left::Plain(a)) => self.multiply(out, *a, alpha, add),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Plain(_), Left::Packed(_)) => unreachable!("a processor has the kernel or not"),
+        }
     }
 
     /// [`multiply`](Self::multiply) into rows that are `stride` values apart.
@@ -98,19 +135,24 @@ pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, a
     by_crate(out, stride, a, b, alpha, add);
 }
 
-/// `a b` in groups of a few rows, each of which goes to `each`, with its first row's number, while the nearest cache has it.
+/// `a b` a few rows at a time, each of which goes to `each`, with its number, while the nearest cache has it.
 ///
 /// `group` is scratch.
-pub(crate) fn matmul_by_rows(group: &mut Vec<f32>, a: View, b: View, mut each: impl FnMut(usize, &mut [f32])) {
-    #[cfg(target_arch = "x86_64")]
-    if kernel::is_available() {
-        // SAFETY: the processor has AVX-512.
-        return unsafe { kernel::matmul_by_rows(group, a, b, each) };
-    }
-    group.resize(a.dims[0] * b.dims[1], 0.0);
-    by_crate(group, b.dims[1], a, b, 1.0, false);
-    for (row, products) in group.chunks_mut(b.dims[1].max(1)).enumerate() {
-        each(row, products);
+pub(crate) fn matmul_by_rows(group: &mut Vec<f32>, a: &Left, b: View, mut each: impl FnMut(usize, &mut [f32])) {
+    match a {
+        #[cfg(target_arch = "x86_64")]
+        Left::Packed(a) => {
+            assert_eq!(a.dims()[1], b.dims[0], "matmul_by_rows: inner places");
+            // SAFETY: it was packed, so the processor has AVX-512.
+            unsafe { kernel::matmul_by_rows(group, a, b, each) }
+        }
+        Left::Plain(a) => {
+            group.resize(a.dims[0] * b.dims[1], 0.0);
+            matmul(group, *a, b, 1.0, false);
+            for (row, products) in group.chunks_mut(b.dims[1].max(1)).enumerate() {
+                each(row, products);
+            }
+        }
     }
 }
 
@@ -215,6 +257,14 @@ mod tests {
                     matmul(&mut dense, a, b, 0.7, false);
                     Right::new(b).multiply(&mut packed, a, 0.7, false);
                     assert_eq!(dense, packed, "{m} x {n} x {k}");
+                    Right::new(b).multiply_left(&mut packed, &Left::new(a), 0.7, false);
+                    assert_eq!(dense, packed, "{m} x {n} x {k}: both packed");
+                    dense.iter_mut().for_each(|x| *x /= 0.7);
+                    matmul_by_rows(&mut Vec::new(), &Left::new(a), b, |row, found| {
+                        let expected = &dense[row * n..][..n];
+                        let near = found.iter().zip(expected).all(|(x, y)| (x - y).abs() <= 1e-5);
+                        assert!(near, "{m} x {n} x {k}: row {row} is {found:?}, not {expected:?}");
+                    });
                 }
             }
         }

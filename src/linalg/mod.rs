@@ -13,7 +13,7 @@ mod top_k;
 use matmul::matmul_by_rows;
 #[cfg(feature = "flex")]
 pub(crate) use matmul::matmul_strided;
-pub(crate) use matmul::{Right, View, matmul};
+pub(crate) use matmul::{Left, Right, View, matmul};
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]
 pub(crate) use simd::{dot, dot3, exp, sum};

@@ -4,7 +4,7 @@
 //! with this one? [`top_products`] answers it exactly, tile by tile, without ever holding all products.
 
 use super::largest::Largest;
-use super::{View, matmul_by_rows};
+use super::{Left, View, matmul_by_rows};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -98,11 +98,12 @@ pub(crate) fn top_products<'q>(
             vectors.resize(rows * d, 0.0);
             best.resize_with(queries.len(), || Largest::new(k));
             best.iter_mut().for_each(Largest::clear);
+            let left = Left::new(View::new(vectors, [rows, d]));
             let mut start = 0;
             while start < n_base {
                 let columns = start..n_base.min(start + width);
                 let part = View::new(&base[start * d..columns.end * d], [columns.len(), d]);
-                matmul_by_rows(group, View::new(vectors, [rows, d]), part.t(), |row, scores| {
+                matmul_by_rows(group, &left, part.t(), |row, scores| {
                     if row < queries.len() {
                         mask(queries.start + row, columns.clone(), scores);
                         best[row].scan(start, scores);

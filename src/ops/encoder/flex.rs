@@ -5,7 +5,7 @@
 
 use super::rows::{activate, add_residual, gate};
 use super::{EncoderBackend, Sizes, Weights};
-use crate::linalg::{Right, View, matmul, matmul_strided};
+use crate::linalg::{Left, Right, View, matmul, matmul_strided};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{add_columns, dense, filled_with, floats, groups, summed};
 use crate::ops::layer_norm::{norm, norm_grad};
@@ -138,8 +138,8 @@ impl<'a> Layer<'a> {
     }
 
     /// `relu(W₁ LN₂ h)` of a stretch, as an operand.
-    fn hide(&self, normed_h: View, s: Stretch, up: &Right, hidden: &mut [f32]) {
-        up.multiply(hidden, normed_h, 1.0, false);
+    fn hide(&self, normed_h: &Left, s: Stretch, up: &Right, hidden: &mut [f32]) {
+        up.multiply_left(hidden, normed_h, 1.0, false);
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
         self.precision.round(hidden);
     }
@@ -168,10 +168,10 @@ impl<'a> Layer<'a> {
             |scratch, block, y| {
                 let rows = y.len() / d;
                 self.to_h(block * ROWS, rows, scratch);
-                let normed_h = View::new(&scratch.normed_h, [rows, d]);
+                let normed_h = Left::new(View::new(&scratch.normed_h, [rows, d]));
                 for (s, up, down) in &self.matrices.feed_forward {
                     let hidden = &mut scratch.hidden[..rows * s.n];
-                    self.hide(normed_h, *s, up, hidden);
+                    self.hide(&normed_h, *s, up, hidden);
                     down.multiply(y, View::new(hidden, [rows, s.n]), 1.0, true);
                 }
                 add_residual(y, &scratch.h[..y.len()], 1.0, self.w.down_bias);
@@ -198,15 +198,16 @@ impl<'a> Layer<'a> {
         let (of_y, d_rows) = (View::new(self.precision.operand_in(dy, operand), [rows, d]), &mut d_rows[..n]);
 
         // y = h + W₂ relu(W₁ LN₂ h)
+        let (normed_h_left, of_y_left, of_y) = (Left::new(normed_h), Left::new(of_y), Right::new(of_y));
         d_rows.fill(0.0);
         for ((s, up, _), (_, up_back, down_back)) in self.matrices.feed_forward.iter().zip(&back.feed_forward) {
             let (activated, d_hidden) = (&mut activated[..rows * s.n], &mut d_hidden[..rows * s.n]);
-            self.hide(normed_h, *s, up, activated);
-            down_back.multiply(d_hidden, of_y, 1.0, false);
+            self.hide(&normed_h_left, *s, up, activated);
+            down_back.multiply_left(d_hidden, &of_y_left, 1.0, false);
             gate(d_hidden, activated);
             add_columns(d_hidden, &mut sums.up_bias[s.first..][..s.n], row);
             self.precision.round(d_hidden);
-            matmul(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), of_y, 1.0, true);
+            of_y.multiply(&mut sums.down[s.first * d..][..s.n * d], View::new(activated, [rows, s.n]).t(), 1.0, true);
             let of_hidden = View::new(d_hidden, [rows, s.n]);
             matmul_strided(&mut sums.up[s.first..], hidden, normed_h.t(), of_hidden, 1.0, true);
             up_back.multiply(d_rows, of_hidden, 1.0, true);

@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{Right, View, dot, exp, vectorised};
+use crate::linalg::{Left, Right, View, dot, exp, vectorised};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{add_to, dense, floats, groups, summed};
 use burn::backend::ops::FloatTensorOps;
@@ -176,9 +176,10 @@ fn over_tiles(
         let mut rows_out = Vec::new();
         for (i, rows) in o.blocks(group) {
             let mut block = vec![init; rows];
+            let a = Left::new(o.rows_of_a(i, rows));
             for &Columns { first: j, n: cols, ref b } in &columns {
                 let tile = &mut tile[..rows * cols];
-                b.multiply(tile, o.rows_of_a(i, rows), o.scale, false);
+                b.multiply_left(tile, &a, o.scale, false);
                 visit([i, rows, j, cols], tile, &mut block, &mut cols_out[j..j + cols]);
             }
             rows_out.push((i, block));
@@ -230,10 +231,10 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
         let mut db = vec![0f32; o.m * o.d];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         for ((i, rows), da) in group {
-            let a = Right::new(o.rows_of_a(i, rows));
+            let (a_left, a) = (Left::new(o.rows_of_a(i, rows)), Right::new(o.rows_of_a(i, rows)));
             for (&Columns { first: j, n: cols, b: ref turned }, Columns { b, .. }) in columns.iter().zip(&plain) {
                 let tile = &mut tile[..rows * cols];
-                turned.multiply(tile, o.rows_of_a(i, rows), o.scale, false);
+                turned.multiply_left(tile, &a_left, o.scale, false);
                 let (of_rows, of_cols) = (i..i + rows, j..j + cols);
                 match &shifted {
                     Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
