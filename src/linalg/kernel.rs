@@ -29,14 +29,10 @@ pub(crate) struct Packed {
     dims: [usize; 2],
 }
 
-/// Inner places of a block.
-fn depth(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1)
-}
-
 /// The blocks of inner places. Where there is none, one empty block, whose product is zeros.
 fn depths(k: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..k.max(1)).step_by(depth(k)).map(move |from| from..k.min(from + depth(k)))
+    let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
+    (0..k.max(1)).step_by(depth).map(move |from| from..k.min(from + depth))
 }
 
 /// The panels of rows, as equal as can be: tiles of few rows leave registers idle.
@@ -56,16 +52,16 @@ impl PackedRows {
     #[target_feature(enable = "avx512f")]
     pub(super) fn new(a: View) -> Self {
         let [m, k] = a.dims;
-        let mut values = vec![0f32; m * k];
+        let mut packed = Self { values: vec![0f32; m * k], dims: a.dims };
         for deep in depths(k) {
             for rows in panels(m) {
-                let panel = &mut values[deep.start * m + rows.start * deep.len()..][..rows.len() * deep.len()];
+                let places = packed.places(&rows, &deep);
                 let part = a.part([rows.start, deep.start], [rows.len(), deep.len()]);
                 // SAFETY: the panel has a place for each value.
-                unsafe { pack(part, rows.len(), panel.as_mut_ptr()) };
+                unsafe { pack(part, rows.len(), packed.values[places].as_mut_ptr()) };
             }
         }
-        Self { values, dims: a.dims }
+        packed
     }
 
     /// Rows and inner places.
@@ -74,8 +70,12 @@ impl PackedRows {
     }
 
     fn panel(&self, rows: &Range<usize>, deep: Range<usize>) -> Panel<'_> {
-        let values = &self.values[deep.start * self.dims[0] + rows.start * deep.len()..][..rows.len() * deep.len()];
-        Panel { values, n_rows: rows.len(), deep }
+        Panel { values: &self.values[self.places(rows, &deep)], n_rows: rows.len(), deep }
+    }
+
+    fn places(&self, rows: &Range<usize>, deep: &Range<usize>) -> Range<usize> {
+        let first = deep.start * self.dims[0] + rows.start * deep.len();
+        first..first + rows.len() * deep.len()
     }
 }
 
@@ -115,12 +115,11 @@ impl Packed {
         if self.lines.len() < k * width {
             self.lines.resize(k * width, Line([0.0; 16]));
         }
-        let (depth, columns) = (depth(k), b.t());
-        for from in (0..k).step_by(depth) {
-            let deep = depth.min(k - from);
+        let columns = b.t();
+        for deep in depths(k) {
             for panel in 0..n.div_ceil(COLUMNS) {
-                let lines = &mut self.lines[from * width + panel * 2 * deep..][..2 * deep];
-                let some = columns.part([panel * COLUMNS, from], [COLUMNS.min(n - panel * COLUMNS), deep]);
+                let lines = &mut self.lines[deep.start * width + panel * 2 * deep.len()..][..2 * deep.len()];
+                let some = columns.part([panel * COLUMNS, deep.start], [COLUMNS.min(n - panel * COLUMNS), deep.len()]);
                 // SAFETY: a line is sixteen values.
                 unsafe { pack(some, COLUMNS, lines.as_mut_ptr().cast()) };
             }

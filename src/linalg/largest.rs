@@ -36,14 +36,6 @@ impl Largest {
     /// Takes the scores of ids `first`, `first + 1`, …; ids must come in ascending order. Minus infinity never enters.
     pub(super) fn scan(&mut self, first: usize, scores: &[f32]) {
         for (first, scores) in (first as u32..).step_by(STRETCH).zip(scores.chunks(STRETCH)) {
-            #[cfg(target_arch = "x86_64")]
-            if v4::is_available() {
-                // SAFETY: the processor has the features that the function enables.
-                unsafe { v4::append(self, first, scores) };
-            } else {
-                self.append(first, scores);
-            }
-            #[cfg(not(target_arch = "x86_64"))]
             self.append(first, scores);
             if self.n >= Self::full(self.k) {
                 self.cut();
@@ -51,8 +43,18 @@ impl Largest {
         }
     }
 
-    /// Those above the threshold, without a branch that could be guessed wrong: what does not pass is overwritten.
+    /// Those above the threshold.
     fn append(&mut self, first: u32, scores: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if v4::is_available() {
+            // SAFETY: the processor has the features that the function enables.
+            return unsafe { v4::append(self, first, scores) };
+        }
+        self.append_plain(first, scores);
+    }
+
+    /// Without a branch that could be guessed wrong: what does not pass is overwritten.
+    fn append_plain(&mut self, first: u32, scores: &[f32]) {
         for (first, scores) in (first..).step_by(16).zip(scores.chunks(16)) {
             if !scores.iter().fold(false, |any, &score| any | (score > self.threshold)) {
                 continue;
@@ -111,7 +113,7 @@ mod v4 {
         has!("avx512f") && has!("popcnt")
     }
 
-    /// [`Largest::append`].
+    /// [`Largest::append_plain`].
     #[target_feature(enable = "avx512f,popcnt")]
     pub(super) fn append(best: &mut Largest, first: u32, scores: &[f32]) {
         assert!(scores.len() <= STRETCH && best.n + STRETCH + 16 <= best.scores.len().min(best.ids.len()));
@@ -253,7 +255,7 @@ mod tests {
             let [mut plain, mut fast] = [Largest::new(9), Largest::new(9)];
             for threshold in [f32::NEG_INFINITY, -2.0, 0.5, 9.0] {
                 (plain.threshold, fast.threshold) = (threshold, threshold);
-                plain.append(3, &scores);
+                plain.append_plain(3, &scores);
                 // SAFETY: the processor has the features that the function enables.
                 unsafe { v4::append(&mut fast, 3, &scores) };
                 let kept = |best: &Largest| (best.scores[..best.n].to_vec(), best.ids[..best.n].to_vec());

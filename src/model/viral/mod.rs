@@ -290,8 +290,7 @@ impl Trainable for Viral {
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
             0 => {
-                let ([_, of_pairs], rows) = (batch.pairs(), batch.rows());
-                let [positive, negative] = pair_scores(u, items, [Tensor::cat(vec![rows.clone(), rows], 0), of_pairs]);
+                let [positive, negative] = pair_scores(u, items, batch.pairs_of(&batch.rows()));
                 bpr(positive * scale, negative * scale)
             }
             n => {
