@@ -52,15 +52,17 @@ impl PackedRows {
     #[target_feature(enable = "avx512f")]
     pub(super) fn new(a: View) -> Self {
         let [m, k] = a.dims;
-        let mut packed = Self { values: vec![0f32; m * k], dims: a.dims };
+        let mut packed = Self { values: Vec::with_capacity(m * k), dims: a.dims };
         for deep in depths(k) {
             for rows in panels(m) {
                 let places = packed.places(&rows, &deep);
                 let part = a.part([rows.start, deep.start], [rows.len(), deep.len()]);
-                // SAFETY: the panel has a place for each value.
-                unsafe { pack(part, rows.len(), packed.values[places].as_mut_ptr()) };
+                // SAFETY: the panel has a place for each value, all within the capacity.
+                unsafe { pack(part, rows.len(), packed.values.as_mut_ptr().add(places.start)) };
             }
         }
+        // SAFETY: the panels of all blocks cover every place, and `pack` wrote them.
+        unsafe { packed.values.set_len(m * k) };
         packed
     }
 
@@ -112,18 +114,19 @@ impl Packed {
     pub(super) fn pack(&mut self, b: View) {
         let ([k, n], width) = (b.dims, 2 * b.dims[1].div_ceil(COLUMNS));
         self.dims = b.dims;
-        if self.lines.len() < k * width {
-            self.lines.resize(k * width, Line([0.0; 16]));
-        }
+        self.lines.clear();
+        self.lines.reserve(k * width);
         let columns = b.t();
         for deep in depths(k) {
             for panel in 0..n.div_ceil(COLUMNS) {
-                let lines = &mut self.lines[deep.start * width + panel * 2 * deep.len()..][..2 * deep.len()];
+                let first = deep.start * width + panel * 2 * deep.len();
                 let some = columns.part([panel * COLUMNS, deep.start], [COLUMNS.min(n - panel * COLUMNS), deep.len()]);
-                // SAFETY: a line is sixteen values.
-                unsafe { pack(some, COLUMNS, lines.as_mut_ptr().cast()) };
+                // SAFETY: a line is sixteen values, and the panel's lines are within the capacity.
+                unsafe { pack(some, COLUMNS, self.lines.as_mut_ptr().add(first).cast()) };
             }
         }
+        // SAFETY: the panels of all blocks cover every line, and `pack` wrote them, zeros beyond the last column.
+        unsafe { self.lines.set_len(k * width) };
     }
 
     /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.

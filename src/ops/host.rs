@@ -121,6 +121,12 @@ vectorised! {
     }
 }
 
+/// `n` zeros, written by all threads.
+pub(crate) fn zeros(n: usize) -> Vec<f32> {
+    const CHUNK: usize = 1 << 16;
+    filled(n, CHUNK, |_, _| ())
+}
+
 /// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     filled_with(n, chunk, || (), |(), i, part| write(i, part))

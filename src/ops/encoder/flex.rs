@@ -7,7 +7,7 @@ use super::rows::{activate, add_residual, gate};
 use super::{EncoderBackend, Sizes, Weights};
 use crate::linalg::{Left, Right, View, matmul, matmul_strided};
 use crate::ops::MatmulPrecision;
-use crate::ops::host::{add_columns, dense, filled_with, floats, groups, summed};
+use crate::ops::host::{add_columns, dense, filled_with, floats, groups, summed, zeros};
 use crate::ops::layer_norm::{norm, norm_grad};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -250,7 +250,7 @@ impl<'a> Layer<'a> {
     fn gradients(&self, dy: &[f32], n_weights: usize) -> [Vec<f32>; 3] {
         let (d, n) = (self.sizes.d, self.x.len());
         let back = Matrices::new(&self.attention.weight, &self.w, self.sizes, View::t);
-        let (mut d_x, mut d_kv) = (vec![0f32; n], vec![0f32; n]);
+        let (mut d_x, mut d_kv) = (zeros(n), zeros(n));
         let blocks = dy.chunks(ROWS * d).zip(d_x.chunks_mut(ROWS * d)).zip(d_kv.chunks_mut(ROWS * d));
         let mut blocks = (0..).step_by(ROWS).zip(blocks);
         let groups = groups(n.div_ceil(ROWS * d), 4 * n_weights);

@@ -6,7 +6,7 @@
 use super::LogSumExpBackend;
 use crate::linalg::{Left, Right, View, dot, exp, vectorised};
 use crate::ops::MatmulPrecision;
-use crate::ops::host::{add_to, dense, floats, groups, summed};
+use crate::ops::host::{add_to, dense, floats, groups, summed, zeros};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
@@ -223,7 +223,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
         lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
     });
     let (columns, plain) = (o.columns(View::t), o.columns(|b| b));
-    let mut da = vec![0f32; o.n * o.d];
+    let mut da = zeros(o.n * o.d);
     let mut rows_of_da = da.chunks_mut((ROWS * o.d).max(1));
     let groups = o.groups(o.m * o.d * 4).into_iter();
     let groups: Vec<Vec<_>> = groups.map(|group| o.blocks(group).zip(&mut rows_of_da).collect()).collect();
