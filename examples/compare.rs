@@ -61,5 +61,9 @@ fn measure(path: &Path, data: &Dataset) -> Result<Metrics> {
         let message = format!("was trained on '{}': other users or items than those of '{}'", model.data, data.name);
         return Err(Error::File { path, message });
     }
+    if model.seen != data.train.interactions {
+        let message = "was trained on another part of these data, and some of it may be tested here; give its --split";
+        return Err(Error::File { path, message: message.into() });
+    }
     model.embeddings.evaluate(&data.train.interactions, &data.test, &CUTOFFS)
 }

@@ -73,6 +73,14 @@ impl Error {
         Self::Line { path: path.as_ref().to_path_buf(), line, message: message.into() }
     }
 
+    /// Of a setting's value, unless it `holds`.
+    pub(crate) fn require(holds: bool, setting: &str, value: impl fmt::Display, wanted: &str) -> Result<()> {
+        match holds {
+            true => Ok(()),
+            false => Err(Self::Config(format!("{setting} is {value}; it must be {wanted}"))),
+        }
+    }
+
     pub(crate) fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
     }

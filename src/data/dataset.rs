@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 
 use super::{Interactions, ItemFeatures, hex};
 use crate::{Error, Result};
@@ -70,14 +71,16 @@ impl Dataset {
         Self { name: name.into(), train, valid, test, user_ids, item_ids, titles: None }.validated()
     }
 
-    /// Replaces the external ids of the users; fails when there are too few or too many.
+    /// Replaces the external ids of the users; fails when there are too few or too many, or one comes twice.
     pub fn with_user_ids(mut self, user_ids: Vec<String>) -> Result<Self> {
+        self.check_distinct("user", &user_ids)?;
         self.user_ids = user_ids;
         self.validated()
     }
 
-    /// Replaces the external ids of the items; fails when there are too few or too many.
+    /// Replaces the external ids of the items; fails when there are too few or too many, or one comes twice.
     pub fn with_item_ids(mut self, item_ids: Vec<String>) -> Result<Self> {
+        self.check_distinct("item", &item_ids)?;
         self.item_ids = item_ids;
         self.validated()
     }
@@ -126,6 +129,14 @@ impl Dataset {
             }
         }
         Ok(self)
+    }
+
+    fn check_distinct(&self, whose: &str, ids: &[String]) -> Result<()> {
+        let mut seen = HashSet::with_capacity(ids.len());
+        match ids.iter().find(|id| !seen.insert(id.as_str())) {
+            Some(id) => Err(self.fault(format!("two {whose}s have the id '{id}'; give each its own"))),
+            None => Ok(()),
+        }
     }
 
     fn fault(&self, message: String) -> Error {
@@ -193,6 +204,16 @@ mod tests {
     fn toy() -> Dataset {
         let train = TrainSet { interactions: part(&[(0, 0), (0, 1), (1, 1)]), text: features(4), visual: None };
         Dataset::new("toy", train, part(&[(0, 2)]), part(&[(1, 3)])).unwrap()
+    }
+
+    #[test]
+    fn ids_are_distinct() {
+        let twice = |n: usize| vec!["a".to_string(); n];
+        for message in
+            [toy().with_user_ids(twice(3)), toy().with_item_ids(twice(4))].map(|r| r.unwrap_err().to_string())
+        {
+            assert!(message.contains("the id 'a'"), "{message}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From a folder of files to a [`Dataset`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::sidecar::{read_mapping, read_row_ids, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
@@ -16,7 +16,7 @@ impl Dataset {
     /// | file | |
     /// |---|---|
     /// | `<name>.inter` | the interactions, see [`InterFile`] |
-    /// | `text_feat.npy`, `image_feat.npy` | features, optional: row n for the item with the integer id n |
+    /// | `text_feat.npy`, `image_feat.npy` | features, optional, or `.safetensors`: row n for the item with the integer id n |
     /// | `i_id_mapping.csv`, `u_id_mapping.csv` | optional: names (`asin`) and ids; the names become external ids |
     /// | `items.jsonl` | optional: `{"id": external id, "title": …}` a line |
     /// | `item_ids.txt` | needed for features when item ids are not integers: one id a line, line n for row n |
@@ -41,8 +41,8 @@ impl Dataset {
         let max_number = items.as_ref().and_then(|items| items.max_number);
         let names = items.as_ref().map_or(file.items.names(), |items| &items.names);
         let features = |source, usual| read_features(dir, source, usual, &path, (&file.items, names), max_number);
-        let text = features(&options.text, "text_feat.npy")?;
-        let visual = features(&options.visual, "image_feat.npy")?;
+        let text = features(&options.text, "text_feat")?;
+        let visual = features(&options.visual, "image_feat")?;
 
         let (n_users, n_items) = (file.users.len(), file.items.len());
         let [interactions, valid, test] = [Part::Train, Part::Valid, Part::Test].map(|part| {
@@ -70,6 +70,9 @@ fn folder_name(dir: &Path) -> Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
+/// How to read what has neither labels nor times, for a program and on the command line.
+const RANDOM: &str = "SplitPolicy::Random (--split random)";
+
 /// The part of each row; fails when a part is empty.
 fn split(path: &Path, file: &InterFile, policy: Option<SplitPolicy>) -> Result<Vec<Part>> {
     let lacking = |column: &str, without: &str, instead: &str| {
@@ -78,12 +81,12 @@ fn split(path: &Path, file: &InterFile, policy: Option<SplitPolicy>) -> Result<V
     };
     let parts = match policy.unwrap_or(SplitPolicy::ByLabel) {
         SplitPolicy::ByLabel => {
-            let instead = "SplitPolicy::Random or ::Temporal";
+            let instead = "SplitPolicy::Random or ::Temporal (--split random, temporal)";
             file.parts().ok_or_else(|| lacking("x_label", "valid or test part", instead))?
         }
         SplitPolicy::Random { seed } => random_split(&file.pairs(), RATIOS, seed),
         SplitPolicy::Temporal => {
-            let times = file.times().ok_or_else(|| lacking("timestamp", "temporal split", "SplitPolicy::Random"))?;
+            let times = file.times().ok_or_else(|| lacking("timestamp", "temporal split", RANDOM))?;
             temporal_split(&file.pairs(), &times, RATIOS)
         }
     };
@@ -94,11 +97,28 @@ fn split(path: &Path, file: &InterFile, policy: Option<SplitPolicy>) -> Result<V
     }
     let advice = match policy {
         None | Some(SplitPolicy::ByLabel) => {
-            "label rows 0 (train), 1 (valid) and 2 (test), or read with SplitPolicy::Random"
+            format!("label rows 0 (train), 1 (valid) and 2 (test), or read with {RANDOM}")
         }
-        _ => "give users three interactions or more, or label the rows",
+        _ => "give users three interactions or more, or label the rows".to_string(),
     };
     Err(Error::file(path, format!("no {} part among {} rows; {advice}", missing.join(" or "), parts.len())))
+}
+
+/// The feature file of that name, in either format.
+fn usual_file(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let mut found = None;
+    for path in ["npy", "safetensors"].map(|format| dir.join(format!("{name}.{format}"))) {
+        if path.try_exists().map_err(Error::io(&path))? {
+            if found.is_some() {
+                return Err(Error::file(
+                    &path,
+                    format!("{name}.npy is there as well; remove or rename one of the two"),
+                ));
+            }
+            found = Some(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads features and puts their rows into dense order. `names` are the external ids of `items`.
@@ -113,13 +133,10 @@ fn read_features(
     let path = match source {
         FeatureFile::Without => return Ok(None),
         FeatureFile::At(path) => dir.join(path),
-        FeatureFile::Usual => {
-            let path = dir.join(usual);
-            if !path.try_exists().map_err(Error::io(&path))? {
-                return Ok(None);
-            }
-            path
-        }
+        FeatureFile::Usual => match usual_file(dir, usual)? {
+            Some(path) => path,
+            None => return Ok(None),
+        },
     };
     let features = ItemFeatures::read(&path)?;
     let n_rows = features.n_items();
@@ -175,7 +192,6 @@ mod tests {
     use super::super::npy::tests::npy;
     use super::*;
     use std::io::Write;
-    use std::path::PathBuf;
 
     /// A folder `toy` of text files; `*_feat.npy` files get one column: row number times ten.
     fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
@@ -299,8 +315,24 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_features_may_come_in_either_format_but_not_in_both() -> Result<()> {
+        let (_outer, dir) = folder(&[INTER]);
+        let header = r#"{"x":{"dtype":"F32","shape":[9,1],"data_offsets":[0,36]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        bytes.extend((0..9u16).flat_map(|row| f32::from(row).to_le_bytes()));
+        std::fs::write(dir.join("text_feat.safetensors"), bytes).unwrap();
+        let text = Dataset::read(&dir, &ReadOptions::new())?.train.text;
+        assert_eq!(text.as_ref().map(ItemFeatures::values), Some(&[0.0, 1.0, 2.0, 7.0, 8.0][..]));
+        std::fs::write(dir.join("text_feat.npy"), []).unwrap();
+        let both = Dataset::read(&dir, &ReadOptions::new()).unwrap_err().to_string();
+        assert!(both.contains("text_feat.safetensors: text_feat.npy is there as well"), "{both}");
+        Ok(())
+    }
+
+    #[test]
     fn a_part_without_rows_is_named() {
-        let advice = "label rows 0 (train), 1 (valid) and 2 (test), or read with SplitPolicy::Random";
+        let advice = format!("label rows 0 (train), 1 (valid) and 2 (test), or read with {RANDOM}");
         let of =
             |rows: &str| message(&[("toy.inter", &format!("userID\titemID\tx_label\n{rows}"))], &ReadOptions::new());
         assert_eq!(of("0\t0\t0\n1\t0\t0\n"), format!("toy.inter: no valid or test part among 2 rows; {advice}"));
@@ -308,10 +340,10 @@ mod tests {
         assert_eq!(of("0\t0\t2\n1\t0\t1\n"), format!("toy.inter: no train part among 2 rows; {advice}"));
         let plain = ("toy.inter", "userID\titemID\n0\t0\n1\t0\n");
         let expected = "toy.inter:1: no x_label column, so no valid or test part; \
-                        add one, or read with SplitPolicy::Random or ::Temporal";
+                        add one, or read with SplitPolicy::Random or ::Temporal (--split random, temporal)";
         assert_eq!(message(&[plain], &ReadOptions::new()), expected);
         let expected =
-            "toy.inter:1: no timestamp column, so no temporal split; add one, or read with SplitPolicy::Random";
+            format!("toy.inter:1: no timestamp column, so no temporal split; add one, or read with {RANDOM}");
         assert_eq!(message(&[plain], &ReadOptions::new().with_split(SplitPolicy::Temporal)), expected);
         let random = ReadOptions::new().with_split(SplitPolicy::Random { seed: 0 });
         assert!(message(&[plain], &random).ends_with("give users three interactions or more, or label the rows"));

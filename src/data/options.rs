@@ -24,7 +24,7 @@ pub enum SplitPolicy {
 /// Where the features of a modality come from. Paths are relative to the data set's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FeatureFile {
-    /// The usual file (`text_feat.npy`, `image_feat.npy`) if it is there, none otherwise.
+    /// The usual file (`text_feat.npy` or `.safetensors`, `image_feat` likewise) if it is there, none otherwise.
     #[default]
     Usual,
     /// This file, which must be there: `.npy`, `.safetensors` or `x.safetensors#name`.

@@ -98,7 +98,7 @@ pub(super) fn gather<I: Iterator<Item = (u32, f32)>>(
 }
 
 /// Every modality's rows at unit length, side by side; rows of zeros stay.
-pub(super) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
+pub(crate) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
     let n_items = modalities[0].n_items();
     let mut units = Vec::with_capacity(n_items * width);
     for item in 0..n_items {
@@ -113,12 +113,13 @@ pub(super) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> 
 }
 
 impl Neighbors {
-    /// The graph with every edge 1.
+    /// The graph with every edge 1. As in the other two, a cosine of 0 is no edge but from an item to itself: an item
+    /// without content has nothing in common with any other, and would have the first items as neighbours otherwise.
     pub fn binary(&self) -> CsMat<f32> {
         self.graph(|_| 1.0)
     }
 
-    /// The graph with every edge `1 / k`: `D^-1/2 B D^-1/2` of the [`binary`](Self::binary) one, eps 1e-7.
+    /// `D^-1/2 B D^-1/2` of the [`binary`](Self::binary) one, eps 1e-7: every edge is `1 / k` between items of k neighbours.
     pub fn normalized(&self) -> CsMat<f32> {
         normalize_symmetric(&self.binary(), 1e-7)
     }
@@ -131,14 +132,16 @@ impl Neighbors {
     fn graph(&self, weight: impl Fn(f32) -> f32) -> CsMat<f32> {
         let (mut columns, mut values) = (Vec::with_capacity(self.index.len()), Vec::with_capacity(self.index.len()));
         let mut row: Vec<(u32, f32)> = Vec::with_capacity(self.k);
-        for (index, cosine) in self.index.chunks(self.k).zip(self.cosine.chunks(self.k)) {
+        let mut pointers = vec![0];
+        for (item, (index, cosine)) in self.index.chunks(self.k).zip(self.cosine.chunks(self.k)).enumerate() {
+            let near = index.iter().copied().zip(cosine.iter().copied());
             row.clear();
-            row.extend(index.iter().copied().zip(cosine.iter().copied()));
+            row.extend(near.filter(|&(id, cosine)| cosine != 0.0 || id as usize == item));
             row.sort_unstable_by_key(|&(id, _)| id);
             columns.extend(row.iter().map(|&(id, _)| id as usize));
             values.extend(row.iter().map(|&(_, cosine)| weight(cosine)));
+            pointers.push(columns.len());
         }
-        let pointers = (0..=self.n_items).map(|i| i * self.k).collect();
         CsMat::new((self.n_items, self.n_items), pointers, columns, values)
     }
 }
@@ -218,7 +221,11 @@ mod tests {
         let found = nearest_neighbors(&x, 2, true).unwrap();
         assert_eq!(found.index[2..4], [1, 0]);
         assert_eq!(found.cosine[2..4], [0.0, 0.0]);
-        assert!(knn_graph(&x, 2).unwrap().data().iter().all(|v| (v - 0.5).abs() < 1e-6));
+        // So it has no neighbour but itself, and is nobody's.
+        let graph = knn_graph(&x, 2).unwrap();
+        assert_eq!(graph.indices(), [0, 2, 1, 0, 2]);
+        assert!(graph.data().iter().zip([0.5, 0.5, 1.0, 0.5, 0.5]).all(|(v, expected)| (v - expected).abs() < 1e-6));
+        assert_eq!(nearest_neighbors(&x, 2, false).unwrap().binary().indices(), [2, 0]);
     }
 
     #[test]

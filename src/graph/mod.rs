@@ -21,6 +21,7 @@ mod prune;
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern};
 pub use clusters::near_neighbors;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
+pub(crate) use knn::unit_rows;
 pub use knn::{Neighbors, knn_graph, mean_knn_graph, mixture, nearest_neighbors, nearest_neighbors_by_mean};
 pub use normalize::{add_self_loops, normalize_rows, normalize_symmetric, softmax_rows, uniform_rows};
 pub use prune::{EdgePruner, Pruning};

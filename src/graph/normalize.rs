@@ -13,6 +13,7 @@ use sprs::CsMat;
 /// When `graph` is not square.
 pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
     assert_eq!(graph.rows(), graph.cols(), "normalize_symmetric: the graph is {:?}", graph.shape());
+    let graph = &graph.to_csr();
     let root = |sum: f64| if sum + eps > 0.0 { 1.0 / (sum + eps).sqrt() } else { 0.0 };
     let roots: Vec<f64> = row_sums(graph).into_iter().map(root).collect();
     map_rows(graph, |i, columns, values| {
@@ -24,6 +25,7 @@ pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
 
 /// `A'[i, j] = A[i, j] / s_i` with the row sums `s`: `D^-1 A`. A row whose sum is 0 becomes 0.
 pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
+    let graph = &graph.to_csr();
     let sums = row_sums(graph);
     map_rows(graph, |i, _, values| {
         let factor = if sums[i] == 0.0 { 0.0 } else { 1.0 / sums[i] };
@@ -33,7 +35,7 @@ pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 
 /// `A'[i, j] = exp(A[i, j]) / Σ_l exp(A[i, l])` over the edges of row `i`; an empty row stays empty.
 pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
-    map_rows(graph, |_, _, values| {
+    map_rows(&graph.to_csr(), |_, _, values| {
         let max = values.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
         let exp = |x: f32| f64::from(x - max).exp();
         let sum: f64 = values.iter().map(|&x| exp(x)).sum();
@@ -43,7 +45,7 @@ pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 
 /// `A'[i, j] = 1 / n_i` with `n_i` edges in row `i`; an empty row stays empty.
 pub fn uniform_rows(graph: &CsMat<f32>) -> CsMat<f32> {
-    map_rows(graph, |_, _, values| {
+    map_rows(&graph.to_csr(), |_, _, values| {
         let share = 1.0 / values.len() as f32;
         values.fill(share);
     })
@@ -62,9 +64,8 @@ fn row_sums(graph: &CsMat<f32>) -> Vec<f64> {
     graph.outer_iterator().map(|row| row.data().iter().map(|&x| f64::from(x)).sum()).collect()
 }
 
-/// A copy of `graph` with `change(row, columns, values)` applied to every row.
+/// A copy of `graph`, which is stored by rows, with `change(row, columns, values)` applied to every row.
 fn map_rows(graph: &CsMat<f32>, mut change: impl FnMut(usize, &[usize], &mut [f32])) -> CsMat<f32> {
-    assert!(graph.is_csr(), "graphs are stored by rows");
     let mut changed = graph.clone();
     for i in 0..graph.rows() {
         let row = graph.indptr().outer_inds_sz(i);
@@ -91,6 +92,14 @@ mod tests {
         assert!((f64::from(soft.data()[1]) - e / (1.0 + e)).abs() < 1e-7);
         assert!((soft.data()[0] + soft.data()[1] - 1.0).abs() < 1e-6);
         assert_eq!(soft.data()[2], 1.0);
+    }
+
+    #[test]
+    fn how_a_graph_is_stored_does_not_matter() {
+        let by_columns = graph().to_csc();
+        for normalize in [normalize_rows, softmax_rows, uniform_rows, |g: &CsMat<f32>| normalize_symmetric(g, 0.1)] {
+            assert_eq!(normalize(&by_columns), normalize(&graph()));
+        }
     }
 
     #[test]

@@ -16,5 +16,5 @@ pub(crate) use matmul::matmul_strided;
 pub(crate) use matmul::{Left, Right, View, matmul};
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]
-pub(crate) use simd::{dot, dot3, exp, sum};
+pub(crate) use simd::{at_least, at_most, dot, dot3, exp, sum};
 pub(crate) use top_k::{TopK, top_products, top_scores};

@@ -110,11 +110,23 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail.iter().sum::<f32>()
 }
 
-/// `exp x` for `x ≤ 0` to 2 ulp: `2^k · p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`. Zero below -87.
+/// The larger of both, and `x` where it is NaN: `f32::max` would hide that.
+#[inline(always)]
+pub(crate) fn at_least(bound: f32, x: f32) -> f32 {
+    if x < bound { bound } else { x }
+}
+
+/// The smaller of both, and `x` where it is NaN.
+#[inline(always)]
+pub(crate) fn at_most(bound: f32, x: f32) -> f32 {
+    if x > bound { bound } else { x }
+}
+
+/// `exp x` for `x ≤ 0` to 2 ulp: `2^k · p(r)` with `x = k ln 2 + r`, `|r| ≤ ln 2 / 2`. Zero below -87; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp<M: MulAdd>(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, which its lowest bits then hold
-    let clamped = x.max(-87.0);
+    let clamped = at_least(-87.0, x);
     let shifted = M::mul_add(clamped, std::f32::consts::LOG2_E, MAGIC);
     let k = shifted - MAGIC;
     let r = M::mul_add(k, 2.121_944_4e-4, M::mul_add(k, -0.693_359_4, clamped));
@@ -142,6 +154,7 @@ mod tests {
                 assert!((f64::from(found) / exact - 1.0).abs() < 2.5e-7, "exp({x}) = {found}, not {exact}");
             }
         }
+        assert!(exp::<Fused>(f32::NAN).is_nan() && exp::<Separate>(f32::NAN).is_nan());
         assert_eq!([exp::<Fused>(-87.1), exp::<Fused>(f32::NEG_INFINITY), exp::<Separate>(-1e30)], [0.0; 3]);
     }
 }

@@ -1,6 +1,6 @@
 //! BPR-MF: matrix factorisation. Rendle et al., *BPR*, UAI 2009.
 
-use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, squared_lengths};
+use super::{Batch, Embeddings, Recommender, Trainable, check, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, xavier_normal};
@@ -27,6 +27,7 @@ impl Default for BprMfConfig {
 impl BprMfConfig {
     /// Xavier normal tables for the users and items of `data`.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<BprMf> {
+        check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         Ok(BprMf {
             users: xavier_normal([n_users, self.d_embed], init),

@@ -1,8 +1,8 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
 
 use super::{
-    Batch, Embeddings, PrunedGraph, Recommender, Trainable, features, halves, pair_scores, row_products,
-    users_and_items,
+    Batch, Embeddings, PrunedGraph, Recommender, Trainable, check, check_share, features, halves, pair_scores,
+    row_products, users_and_items,
 };
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
@@ -53,6 +53,8 @@ impl Default for FreedomConfig {
 impl FreedomConfig {
     /// Xavier tables and both graphs of `data`, which must have text and visual features.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
+        check(self.d_embed, &[("reg", self.reg)])?;
+        check_share("visual_weight", self.visual_weight)?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let (Some(text), Some(visual)) = (&data.text, &data.visual) else {
             return Err(crate::Error::Data("freedom needs text and visual features; the data lack one of them".into()));

@@ -1,6 +1,6 @@
 //! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
 
-use super::{Batch, Embeddings, Recommender, Trainable, pair_scores, squared_lengths, users_and_items};
+use super::{Batch, Embeddings, Recommender, Trainable, check, pair_scores, squared_lengths, users_and_items};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr, embedding_norms};
@@ -31,6 +31,7 @@ impl Default for LightGcnConfig {
 impl LightGcnConfig {
     /// Xavier uniform tables and the normalised graph of `data`.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<LightGcn> {
+        check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         Ok(LightGcn {
             users: xavier_uniform([n_users, self.d_embed], init),

@@ -36,6 +36,7 @@ use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
 use crate::ops::{row_range, sddmm};
+use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -54,6 +55,18 @@ pub trait Trainable: Recommender + Module {
     fn begin_epoch(&mut self, seed: u64, epoch: usize) {
         let _ = (seed, epoch);
     }
+}
+
+/// What settings that most models have must be: a width, and weights of the objective's terms.
+fn check(d_embed: usize, weights: &[(&str, f64)]) -> Result<()> {
+    Error::require(d_embed > 0, "d_embed", d_embed, "at least 1")?;
+    weights.iter().try_for_each(|&(setting, weight)| {
+        Error::require(weight.is_finite() && weight >= 0.0, setting, weight, "a number from 0 on")
+    })
+}
+
+fn check_share(setting: &str, share: f64) -> Result<()> {
+    Error::require((0.0..=1.0).contains(&share), setting, share, "from 0 to 1")
 }
 
 /// `⟨a_r, b_r⟩` for each row: `[n, d]`, `[n, d]` to `[n]`.

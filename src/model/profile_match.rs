@@ -1,7 +1,8 @@
 //! ProfileMatch: a user is the mean of what they took, by content alone. The baseline of *VLM4Rec*, and of cold start.
 
-use super::{Batch, Embeddings, Recommender, Trainable, features};
+use super::{Batch, Embeddings, Recommender, Trainable, check_share};
 use crate::data::TrainSet;
+use crate::graph::unit_rows;
 use crate::loss::Objective;
 use crate::nn::{Init, normalize_rows};
 use crate::{Error, Result};
@@ -27,10 +28,7 @@ impl Default for ProfileMatchConfig {
 impl ProfileMatchConfig {
     /// Profiles of the users of `data`, which must have features of at least one modality. O(pairs · d) time.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<ProfileMatch> {
-        if !(0.0..=1.0).contains(&self.visual_weight) {
-            let message = format!("profile-match: visual_weight is {}; it must be from 0 to 1", self.visual_weight);
-            return Err(Error::Config(message));
-        }
+        check_share("visual_weight", self.visual_weight)?;
         let (text, visual) = match (&data.text, &data.visual) {
             (Some(_), Some(_)) => (1.0 - self.visual_weight, self.visual_weight),
             (None, None) => {
@@ -43,7 +41,8 @@ impl ProfileMatchConfig {
         for (name, modality, weight) in modalities {
             if let Some(rows) = modality.as_ref().filter(|_| weight > 0.0) {
                 // Rows of length √weight: an inner product of whole vectors is the weighted mean of cosines.
-                parts.push(normalize_rows(features(rows, init)) * weight.sqrt());
+                let units = TensorData::new(unit_rows(&[rows], rows.width()), [rows.n_items(), rows.width()]);
+                parts.push(Tensor::from_data(units, init.device()) * weight.sqrt());
                 names.push(name.to_string());
                 widths.push(rows.width());
             }

@@ -1,6 +1,6 @@
 //! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, squared_lengths};
+use super::{Batch, Embeddings, Recommender, Trainable, check, features, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
@@ -28,6 +28,7 @@ impl Default for VbprConfig {
 impl VbprConfig {
     /// Xavier tables for `data`, which must have features of at least one modality.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
+        check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let content: Vec<_> = [&data.text, &data.visual].into_iter().flatten().map(|f| features(f, init)).collect();
         if content.is_empty() {

@@ -34,9 +34,10 @@ impl EncoderConfig {
     /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`].
     ///
     /// # Panics
-    /// When `n_heads` does not divide `d_model`.
+    /// When `n_heads` is 0 or does not divide `d_model`.
     pub fn with_attention(mut self, n_heads: usize) -> Self {
-        assert_eq!(self.d_model % n_heads, 0, "encoder: {n_heads} heads do not divide {}", self.d_model);
+        let divides = n_heads > 0 && self.d_model.is_multiple_of(n_heads);
+        assert!(divides, "encoder: {n_heads} heads do not divide {}", self.d_model);
         (self.n_heads, self.attention) = (n_heads, true);
         self
     }

@@ -53,6 +53,9 @@ impl RedundancyEstimatorConfig {
     }
 
     /// Xavier uniform for the encoder, PyTorch's default for the linear layer, small normal mask tokens.
+    ///
+    /// # Panics
+    /// When the heads of a sequence do not divide `d_model`.
     pub fn init(&self, init: &mut Init) -> RedundancyEstimator {
         let d = self.d_model;
         let encoder = EncoderConfig::new(d).with_d_feed_forward(self.d_feed_forward);

@@ -31,7 +31,7 @@ impl EarlyStopping {
 
     /// Whether `epoch` has passed and no epoch within the patience was better.
     pub fn is_over(&self, epoch: usize) -> bool {
-        self.best.is_some_and(|(best, _)| epoch - best >= self.patience)
+        self.best.is_some_and(|(best, _)| epoch.saturating_sub(best) >= self.patience)
     }
 }
 
@@ -46,5 +46,6 @@ mod tests {
         assert!(!stopping.update(2, 0.3) && !stopping.is_over(2));
         assert!(!stopping.update(3, 0.2) && stopping.is_over(3));
         assert_eq!(stopping.best(), Some((1, 0.3)));
+        assert!(!stopping.is_over(0), "an epoch before the best");
     }
 }

@@ -110,6 +110,9 @@ impl SavedModel {
             return Err(broken(&format!("format {}, this version reads {FORMAT}", header.format)));
         }
         let (n_users, n_items) = (header.user_ids.len(), header.item_ids.len());
+        if header.titles.as_ref().is_some_and(|titles| titles.len() != n_items) {
+            return Err(broken("there is not one title for each item"));
+        }
         let d = header.blocks.iter().map(|b| b.1).sum();
         let mut floats = |name: &str, n: usize| {
             let values = all.remove(name).and_then(|t| t.try_into_vec::<f32>().ok());

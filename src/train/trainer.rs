@@ -6,6 +6,7 @@ use crate::eval::Metric;
 use crate::model::{Batch, Embeddings, Parameters, Trainable, load_parameters, parameters};
 use crate::ops::{MatmulPrecision, with_matmul_precision};
 use crate::{Error, Result};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -94,6 +95,15 @@ impl<M: Trainable> TrainState<M> {
     }
 }
 
+/// Whether the device of every parameter has gradients.
+struct HaveGradients(bool);
+
+impl ModuleVisitor for HaveGradients {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 &= param.val().is_autodiff();
+    }
+}
+
 /// What a run tells its observer.
 #[derive(Debug)]
 pub enum Event<'a, M> {
@@ -120,7 +130,7 @@ pub enum Event<'a, M> {
 pub struct Fit<M> {
     /// With the parameters of the best epoch.
     pub model: M,
-    /// The epoch with the best valid value, from 0; none for a model without parameters.
+    /// The epoch with the best valid value, from 0; none where no epoch was run, as for a model without parameters.
     pub best_epoch: Option<usize>,
     /// One report an epoch.
     pub history: Vec<EpochReport>,
@@ -148,7 +158,10 @@ impl TrainerConfig {
 
     /// Trains on `data` until valid stops getting better.
     ///
-    /// `device` is the one that the model is on.
+    /// `device` is the one that the model is on, and has gradients: `Device::flex().autodiff()`.
+    ///
+    /// # Errors
+    /// When a setting is impossible, the device has no gradients, train or valid is empty, or the loss stops being a number.
     pub fn fit<M: Trainable>(
         &self,
         model: M,
@@ -170,10 +183,20 @@ impl TrainerConfig {
         device: &Device,
         mut observe: impl FnMut(Event<M>) -> Result<ControlFlow<()>>,
     ) -> Result<Fit<M>> {
-        if self.batch_size == 0 {
-            return Err(Error::Config("batch_size is 0; it must be at least 1".into()));
-        }
+        self.check()?;
         let trains = state.model.num_params() > 0;
+        let mut gradients = HaveGradients(device.is_autodiff());
+        state.model.visit(&mut gradients);
+        if trains && !gradients.0 {
+            let message =
+                "the model is on a device without gradients; make it with Init::new(seed, &device.autodiff())";
+            return Err(Error::Config(message.into()));
+        }
+        if trains && valid.n_pairs() == 0 {
+            return Err(Error::Data(
+                "valid is empty: nothing would say which epoch is the best; hold some pairs out".into(),
+            ));
+        }
         while trains && state.next_epoch < self.epochs && !self.is_over(&state) {
             let epoch = state.next_epoch;
             let start = Instant::now();
@@ -202,6 +225,19 @@ impl TrainerConfig {
         }
         let best_epoch = state.stopping.best().map(|(epoch, _)| epoch);
         Ok(Fit { model: load_parameters(state.model, state.best)?, best_epoch, history: state.history })
+    }
+
+    fn check(&self) -> Result<()> {
+        let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon }, lr_decay, .. } = *self;
+        Error::require(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")?;
+        Error::require(self.monitor_k > 0, "monitor_k", self.monitor_k, "at least 1")?;
+        for (setting, value) in [("adam.lr", lr), ("adam.epsilon", epsilon), ("lr_decay", lr_decay)] {
+            Error::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")?;
+        }
+        for (setting, value) in [("adam.beta_1", beta_1), ("adam.beta_2", beta_2)] {
+            Error::require((0.0..1.0).contains(&value), setting, value, "from 0 to below 1")?;
+        }
+        Ok(())
     }
 
     fn is_over<M>(&self, state: &TrainState<M>) -> bool {

@@ -329,3 +329,12 @@ fn files_of_another_kind_are_refused() {
 
     expect(SavedModel::load(folder.0.path()), folder.0.path(), &["directory"]);
 }
+
+#[test]
+fn a_saved_model_has_a_title_for_each_item_or_none() {
+    let (data, folder) = (small(), Folder::new());
+    let (mut model, path) = (saved(&data), folder.at("model.safetensors"));
+    model.titles = Some(vec!["Wooden rattle".into()]);
+    model.save(&path).unwrap();
+    expect(SavedModel::load(&path), &path, &["is not a saved model", "title for each item"]);
+}

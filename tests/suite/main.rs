@@ -20,4 +20,5 @@ mod parity_blocks;
 mod parity_models;
 mod programs;
 mod replays;
+mod settings;
 mod table;

@@ -2,6 +2,7 @@
 
 mod adam;
 mod encoder;
+mod not_numbers;
 mod precision;
 mod rows;
 mod sddmm;

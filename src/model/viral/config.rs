@@ -1,5 +1,7 @@
 //! Settings of VIRAL and its presets.
 
+use crate::Error;
+use crate::model::{check, check_share};
 use crate::nn::{LayerAggregation, Mask};
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +118,7 @@ pub struct ViralConfig {
     pub lambda: f64,
     /// `τ` of InfoNCE.
     pub temperature: f64,
-    /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all items.
+    /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all that are fused: items, or users and items.
     pub info_nce_rows: usize,
     /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one.
     pub shared_negatives: usize,
@@ -229,6 +231,29 @@ impl ViralConfig {
     /// The authors' branch `master` to the digit: synergy without redundancy.
     pub fn reference_synergy() -> Self {
         Self { redundancy: false, normalize_unique: false, d_hidden_visual: 256, lambda: 0.001, ..Self::reference() }
+    }
+
+    /// That a model of fused width `d_fusion` can have these settings.
+    pub(super) fn check(&self, d_fusion: usize) -> crate::Result<()> {
+        check(self.d_embed, &[("lambda", self.lambda), ("reg", self.reg), ("weight_spread", self.weight_spread)])?;
+        check_share("visual_weight", self.visual_weight)?;
+        check_share("user_mix", self.user_mix)?;
+        for (setting, value) in [("temperature", self.temperature), ("score_scale", self.score_scale)] {
+            Error::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")?;
+        }
+        let epsilon = self.projection_epsilon;
+        Error::require(epsilon.is_finite() && epsilon >= 0.0, "projection_epsilon", epsilon, "a number from 0 on")?;
+        Error::require(self.feed_forward > 0, "feed_forward", self.feed_forward, "at least 1")?;
+        let (heads, rows) = (self.redundancy_heads, self.info_nce_rows);
+        let divides = heads == 0 || d_fusion.is_multiple_of(heads);
+        Error::require(
+            divides,
+            "redundancy_heads",
+            heads,
+            &format!("0 or a divisor of {d_fusion}, the fusion's width"),
+        )?;
+        let both = self.placement == FusionPlacement::Propagated;
+        Error::require(!both || rows != 1, "info_nce_rows", rows, "0, or at least one user and one item")
     }
 
     /// A preset by name: `default`, `paper`, `reference` or `reference-synergy`.

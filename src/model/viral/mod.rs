@@ -109,13 +109,14 @@ impl ViralConfig {
         }
         let project = self.d_fusion > 0;
         let (d_text, d_visual) = if project { (self.d_fusion, self.d_fusion) } else { (d_text, d_visual) };
+        let d_fusion = if self.placement == FusionPlacement::Propagated { self.d_embed } else { d_text };
+        self.check(d_fusion)?;
         let mut channels = vec![Channel::new(self, data, d_text, self.d_hidden, init)];
         if fuses_features {
             channels.push(Channel::new(self, data, d_text, self.d_hidden, init));
         }
         channels.push(Channel::new(self, data, d_visual, self.d_hidden_visual, init));
         let projection = |d_in: usize, init: &mut Init| FeatureProjectionConfig::new(d_in, self.d_fusion).init(init);
-        let d_fusion = if self.placement == FusionPlacement::Propagated { self.d_embed } else { d_text };
         let n_weights = match self.fusion {
             FusionStrategy::MeanPooling | FusionStrategy::Concatenation => None,
             FusionStrategy::WeightedConcatenation => Some(2),

@@ -1,13 +1,13 @@
 //! What the layer does between its products, row by row, on the CPU; its norms aside.
 
-use crate::linalg::vectorised;
+use crate::linalg::{at_least, vectorised};
 
 vectorised! {
     /// `relu(x + bias)`.
     pub(super) fn activate(x: &mut [f32], bias: &[f32]) {
         for x in x.chunks_exact_mut(bias.len()) {
             for (x, b) in x.iter_mut().zip(bias) {
-                *x = (*x + b).max(0.0);
+                *x = at_least(0.0, *x + b);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{Left, Right, View, dot, exp, vectorised};
+use crate::linalg::{Left, Right, View, at_most, dot, exp, vectorised};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{add_to, dense, floats, groups, summed, zeros};
 use burn::backend::ops::FloatTensorOps;
@@ -114,7 +114,7 @@ vectorised! {
     fn weigh(tile: &mut [f32], cols: usize, row: &[f32], row_weight: &[f32], col: &[f32], col_weight: &[f32], scale: f32) {
         for ((s, &r), &rw) in tile.chunks_exact_mut(cols).zip(row).zip(row_weight) {
             for ((s, &c), &cw) in s.iter_mut().zip(col).zip(col_weight) {
-                *s = (exp::<M>((*s - r).min(0.0)) * rw + exp::<M>((*s - c).min(0.0)) * cw) * scale;
+                *s = (exp::<M>(at_most(0.0, *s - r)) * rw + exp::<M>(at_most(0.0, *s - c)) * cw) * scale;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The CPU path: each row is read once and written once.
 
 use super::{EPSILON, NormalizeBackend};
-use crate::linalg::{dot, vectorised};
+use crate::linalg::{at_least, dot, vectorised};
 use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -13,7 +13,7 @@ const ROWS: usize = 256;
 vectorised! {
     fn forward(x: &[f32], d: usize, out: &mut [f32]) {
         for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
-            let inverse = 1.0 / dot::<M>(x, x).max(EPSILON).sqrt();
+            let inverse = 1.0 / at_least(EPSILON, dot::<M>(x, x)).sqrt();
             for (o, x) in out.iter_mut().zip(x) {
                 *o = x * inverse;
             }
@@ -25,7 +25,7 @@ vectorised! {
     fn backward(x: &[f32], g: &[f32], d: usize, out: &mut [f32]) {
         for ((x, g), out) in x.chunks_exact(d).zip(g.chunks_exact(d)).zip(out.chunks_exact_mut(d)) {
             let square = dot::<M>(x, x);
-            let inverse = 1.0 / square.max(EPSILON).sqrt();
+            let inverse = 1.0 / at_least(EPSILON, square).sqrt();
             let along = if square < EPSILON { 0.0 } else { dot::<M>(x, g) * inverse * inverse };
             for ((o, x), g) in out.iter_mut().zip(x).zip(g) {
                 *o = (g - along * x) * inverse;

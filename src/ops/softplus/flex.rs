@@ -1,7 +1,7 @@
 //! The CPU path: each score is read once forward, and read and written once backward.
 
 use super::SoftplusBackend;
-use crate::linalg::{MulAdd, exp, sum, vectorised};
+use crate::linalg::{MulAdd, at_least, exp, sum, vectorised};
 use crate::ops::host::{dense, filled, floats};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -32,12 +32,12 @@ vectorised! {
             for n in heads {
                 for (lane, n) in lanes.iter_mut().zip(n) {
                     let x = n - p;
-                    *lane += x.max(0.0) + log1p::<M>(exp::<M>(-x.abs()));
+                    *lane += at_least(0.0, x) + log1p::<M>(exp::<M>(-x.abs()));
                 }
             }
             for n in tail {
                 let x = n - p;
-                lanes[0] += x.max(0.0) + log1p::<M>(exp::<M>(-x.abs()));
+                lanes[0] += at_least(0.0, x) + log1p::<M>(exp::<M>(-x.abs()));
             }
             *out = lanes.iter().sum();
         }
