@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{Left, Right, View, at_most, dot, exp, vectorised};
+use crate::linalg::{Left, Right, View, at_most, dot, exp, matmul, vectorised};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{add_to, dense, floats, groups, summed, zeros};
 use burn::backend::ops::FloatTensorOps;
@@ -53,12 +53,12 @@ impl Operands<'_> {
         self.scale.abs() * largest_norm(&self.a, self.d) * largest_norm(&self.b, self.d)
     }
 
-    /// Column blocks, each with its first column, its columns and its part of `bᵀ`, or of `b` turned otherwise.
-    fn columns<'a>(&'a self, turn: fn(View<'a>) -> View<'a>) -> Vec<Columns<'a>> {
+    /// Column blocks, each with its first column, its columns and its part of `bᵀ`.
+    fn columns(&self) -> Vec<Columns<'_>> {
         let firsts: Vec<usize> = (0..self.m).step_by(COLS).collect();
         let pack = |j| {
             let n = COLS.min(self.m - j);
-            Columns { first: j, n, b: Right::new(turn(self.rows_of_b(j, n))) }
+            Columns { first: j, n, b: Right::new(self.rows_of_b(j, n).t()) }
         };
         firsts.into_par_iter().map(pack).collect()
     }
@@ -169,7 +169,7 @@ fn over_tiles(
     visit: impl Fn([usize; 4], &mut [f32], &mut [f32], &mut [f32]) + Sync,
     join: impl Fn(&mut [f32], &[f32]),
 ) -> (Vec<f32>, Vec<f32>) {
-    let columns = o.columns(View::t);
+    let columns = o.columns();
     let work = |group: Range<usize>| {
         let mut cols_out = vec![init; o.m];
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
@@ -222,7 +222,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     let shifted = (bound <= SAFE_BOUND).then(|| {
         lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
     });
-    let (columns, plain) = (o.columns(View::t), o.columns(|b| b));
+    let columns = o.columns();
     let mut da = zeros(o.n * o.d);
     let mut rows_of_da = da.chunks_mut((ROWS * o.d).max(1));
     let groups = o.groups(o.m * o.d * 4).into_iter();
@@ -232,9 +232,9 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
         let mut tile = vec![0f32; ROWS * COLS.min(o.m)];
         for ((i, rows), da) in group {
             let (a_left, a) = (Left::new(o.rows_of_a(i, rows)), Right::new(o.rows_of_a(i, rows)));
-            for (&Columns { first: j, n: cols, b: ref turned }, Columns { b, .. }) in columns.iter().zip(&plain) {
+            for &Columns { first: j, n: cols, ref b } in &columns {
                 let tile = &mut tile[..rows * cols];
-                turned.multiply_left(tile, &a_left, o.scale, false);
+                b.multiply_left(tile, &a_left, o.scale, false);
                 let (of_rows, of_cols) = (i..i + rows, j..j + cols);
                 match &shifted {
                     Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
@@ -245,7 +245,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
                 }
                 o.precision.round(tile);
                 let tile = View::new(tile, [rows, cols]);
-                b.multiply(da, tile, 1.0, true);
+                matmul(da, tile, o.rows_of_b(j, cols), 1.0, true);
                 a.multiply(&mut db[j * o.d..][..cols * o.d], tile.t(), 1.0, true);
             }
         }
