@@ -12,7 +12,7 @@
 mod common;
 
 use clap::Parser;
-use common::files::{check_writable, peak_rss_mb, write_text};
+use common::files::{check_file, peak_rss_mb, write_text};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ fn main() -> Result<()> {
         println!("{}", serde_json::to_string(&measured).map_err(|e| Error::Config(e.to_string()))?);
         return Ok(());
     }
-    check_writable(args.plot.parent().unwrap_or(Path::new("")))?;
+    check_file(&args.plot)?;
     let mut all = Vec::new();
     for &n in &args.items {
         eprint!("{n} items … ");

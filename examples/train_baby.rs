@@ -12,16 +12,16 @@ mod common;
 
 use clap::Parser;
 use common::args::{DataArgs, TrainArgs, model_config};
-use common::files::{check_writable, peak_rss_mb, quoted, write_json};
+use common::files::{check_file, check_writable, peak_rss_mb, quoted, write_json};
 use common::run::{Results, Run, Seconds, describe, train};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use viral::Result;
 use viral::data::{Counts, Dataset};
 use viral::eval::{Difference, Metric, Metrics, paired_bootstrap};
 use viral::model::ModelConfig;
 use viral::train::{SavedModel, TrainerConfig};
-use viral::{Error, Result};
 
 /// Trains a model and says how good it is.
 #[derive(Parser, Debug)]
@@ -61,10 +61,7 @@ fn main() -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(format!("{}-{name}", data.name)));
     check_writable(&out)?;
     if let Some(path) = &args.json {
-        if path.is_dir() {
-            return Err(Error::File { path: path.clone(), message: "is a folder; name a file for --json".into() });
-        }
-        check_writable(path.parent().unwrap_or(Path::new("")))?;
+        check_file(path)?;
     }
     eprintln!("{}", describe(&data));
 

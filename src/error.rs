@@ -81,6 +81,11 @@ impl Error {
         }
     }
 
+    /// [`require`](Self::require) of a number above 0.
+    pub(crate) fn require_positive(setting: &str, value: f64) -> Result<()> {
+        Self::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")
+    }
+
     pub(crate) fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
     }

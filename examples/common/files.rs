@@ -37,6 +37,14 @@ pub(crate) fn check_writable(folder: &Path) -> Result<()> {
     tempfile::tempfile_in(folder).map(drop).map_err(io)
 }
 
+/// [`check_writable`] of the folder of a file, which must not be a folder itself.
+pub(crate) fn check_file(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::File { path: path.to_path_buf(), message: "is a folder; name a file".into() });
+    }
+    check_writable(path.parent().unwrap_or(Path::new("")))
+}
+
 /// `results/run.json` to `results/run.json.<suffix>`.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -190,7 +190,9 @@ fn read_features(
 #[cfg(test)]
 mod tests {
     use super::super::npy::tests::npy;
+    use super::super::safetensors::tests::file as safetensors;
     use super::*;
+    use ::safetensors::Dtype;
     use std::io::Write;
 
     /// A folder `toy` of text files; `*_feat.npy` files get one column: row number times ten.
@@ -317,10 +319,8 @@ mod tests {
     #[test]
     fn the_usual_features_may_come_in_either_format_but_not_in_both() -> Result<()> {
         let (_outer, dir) = folder(&[INTER]);
-        let header = r#"{"x":{"dtype":"F32","shape":[9,1],"data_offsets":[0,36]}}"#;
-        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(header.bytes());
-        bytes.extend((0..9u16).flat_map(|row| f32::from(row).to_le_bytes()));
+        let rows: Vec<u8> = (0..9u16).flat_map(|row| f32::from(row).to_le_bytes()).collect();
+        let bytes = safetensors(&[("x", Dtype::F32, &[9, 1], rows)]);
         std::fs::write(dir.join("text_feat.safetensors"), bytes).unwrap();
         let text = Dataset::read(&dir, &ReadOptions::new())?.train.text;
         assert_eq!(text.as_ref().map(ItemFeatures::values), Some(&[0.0, 1.0, 2.0, 7.0, 8.0][..]));

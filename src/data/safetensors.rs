@@ -128,11 +128,11 @@ fn shown(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use safetensors::tensor::TensorView;
 
-    fn file(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
+    pub(in crate::data) fn file(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
         let views = tensors.iter().map(|(name, dtype, shape, data)| {
             (name.to_string(), TensorView::new(*dtype, shape.to_vec(), data).unwrap())
         });

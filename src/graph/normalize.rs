@@ -13,21 +13,22 @@ use sprs::CsMat;
 /// When `graph` is not square.
 pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
     assert_eq!(graph.rows(), graph.cols(), "normalize_symmetric: the graph is {:?}", graph.shape());
-    let graph = &graph.to_csr();
+    let mut graph = graph.to_csr();
     let root = |sum: f64| if sum + eps > 0.0 { 1.0 / (sum + eps).sqrt() } else { 0.0 };
-    let roots: Vec<f64> = row_sums(graph).into_iter().map(root).collect();
-    map_rows(graph, |i, columns, values| {
-        for (&j, value) in columns.iter().zip(values) {
+    let roots: Vec<f64> = row_sums(&graph).into_iter().map(root).collect();
+    for (i, mut row) in graph.outer_iterator_mut().enumerate() {
+        for (j, value) in row.iter_mut() {
             *value = (f64::from(*value) * (roots[i] * roots[j])) as f32;
         }
-    })
+    }
+    graph
 }
 
 /// `A'[i, j] = A[i, j] / s_i` with the row sums `s`: `D^-1 A`. A row whose sum is 0 becomes 0.
 pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
-    let graph = &graph.to_csr();
-    let sums = row_sums(graph);
-    map_rows(graph, |i, _, values| {
+    let graph = graph.to_csr();
+    let sums = row_sums(&graph);
+    map_rows(graph, |i, values| {
         let factor = if sums[i] == 0.0 { 0.0 } else { 1.0 / sums[i] };
         values.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
     })
@@ -35,7 +36,7 @@ pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 
 /// `A'[i, j] = exp(A[i, j]) / Σ_l exp(A[i, l])` over the edges of row `i`; an empty row stays empty.
 pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
-    map_rows(&graph.to_csr(), |_, _, values| {
+    map_rows(graph.to_csr(), |_, values| {
         let max = values.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
         let exp = |x: f32| f64::from(x - max).exp();
         let sum: f64 = values.iter().map(|&x| exp(x)).sum();
@@ -45,7 +46,7 @@ pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 
 /// `A'[i, j] = 1 / n_i` with `n_i` edges in row `i`; an empty row stays empty.
 pub fn uniform_rows(graph: &CsMat<f32>) -> CsMat<f32> {
-    map_rows(&graph.to_csr(), |_, _, values| {
+    map_rows(graph.to_csr(), |_, values| {
         let share = 1.0 / values.len() as f32;
         values.fill(share);
     })
@@ -64,14 +65,13 @@ fn row_sums(graph: &CsMat<f32>) -> Vec<f64> {
     graph.outer_iterator().map(|row| row.data().iter().map(|&x| f64::from(x)).sum()).collect()
 }
 
-/// A copy of `graph`, which is stored by rows, with `change(row, columns, values)` applied to every row.
-fn map_rows(graph: &CsMat<f32>, mut change: impl FnMut(usize, &[usize], &mut [f32])) -> CsMat<f32> {
-    let mut changed = graph.clone();
+/// `graph`, which is stored by rows, with `change(row, values)` applied to every row.
+fn map_rows(mut graph: CsMat<f32>, mut change: impl FnMut(usize, &mut [f32])) -> CsMat<f32> {
     for i in 0..graph.rows() {
         let row = graph.indptr().outer_inds_sz(i);
-        change(i, &graph.indices()[row.clone()], &mut changed.data_mut()[row]);
+        change(i, &mut graph.data_mut()[row]);
     }
-    changed
+    graph
 }
 
 #[cfg(test)]

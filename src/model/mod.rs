@@ -57,11 +57,11 @@ pub trait Trainable: Recommender + Module {
     }
 }
 
-/// What settings that most models have must be: a width, and weights of the objective's terms.
-fn check(d_embed: usize, weights: &[(&str, f64)]) -> Result<()> {
+/// What settings that most models have must be: a width, and numbers from 0 on, such as weights of the objective's terms.
+fn check(d_embed: usize, from_zero: &[(&str, f64)]) -> Result<()> {
     Error::require(d_embed > 0, "d_embed", d_embed, "at least 1")?;
-    weights.iter().try_for_each(|&(setting, weight)| {
-        Error::require(weight.is_finite() && weight >= 0.0, setting, weight, "a number from 0 on")
+    from_zero.iter().try_for_each(|&(setting, value)| {
+        Error::require(value.is_finite() && value >= 0.0, setting, value, "a number from 0 on")
     })
 }
 

@@ -232,7 +232,7 @@ impl TrainerConfig {
         Error::require(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")?;
         Error::require(self.monitor_k > 0, "monitor_k", self.monitor_k, "at least 1")?;
         for (setting, value) in [("adam.lr", lr), ("adam.epsilon", epsilon), ("lr_decay", lr_decay)] {
-            Error::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")?;
+            Error::require_positive(setting, value)?;
         }
         for (setting, value) in [("adam.beta_1", beta_1), ("adam.beta_2", beta_2)] {
             Error::require((0.0..1.0).contains(&value), setting, value, "from 0 to below 1")?;

@@ -16,7 +16,7 @@ fn device() -> Device {
     Device::flex().autodiff()
 }
 
-fn small() -> Dataset {
+pub(crate) fn small() -> Dataset {
     let config = PlantedConfig::new().with_n_users(12).with_n_items(30).with_interactions_per_user(6);
     config.with_d_text(3).with_d_visual(3).generate().data
 }

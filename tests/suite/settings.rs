@@ -1,15 +1,11 @@
 //! Settings that no run can have are refused by name before anything is trained.
 
+use crate::bad_input::small;
 use burn::tensor::Device;
-use viral::data::{Dataset, Interactions, PlantedConfig};
+use viral::data::Interactions;
 use viral::model::{ModelConfig, ViralConfig};
 use viral::nn::Init;
 use viral::train::{AdamConfig, TrainerConfig};
-
-fn small() -> Dataset {
-    let config = PlantedConfig::new().with_n_users(12).with_n_items(30).with_interactions_per_user(6);
-    config.with_d_text(6).with_d_visual(6).generate().data
-}
 
 fn refused<T>(result: viral::Result<T>, words: &[&str]) {
     let message = match result {

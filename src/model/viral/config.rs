@@ -235,14 +235,14 @@ impl ViralConfig {
 
     /// That a model of fused width `d_fusion` can have these settings.
     pub(super) fn check(&self, d_fusion: usize) -> crate::Result<()> {
-        check(self.d_embed, &[("lambda", self.lambda), ("reg", self.reg), ("weight_spread", self.weight_spread)])?;
+        let (spread, epsilon) = (self.weight_spread, self.projection_epsilon);
+        let from_zero =
+            [("lambda", self.lambda), ("reg", self.reg), ("weight_spread", spread), ("projection_epsilon", epsilon)];
+        check(self.d_embed, &from_zero)?;
         check_share("visual_weight", self.visual_weight)?;
         check_share("user_mix", self.user_mix)?;
-        for (setting, value) in [("temperature", self.temperature), ("score_scale", self.score_scale)] {
-            Error::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")?;
-        }
-        let epsilon = self.projection_epsilon;
-        Error::require(epsilon.is_finite() && epsilon >= 0.0, "projection_epsilon", epsilon, "a number from 0 on")?;
+        Error::require_positive("temperature", self.temperature)?;
+        Error::require_positive("score_scale", self.score_scale)?;
         Error::require(self.feed_forward > 0, "feed_forward", self.feed_forward, "at least 1")?;
         let (heads, rows) = (self.redundancy_heads, self.info_nce_rows);
         let divides = heads == 0 || d_fusion.is_multiple_of(heads);
