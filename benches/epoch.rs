@@ -9,8 +9,8 @@ use common::Bench;
 use common::data::read;
 use criterion::Throughput;
 use viral::Result;
-use viral::data::{Dataset, Sampler};
-use viral::model::{Batch, LightGcnConfig, Recommender, Trainable, ViralConfig};
+use viral::data::{Dataset, Sampler, StepKey};
+use viral::model::{Batch, Embed, LightGcnConfig, Trainable, ViralConfig};
 use viral::nn::Init;
 use viral::train::{Adam, AdamConfig, TrainerConfig};
 
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
     bench.time("viral_embed", width, Throughput::Elements(n_nodes as u64), || plain.embed());
     // Every epoch trains on a part of the graph, drawn anew.
     let pairs = Throughput::Elements(data.train.interactions.n_pairs() as u64);
-    bench.time("viral_begin_epoch", viral.d_embed, pairs, || model.begin_epoch(0, 0));
+    bench.time("viral_begin_epoch", viral.d_embed, pairs, || model.begin_epoch(0, 0).unwrap());
     step(&mut bench, "viral_step", viral.d_embed, model, &data, &trainer);
 
     if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
@@ -63,7 +63,7 @@ fn step<M: Trainable>(bench: &mut Bench, work: &str, width: usize, model: M, dat
     let mut steps = (0..order.n_steps()).cycle();
     let (device, mut adam, mut model) = (bench.device.clone(), Adam::new(trainer.adam), Some(model));
     bench.time(work, width, Throughput::Elements(trainer.batch_size as u64), || {
-        let batch = Batch::new(&order.batch(steps.next().unwrap_or_default()), &device);
+        let batch = Batch::new(&order.batch(steps.next().unwrap_or_default()), StepKey::default(), &device);
         model = model.take().map(|model| {
             let gradients = model.objective(&batch).total().backward();
             adam.step(model, gradients)

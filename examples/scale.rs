@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use viral::data::{Interactions, ItemFeatures, Sampler, TrainSet, splitmix64};
+use viral::data::{Interactions, ItemFeatures, Sampler, StepKey, TrainSet, splitmix64};
 use viral::model::{Batch, Trainable, ViralConfig};
 use viral::nn::Init;
 use viral::prelude::Device;
@@ -160,12 +160,12 @@ fn measure(n: usize, n_steps: usize) -> Result<Measured> {
     let interactions = data.interactions;
     let n_pairs = interactions.n_pairs();
     let order = Sampler::new(0, n_pairs.div_ceil(STEPS)).epoch(&interactions, 0);
-    model.begin_epoch(0, 0);
+    model.begin_epoch(0, 0)?;
     let n_steps = n_steps.clamp(1, order.n_steps());
     let start = Instant::now();
     let mut adam = Adam::new(AdamConfig::default());
     for triplets in order.batches().take(n_steps) {
-        let objective = model.objective(&Batch::new(&triplets, &device)).total();
+        let objective = model.objective(&Batch::new(&triplets, StepKey::default(), &device)).total();
         let gradients = objective.backward();
         model = adam.step(model, gradients);
     }

@@ -3,8 +3,8 @@
 pub use crate::data::{Dataset, Interactions, ItemFeatures, PlantedConfig, ReadOptions, SplitPolicy, TrainSet};
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
-    BprMfConfig, Embeddings, FreedomConfig, LightGcnConfig, Model, ModelConfig, PopularityConfig, Recommender,
-    Trainable, VbprConfig, ViralConfig,
+    BprMfConfig, Embed, Embeddings, FreedomConfig, LightGcnConfig, Model, ModelConfig, PopularityConfig, Trainable,
+    VbprConfig, ViralConfig,
 };
 pub use crate::nn::Init;
 pub use crate::ops::MatmulPrecision;

@@ -11,6 +11,7 @@
 //! | `rows` | [`feature_rows`]: which item each feature row of a folder is about |
 //! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
+//! | `key` | [`StepKey`]: what every random number of a step is a function of |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
 
 mod counter;
@@ -20,6 +21,7 @@ mod floats;
 mod ids;
 mod inter;
 mod interactions;
+mod key;
 mod load;
 mod mask;
 mod n_core;
@@ -44,6 +46,7 @@ pub use features::{ItemFeatures, Modality};
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
+pub use key::{StepKey, StreamKey};
 pub use mask::Mask;
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};

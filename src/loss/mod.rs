@@ -34,15 +34,21 @@ impl Objective {
     }
 
     /// Adds `weight · value`; a term of weight zero is kept for reports and costs no gradient.
+    ///
+    /// # Panics
+    /// When there is a term of that name already: reports tell terms by name.
     pub fn with(mut self, name: &'static str, weight: f64, value: Tensor<1>) -> Self {
+        assert!(self.terms.iter().all(|term| term.name != name), "objective: two terms are called '{name}'");
         self.terms.push(Term { name, weight, value });
         self
     }
 
-    /// Adds the terms of another one behind its own.
-    pub fn and(mut self, other: Self) -> Self {
-        self.terms.extend(other.terms);
-        self
+    /// Adds the terms of another objective behind its own.
+    ///
+    /// # Panics
+    /// When both have a term of the same name.
+    pub fn and(self, other: Self) -> Self {
+        other.terms.into_iter().fold(self, |all, term| all.with(term.name, term.weight, term.value))
     }
 
     /// The terms in the order in which they were added.

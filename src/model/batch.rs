@@ -1,6 +1,6 @@
 //! A batch of triplets on a device.
 
-use crate::data::Triplets;
+use crate::data::{StepKey, Triplets};
 use crate::ops::indices;
 use burn::tensor::{Device, Int, Tensor};
 
@@ -13,6 +13,8 @@ pub struct Batch {
     pub positives: Tensor<1, Int>,
     /// Items that they do not have, `[n]`.
     pub negatives: Tensor<1, Int>,
+    /// Where training stands; what the objective draws is a function of it.
+    pub key: StepKey,
     triplets: Triplets,
     device: Device,
 }
@@ -22,7 +24,7 @@ impl Batch {
     ///
     /// # Panics
     /// When the three lists differ in length.
-    pub fn new(triplets: &Triplets, device: &Device) -> Self {
+    pub fn new(triplets: &Triplets, key: StepKey, device: &Device) -> Self {
         let Triplets { users, positives, negatives } = triplets;
         let n = users.len();
         assert!(positives.len() == n && negatives.len() == n, "batch: the three lists differ in length");
@@ -32,6 +34,7 @@ impl Batch {
             users: id_tensor(users, &device),
             positives: id_tensor(positives, &device),
             negatives: id_tensor(negatives, &device),
+            key,
             triplets: triplets.clone(),
             device,
         }

@@ -1,6 +1,6 @@
 //! BPR-MF: matrix factorisation. Rendle et al., *BPR*, UAI 2009.
 
-use super::{Batch, Embeddings, Recommender, Trainable, check, pair_scores, squared_lengths};
+use super::{Batch, Embed, Embeddings, Trainable, check, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, xavier_normal};
@@ -47,7 +47,7 @@ pub struct BprMf {
     reg: f64,
 }
 
-impl Recommender for BprMf {
+impl Embed for BprMf {
     fn embed(&self) -> Embeddings {
         Embeddings::new(self.users.val(), self.items.val(), "id")
     }

@@ -1,8 +1,8 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
 
 use super::{
-    Batch, Embeddings, PrunedGraph, Recommender, Trainable, check, check_share, features, halves, pair_scores,
-    row_products, users_and_items,
+    Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features, halves, pair_scores, row_products,
+    users_and_items,
 };
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
@@ -114,7 +114,7 @@ impl Freedom {
     }
 }
 
-impl Recommender for Freedom {
+impl Embed for Freedom {
     fn embed(&self) -> Embeddings {
         let (users, items) = self.forward(self.user_item.full());
         Embeddings::new(users, items, "id")
@@ -122,8 +122,9 @@ impl Recommender for Freedom {
 }
 
 impl Trainable for Freedom {
-    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) -> crate::Result<()> {
         self.user_item.redraw(seed, epoch);
+        Ok(())
     }
 
     fn objective(&self, batch: &Batch) -> Objective {

@@ -1,6 +1,6 @@
 //! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
 
-use super::{Batch, Embeddings, Recommender, Trainable, check, pair_scores, squared_lengths, users_and_items};
+use super::{Batch, Embed, Embeddings, Trainable, check, pair_scores, squared_lengths, users_and_items};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr, embedding_norms};
@@ -64,7 +64,7 @@ impl LightGcn {
     }
 }
 
-impl Recommender for LightGcn {
+impl Embed for LightGcn {
     fn embed(&self) -> Embeddings {
         let (users, items) = users_and_items(self.nodes().1, self.users.dims()[0]);
         Embeddings::new(users, items, "id")

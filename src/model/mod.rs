@@ -1,4 +1,4 @@
-//! Models: one file each, all under [`Recommender`] and [`Trainable`].
+//! Models: one file each, all under [`Embed`] and [`Trainable`].
 //!
 //! A recommender is two matrices: whatever happens inside, a score is the inner product of a user's and an item's vector.
 //! Ranking, masking, metrics, recommendation and attribution are written once, over [`Embeddings`].
@@ -41,19 +41,23 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// A model that ranks.
-pub trait Recommender {
+pub trait Embed {
     /// The vectors of all users and items, computed afresh on the full graphs.
     fn embed(&self) -> Embeddings;
 }
 
 /// A model that learns from triplets.
-pub trait Trainable: Recommender + Module {
+pub trait Trainable: Embed + Module {
     /// The loss of a batch as named, weighted terms. A model without parameters returns none.
     fn objective(&self, batch: &Batch) -> Objective;
 
-    /// Changes what changes between epochs (a pruned graph) as a function of `(seed, epoch)`.
-    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+    /// Changes what changes between epochs, such as a pruned graph, as a function of `(seed, epoch)`.
+    ///
+    /// # Errors
+    /// When the model cannot go on; the run ends with the error.
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) -> Result<()> {
         let _ = (seed, epoch);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Popularity: everybody gets what most people took. The floor that any model must beat.
 
-use super::{Batch, Embeddings, Recommender, Trainable};
+use super::{Batch, Embed, Embeddings, Trainable};
 use crate::data::TrainSet;
 use crate::loss::Objective;
 use crate::nn::Init;
@@ -30,7 +30,7 @@ pub struct Popularity {
     n_users: usize,
 }
 
-impl Recommender for Popularity {
+impl Embed for Popularity {
     fn embed(&self) -> Embeddings {
         let users = Tensor::ones([self.n_users, 1], &self.counts.device());
         Embeddings::new(users, self.counts.clone(), "popularity")

@@ -1,6 +1,6 @@
 //! ProfileMatch: a user is the mean of what they took, by content alone. The baseline of *VLM4Rec*, and of cold start.
 
-use super::{Batch, Embeddings, Recommender, Trainable, check_share};
+use super::{Batch, Embed, Embeddings, Trainable, check_share};
 use crate::data::TrainSet;
 use crate::graph::unit_rows;
 use crate::loss::Objective;
@@ -75,7 +75,7 @@ pub struct ProfileMatch {
     widths: Vec<usize>,
 }
 
-impl Recommender for ProfileMatch {
+impl Embed for ProfileMatch {
     fn embed(&self) -> Embeddings {
         let blocks = self.names.iter().cloned().zip(self.widths.iter().copied()).collect();
         Embeddings::with_blocks(self.users.clone(), self.items.clone(), blocks)

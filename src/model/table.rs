@@ -50,7 +50,7 @@ macro_rules! table {
             }
         }
 
-        impl Recommender for Model {
+        impl Embed for Model {
             fn embed(&self) -> Embeddings {
                 match self {
                     $(Self::$variant(model) => model.embed(),)*
@@ -65,7 +65,7 @@ macro_rules! table {
                 }
             }
 
-            fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+            fn begin_epoch(&mut self, seed: u64, epoch: usize) -> Result<()> {
                 match self {
                     $(Self::$variant(model) => model.begin_epoch(seed, epoch),)*
                 }

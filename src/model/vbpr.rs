@@ -1,6 +1,6 @@
 //! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
 
-use super::{Batch, Embeddings, Recommender, Trainable, check, features, pair_scores, squared_lengths};
+use super::{Batch, Embed, Embeddings, Trainable, check, features, pair_scores, squared_lengths};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, embedding_norms};
 use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
@@ -59,7 +59,7 @@ pub struct Vbpr {
     reg: f64,
 }
 
-impl Recommender for Vbpr {
+impl Embed for Vbpr {
     fn embed(&self) -> Embeddings {
         let content = affine(&self.content_linear, self.content.clone());
         let blocks = vec![("id".to_string(), self.items.dims()[1]), ("content".to_string(), content.dims()[1])];

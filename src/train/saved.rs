@@ -3,7 +3,7 @@
 use super::tensors;
 use crate::data::{Dataset, Interactions};
 use crate::eval::top_k;
-use crate::model::{HostEmbeddings, Parameters, Recommender, parameters};
+use crate::model::{Embed, HostEmbeddings, Parameters, parameters};
 use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::TensorData;
@@ -61,7 +61,7 @@ struct Header {
 
 impl SavedModel {
     /// Of a trained model and the data set it was trained on.
-    pub fn new<M: Recommender + Module>(model: &M, config: &impl Serialize, data: &Dataset) -> Result<Self> {
+    pub fn new<M: Embed + Module>(model: &M, config: &impl Serialize, data: &Dataset) -> Result<Self> {
         let config = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
         Ok(Self {
             config,

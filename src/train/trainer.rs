@@ -1,8 +1,9 @@
 //! The loop: epochs of batches, a look at valid after each, the best one kept.
 
 use super::{Adam, AdamConfig, EarlyStopping};
-use crate::data::{Interactions, Sampler, TrainSet};
+use crate::data::{Interactions, Sampler, StepKey, TrainSet};
 use crate::eval::Metric;
+use crate::loss::Term;
 use crate::model::{Batch, Embeddings, Parameters, Trainable, load_parameters, parameters};
 use crate::ops::{MatmulPrecision, with_matmul_precision};
 use crate::{Error, Result};
@@ -259,26 +260,22 @@ impl TrainerConfig {
         mut after_step: impl FnMut(usize, usize) -> Result<bool>,
     ) -> Result<(TrainState<M>, f64, BTreeMap<String, f64>)> {
         let epoch = state.next_epoch;
-        state.model.begin_epoch(self.seed, epoch);
+        state.model.begin_epoch(self.seed, epoch)?;
         state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));
         let order = Sampler::new(self.seed, self.batch_size).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
         if n_steps == 0 {
             return Err(Error::Data("there is no train pair to learn from".into()));
         }
-        // Sums stay on the device until the epoch is over, so that no step waits for a number.
-        let mut sums: Vec<(&'static str, f64, Tensor<1>)> = Vec::new();
+        // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are told by name: a step
+        // may leave one out, and weights may change from step to step.
+        let mut sums: Vec<TermSum> = Vec::new();
         for step in 0..n_steps {
-            let batch = Batch::new(&order.batch(step), device);
+            let key = StepKey { seed: self.seed, epoch, step };
+            let batch = Batch::new(&order.batch(step), key, device);
             let objective = with_matmul_precision(self.precision, || state.model.objective(&batch));
             let gradients = objective.total().backward();
-            for (i, term) in objective.terms().iter().enumerate() {
-                let value = term.value.clone().inner();
-                match sums.get_mut(i) {
-                    Some((_, _, sum)) => *sum = sum.clone() + value,
-                    None => sums.push((term.name, term.weight, value)),
-                }
-            }
+            objective.terms().iter().for_each(|term| TermSum::add(&mut sums, term));
             drop(objective);
             state.model = state.adam.step(state.model, gradients);
             if after_step(step, n_steps)? {
@@ -287,15 +284,45 @@ impl TrainerConfig {
         }
         let mut terms = BTreeMap::new();
         let mut loss = 0.0;
-        for (name, weight, sum) in sums {
-            let mean = f64::from(sum.into_scalar::<f32>()) / n_steps as f64;
+        for TermSum { name, runs, n } in sums {
+            let (mut mean, mut weighted) = (0.0, 0.0);
+            for (weight, sum) in runs {
+                let part = f64::from(sum.into_scalar::<f32>());
+                mean += part / n as f64;
+                weighted += weight * (part / n_steps as f64);
+            }
             if !mean.is_finite() {
                 let what = format!("epoch {epoch}: the mean of the term '{name}' is {mean}");
                 return Err(Error::Data(format!("{what}: the run diverged; lower the learning rate")));
             }
-            loss += weight * mean;
+            loss += weighted;
             terms.insert(name.to_string(), mean);
         }
         Ok((state, loss, terms))
+    }
+}
+
+/// A term's values summed over the steps of an epoch, on the device.
+struct TermSum {
+    name: &'static str,
+    /// One sum for each run of steps with the same weight.
+    runs: Vec<(f64, Tensor<1>)>,
+    /// Steps that had the term.
+    n: usize,
+}
+
+impl TermSum {
+    fn add(sums: &mut Vec<Self>, term: &Term) {
+        let value = term.value.clone().inner();
+        let at = sums.iter().position(|sum| sum.name == term.name).unwrap_or_else(|| {
+            sums.push(Self { name: term.name, runs: Vec::new(), n: 0 });
+            sums.len() - 1
+        });
+        let sum = &mut sums[at];
+        sum.n += 1;
+        match sum.runs.last_mut() {
+            Some((weight, run)) if *weight == term.weight => *run = run.clone() + value,
+            _ => sum.runs.push((term.weight, value)),
+        }
     }
 }

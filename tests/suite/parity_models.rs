@@ -4,7 +4,7 @@ use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
 use burn::tensor::{Int, Tensor};
 use sprs::TriMat;
-use viral::data::{Interactions, ItemFeatures, PlantedConfig, TrainSet, Triplets};
+use viral::data::{Interactions, ItemFeatures, PlantedConfig, StepKey, TrainSet, Triplets};
 use viral::loss::{Objective, bpr, bpr_shared};
 use viral::model::*;
 use viral::nn::Init;
@@ -32,7 +32,7 @@ fn batches(g: &Golden) -> Vec<Batch> {
     let n = shape[2];
     let batch = |b: &[u32]| {
         let part = |i: usize| b[i * n..(i + 1) * n].to_vec();
-        Batch::new(&Triplets { users: part(0), positives: part(1), negatives: part(2) }, &device())
+        Batch::new(&Triplets { users: part(0), positives: part(1), negatives: part(2) }, StepKey::default(), &device())
     };
     ids.chunks(3 * n).map(batch).collect()
 }
@@ -42,7 +42,7 @@ fn term(objective: &Objective, name: &str) -> f32 {
     values(term.value.clone())[0]
 }
 
-fn scores(model: &impl Recommender) -> Vec<f32> {
+fn scores(model: &impl Embed) -> Vec<f32> {
     let z = model.embed();
     values(z.users.matmul(z.items.transpose()))
 }
@@ -298,7 +298,7 @@ fn viral_trains_the_scores_that_it_ranks_by() {
         ] {
             let config = ViralConfig { n_user_layers, shared_negatives, fusion, ..near.clone() };
             let model = config.init(&train, &mut Init::new(3, &device())).unwrap();
-            let batch = Batch::new(&triplets, &device());
+            let batch = Batch::new(&triplets, StepKey::default(), &device());
             let z = model.embed();
             let users = z.users.select(0, batch.users.clone()) * config.score_scale;
             let scores = |items: &Tensor<1, Int>| {

@@ -6,10 +6,10 @@ use crate::parity_models::viral_source;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use std::path::PathBuf;
-use viral::data::{InterFile, Interactions, ItemFeatures, Part, TrainSet, Triplets, splitmix64};
+use viral::data::{InterFile, Interactions, ItemFeatures, Part, StepKey, TrainSet, Triplets, splitmix64};
 use viral::graph::{NeighborWeight, nearest_neighbors, user_cooccurrence};
 use viral::loss::Objective;
-use viral::model::{Batch, LightGcnConfig, Recommender, Trainable, ViralConfig, parameters};
+use viral::model::{Batch, Embed, LightGcnConfig, Trainable, ViralConfig, parameters};
 use viral::nn::Init;
 use viral::train::{Adam, AdamConfig};
 
@@ -102,7 +102,7 @@ fn check_order(what: &str, file: &Value, epochs: &[Vec<Triplets>]) {
 }
 
 /// All sixteen means on valid and test, to `absolute`.
-fn check_metrics(what: &str, model: &impl Recommender, baby: &Baby, expected: &Value, absolute: f64) {
+fn check_metrics(what: &str, model: &impl Embed, baby: &Baby, expected: &Value, absolute: f64) {
     let z = model.embed();
     for (part, held_out) in [("valid", &baby.valid), ("test", &baby.test)] {
         let found = z.evaluate(&baby.train, held_out, &CUTOFFS).unwrap();
@@ -157,7 +157,7 @@ fn replay_of_118_steps_of_light_gcn_on_baby() {
     let mut step = 0;
     for (e, epoch) in epochs.iter().enumerate() {
         for batch in epoch {
-            let total = model.objective(&Batch::new(batch, &device())).total();
+            let total = model.objective(&Batch::new(batch, StepKey::default(), &device())).total();
             let found = f64::from(values(total.clone())[0]);
             let expected = &exact["losses"][step];
             near(&format!("the loss of step {step}"), found, expected, 1e-6);
@@ -291,7 +291,7 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
     let losses = file["losses"].as_array().unwrap();
     assert!(losses.len() >= 3);
     for (step, expected) in losses.iter().enumerate() {
-        let objective = model.objective(&Batch::new(&batches[step], &device()));
+        let objective = model.objective(&Batch::new(&batches[step], StepKey::default(), &device()));
         let total = objective.total();
         near(&format!("{name}: the loss of step {step}"), f64::from(values(total.clone())[0]), expected, 1e-5);
         let parts = &file["parts"][step];

@@ -7,9 +7,9 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use viral::data::{Dataset, PlantedConfig, Sampler, TrainSet};
+use viral::data::{Dataset, PlantedConfig, Sampler, StepKey, TrainSet};
 use viral::model::{
-    Batch, FusionPlacement, FusionStrategy, Model, ModelConfig, Recommender, Trainable, ViralConfig, parameters,
+    Batch, Embed, FusionPlacement, FusionStrategy, Model, ModelConfig, Trainable, ViralConfig, parameters,
 };
 use viral::nn::Init;
 use viral::train::{Adam, AdamConfig, SavedModel, TrainerConfig};
@@ -58,7 +58,11 @@ fn init(config: &ModelConfig, data: &TrainSet) -> Model {
 }
 
 fn batch(data: &TrainSet, epoch: usize) -> Batch {
-    Batch::new(&Sampler::new(1, 256).epoch(&data.interactions, epoch).batch(0), &device())
+    Batch::new(
+        &Sampler::new(1, 256).epoch(&data.interactions, epoch).batch(0),
+        StepKey { seed: 1, epoch, step: 0 },
+        &device(),
+    )
 }
 
 fn loss(model: &Model, batch: &Batch) -> f32 {
@@ -104,7 +108,7 @@ fn check_learning(what: &str, model: Model, data: &TrainSet) {
     let fixed = batch(data, 1000);
     let mut adam = Adam::new(AdamConfig { lr: 1e-2, ..AdamConfig::default() });
     let mut model = model;
-    model.begin_epoch(1, 0);
+    model.begin_epoch(1, 0).unwrap();
     let before = loss(&model, &fixed);
     for step in 0..30 {
         let total = model.objective(&batch(data, step)).total();
@@ -118,7 +122,7 @@ fn check_learning(what: &str, model: Model, data: &TrainSet) {
 fn check_model(what: &str, config: &ModelConfig, data: &TrainSet) {
     let mut model = init(config, data);
     check_vectors(what, &model, data);
-    model.begin_epoch(1, 0);
+    model.begin_epoch(1, 0).unwrap();
     let again = init(config, data);
     for (name, value) in parameters(&again) {
         assert_eq!(value, parameters(&model)[&name], "{what}: one seed, other values of {name}");

@@ -8,7 +8,7 @@ pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, V
 pub use fusion::InformationFusion;
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embeddings, Recommender, Trainable, features, pair_scores, squared_lengths, users_and_items};
+use super::{Batch, Embed, Embeddings, Trainable, features, pair_scores, squared_lengths, users_and_items};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square};
 use crate::nn::{
@@ -272,7 +272,7 @@ fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
     x.reshape([n, width / d, d]).mean_dim(1).squeeze_dim::<2>(1)
 }
 
-impl Recommender for Viral {
+impl Embed for Viral {
     fn embed(&self) -> Embeddings {
         let ViralBlocks { names, nodes } = self.blocks(self.graphs.user_item.full());
         self.fuse_nodes(nodes, names)
@@ -280,8 +280,9 @@ impl Recommender for Viral {
 }
 
 impl Trainable for Viral {
-    fn begin_epoch(&mut self, seed: u64, epoch: usize) {
+    fn begin_epoch(&mut self, seed: u64, epoch: usize) -> crate::Result<()> {
         self.graphs.user_item.redraw(seed, epoch);
+        Ok(())
     }
 
     fn objective(&self, batch: &Batch) -> Objective {
