@@ -20,6 +20,10 @@ pub mod eval;
 
 pub mod train;
 
+pub mod serve;
+
+pub mod recipe;
+
 #[cfg(feature = "enrich")]
 pub mod enrich;
 

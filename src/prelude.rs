@@ -1,6 +1,6 @@
 //! What a program needs: `use viral::prelude::*;`. [`Result`](crate::Result) is left out, for it would hide the standard one.
 
-pub use crate::data::{Dataset, Interactions, ItemFeatures, PlantedConfig, ReadOptions, SplitPolicy, TrainSet};
+pub use crate::data::{Dataset, Interactions, ItemFeatures, Part, PlantedConfig, ReadOptions, SplitPolicy, TrainSet};
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
     BprMfConfig, Embed, Embeddings, FreedomConfig, LightGcnConfig, Model, ModelConfig, PopularityConfig, Trainable,
@@ -8,5 +8,7 @@ pub use crate::model::{
 };
 pub use crate::nn::Init;
 pub use crate::ops::MatmulPrecision;
-pub use crate::train::{AdamConfig, Checkpoint, Event, Fit, SavedModel, TrainState, TrainerConfig};
+pub use crate::recipe::{Recipe, Run};
+pub use crate::serve::{RecommendOptions, Recommendation, Recommender};
+pub use crate::train::{AdamConfig, Checkpoint, Event, Fit, TrainState, TrainerConfig};
 pub use burn::tensor::Device;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
-use super::{Interactions, ItemFeatures, hex};
+use super::{Interactions, ItemFeatures, Part, hex};
 use crate::{Error, Result};
 
 /// What a model may see: the train interactions and the items' content. Held-out interactions are not in here.
@@ -151,6 +151,15 @@ impl Dataset {
     /// Number of items.
     pub fn n_items(&self) -> usize {
         self.train.interactions.n_items()
+    }
+
+    /// The interactions of a part.
+    pub fn part(&self, part: Part) -> &Interactions {
+        match part {
+            Part::Train => &self.train.interactions,
+            Part::Valid => &self.valid,
+            Part::Test => &self.test,
+        }
     }
 
     /// How much of everything there is. O(users + train pairs).

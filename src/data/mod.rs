@@ -63,4 +63,4 @@ pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};
 #[cfg(feature = "enrich")]
 pub(crate) use whole::WholeFile;
-pub(crate) use whole::write_whole;
+pub(crate) use whole::{remove_unfinished, write_whole};

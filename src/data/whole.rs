@@ -26,6 +26,7 @@ impl WholeFile {
         }
         std::fs::create_dir_all(folder).map_err(Error::io(path))?;
         let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
         // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
@@ -46,6 +47,21 @@ impl WholeFile {
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         Ok(())
     }
+}
+
+/// What the names of unfinished files begin with.
+const UNFINISHED: &str = ".viral-";
+
+/// Removes the unfinished files that killed processes left in a folder, which nobody may be writing into.
+pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        let is_file = entry.file_type().map_err(Error::io(entry.path()))?.is_file();
+        if is_file && entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path()).map_err(Error::io(entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file whole or not at all.

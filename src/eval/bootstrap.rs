@@ -44,9 +44,10 @@ pub fn paired_bootstrap(
             "a paired comparison needs the same users: these are {n} and {m} that differ"
         )));
     }
-    let (Some(a), Some(b)) = (a.per_user(metric, k), b.per_user(metric, k)) else {
+    if [a, b].iter().any(|metrics| !metrics.cutoffs().contains(&k)) {
         return Err(Error::Config(format!("{metric}@{k} was not measured for both")));
-    };
+    }
+    let (a, b) = (a.per_user(metric, k), b.per_user(metric, k));
     if n_resamples == 0 {
         return Err(Error::Config("a bootstrap needs at least one resample".into()));
     }

@@ -3,7 +3,7 @@
 use super::metrics::{Metrics, evaluate, evaluate_ranked};
 use super::ranking::{Ranking, check_users, rank};
 use crate::Result;
-use crate::data::Interactions;
+use crate::data::{Dataset, Interactions, Part};
 use crate::linalg::TopK;
 use crate::model::{Embeddings, HostEmbeddings};
 use crate::ops::{indices, lives_in_host_memory, masked_top_k};
@@ -31,9 +31,21 @@ impl Embeddings {
         }
     }
 
-    /// Ranks all items but the `seen` ones for every user with something held out, and counts: [`rank`](Self::rank) and
-    /// [`Metrics::of`].
-    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
+    /// Ranks all items for every user that has something in `part`, their train items left out, and counts.
+    ///
+    /// Only train items are masked, as in MMRec and the published tables: when test is evaluated, valid items stay candidates.
+    ///
+    /// # Errors
+    /// When a vector is not finite, a cutoff is 0, or nothing is held out in `part`.
+    ///
+    /// # Panics
+    /// When `data` has other numbers of users or items.
+    pub fn evaluate(&self, data: &Dataset, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
+        self.evaluate_against(&data.train.interactions, data.part(part), cutoffs)
+    }
+
+    /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings: [`rank`](Self::rank) and [`Metrics::of`].
+    pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
         evaluate_ranked(seen, held_out, cutoffs, |users, k| self.rank(seen, users, k))
     }
 
@@ -78,8 +90,14 @@ impl HostEmbeddings {
         rank(&self.users, &self.items, self.d, seen, users_to_rank, k)
     }
 
-    /// Ranks all items but the `seen` ones for every user with something held out, and counts.
-    pub fn evaluate(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
+    /// Ranks all items for every user that has something in `part`, their train items left out, and counts; see
+    /// [`Embeddings::evaluate`].
+    pub fn evaluate(&self, data: &Dataset, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
+        self.evaluate_against(&data.train.interactions, data.part(part), cutoffs)
+    }
+
+    /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings.
+    pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
         evaluate(&self.users, &self.items, self.d, seen, held_out, cutoffs)
     }
 }

@@ -43,6 +43,16 @@ impl Metric {
     }
 }
 
+impl std::str::FromStr for Metric {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|metric| metric.name() == name).ok_or_else(|| {
+            Error::Config(format!("no metric '{name}'; there are {}", Self::ALL.map(Self::name).join(", ")))
+        })
+    }
+}
+
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -115,27 +125,64 @@ impl Metrics {
         &self.users
     }
 
-    /// The mean over users, or nothing if `k` is no cutoff.
-    pub fn mean(&self, metric: Metric, k: usize) -> Option<f64> {
-        self.per_user(metric, k).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    /// The mean of a metric at a cutoff over users.
+    ///
+    /// # Panics
+    /// When `k` is none of the [`cutoffs`](Self::cutoffs).
+    pub fn mean(&self, metric: Metric, k: usize) -> f64 {
+        let values = self.per_user(metric, k);
+        values.iter().sum::<f64>() / values.len() as f64
     }
 
-    /// As [`mean`](Self::mean), by name: `get("recall", 20)`.
-    pub fn get(&self, metric: &str, k: usize) -> Option<f64> {
-        Metric::ALL.into_iter().find(|m| m.name() == metric).and_then(|metric| self.mean(metric, k))
+    /// Mean recall at a cutoff. Panics as [`mean`](Self::mean).
+    pub fn recall(&self, k: usize) -> f64 {
+        self.mean(Metric::Recall, k)
     }
 
-    /// One value for each of [`users`](Self::users), or nothing if `k` is no cutoff.
-    pub fn per_user(&self, metric: Metric, k: usize) -> Option<&[f64]> {
-        let c = self.cutoffs.iter().position(|&cutoff| cutoff == k)?;
-        let m = Metric::ALL.iter().position(|&m| m == metric)?;
-        Some(&self.values[(m * self.cutoffs.len() + c) * self.users.len()..][..self.users.len()])
+    /// Mean NDCG at a cutoff. Panics as [`mean`](Self::mean).
+    pub fn ndcg(&self, k: usize) -> f64 {
+        self.mean(Metric::Ndcg, k)
+    }
+
+    /// Mean precision at a cutoff. Panics as [`mean`](Self::mean).
+    pub fn precision(&self, k: usize) -> f64 {
+        self.mean(Metric::Precision, k)
+    }
+
+    /// Mean average precision at a cutoff. Panics as [`mean`](Self::mean).
+    pub fn map(&self, k: usize) -> f64 {
+        self.mean(Metric::Map, k)
+    }
+
+    /// One value for each of [`users`](Self::users).
+    ///
+    /// # Panics
+    /// When `k` is none of the [`cutoffs`](Self::cutoffs).
+    pub fn per_user(&self, metric: Metric, k: usize) -> &[f64] {
+        let Some(c) = self.cutoffs.iter().position(|&cutoff| cutoff == k) else {
+            panic!("metrics: {metric}@{k} was not computed; the cutoffs are {:?}", self.cutoffs);
+        };
+        let m = metric as usize;
+        &self.values[(m * self.cutoffs.len() + c) * self.users.len()..][..self.users.len()]
     }
 
     /// All means with their names, such as `recall@20`.
     pub fn means(&self) -> impl Iterator<Item = (String, f64)> + '_ {
         let all = Metric::ALL.into_iter().flat_map(|metric| self.cutoffs.iter().map(move |&k| (metric, k)));
-        all.filter_map(|(metric, k)| Some((format!("{metric}@{k}"), self.mean(metric, k)?)))
+        all.map(|(metric, k)| (format!("{metric}@{k}"), self.mean(metric, k)))
+    }
+}
+
+/// A table of means: a row for each metric, a column for each cutoff.
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<9}", "")?;
+        self.cutoffs.iter().try_for_each(|k| write!(f, "  {:>6}", format!("@{k}")))?;
+        for metric in Metric::ALL {
+            write!(f, "\n{:<9}", metric.name())?;
+            self.cutoffs.iter().try_for_each(|&k| write!(f, "  {:.4}", self.mean(metric, k)))?;
+        }
+        Ok(())
     }
 }
 
@@ -227,19 +274,26 @@ mod tests {
             ("map", 2, 0.5 / 2.0),
             ("map", 5, (0.5 + 0.5) / 3.0),
         ] {
-            let value = found.get(name, k).unwrap();
+            let value = found.mean(name.parse().unwrap(), k);
             assert!((value - expected).abs() < 1e-15, "{name}@{k}: {value} for {expected}");
         }
-        assert_eq!(found.get("recall", 3), None);
-        assert_eq!(found.get("hits", 2), None);
+        assert!("hits".parse::<Metric>().unwrap_err().to_string().contains("recall, ndcg, precision, map"));
+        let shown = "              @1      @2      @5\nrecall     0.0000  0.3333  0.6667\n";
+        assert!(found.to_string().starts_with(shown), "{found}");
+    }
+
+    #[test]
+    #[should_panic(expected = "recall@3 was not computed; the cutoffs are [1, 2]")]
+    fn a_cutoff_that_was_not_asked_for_panics() {
+        metrics(&[1, 2]).recall(3);
     }
 
     #[test]
     fn missing_ranks_are_misses() {
         // 10 items, 50 ranks: precision still divides by 50, the rest saturates.
         let found = metrics(&[50]);
-        assert_eq!(found.get("recall", 50), Some(1.0));
-        assert_eq!(found.get("precision", 50), Some(3.0 / 50.0));
+        assert_eq!(found.recall(50), 1.0);
+        assert_eq!(found.precision(50), 3.0 / 50.0);
     }
 
     #[test]

@@ -14,4 +14,4 @@ mod ranking;
 
 pub use bootstrap::{Difference, paired_bootstrap};
 pub use metrics::{Metric, Metrics, evaluate};
-pub use ranking::{Ranking, rank, rank_scores, top_k};
+pub use ranking::{Ranking, rank, rank_scores};

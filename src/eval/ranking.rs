@@ -1,4 +1,4 @@
-//! Full ranking: the best items of a user among all items that are new to him.
+//! Full ranking: the best items of a user among all items that are new to them.
 
 use crate::data::Interactions;
 use crate::linalg::{TopK, top_products, top_scores};
@@ -108,27 +108,6 @@ pub fn rank_scores(scores: &[f32], seen: &Interactions, users_to_rank: &[u32], k
     Ok(Ranking::new(users_to_rank, k, top))
 }
 
-/// The `k` best new items of one user with their scores, best first: fewer when fewer are new.
-///
-/// Fails when `k` is 0 or above the number of items, or the vectors are not finite. Shapes and panics: [`rank`].
-pub fn top_k(
-    users: &[f32],
-    items: &[f32],
-    d: usize,
-    seen: &Interactions,
-    user: u32,
-    k: usize,
-) -> Result<Vec<(u32, f32)>> {
-    if k == 0 || k > seen.n_items() {
-        let n_items = seen.n_items();
-        return Err(Error::Config(format!(
-            "{k} recommendations of {n_items} items: there must be between 1 and {n_items}"
-        )));
-    }
-    let ranking = rank(users, items, d, seen, &[user], k)?;
-    Ok(ranking.items(0).iter().copied().zip(ranking.scores(0).iter().copied()).collect())
-}
-
 /// The length of the longest vector; fails at one that is not finite.
 fn longest<'v>(vectors: impl Iterator<Item = (usize, &'v [f32])>, what: &str) -> Result<f64> {
     let mut longest = 0f64;
@@ -191,19 +170,6 @@ mod tests {
         let given = rank_scores(&scores, &seen(), &users, 9).unwrap();
         assert_eq!(given, rank(&USERS, &ITEMS, 1, &seen(), &users, 9).unwrap());
         assert_eq!(given.k(), 9);
-    }
-
-    #[test]
-    fn one_user_gets_pairs() {
-        assert_eq!(top_k(&USERS, &ITEMS, 1, &seen(), 0, 2).unwrap(), [(0, 3.0), (1, 1.0)]);
-    }
-
-    #[test]
-    fn more_recommendations_than_items_is_an_error() {
-        for k in [0, 5] {
-            let error = top_k(&USERS, &ITEMS, 1, &seen(), 0, k).unwrap_err().to_string();
-            assert_eq!(error, format!("{k} recommendations of 4 items: there must be between 1 and 4"));
-        }
     }
 
     #[test]

@@ -3,18 +3,23 @@
 // Vector instructions chosen at run time and matrix products on slices need it.
 #![allow(unsafe_code)]
 
+mod cholesky;
 #[cfg(target_arch = "x86_64")]
 mod kernel;
 mod largest;
 mod matmul;
+mod scores;
 mod simd;
 mod top_k;
 
+pub(crate) use cholesky::solve_positive_definite;
 use matmul::matmul_by_rows;
 #[cfg(feature = "flex")]
 pub(crate) use matmul::matmul_strided;
 pub(crate) use matmul::{Left, Right, View, matmul};
+pub(crate) use scores::top_of_one;
+pub(crate) use simd::dot;
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]
-pub(crate) use simd::{at_least, at_most, dot, dot3, exp, sum};
+pub(crate) use simd::{at_least, at_most, dot3, exp, sum};
 pub(crate) use top_k::{TopK, top_products, top_scores};

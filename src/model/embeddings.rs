@@ -71,7 +71,12 @@ impl HostEmbeddings {
 
     /// The share of each block in the score of `(user, item)`; the score is their sum, exactly, in this order.
     pub fn attribute(&self, user: usize, item: usize) -> Vec<f64> {
-        let (mut u, mut i) = (self.user(user), self.item(item));
+        self.shares(self.user(user), item)
+    }
+
+    /// [`attribute`](Self::attribute) for any user vector, `[d]`.
+    pub(crate) fn shares(&self, user: &[f32], item: usize) -> Vec<f64> {
+        let (mut u, mut i) = (user, self.item(item));
         let share = |&(_, width): &(String, usize)| {
             let ((u_block, u_rest), (i_block, i_rest)) = (u.split_at(width), i.split_at(width));
             (u, i) = (u_rest, i_rest);

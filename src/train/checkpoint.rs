@@ -92,22 +92,38 @@ impl Checkpoint {
     }
 
     fn check(&self, path: &Path, found: &Self) -> Result<()> {
-        let differs = |what: &str, expected: &dyn std::fmt::Display, found: &dyn std::fmt::Display| {
-            let hint = "resume with the settings and data it was made with, or start anew elsewhere";
-            Err(Error::file(path, format!("is of another {what}: {found} instead of {expected}; {hint}")))
-        };
-        if self.model != found.model {
-            return differs("model", &self.model, &found.model);
-        }
+        let hint = "resume with the settings and data it was made with, or start anew elsewhere";
+        let json = |trainer: &TrainerConfig| serde_json::to_value(trainer).unwrap_or_default();
         let same_length =
             TrainerConfig { epochs: self.trainer.epochs, patience: self.trainer.patience, ..found.trainer.clone() };
-        if self.trainer != same_length {
-            let json = |c: &TrainerConfig| serde_json::to_string(c).unwrap_or_default();
-            return differs("training", &json(&self.trainer), &json(&same_length));
+        let differences = [
+            ("model", differing("", &self.model, &found.model)),
+            ("training", differing("", &json(&self.trainer), &json(&same_length))),
+        ];
+        if let Some((what, keys)) = differences.into_iter().find(|(_, keys)| !keys.is_empty()) {
+            return Err(Error::file(path, format!("is of another {what}: {}; {hint}", keys.join(", "))));
         }
         if self.data != found.data {
-            return differs("data set", &self.data, &found.data);
+            let (expected, found) = (&self.data, &found.data);
+            return Err(Error::file(path, format!("is of another data set: {found} instead of {expected}; {hint}")));
         }
         Ok(())
+    }
+}
+
+/// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
+fn differing(path: &str, wanted: &Value, found: &Value) -> Vec<String> {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let keys: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+            let below = |key: &&String| {
+                let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+                let of = |object: &serde_json::Map<String, Value>| object.get(*key).cloned().unwrap_or_default();
+                differing(&path, &of(wanted), &of(found))
+            };
+            keys.iter().flat_map(below).collect()
+        }
+        _ if wanted == found => Vec::new(),
+        _ => vec![format!("{path} is {found}, here {wanted}")],
     }
 }

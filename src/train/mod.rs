@@ -3,12 +3,10 @@
 mod adam;
 mod checkpoint;
 mod early_stopping;
-mod saved;
-mod tensors;
+pub(crate) mod tensors;
 mod trainer;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
 pub use early_stopping::EarlyStopping;
-pub use saved::{Recommendation, SavedModel};
-pub use trainer::{EpochReport, Event, Fit, TrainState, TrainerConfig};
+pub use trainer::{BatchSize, EpochReport, Event, Fit, Keep, TrainState, TrainerConfig};

@@ -14,7 +14,7 @@ use std::path::Path;
 const ENTRY: &str = "viral";
 
 /// Writes tensors with a header.
-pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters) -> Result<()> {
+pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters) -> Result<()> {
     let broken = |what: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {what}"));
     let header = serde_json::to_string(header).map_err(|e| broken(&e))?;
     let mut views = Vec::with_capacity(tensors.len());
@@ -35,7 +35,12 @@ pub(super) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
 }
 
 /// Reads what [`write`] wrote; every bit of header and tensors is checked.
-pub(super) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
+pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
+    read_checked(path).map(|(header, tensors, _)| (header, tensors))
+}
+
+/// [`read`], and the checksum of the file.
+pub(crate) fn read_checked<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters, String)> {
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             Error::file(path, "there is no such file; train a model first, or name another")
@@ -64,8 +69,8 @@ pub(super) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> 
         };
         tensors.insert(name, data);
     }
-    let header = serde_json::from_str(header).map_err(|e| damaged(format!("its header: {e}")))?;
-    Ok((header, tensors))
+    let parsed = serde_json::from_str(header).map_err(|e| damaged(format!("its header: {e}")))?;
+    Ok((parsed, tensors, expected.to_string()))
 }
 
 fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {

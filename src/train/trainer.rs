@@ -18,23 +18,25 @@ use std::time::Instant;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainerConfig {
-    /// At most so many epochs.
+    /// At most so many epochs. Default: 1000.
     pub epochs: usize,
-    /// Epochs without a better valid value before the run ends.
+    /// Epochs without a better valid value before the run ends. Default: 20.
     pub patience: usize,
-    /// Triplets a step.
-    pub batch_size: usize,
-    /// Seed of the order, the negatives and the pruning.
+    /// Which epoch's parameters the run gives back. Default: those of the best epoch on valid.
+    pub keep: Keep,
+    /// Triplets a step. Default: 2048.
+    pub batch_size: BatchSize,
+    /// Seed of the order, the negatives, the pruning and whatever else is drawn. Default: 0.
     pub seed: u64,
-    /// The metric on valid that decides, at [`monitor_k`](Self::monitor_k).
+    /// The metric on valid that decides, at [`monitor_k`](Self::monitor_k). Default: recall.
     pub monitor: Metric,
-    /// Its cutoff.
+    /// Its cutoff. Default: 20.
     pub monitor_k: usize,
-    /// The optimizer; its learning rate is that of the first epoch.
+    /// The optimizer; its learning rate is that of the first epoch. Default: [`AdamConfig::default`].
     pub adam: AdamConfig,
-    /// What the learning rate is multiplied by after each epoch.
+    /// What the learning rate is multiplied by after each epoch. Default: 1.
     pub lr_decay: f64,
-    /// Of the dense products of objectives and their gradients; evaluation is in f32, as it is for whoever loads the model.
+    /// Precision of the dense products of objectives and their gradients. Evaluation is always in f32. Default: f32.
     pub precision: MatmulPrecision,
 }
 
@@ -43,7 +45,8 @@ impl Default for TrainerConfig {
         Self {
             epochs: 1000,
             patience: 20,
-            batch_size: 2048,
+            keep: Keep::Best,
+            batch_size: BatchSize::Triplets(2048),
             seed: 0,
             monitor: Metric::Recall,
             monitor_k: 20,
@@ -51,6 +54,50 @@ impl Default for TrainerConfig {
             lr_decay: 1.0,
             precision: MatmulPrecision::F32,
         }
+    }
+}
+
+/// Which epoch's parameters a run gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those of the epoch with the best valid value; the run ends early when none gets better.
+    #[default]
+    Best,
+    /// Those of the last epoch. All epochs are run, and there need not be a valid part: for training on everything that is
+    /// known.
+    Last,
+}
+
+/// Triplets a step, as a number or by the size of the data. In files: `2048`, or `{ steps_per_epoch = 15 }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BatchSize {
+    /// So many.
+    Triplets(usize),
+    /// As many as make about so many steps an epoch: train pairs over steps, rounded up to a power of two and clamped to 256
+    /// to 8,192.
+    StepsPerEpoch {
+        /// Steps an epoch.
+        steps_per_epoch: usize,
+    },
+}
+
+impl BatchSize {
+    /// The number of triplets for `data`.
+    pub fn triplets(self, data: &TrainSet) -> usize {
+        match self {
+            Self::Triplets(n) => n,
+            Self::StepsPerEpoch { steps_per_epoch } => {
+                (data.interactions.n_pairs() / steps_per_epoch.max(1)).next_power_of_two().clamp(256, 8192)
+            }
+        }
+    }
+}
+
+impl From<usize> for BatchSize {
+    fn from(triplets: usize) -> Self {
+        Self::Triplets(triplets)
     }
 }
 
@@ -63,8 +110,8 @@ pub struct EpochReport {
     pub loss: f64,
     /// Mean over steps of each term before weighting.
     pub terms: BTreeMap<String, f64>,
-    /// The monitored metric on valid.
-    pub valid: f64,
+    /// The monitored metric on valid; `None` where nothing is held out for it.
+    pub valid: Option<f64>,
     /// Seconds of training.
     #[serde(skip)]
     pub train_seconds: f64,
@@ -129,9 +176,9 @@ pub enum Event<'a, M> {
 /// A finished run.
 #[derive(Debug, Clone)]
 pub struct Fit<M> {
-    /// With the parameters of the best epoch.
+    /// With the parameters that [`TrainerConfig::keep`] asks for.
     pub model: M,
-    /// The epoch with the best valid value, from 0; none where no epoch was run, as for a model without parameters.
+    /// The epoch whose parameters these are, from 0; `None` where no epoch was run, as for a model without parameters.
     pub best_epoch: Option<usize>,
     /// One report an epoch.
     pub history: Vec<EpochReport>,
@@ -147,10 +194,9 @@ impl<M: Trainable> Fit<M> {
 impl TrainerConfig {
     /// The schedule that [`ViralConfig::new`](crate::model::ViralConfig::new) was measured with: some 15 large steps an
     /// epoch (256 to 8,192 triplets each), a learning rate that starts at 5e-3 and falls by 8 % an epoch.
-    pub fn for_viral(data: &TrainSet) -> Self {
-        let per_step = data.interactions.n_pairs() / 15;
+    pub fn for_viral() -> Self {
         Self {
-            batch_size: per_step.next_power_of_two().clamp(256, 8192),
+            batch_size: BatchSize::StepsPerEpoch { steps_per_epoch: 15 },
             adam: AdamConfig { lr: 5e-3, ..AdamConfig::default() },
             lr_decay: 0.92,
             ..Self::default()
@@ -193,9 +239,11 @@ impl TrainerConfig {
                 "the model is on a device without gradients; make it with Init::new(seed, &device.autodiff())";
             return Err(Error::Config(message.into()));
         }
-        if trains && valid.n_pairs() == 0 {
+        if trains && self.keep == Keep::Best && valid.n_pairs() == 0 {
             return Err(Error::Data(
-                "valid is empty: nothing would say which epoch is the best; hold some pairs out".into(),
+                "valid is empty: nothing would say which epoch is the best; hold some pairs out, or keep the last epoch \
+                 (Keep::Last) of a fixed number"
+                    .into(),
             ));
         }
         while trains && state.next_epoch < self.epochs && !self.is_over(&state) {
@@ -212,9 +260,10 @@ impl TrainerConfig {
             }
             let train_seconds = start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let value = self.validate(&state.model, data, valid)?;
+            let value = (valid.n_pairs() > 0).then(|| self.validate(&state.model, data, valid)).transpose()?;
             let eval_seconds = start.elapsed().as_secs_f64();
-            if state.stopping.update(epoch, value) {
+            let better = value.is_some_and(|value| state.stopping.update(epoch, value));
+            if better || self.keep == Keep::Last {
                 state.best = parameters(&state.model);
             }
             state.history.push(EpochReport { epoch, loss, terms, valid: value, train_seconds, eval_seconds });
@@ -224,13 +273,20 @@ impl TrainerConfig {
                 break;
             }
         }
-        let best_epoch = state.stopping.best().map(|(epoch, _)| epoch);
+        let best_epoch = match self.keep {
+            Keep::Best => state.stopping.best().map(|(epoch, _)| epoch),
+            Keep::Last => state.next_epoch.checked_sub(1),
+        };
         Ok(Fit { model: load_parameters(state.model, state.best)?, best_epoch, history: state.history })
     }
 
     fn check(&self) -> Result<()> {
         let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon }, lr_decay, .. } = *self;
-        Error::require(self.batch_size > 0, "batch_size", self.batch_size, "at least 1")?;
+        let (setting, n) = match self.batch_size {
+            BatchSize::Triplets(n) => ("batch_size", n),
+            BatchSize::StepsPerEpoch { steps_per_epoch } => ("batch_size.steps_per_epoch", steps_per_epoch),
+        };
+        Error::require(n > 0, setting, n, "at least 1")?;
         Error::require(self.monitor_k > 0, "monitor_k", self.monitor_k, "at least 1")?;
         for (setting, value) in [("adam.lr", lr), ("adam.epsilon", epsilon), ("lr_decay", lr_decay)] {
             Error::require_positive(setting, value)?;
@@ -242,12 +298,12 @@ impl TrainerConfig {
     }
 
     fn is_over<M>(&self, state: &TrainState<M>) -> bool {
-        state.next_epoch > 0 && state.stopping.is_over(state.next_epoch - 1)
+        self.keep == Keep::Best && state.next_epoch > 0 && state.stopping.is_over(state.next_epoch - 1)
     }
 
     fn validate<M: Trainable>(&self, model: &M, data: &TrainSet, valid: &Interactions) -> Result<f64> {
-        let metrics = model.valid().embed().evaluate(&data.interactions, valid, &[self.monitor_k])?;
-        Ok(metrics.mean(self.monitor, self.monitor_k).unwrap_or(f64::NAN))
+        let metrics = model.valid().embed().evaluate_against(&data.interactions, valid, &[self.monitor_k])?;
+        Ok(metrics.mean(self.monitor, self.monitor_k))
     }
 
     /// Mean loss and mean terms of one epoch; ends early when `after_step` says so. The state is taken and given back so
@@ -262,7 +318,7 @@ impl TrainerConfig {
         let epoch = state.next_epoch;
         state.model.begin_epoch(self.seed, epoch)?;
         state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));
-        let order = Sampler::new(self.seed, self.batch_size).epoch(&data.interactions, epoch);
+        let order = Sampler::new(self.seed, self.batch_size.triplets(data)).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
         if n_steps == 0 {
             return Err(Error::Data("there is no train pair to learn from".into()));
@@ -292,8 +348,7 @@ impl TrainerConfig {
                 weighted += weight * (part / n_steps as f64);
             }
             if !mean.is_finite() {
-                let what = format!("epoch {epoch}: the mean of the term '{name}' is {mean}");
-                return Err(Error::Data(format!("{what}: the run diverged; lower the learning rate")));
+                return Err(Error::Diverged { epoch, term: name.to_string(), mean });
             }
             loss += weighted;
             terms.insert(name.to_string(), mean);

@@ -1,0 +1,23 @@
+//! The way to a trained model: a [`Recipe`] holds the settings of a model and of its training, and runs.
+//!
+//! | file | |
+//! |---|---|
+//! | `settings` | [`Recipe`]: model and training settings that belong together, with each model's own defaults |
+//! | `toml` | the same as a file: one recipe in, one recipe out |
+//! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
+//! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
+//! | `run` | [`Run`]: what training gives back |
+//! | `progress` | [`Progress`]: lines that say where a run stands |
+
+mod folder;
+mod progress;
+mod run;
+mod runner;
+mod settings;
+mod toml;
+
+pub use folder::Existing;
+pub use progress::Progress;
+pub use run::{EpochSeconds, Run};
+pub use runner::Runner;
+pub use settings::Recipe;

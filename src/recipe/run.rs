@@ -1,0 +1,99 @@
+//! What training gives back.
+
+use super::Recipe;
+use crate::Result;
+use crate::data::{Dataset, Part};
+use crate::eval::Metrics;
+use crate::model::{Embeddings, Model};
+use crate::serve::Recommender;
+use crate::train::{EpochReport, Fit};
+use serde::{Deserialize, Serialize};
+
+/// How long an epoch took. Models and checkpoints hold no times, so that equal runs are equal files; these lie beside them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochSeconds {
+    /// Seconds of training.
+    pub train: f64,
+    /// Seconds of evaluation on valid.
+    pub evaluation: f64,
+}
+
+/// A finished run: the trained model, its history and its figures.
+#[derive(Debug)]
+pub struct Run<'a> {
+    recipe: Recipe,
+    data: &'a Dataset,
+    fit: Fit<Model>,
+    seconds: Vec<EpochSeconds>,
+    embeddings: Embeddings,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(recipe: Recipe, data: &'a Dataset, fit: Fit<Model>, seconds: Vec<EpochSeconds>) -> Self {
+        let embeddings = fit.embeddings();
+        Self { recipe, data, fit, seconds, embeddings }
+    }
+
+    /// Metrics on the test part, with every user's train items left out of their ranking.
+    ///
+    /// # Errors
+    /// When the test part is empty, a cutoff is 0, or a vector is not finite.
+    pub fn test(&self, cutoffs: &[usize]) -> Result<Metrics> {
+        self.evaluate(Part::Test, cutoffs)
+    }
+
+    /// Metrics on the valid part, with every user's train items left out of their ranking.
+    ///
+    /// # Errors
+    /// When the valid part is empty, a cutoff is 0, or a vector is not finite.
+    pub fn valid(&self, cutoffs: &[usize]) -> Result<Metrics> {
+        self.evaluate(Part::Valid, cutoffs)
+    }
+
+    fn evaluate(&self, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
+        self.embeddings.evaluate(self.data, part, cutoffs)
+    }
+
+    /// What serves: vectors, ids, titles and histories, without the data.
+    ///
+    /// # Errors
+    /// When a vector is not finite: the model diverged.
+    pub fn recommender(&self) -> Result<Recommender> {
+        Recommender::new(&self.fit.model, &self.recipe.model, self.data)
+    }
+
+    /// The trained model.
+    pub fn model(&self) -> &Model {
+        &self.fit.model
+    }
+
+    /// The vectors of users and items, on the device of the run.
+    pub fn embeddings(&self) -> &Embeddings {
+        &self.embeddings
+    }
+
+    /// The settings that the run had.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The epoch whose parameters the model has, from 0; `None` where nothing was trained.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.fit.best_epoch
+    }
+
+    /// One report an epoch.
+    pub fn history(&self) -> &[EpochReport] {
+        &self.fit.history
+    }
+
+    /// How long each epoch took; 0 for epochs of an earlier process whose times were lost.
+    pub fn seconds(&self) -> &[EpochSeconds] {
+        &self.seconds
+    }
+
+    /// All epochs together, evaluation included.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds.iter().map(|s| s.train + s.evaluation).sum()
+    }
+}

@@ -1,0 +1,137 @@
+//! A run with checkpoints, resumption and an observer.
+
+use super::folder::{Existing, Folder};
+use super::{EpochSeconds, Progress, Recipe, Run};
+use crate::data::{Dataset, write_whole};
+use crate::nn::Init;
+use crate::serve::Recommender;
+use crate::train::{Checkpoint, Event, TrainState};
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::tensor::Device;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
+
+/// A [`Recipe`] about to run: where its files go, and who is told of its progress.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use viral::prelude::*;
+/// use viral::recipe::Existing;
+///
+/// # fn main() -> viral::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path().join("run");
+/// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
+/// let recipe = Recipe::lightgcn().epochs(2);
+/// let runner = recipe.runner(&data, &Device::flex()).folder(&folder).observe(|progress| {
+///     if progress.epoch_is_done() {
+///         eprintln!("{progress}");
+///     }
+///     ControlFlow::Continue(())
+/// });
+/// runner.run()?;
+/// // Two epochs more, from the checkpoint of the second.
+/// let longer = recipe.epochs(4).runner(&data, &Device::flex()).folder(&folder).existing(Existing::Resume).run()?;
+/// assert_eq!(longer.history().len(), 4);
+/// let recommender = Recommender::load(&folder)?;
+/// # assert_eq!(recommender.model_name(), Some("lightgcn"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runner<'a> {
+    recipe: Recipe,
+    data: &'a Dataset,
+    device: Device,
+    folder: Option<PathBuf>,
+    existing: Existing,
+    observer: Option<Observer<'a>>,
+}
+
+impl std::fmt::Debug for Runner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { recipe, folder, existing, .. } = self;
+        f.debug_struct("Runner").field("recipe", recipe).field("folder", folder).field("existing", existing).finish()
+    }
+}
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(recipe: Recipe, data: &'a Dataset, device: &Device) -> Self {
+        let device = if device.is_autodiff() { device.clone() } else { device.clone().autodiff() };
+        Self { recipe, data, device, folder: None, existing: Existing::Refuse, observer: None }
+    }
+
+    /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, at
+    /// the start `recipe.toml`, at the end `model.safetensors` for [`Recommender::load`].
+    pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
+        self.folder = Some(folder.as_ref().to_path_buf());
+        self
+    }
+
+    /// What to do where the folder has a run already; by default the new one is refused.
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// Calls `observer` after each step and each epoch. It may break off the run, which then ends with what it has: the best
+    /// epoch so far.
+    pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process; a
+    /// checkpoint of other settings or data, with the names of the settings that differ.
+    pub fn run(self) -> Result<Run<'a>> {
+        let Self { recipe, data, device, folder, existing, mut observer } = self;
+        let trainer = &recipe.training;
+        let folder = folder.map(|path| Folder::open(&path, existing)).transpose()?;
+        let model = recipe.model.init(&data.train, &mut Init::new(trainer.seed, &device))?;
+        if model.num_params() > 0 && trainer.epochs == 0 {
+            return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
+        }
+        let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
+        let (state, mut seconds) = match &folder {
+            Some(folder) if existing == Existing::Resume => {
+                let state = checkpoint.load(folder.checkpoint(), model)?;
+                // Times are no part of the result: whatever is missing counts as 0.
+                let text = std::fs::read_to_string(folder.seconds()).unwrap_or_default();
+                let mut seconds: Vec<EpochSeconds> = serde_json::from_str(&text).unwrap_or_default();
+                seconds.resize(state.history.len(), EpochSeconds::default());
+                (state, seconds)
+            }
+            _ => (TrainState::new(model, trainer), Vec::new()),
+        };
+        if let Some(folder) = &folder {
+            recipe.write(folder.recipe())?;
+        }
+        let mut progress = Progress::new(trainer, &state.history);
+        let fit = trainer.fit_from(state, &data.train, &data.valid, &device, |event| {
+            match event {
+                Event::Step { epoch, step, n_steps } => progress.set_step(epoch, step, n_steps),
+                Event::Epoch { report, state } => {
+                    progress.set_epoch(report);
+                    seconds.push(EpochSeconds { train: report.train_seconds, evaluation: report.eval_seconds });
+                    if let Some(folder) = &folder {
+                        checkpoint.save(folder.checkpoint(), state)?;
+                        let text = serde_json::to_string_pretty(&seconds);
+                        let text = text.map_err(|e| Error::file(folder.seconds(), e.to_string()))?;
+                        write_whole(&folder.seconds(), text.as_bytes())?;
+                    }
+                }
+            }
+            Ok(observer.as_mut().map_or(ControlFlow::Continue(()), |observer| observer(&progress)))
+        })?;
+        let run = Run::new(recipe, data, fit, seconds);
+        if let Some(folder) = &folder {
+            Recommender::new(run.model(), &run.recipe().model, data)?.save(folder.model())?;
+        }
+        Ok(run)
+    }
+}

@@ -1,0 +1,127 @@
+//! A vector for somebody who was not there in training, from what they liked.
+
+use crate::data::Interactions;
+use crate::linalg::{View, matmul, solve_positive_definite};
+use crate::model::HostEmbeddings;
+
+/// Users whose histories are added up at a time.
+const BLOCK: usize = 2048;
+/// Ridge, as a share of the mean diagonal entry.
+const RIDGE: f64 = 1e-3;
+
+/// The linear map from the mean vector of a user's items to the user's own vector, fitted to all users of training.
+///
+/// ```text
+/// x_u = mean of z_i over the train items of u,   W = (XᵀX + λ I)⁻¹ XᵀU,   z_new = Wᵀ x_new
+/// ```
+///
+/// Training gives no vector to somebody who comes later, but it gave one to everybody with a history: the map is what
+/// these have in common, by ridge regression. It knows how a model weighs its blocks and how popular items count, which a
+/// plain mean of item vectors does not.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FoldIn {
+    /// `[d, d]`.
+    map: Vec<f32>,
+}
+
+impl FoldIn {
+    /// O(train pairs · d + users · d²) time, O(d²) memory.
+    pub(super) fn fit(vectors: &HostEmbeddings, train: &Interactions) -> Self {
+        let d = vectors.d;
+        let (mut gram, mut target) = (vec![0f64; d * d], vec![0f64; d * d]);
+        let (mut x, mut y, mut product) = (Vec::new(), Vec::new(), vec![0f32; d * d]);
+        for start in (0..train.n_users()).step_by(BLOCK) {
+            x.clear();
+            y.clear();
+            for user in (start..train.n_users().min(start + BLOCK)).filter(|&u| !train.of_user(u).is_empty()) {
+                x.extend(mean_of_items(vectors, train.of_user(user)));
+                y.extend_from_slice(vectors.user(user));
+            }
+            let rows = x.len().checked_div(d).unwrap_or(0);
+            let x = View::new(&x, [rows, d]);
+            for (sum, right) in [(&mut gram, x), (&mut target, View::new(&y, [rows, d]))] {
+                matmul(&mut product, x.t(), right, 1.0, false);
+                sum.iter_mut().zip(&product).for_each(|(sum, &x)| *sum += f64::from(x));
+            }
+        }
+        let mean = (0..d).map(|i| gram[i * d + i]).sum::<f64>() / d.max(1) as f64;
+        (0..d).for_each(|i| gram[i * d + i] += RIDGE * mean);
+        let map = match solve_positive_definite(&mut gram, &mut target, d) {
+            Ok(()) => target.iter().map(|&w| w as f32).collect(),
+            // Nobody has a history, or all vectors are zero: the mean itself is all there is.
+            Err(()) => (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect(),
+        };
+        Self { map }
+    }
+
+    /// From a file; `None` where the size is not `[d, d]` or a value is not finite.
+    pub(super) fn from_map(map: Vec<f32>, d: usize) -> Option<Self> {
+        (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map })
+    }
+
+    /// `[d, d]`, row after row.
+    pub(super) fn map(&self) -> &[f32] {
+        &self.map
+    }
+
+    /// The vector of somebody with this history, `[d]`.
+    pub(super) fn vector(&self, vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
+        let d = vectors.d;
+        let mean = mean_of_items(vectors, items);
+        let mut sums = vec![0f64; d];
+        for (x, row) in mean.iter().zip(self.map.chunks_exact(d.max(1))) {
+            sums.iter_mut().zip(row).for_each(|(sum, &w)| *sum += f64::from(*x) * f64::from(w));
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
+    }
+}
+
+/// `[d]`; zero where there are none.
+fn mean_of_items(vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
+    let mut sum = vec![0f32; vectors.d];
+    for &item in items {
+        sum.iter_mut().zip(vectors.item(item as usize)).for_each(|(sum, z)| *sum += z);
+    }
+    let n = items.len().max(1) as f32;
+    sum.iter_mut().for_each(|sum| *sum /= n);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::splitmix64;
+
+    /// Users are a known linear map of the mean of their items.
+    #[test]
+    fn the_map_is_found_again() {
+        let (n_users, n_items, d) = (500, 40, 3);
+        let noise = |tag: u64, at: usize| (splitmix64(tag << 40 | at as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+        let items: Vec<f32> = (0..n_items * d).map(|at| noise(1, at)).collect();
+        let pairs: Vec<(u32, u32)> =
+            (0..n_users as u32).flat_map(|u| (0..4).map(move |i| (u, (u * 7 + i * i * 3) % 40))).collect();
+        let train = Interactions::from_pairs(n_users, n_items, &pairs);
+        let blocks = vec![("a".to_string(), 1), ("b".to_string(), 2)];
+        let mut vectors = HostEmbeddings { users: Vec::new(), items, d, blocks };
+        // u = (2 x₀, x₁ - x₂, 3 x₂)
+        for user in 0..n_users {
+            let x = mean_of_items(&vectors, train.of_user(user));
+            vectors.users.extend([2.0 * x[0], x[1] - x[2], 3.0 * x[2]]);
+        }
+        let fold_in = FoldIn::fit(&vectors, &train);
+        for user in [0, 17, 499] {
+            let found = fold_in.vector(&vectors, train.of_user(user));
+            let close = found.iter().zip(vectors.user(user)).all(|(a, b)| (a - b).abs() < 0.02);
+            assert!(close, "{found:?} for {:?}", vectors.user(user));
+        }
+    }
+
+    #[test]
+    fn without_histories_the_mean_stays() {
+        let blocks = vec![("a".to_string(), 2)];
+        let vectors = HostEmbeddings { users: vec![1.0; 4], items: vec![1.0, 0.0, 3.0, 2.0], d: 2, blocks };
+        let fold_in = FoldIn::fit(&vectors, &Interactions::from_pairs(2, 2, &[]));
+        assert_eq!(fold_in.vector(&vectors, &[0, 1]), [2.0, 1.0]);
+        assert_eq!(fold_in.vector(&vectors, &[]), [0.0, 0.0]);
+    }
+}

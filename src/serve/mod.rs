@@ -1,0 +1,18 @@
+//! Recommendations from a trained model: for a known user, for somebody new by what they liked, and items like an item.
+//!
+//! | file | |
+//! |---|---|
+//! | `recommender` | [`Recommender`]: vectors, ids, titles and histories, ready to answer from many threads |
+//! | `answer` | [`Recommendation`], [`RecommendOptions`]: what is asked for and what comes back |
+//! | `fold_in` | from a list of liked items to a vector for somebody without one |
+//! | `saved` | the model file: written whole or not at all, read with every bit checked |
+//! | `names` | external ids, compact, with their index |
+
+mod answer;
+mod fold_in;
+mod names;
+mod recommender;
+mod saved;
+
+pub use answer::{RecommendOptions, Recommendation};
+pub use recommender::Recommender;

@@ -1,0 +1,85 @@
+//! External ids in one string, with an index sorted by id.
+
+use std::cmp::Ordering;
+
+/// Names by number and numbers by name: 8 bytes a name besides its text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Names {
+    text: String,
+    /// Where each name ends.
+    ends: Vec<u32>,
+    /// Numbers in the order of their names.
+    by_name: Vec<u32>,
+}
+
+impl Names {
+    /// Fails with the name that comes twice, or when all names together have 4 GiB or more.
+    pub(super) fn new<S: AsRef<str>>(names: &[S]) -> Result<Self, String> {
+        let mut all = Self::listed(names)?;
+        let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
+        by_name.sort_unstable_by(|&a, &b| all.get(a as usize).cmp(all.get(b as usize)));
+        if let Some(pair) = by_name.windows(2).find(|pair| all.get(pair[0] as usize) == all.get(pair[1] as usize)) {
+            return Err(format!("the id '{}' comes twice", all.get(pair[0] as usize)));
+        }
+        all.by_name = by_name;
+        Ok(all)
+    }
+
+    /// Names that need not differ, such as titles: they cannot be looked up.
+    pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> Result<Self, String> {
+        let total: usize = names.iter().map(|name| name.as_ref().len()).sum();
+        if u32::try_from(total.max(names.len())).is_err() {
+            return Err("ids or titles of 4 GiB or more".into());
+        }
+        let (mut text, mut ends) = (String::with_capacity(total), Vec::with_capacity(names.len()));
+        for name in names {
+            text.push_str(name.as_ref());
+            ends.push(text.len() as u32);
+        }
+        Ok(Self { text, ends, by_name: Vec::new() })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn get(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        &self.text[start..self.ends[number] as usize]
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        (0..self.len()).map(|number| self.get(number))
+    }
+
+    /// O(log names).
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
+        let at = self.by_name.binary_search_by(|&number| match self.get(number as usize) {
+            known if known == name => Ordering::Equal,
+            known => known.cmp(name),
+        });
+        at.ok().map(|at| self.by_name[at])
+    }
+
+    /// Bytes in memory.
+    pub(super) fn size(&self) -> usize {
+        self.text.len() + 4 * (self.ends.len() + self.by_name.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_by_number_and_by_name() {
+        let names = Names::new(&["b", "", "a", "ä", "ab"]).unwrap();
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["b", "", "a", "ä", "ab"]);
+        for (number, name) in ["b", "", "a", "ä", "ab"].into_iter().enumerate() {
+            assert_eq!(names.find(name), Some(number as u32));
+        }
+        assert_eq!((names.find("c"), names.len()), (None, 5));
+        assert!(Names::new(&["x", "y", "x"]).unwrap_err().contains("'x'"));
+        assert_eq!(Names::new::<&str>(&[]).unwrap().find(""), None);
+    }
+}

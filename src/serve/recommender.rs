@@ -1,0 +1,574 @@
+//! Vectors, ids, titles and histories, ready to answer.
+
+use super::answer::{RecommendOptions, Recommendation};
+use super::fold_in::FoldIn;
+use super::names::Names;
+use crate::data::{Dataset, Interactions, TrainSet};
+use crate::linalg::{top_of_one, top_products};
+use crate::model::{Embed, HostEmbeddings, Model, ModelConfig, Parameters, load_parameters, parameters};
+use crate::nn::Init;
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::tensor::Device;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::Value;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Candidates beyond `k` that are scored anew in double precision, for there neighbours may change places.
+const MARGIN: usize = 8;
+/// Users of one block of [`Recommender::recommend_many`].
+const BLOCK: usize = 4096;
+
+/// Answers requests from the vectors of a trained model.
+///
+/// A score is the inner product of a user's and an item's vector (4); it comes split into the shares of the embeddings'
+/// blocks, which add up to it exactly. What a user is known to have, be it from the train, the valid or the test part, is
+/// not recommended again unless [`RecommendOptions::with_known`] says so. Equal scores rank the earlier item first.
+///
+/// All methods take `&self`, and a recommender can be shared between threads. Lengths and the index of ids are made once.
+/// One request reads the items' vectors once, on the calling thread; [`recommend_many`](Self::recommend_many) uses all
+/// threads. Besides the vectors a recommender holds the ids, titles and histories and a `[d, d]` matrix.
+///
+/// ```
+/// use viral::prelude::*;
+/// use viral::serve::Recommender;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
+/// let config = ModelConfig::by_name("popularity")?;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// let recommender = Recommender::new(&model, &config, &data)?;
+/// for found in recommender.recommend("u0007", 3)? {
+///     println!("{:.3} {}", found.score, found.item);
+/// }
+/// let liked = ["i0003", "i0017"];
+/// assert_eq!(recommender.recommend_for(&liked, 5)?.len(), 5);
+/// assert!(recommender.similar("i0003", 5)?.iter().all(|found| found.item != "i0003"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Recommender {
+    pub(super) config: Value,
+    pub(super) data: String,
+    /// [`Dataset::fingerprint`] of what the model was trained on, where the file tells.
+    pub(super) fingerprint: Option<String>,
+    pub(super) vectors: HostEmbeddings,
+    pub(super) users: Names,
+    pub(super) items: Names,
+    pub(super) titles: Option<Names>,
+    pub(super) train: Interactions,
+    pub(super) held_out: Interactions,
+    pub(super) fold_in: FoldIn,
+    pub(super) parameters: Source,
+    longest_item: f64,
+    /// `1 / ‖z_i‖`, 0 for an item without a vector.
+    inverse_lengths: Vec<f32>,
+}
+
+/// Where the parameters of the model are: serving does not need them, so a loaded recommender leaves them in its file.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    Memory(Parameters),
+    /// The file and its checksum when it was read.
+    File(PathBuf, String),
+}
+
+/// The parts of a recommender that come from outside.
+pub(super) struct Parts {
+    pub(super) config: Value,
+    pub(super) data: String,
+    pub(super) fingerprint: Option<String>,
+    pub(super) vectors: HostEmbeddings,
+    pub(super) users: Names,
+    pub(super) items: Names,
+    pub(super) titles: Option<Names>,
+    pub(super) train: Interactions,
+    pub(super) held_out: Interactions,
+    pub(super) fold_in: Option<FoldIn>,
+    pub(super) parameters: Source,
+}
+
+/// What is asked of the vectors, by number.
+struct Query<'a> {
+    /// `[d]`, not yet weighed.
+    vector: &'a [f32],
+    /// Factor of each block.
+    weights: &'a [f64],
+    /// Items that must not come, each list ascending.
+    hidden: [&'a [u32]; 3],
+    /// The only items that may come, ascending.
+    candidates: Option<&'a [u32]>,
+    /// Whether scores are divided by the items' lengths.
+    cosine: bool,
+}
+
+/// A request's options, by number.
+struct Resolved {
+    k: usize,
+    exclude: Vec<u32>,
+    candidates: Option<Vec<u32>>,
+    weights: Vec<f64>,
+    with_known: bool,
+}
+
+impl Recommender {
+    /// Of a trained model and the data it was trained on; `config` is kept with it, so that a saved model of the table can be
+    /// made again by [`model`](Self::model).
+    ///
+    /// # Errors
+    /// When a vector is not finite, or so long that a score could not be: the model diverged.
+    pub fn new<M: Embed + Module>(model: &M, config: &impl Serialize, data: &Dataset) -> Result<Self> {
+        let config = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
+        let names = |ids: &[String]| Names::new(ids).map_err(Error::Data);
+        let titles = data.titles.as_ref().map(|titles| Names::listed(titles)).transpose().map_err(Error::Data)?;
+        Self::from_parts(Parts {
+            config,
+            data: data.name.clone(),
+            fingerprint: Some(data.fingerprint()),
+            vectors: model.valid().embed().to_host(),
+            users: names(&data.user_ids)?,
+            items: names(&data.item_ids)?,
+            titles,
+            train: data.train.interactions.clone(),
+            held_out: data.valid.union(&data.test),
+            fold_in: None,
+            parameters: Source::Memory(parameters(model)),
+        })
+    }
+
+    pub(super) fn from_parts(parts: Parts) -> Result<Self> {
+        let Parts { config, data, fingerprint, vectors, users, items, titles, train, held_out, fold_in, parameters } =
+            parts;
+        let longest_user = lengths(&vectors.users, vectors.d, "user")?.into_iter().fold(0.0, f64::max);
+        let item_lengths = lengths(&vectors.items, vectors.d, "item")?;
+        let longest_item = item_lengths.iter().copied().fold(0.0, f64::max);
+        check_scores(longest_user, longest_item)?;
+        let inverse = |length: f64| if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+        let inverse_lengths = item_lengths.into_iter().map(inverse).collect();
+        let fold_in = fold_in.unwrap_or_else(|| FoldIn::fit(&vectors, &train));
+        Ok(Self {
+            config,
+            data,
+            fingerprint,
+            vectors,
+            users,
+            items,
+            titles,
+            train,
+            held_out,
+            fold_in,
+            parameters,
+            longest_item,
+            inverse_lengths,
+        })
+    }
+
+    /// The `k` best items for a user by external id, best first; fewer where the catalogue has no more that are new to them.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`]; [`Error::NoHistory`] for a user without train interactions, whose vector means nothing:
+    /// [`popular`](Self::popular) is the best that is known, or [`recommend_for`](Self::recommend_for) what they like. A
+    /// `k` of 0.
+    pub fn recommend(&self, user: &str, k: usize) -> Result<Vec<Recommendation>> {
+        self.recommend_with(user, &RecommendOptions::new(k))
+    }
+
+    /// [`recommend`](Self::recommend) with exclusions, candidates and weights of the blocks.
+    ///
+    /// # Errors
+    /// Those of [`recommend`](Self::recommend); [`Error::UnknownItem`] for a candidate that the catalogue does not have (an
+    /// excluded item may be unknown); a block that the embeddings do not have, or a weight that is not finite.
+    pub fn recommend_with(&self, user: &str, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
+        let options = self.resolve(options)?;
+        let user = self.user_with_history(user)?;
+        self.answer(&self.query(user, &options), options.k)
+    }
+
+    /// [`recommend_with`](Self::recommend_with) for many users at once, on all threads: one list for each, in their order.
+    ///
+    /// # Errors
+    /// Those of [`recommend_with`](Self::recommend_with), for the first user that has one.
+    pub fn recommend_many<S: AsRef<str>>(
+        &self,
+        users: &[S],
+        options: &RecommendOptions,
+    ) -> Result<Vec<Vec<Recommendation>>> {
+        let options = self.resolve(options)?;
+        let users = users.iter().map(|user| self.user_with_history(user.as_ref())).collect::<Result<Vec<_>>>()?;
+        if options.candidates.is_some() {
+            return users.par_iter().map(|&user| self.answer(&self.query(user, &options), options.k)).collect();
+        }
+        let mut all = Vec::with_capacity(users.len());
+        for block in users.chunks(BLOCK) {
+            let weighed: Vec<f32> = match options.weights.iter().all(|&weight| weight == 1.0) {
+                true => Vec::new(),
+                false => block.iter().flat_map(|&u| self.weighed(self.vectors.user(u), &options.weights)).collect(),
+            };
+            let d = self.vectors.d;
+            let vector = |row: usize| match weighed.is_empty() {
+                true => self.vectors.user(block[row]),
+                false => &weighed[row * d..][..d],
+            };
+            for row in 0..if weighed.is_empty() { 0 } else { block.len() } {
+                check_scores(length(vector(row)), self.longest_item)?;
+            }
+            let n_best = (options.k + MARGIN).min(self.items.len());
+            let top = top_products(block.len(), vector, &self.vectors.items, d, n_best, |row, columns, scores| {
+                hide(&self.query(block[row], &options).hidden, columns, scores);
+            });
+            let answers: Vec<Vec<Recommendation>> = (0..block.len())
+                .into_par_iter()
+                .map(|row| {
+                    let query = self.query(block[row], &options);
+                    self.finish(&query, top.ids[top.places(row)].iter().copied(), options.k)
+                })
+                .collect();
+            all.extend(answers);
+        }
+        Ok(all)
+    }
+
+    /// The `k` best items for somebody new, from external ids of items that they liked; these do not come again.
+    ///
+    /// Their vector is a linear map of the mean of the liked items' vectors: the map that fits the users of training best
+    /// (ridge regression of the users' vectors on the means of their items).
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`]; an empty list; a `k` of 0.
+    pub fn recommend_for<S: AsRef<str>>(&self, liked: &[S], k: usize) -> Result<Vec<Recommendation>> {
+        self.recommend_for_with(liked, &RecommendOptions::new(k))
+    }
+
+    /// [`recommend_for`](Self::recommend_for) with exclusions, candidates and weights of the blocks.
+    ///
+    /// # Errors
+    /// Those of [`recommend_for`](Self::recommend_for) and of [`recommend_with`](Self::recommend_with).
+    pub fn recommend_for_with<S: AsRef<str>>(
+        &self,
+        liked: &[S],
+        options: &RecommendOptions,
+    ) -> Result<Vec<Recommendation>> {
+        if liked.is_empty() {
+            return Err(Error::Data(
+                "no liked items: there is nothing to recommend from; `popular` lists what most users have".into(),
+            ));
+        }
+        let options = self.resolve(options)?;
+        let liked = self.item_numbers(liked.iter().map(AsRef::as_ref))?;
+        let vector = self.fold_in.vector(&self.vectors, &liked);
+        let known: &[u32] = if options.with_known { &[] } else { &liked };
+        let query = Query {
+            vector: &vector,
+            weights: &options.weights,
+            hidden: [known, &[], &options.exclude],
+            candidates: options.candidates.as_deref(),
+            cosine: false,
+        };
+        self.answer(&query, options.k)
+    }
+
+    /// The `k` items whose vectors have the largest cosines with that of an item; shares add up to the cosine.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`]; a `k` of 0.
+    pub fn similar(&self, item: &str, k: usize) -> Result<Vec<Recommendation>> {
+        self.similar_with(item, &RecommendOptions::new(k))
+    }
+
+    /// [`similar`](Self::similar) with exclusions, candidates and weights of the blocks: how alike they look, if only the
+    /// visual block counts.
+    ///
+    /// # Errors
+    /// Those of [`similar`](Self::similar) and of [`recommend_with`](Self::recommend_with).
+    pub fn similar_with(&self, item: &str, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
+        let options = self.resolve(options)?;
+        let item = self.item_number(item)?;
+        let inverse = self.inverse_lengths[item as usize];
+        let vector: Vec<f32> = self.vectors.item(item as usize).iter().map(|x| x * inverse).collect();
+        let own = [item];
+        let query = Query {
+            vector: &vector,
+            weights: &options.weights,
+            hidden: [&own, &[], &options.exclude],
+            candidates: options.candidates.as_deref(),
+            cosine: true,
+        };
+        self.answer(&query, options.k)
+    }
+
+    /// The `k` items that most users have in the train part; the score is their number, and there are no shares.
+    ///
+    /// # Errors
+    /// A `k` of 0.
+    pub fn popular(&self, k: usize) -> Result<Vec<Recommendation>> {
+        self.popular_with(&RecommendOptions::new(k))
+    }
+
+    /// [`popular`](Self::popular) with exclusions and candidates; weights of blocks do not count.
+    ///
+    /// # Errors
+    /// Those of [`recommend_with`](Self::recommend_with), but for users.
+    pub fn popular_with(&self, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
+        let options = self.resolve(options)?;
+        let degrees = self.train.item_degrees();
+        let mut order: Vec<u32> = match options.candidates {
+            Some(candidates) => candidates,
+            None => (0..degrees.len() as u32).collect(),
+        };
+        order.retain(|item| options.exclude.binary_search(item).is_err());
+        order.sort_by_key(|&item| (std::cmp::Reverse(degrees[item as usize]), item));
+        let best = order.into_iter().take(options.k);
+        Ok(best.map(|item| self.recommendation(item, f64::from(degrees[item as usize]), Vec::new())).collect())
+    }
+
+    /// The vectors of users and items in host memory.
+    pub fn embeddings(&self) -> &HostEmbeddings {
+        &self.vectors
+    }
+
+    /// The name of the data set that the model was trained on.
+    pub fn data_name(&self) -> &str {
+        &self.data
+    }
+
+    /// [`Dataset::fingerprint`] of what the model was trained on; `None` in files of version 0.1.0.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The model's settings, as they were given to [`new`](Self::new).
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The name of a model of the table, such as `viral`; `None` for a model from elsewhere.
+    pub fn model_name(&self) -> Option<&str> {
+        self.config.get("model").and_then(Value::as_str)
+    }
+
+    /// External ids of the users, by number.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.users.iter()
+    }
+
+    /// External ids of the items, by number.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.items.iter()
+    }
+
+    /// The title of an item by external id, where the data have titles.
+    pub fn title(&self, item: &str) -> Option<&str> {
+        let item = self.items.find(item)?;
+        self.titles.as_ref().map(|titles| titles.get(item as usize))
+    }
+
+    /// The train interactions, which evaluation masks.
+    pub fn train_interactions(&self) -> &Interactions {
+        &self.train
+    }
+
+    /// Bytes in memory besides the vectors of users and items, and besides the parameters that a recommender has which was
+    /// made from a model and not loaded.
+    pub fn overhead_bytes(&self) -> usize {
+        let titles = self.titles.as_ref().map_or(0, Names::size);
+        let pairs = |x: &Interactions| 4 * x.n_pairs() + size_of_val(x.offsets());
+        let floats = self.fold_in.map().len() + self.inverse_lengths.len();
+        self.users.size() + self.items.size() + titles + pairs(&self.train) + pairs(&self.held_out) + 4 * floats
+    }
+
+    /// The trained model itself, on `device`; `data` must be what it was trained on.
+    ///
+    /// # Errors
+    /// When the model is not one of the table ([`restore`](Self::restore) is for these), `data` are others, or the file is
+    /// gone or has changed since it was loaded.
+    pub fn model(&self, data: &TrainSet, device: &Device) -> Result<Model> {
+        let config: ModelConfig = serde_json::from_value(self.config.clone()).map_err(|e| {
+            Error::Config(format!("the saved model is not one of the table ({e}); make it and call `restore`"))
+        })?;
+        let sizes = [data.interactions.n_users(), data.interactions.n_items()];
+        if sizes != [self.users.len(), self.items.len()] || data.interactions != self.train {
+            return Err(Error::Data(format!("these train interactions are not those of '{}'", self.data)));
+        }
+        self.restore(config.init(data, &mut Init::new(0, device))?)
+    }
+
+    /// Puts the trained parameters into a model of the same shape.
+    ///
+    /// # Errors
+    /// When names or shapes differ, or the file is gone or has changed since it was loaded.
+    pub fn restore<M: Module>(&self, model: M) -> Result<M> {
+        load_parameters(model, self.parameters()?)
+    }
+
+    /// The trained parameters by name.
+    ///
+    /// # Errors
+    /// When the file is gone or has changed since it was loaded.
+    pub fn parameters(&self) -> Result<Parameters> {
+        match &self.parameters {
+            Source::Memory(parameters) => Ok(parameters.clone()),
+            Source::File(path, checksum) => super::saved::read_parameters(path, checksum),
+        }
+    }
+
+    fn user_with_history(&self, user: &str) -> Result<usize> {
+        let Some(number) = self.users.find(user) else {
+            return Err(Error::UnknownUser {
+                id: user.to_string(),
+                n_users: self.users.len(),
+                examples: self.users.iter().take(3).map(str::to_string).collect(),
+            });
+        };
+        match self.train.of_user(number as usize).is_empty() {
+            true => Err(Error::NoHistory { id: user.to_string() }),
+            false => Ok(number as usize),
+        }
+    }
+
+    fn item_number(&self, item: &str) -> Result<u32> {
+        self.items.find(item).ok_or_else(|| Error::UnknownItem {
+            id: item.to_string(),
+            n_items: self.items.len(),
+            examples: self.items.iter().take(3).map(str::to_string).collect(),
+        })
+    }
+
+    /// Ascending, each once.
+    fn item_numbers<'s>(&self, items: impl Iterator<Item = &'s str>) -> Result<Vec<u32>> {
+        let mut numbers = items.map(|item| self.item_number(item)).collect::<Result<Vec<u32>>>()?;
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(numbers)
+    }
+
+    fn resolve(&self, options: &RecommendOptions) -> Result<Resolved> {
+        Error::require(options.k > 0, "k", options.k, "at least 1")?;
+        let mut exclude: Vec<u32> = options.exclude.iter().filter_map(|item| self.items.find(item)).collect();
+        exclude.sort_unstable();
+        let candidates = options.candidates.as_ref();
+        let candidates = candidates.map(|items| self.item_numbers(items.iter().map(String::as_str))).transpose()?;
+        let blocks = &self.vectors.blocks;
+        let mut weights = vec![1.0; blocks.len()];
+        for (block, weight) in &options.weights {
+            let Some(at) = blocks.iter().position(|(name, _)| name == block) else {
+                let known: Vec<&str> = blocks.iter().map(|(name, _)| name.as_str()).collect();
+                return Err(Error::Config(format!("no block '{block}'; this model has: {}", known.join(", "))));
+            };
+            Error::require(weight.is_finite(), &format!("the weight of block {block}"), weight, "a finite number")?;
+            weights[at] = *weight;
+        }
+        let k = options.k.min(self.items.len());
+        Ok(Resolved { k, exclude, candidates, weights, with_known: options.with_known })
+    }
+
+    fn query<'a>(&'a self, user: usize, options: &'a Resolved) -> Query<'a> {
+        let known = |x: &'a Interactions| if options.with_known { &[][..] } else { x.of_user(user) };
+        Query {
+            vector: self.vectors.user(user),
+            weights: &options.weights,
+            hidden: [known(&self.train), known(&self.held_out), &options.exclude],
+            candidates: options.candidates.as_deref(),
+            cosine: false,
+        }
+    }
+
+    /// The vector with each block times its weight.
+    fn weighed(&self, vector: &[f32], weights: &[f64]) -> Vec<f32> {
+        let mut vector = vector.to_vec();
+        let mut rest = &mut vector[..];
+        for ((_, width), &weight) in self.vectors.blocks.iter().zip(weights) {
+            let (block, behind) = std::mem::take(&mut rest).split_at_mut(*width);
+            block.iter_mut().for_each(|x| *x *= weight as f32);
+            rest = behind;
+        }
+        vector
+    }
+
+    /// Finds the best items for a query on the calling thread.
+    fn answer(&self, query: &Query, k: usize) -> Result<Vec<Recommendation>> {
+        let is_hidden = |item: &u32| query.hidden.iter().any(|list| list.binary_search(item).is_ok());
+        let weighed;
+        let vector = match query.weights.iter().all(|&weight| weight == 1.0) {
+            true => query.vector,
+            false => {
+                weighed = self.weighed(query.vector, query.weights);
+                &weighed
+            }
+        };
+        check_scores(length(vector), if query.cosine { 1.0 } else { self.longest_item })?;
+        if let Some(candidates) = query.candidates {
+            return Ok(self.finish(query, candidates.iter().copied().filter(|item| !is_hidden(item)), k));
+        }
+        let n_best = (k + MARGIN).min(self.items.len());
+        let best = top_of_one(vector, &self.vectors.items, n_best, |items, scores| {
+            if query.cosine {
+                scores.iter_mut().zip(&self.inverse_lengths[items.clone()]).for_each(|(score, inverse)| {
+                    *score *= inverse;
+                });
+            }
+            hide(&query.hidden, items, scores);
+        });
+        Ok(self.finish(query, best.into_iter().map(|(item, _)| item), k))
+    }
+
+    /// Scores items in double precision, block by block, and keeps the `k` best.
+    fn finish(&self, query: &Query, items: impl Iterator<Item = u32>, k: usize) -> Vec<Recommendation> {
+        let scale = |item: u32| if query.cosine { f64::from(self.inverse_lengths[item as usize]) } else { 1.0 };
+        let mut scored: Vec<(u32, f64, Vec<f64>)> = items
+            .map(|item| {
+                let scale = scale(item);
+                let mut shares = self.vectors.shares(query.vector, item as usize);
+                shares.iter_mut().zip(query.weights).for_each(|(share, weight)| *share *= weight * scale);
+                (item, shares.iter().sum(), shares)
+            })
+            .collect();
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        scored.truncate(k);
+        scored.into_iter().map(|(item, score, shares)| self.recommendation(item, score, shares)).collect()
+    }
+
+    fn recommendation(&self, item: u32, score: f64, shares: Vec<f64>) -> Recommendation {
+        Recommendation {
+            item: self.items.get(item as usize).to_string(),
+            title: self.titles.as_ref().map(|titles| titles.get(item as usize).to_string()),
+            score,
+            shares: self.vectors.blocks.iter().map(|(name, _)| name.clone()).zip(shares).collect(),
+        }
+    }
+}
+
+/// Sets the scores of hidden items to minus infinity.
+fn hide(hidden: &[&[u32]], items: Range<usize>, scores: &mut [f32]) {
+    for list in hidden {
+        let first = list.partition_point(|&item| (item as usize) < items.start);
+        for &item in list[first..].iter().take_while(|&&item| (item as usize) < items.end) {
+            scores[item as usize - items.start] = f32::NEG_INFINITY;
+        }
+    }
+}
+
+fn length(vector: &[f32]) -> f64 {
+    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+/// The length of each row; fails at one that is not finite.
+fn lengths(vectors: &[f32], d: usize, what: &str) -> Result<Vec<f64>> {
+    let lengths: Vec<f64> = vectors.par_chunks(d.max(1)).map(length).collect();
+    match lengths.iter().position(|length| !length.is_finite()) {
+        Some(id) => Err(Error::Data(format!("the vector of {what} {id} is not finite: the model diverged"))),
+        None => Ok(lengths),
+    }
+}
+
+/// `|y| ≤ ‖z_u‖ ‖z_i‖`: one comparison keeps every score, and every partial sum of one, finite.
+fn check_scores(user: f64, item: f64) -> Result<()> {
+    match user * item < f64::from(f32::MAX) {
+        true => Ok(()),
+        false => Err(Error::Data(format!(
+            "vectors of length {user:.1e} and {item:.1e} have no finite score: the model diverged, or a weight is too large"
+        ))),
+    }
+}

@@ -1,0 +1,170 @@
+//! The model file: one safetensors file with a header of ours and a checksum.
+
+use super::Recommender;
+use super::fold_in::FoldIn;
+use super::names::Names;
+use super::recommender::{Parts, Source};
+use crate::data::Interactions;
+use crate::model::{HostEmbeddings, Parameters};
+use crate::train::tensors;
+use crate::{Error, Result};
+use burn::tensor::TensorData;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// 1 had train interactions only, and neither fold-in nor fingerprint.
+const FORMAT: u32 = 2;
+/// Of a model in a folder.
+const FILE: &str = "model.safetensors";
+const PARAMETERS: &str = "parameters/";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    version: String,
+    config: Value,
+    data: String,
+    #[serde(default)]
+    fingerprint: Option<String>,
+    blocks: Vec<(String, usize)>,
+    user_ids: Vec<String>,
+    item_ids: Vec<String>,
+    titles: Option<Vec<String>>,
+}
+
+impl Recommender {
+    /// Writes `model.safetensors` into a folder, or the file itself where the path ends in `.safetensors`; whole or not at all,
+    /// with the parameters of the model. Equal models are equal files.
+    ///
+    /// # Errors
+    /// A file that cannot be written; parameters whose file is gone or has changed since it was loaded.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let (e, d) = (&self.vectors, self.vectors.d);
+        let owned = |names: &Names| names.iter().map(str::to_string).collect();
+        let header = Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            config: self.config.clone(),
+            data: self.data.clone(),
+            fingerprint: self.fingerprint.clone(),
+            blocks: e.blocks.clone(),
+            user_ids: owned(&self.users),
+            item_ids: owned(&self.items),
+            titles: self.titles.as_ref().map(owned),
+        };
+        let parameters = self.parameters()?;
+        let mut all: Parameters =
+            parameters.into_iter().map(|(name, values)| (format!("{PARAMETERS}{name}"), values)).collect();
+        all.insert("users".into(), TensorData::new(e.users.clone(), [self.users.len(), d]));
+        all.insert("items".into(), TensorData::new(e.items.clone(), [self.items.len(), d]));
+        all.insert("fold_in".into(), TensorData::new(self.fold_in.map().to_vec(), [d, d]));
+        for (name, part) in [("seen", &self.train), ("held_out", &self.held_out)] {
+            let degrees: Vec<i32> = part.user_degrees().iter().map(|&n| n as i32).collect();
+            let items: Vec<i32> = part.items().iter().map(|&i| i as i32).collect();
+            for (what, values) in [("degrees", degrees), ("items", items)] {
+                let n = values.len();
+                all.insert(format!("{name}/{what}"), TensorData::new(values, [n]));
+            }
+        }
+        tensors::write(&file_in(path.as_ref(), false), &header, &all)
+    }
+
+    /// Reads what [`save`](Self::save) wrote, from the folder or the file itself. Every bit is checked.
+    ///
+    /// The parameters of the model stay in the file until [`model`](Self::model), [`restore`](Self::restore) or
+    /// [`save`](Self::save) asks for them: serving does not need them.
+    ///
+    /// # Errors
+    /// A file that is not there, damaged, of a later format, or not of a saved model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = file_in(path.as_ref(), true);
+        let (header, mut all, checksum): (Header, Parameters, String) = tensors::read_checked(&path)?;
+        let broken = |what: &str| Error::file(&path, format!("is not a saved model: {what}"));
+        if header.format == 0 || header.format > FORMAT {
+            let found = header.format;
+            return Err(broken(&format!("format {found}; this version reads 1 to {FORMAT}, use a later one")));
+        }
+        let (n_users, n_items) = (header.user_ids.len(), header.item_ids.len());
+        if header.titles.as_ref().is_some_and(|titles| titles.len() != n_items) {
+            return Err(broken("there is not one title for each item"));
+        }
+        let d = header.blocks.iter().try_fold(0usize, |sum, b| sum.checked_add(b.1));
+        let d = d.filter(|&d| d > 0).ok_or_else(|| broken("its blocks have no width"))?;
+        let mut floats = |name: &str, shape: [usize; 2]| {
+            let values = all.remove(name).filter(|t| t.shape().to_vec() == shape);
+            let values = values.and_then(|t| t.try_into_vec::<f32>().ok());
+            values.ok_or_else(|| broken(&format!("'{name}' is not [{}, {}]", shape[0], shape[1])))
+        };
+        let (users, items) = (floats("users", [n_users, d])?, floats("items", [n_items, d])?);
+        let fold_in = match header.format {
+            1 => None,
+            _ => {
+                let map = FoldIn::from_map(floats("fold_in", [d, d])?, d);
+                Some(map.ok_or_else(|| broken("'fold_in' is not finite"))?)
+            }
+        };
+        let mut part = |name: &str| pairs(&mut all, name, [n_users, n_items]).map_err(|what| broken(&what));
+        let train = part("seen")?;
+        let held_out = match header.format {
+            1 => Interactions::from_pairs(n_users, n_items, &[]),
+            _ => part("held_out")?,
+        };
+        let names = |ids: &[String]| Names::new(ids).map_err(|what| broken(&what));
+        let titles = header.titles.as_ref().map(|titles| Names::listed(titles));
+        Self::from_parts(Parts {
+            users: names(&header.user_ids)?,
+            items: names(&header.item_ids)?,
+            titles: titles.transpose().map_err(|what| broken(&what))?,
+            config: header.config,
+            data: header.data,
+            fingerprint: header.fingerprint,
+            vectors: HostEmbeddings { users, items, d, blocks: header.blocks },
+            train,
+            held_out,
+            fold_in,
+            parameters: Source::File(path.clone(), checksum),
+        })
+        .map_err(|e| Error::file(&path, e.to_string()))
+    }
+}
+
+/// The parameters in a model file, which must be the one with this checksum.
+pub(super) fn read_parameters(path: &Path, checksum: &str) -> Result<Parameters> {
+    let (_, all, found): (Header, Parameters, String) = tensors::read_checked(path)?;
+    if found != checksum {
+        return Err(Error::file(path, "has changed since the model was loaded; load it again"));
+    }
+    Ok(all.into_iter().filter_map(|(n, t)| Some((n.strip_prefix(PARAMETERS)?.to_string(), t))).collect())
+}
+
+/// The model file of a folder. Before it is written a path that does not end in `.safetensors` is a folder.
+fn file_in(path: &Path, exists: bool) -> PathBuf {
+    let is_file = match exists {
+        true => path.is_file(),
+        false => !path.is_dir() && path.extension().is_some_and(|extension| extension == "safetensors"),
+    };
+    let named = path.extension().is_some_and(|extension| extension == "safetensors") && !path.is_dir();
+    if is_file || named { path.to_path_buf() } else { path.join(FILE) }
+}
+
+/// `<name>/degrees` and `<name>/items`.
+fn pairs(
+    all: &mut Parameters,
+    name: &str,
+    [n_users, n_items]: [usize; 2],
+) -> std::result::Result<Interactions, String> {
+    let mut ints = |what: &str| {
+        let values = all.remove(&format!("{name}/{what}")).and_then(|t| t.try_into_vec::<i32>().ok());
+        values.ok_or_else(|| format!("no '{name}/{what}'"))
+    };
+    let (degrees, items) = (ints("degrees")?, ints("items")?);
+    let total = degrees.iter().try_fold(0usize, |sum, &n| sum.checked_add(usize::try_from(n).ok()?));
+    let fits = degrees.len() == n_users && total == Some(items.len());
+    if !fits || items.iter().any(|&i| i < 0 || i as usize >= n_items) {
+        return Err("what users have seen does not fit".into());
+    }
+    let owners = degrees.iter().enumerate().flat_map(|(u, &n)| (0..n).map(move |_| u as u32));
+    let pairs: Vec<(u32, u32)> = owners.zip(items.iter().map(|&i| i as u32)).collect();
+    Ok(Interactions::from_pairs(n_users, n_items, &pairs))
+}
