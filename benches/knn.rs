@@ -8,7 +8,7 @@ use common::data::{features, read};
 use common::{Bench, noise};
 use criterion::Throughput;
 use viral::Result;
-use viral::data::ItemFeatures;
+use viral::data::{ItemFeatures, Modality};
 use viral::graph::{nearest_neighbors, nearest_neighbors_by_mean};
 
 const K: usize = 10;
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let operations = |width: usize| Throughput::Elements((2 * one.n_items() * one.n_items() * width) as u64);
     let width = one.width();
     bench.time("nearest_neighbors", width, operations(width), || nearest_neighbors(one, K, true));
-    if let (Some(text), Some(visual)) = (&data.train.text, &data.train.visual) {
+    if let Ok([text, visual]) = data.features().require([Modality::Text, Modality::Visual], "this bench") {
         let (both, width) = ([visual, text], text.width() + visual.width());
         let search = || nearest_neighbors_by_mean(&both, K, false);
         bench.time("nearest_neighbors_by_mean", width, operations(width), search);

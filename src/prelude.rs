@@ -1,6 +1,10 @@
-//! What a program needs: `use viral::prelude::*;`. [`Result`](crate::Result) is left out, for it would hide the standard one.
+//! The types that most programs need: `use viral::prelude::*;`.
+//!
+//! [`viral::Result`](crate::Result) is not included: it would shadow `std::result::Result`.
 
-pub use crate::data::{Dataset, Interactions, ItemFeatures, Part, PlantedConfig, ReadOptions, SplitPolicy, TrainSet};
+pub use crate::data::{
+    Dataset, Features, Interactions, ItemFeatures, Modality, Part, PlantedConfig, ReadOptions, SplitPolicy, TrainSet,
+};
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
     BprMfConfig, Embed, Embeddings, FreedomConfig, LightGcnConfig, Model, ModelConfig, PopularityConfig, Trainable,

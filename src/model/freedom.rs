@@ -4,7 +4,7 @@ use super::{
     Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features, halves, pair_scores, row_products,
     users_and_items,
 };
-use crate::data::TrainSet;
+use crate::data::{Modality, TrainSet};
 use crate::graph::{MMREC_EPS, knn_graph, mixture};
 use crate::loss::{Objective, bpr};
 use crate::nn::{
@@ -56,9 +56,7 @@ impl FreedomConfig {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let (Some(text), Some(visual)) = (&data.text, &data.visual) else {
-            return Err(crate::Error::Data("freedom needs text and visual features; the data lack one of them".into()));
-        };
+        let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
         let k = self.n_neighbors;
         let item_graph = mixture(self.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?);
         let head = |d_in: usize, init: &mut Init| Linear {

@@ -149,10 +149,10 @@ fn near_clusters_hold_most_of_the_neighbours_of_real_items() {
         return;
     };
     let baby = Dataset::read(Path::new(&data).join("baby"), &ReadOptions::new()).unwrap();
-    for (name, features) in [("text", baby.train.text.unwrap()), ("visual", baby.train.visual.unwrap())] {
-        let exact = nearest_neighbors(&features, 10, false).unwrap();
+    for (name, features) in baby.features() {
+        let exact = nearest_neighbors(features, 10, false).unwrap();
         let share = |n_probe| {
-            let near = near_neighbors(&[&features], 10, false, n_probe).unwrap();
+            let near = near_neighbors(&[features], 10, false, n_probe).unwrap();
             let rows = near.index.chunks(10).zip(exact.index.chunks(10));
             let found: usize = rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum();
             found as f64 / exact.index.len() as f64

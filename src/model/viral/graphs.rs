@@ -2,7 +2,7 @@
 
 use super::config::{ItemGraph, ViralConfig};
 use crate::Result;
-use crate::data::{ItemFeatures, TrainSet};
+use crate::data::{ItemFeatures, Modality, TrainSet};
 use crate::graph::{NeighborWeight, mixture, near_neighbors, nearest_neighbors_by_mean, user_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
@@ -25,7 +25,7 @@ impl ViralGraphs {
     ///
     /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
-        let (text, visual) = both_modalities(data)?;
+        let [text, visual] = both_modalities(data)?;
         let near = |modalities: &[&ItemFeatures], include_self| match config.item_probes {
             0 => nearest_neighbors_by_mean(modalities, config.item_neighbors, include_self),
             n_probe => near_neighbors(modalities, config.item_neighbors, include_self, n_probe),
@@ -48,15 +48,7 @@ impl ViralGraphs {
     }
 }
 
-pub(super) fn both_modalities(data: &TrainSet) -> Result<(&ItemFeatures, &ItemFeatures)> {
-    match (&data.text, &data.visual) {
-        (Some(text), Some(visual)) => Ok((text, visual)),
-        (None, _) => Err(missing("text")),
-        (_, None) => Err(missing("visual")),
-    }
-}
-
-fn missing(modality: &str) -> crate::Error {
-    let hint = "give a file of them, or train a model without content (lightgcn, bpr-mf)";
-    crate::Error::Data(format!("viral needs text and visual features; the data have no {modality} features: {hint}"))
+/// Text and visual features.
+pub(super) fn both_modalities(data: &TrainSet) -> Result<[&ItemFeatures; 2]> {
+    data.features.require([Modality::Text, Modality::Visual], "viral")
 }
