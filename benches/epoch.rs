@@ -23,7 +23,7 @@ fn main() -> Result<()> {
     let model = light_gcn.init(&data.train, &mut Init::new(0, &bench.device))?;
     step(&mut bench, "lightgcn_step", light_gcn.d_embed, model, &data, &TrainerConfig::default());
 
-    let (viral, trainer) = (ViralConfig::new(), TrainerConfig::for_viral(&data.train));
+    let (viral, trainer) = (ViralConfig::new(), TrainerConfig::for_viral());
     let mut model = viral.init(&data.train, &mut Init::new(0, &bench.device))?;
     let plain = model.valid();
     let (width, n_nodes) = (plain.embed().users.dims()[1], data.n_users() + data.n_items());
@@ -59,10 +59,11 @@ fn sampler(bench: &mut Bench, data: &Dataset, batch_size: usize) {
 
 /// One step as the trainer takes it: batch, objective, gradients, Adam.
 fn step<M: Trainable>(bench: &mut Bench, work: &str, width: usize, model: M, data: &Dataset, trainer: &TrainerConfig) {
-    let order = Sampler::new(0, trainer.batch_size).epoch(&data.train.interactions, 0);
+    let batch_size = trainer.batch_size.triplets(&data.train);
+    let order = Sampler::new(0, batch_size).epoch(&data.train.interactions, 0);
     let mut steps = (0..order.n_steps()).cycle();
     let (device, mut adam, mut model) = (bench.device.clone(), Adam::new(trainer.adam), Some(model));
-    bench.time(work, width, Throughput::Elements(trainer.batch_size as u64), || {
+    bench.time(work, width, Throughput::Elements(batch_size as u64), || {
         let batch = Batch::new(&order.batch(steps.next().unwrap_or_default()), StepKey::default(), &device);
         model = model.take().map(|model| {
             let gradients = model.objective(&batch).total().backward();

@@ -44,7 +44,7 @@ fn main() -> Result<()> {
         biases(&mut bench, n_items, d);
     }
     normalized(&mut bench, 3 * (n_users + n_items), default.d_embed);
-    margins(&mut bench, TrainerConfig::for_viral(&data.train).batch_size, default.shared_negatives);
+    margins(&mut bench, TrainerConfig::for_viral().batch_size.triplets(&data.train), default.shared_negatives);
     bench.finish();
     Ok(())
 }

@@ -8,6 +8,7 @@ use common::Bench;
 use common::data::read;
 use criterion::Throughput;
 use viral::Result;
+use viral::data::Part;
 use viral::model::Embeddings;
 
 const K: usize = 50;
@@ -26,10 +27,10 @@ fn main() -> Result<()> {
         if bench.on_cpu {
             let z = z.to_host();
             bench.time("rank", d, operations(n_users), || z.rank(seen, &all, K));
-            bench.time("evaluate", d, operations(with_truth), || z.evaluate(seen, &data.valid, &CUTOFFS));
+            bench.time("evaluate", d, operations(with_truth), || z.evaluate(&data, Part::Valid, &CUTOFFS));
         } else {
             bench.time("rank", d, operations(n_users), || z.rank(seen, &all, K));
-            bench.time("evaluate", d, operations(with_truth), || z.evaluate(seen, &data.valid, &CUTOFFS));
+            bench.time("evaluate", d, operations(with_truth), || z.evaluate(&data, Part::Valid, &CUTOFFS));
         }
     }
     bench.finish();

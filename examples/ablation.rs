@@ -11,9 +11,9 @@
 mod common;
 
 use clap::Parser;
-use common::args::{DataArgs, TrainArgs, model_config};
-use common::run::{Results, describe, train};
-use viral::Result;
+use viral::args::{DataArgs, TrainArgs};
+use viral::prelude::*;
+use viral::recipe::Results;
 
 /// VIRAL with other fusions.
 #[derive(Parser, Debug)]
@@ -28,24 +28,24 @@ struct Args {
 }
 
 /// What each row is called, and what makes it of the default.
-const ROWS: [(&str, &str); 5] = [
-    ("mean pooling", "fusion=mean_pooling"),
-    ("concatenation", "fusion=concatenation"),
-    ("weighted concatenation", "fusion=weighted_concatenation"),
-    ("without redundancy", "redundancy=false"),
-    ("information-aware", "fusion=information_aware"),
+const ROWS: [(&str, &str, &str); 5] = [
+    ("mean pooling", "fusion", "mean_pooling"),
+    ("concatenation", "fusion", "concatenation"),
+    ("weighted concatenation", "fusion", "weighted_concatenation"),
+    ("without redundancy", "redundancy", "false"),
+    ("information-aware", "fusion", "information_aware"),
 ];
 
-fn main() -> Result<()> {
+fn main() -> viral::Result<()> {
     let args = Args::parse();
     let device = args.train.start()?;
     let data = args.data.read()?;
-    eprintln!("{}", describe(&data));
-    let trainer = args.train.trainer("viral", "default", &data)?;
+    eprintln!("{data}");
     let mut results = Results::new("fusion");
-    for (name, setting) in ROWS {
-        let config = model_config("viral", None, &[setting.to_string()])?;
-        results.row(name, &train(name, &config, &trainer, &data, &device, None, false)?);
+    for (name, key, value) in ROWS {
+        eprintln!("{name} …");
+        let run = args.train.apply(Recipe::viral().set(key, value)?)?.run(&data, &device)?;
+        results.row(name, &run, &run.test(&Results::CUTOFFS)?);
     }
     let table = results.table();
     print!("{}", if args.markdown { table.to_markdown() } else { table.to_text() });

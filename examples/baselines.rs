@@ -11,10 +11,9 @@
 mod common;
 
 use clap::Parser;
-use common::args::{DataArgs, TrainArgs, model_config};
-use common::run::{Results, describe, train};
-use viral::Result;
-use viral::model::ModelConfig;
+use viral::args::{DataArgs, TrainArgs};
+use viral::prelude::*;
+use viral::recipe::Results;
 
 /// Every model of the table on one data set.
 #[derive(Parser, Debug)]
@@ -28,16 +27,16 @@ struct Args {
     markdown: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> viral::Result<()> {
     let args = Args::parse();
     let device = args.train.start()?;
     let data = args.data.read()?;
-    eprintln!("{}", describe(&data));
+    eprintln!("{data}");
     let (mut results, mut failures) = (Results::new("model"), Vec::new());
     for &name in ModelConfig::NAMES {
-        let trainer = args.train.trainer(name, "default", &data)?;
-        match train(name, &model_config(name, None, &[])?, &trainer, &data, &device, None, false) {
-            Ok(run) => results.row(name, &run),
+        eprintln!("{name} …");
+        match args.train.apply(Recipe::named(name)?)?.run(&data, &device) {
+            Ok(run) => results.row(name, &run, &run.test(&Results::CUTOFFS)?),
             Err(error) => failures.push(format!("{name}: {error}")),
         }
     }

@@ -1,9 +1,9 @@
 //! Two saved models on the test part of one data set, user by user: is one better, and how sure is that?
 //!
 //! ```text
-//! cargo run --release --example train_baby -- --model lightgcn    # saves out/planted-lightgcn/model.safetensors
-//! cargo run --release --example train_baby -- --model viral       # saves out/planted-viral/model.safetensors
-//! cargo run --release --example compare -- out/planted-viral out/planted-lightgcn
+//! cargo run --release --example train_baby -- --model lightgcn    # saves out/planted-lightgcn-default-seed0/model.safetensors
+//! cargo run --release --example train_baby -- --model viral       # saves out/planted-viral-default-seed0/model.safetensors
+//! cargo run --release --example compare -- out/planted-viral-default-seed0 out/planted-lightgcn-default-seed0
 //! ```
 //!
 //! Expected: a table of both, and the mean difference of recall@20 with its 95 % interval, in a few seconds.
@@ -11,14 +11,14 @@
 mod common;
 
 use clap::Parser;
-use common::args::DataArgs;
-use common::run::CUTOFFS;
 use std::path::{Path, PathBuf};
-use viral::data::Dataset;
-use viral::eval::{Metric, Metrics, paired_bootstrap};
+use viral::args::DataArgs;
+use viral::prelude::*;
 use viral::report::Table;
-use viral::train::SavedModel;
 use viral::{Error, Result};
+
+/// Where metrics are cut off.
+const CUTOFFS: [usize; 2] = [10, 20];
 
 /// Compares two saved models on the same test users.
 #[derive(Parser, Debug)]
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
     let (first, second) = (measure(&args.first, &data)?, measure(&args.second, &data)?);
     let mut table = Table::new(["model", "R@10", "R@20", "N@10", "N@20"]);
     for (path, metrics) in [(&args.first, &first), (&args.second, &second)] {
-        let figure = |metric: &str, k: usize| metrics.get(metric, k).map_or_else(String::new, |m| format!("{m:.5}"));
-        let figures = [("recall", 10), ("recall", 20), ("ndcg", 10), ("ndcg", 20)].map(|(m, k)| figure(m, k));
+        let figures = [metrics.recall(10), metrics.recall(20), metrics.ndcg(10), metrics.ndcg(20)];
+        let figures = figures.map(|x| format!("{x:.5}"));
         table.row([path.display().to_string()].into_iter().chain(figures));
     }
     print!("{}", table.to_text());
@@ -55,15 +55,15 @@ fn main() -> Result<()> {
 }
 
 fn measure(path: &Path, data: &Dataset) -> Result<Metrics> {
-    let path = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
-    let model = SavedModel::load(&path)?;
-    if model.user_ids != data.user_ids || model.item_ids != data.item_ids {
-        let message = format!("was trained on '{}': other users or items than those of '{}'", model.data, data.name);
-        return Err(Error::File { path, message });
+    let model = Recommender::load(path)?;
+    let file = |message: String| Err(Error::File { path: path.to_path_buf(), message });
+    if !model.users().eq(data.user_ids.iter()) || !model.items().eq(data.item_ids.iter()) {
+        let (trained, here) = (model.data_name(), &data.name);
+        return file(format!("was trained on '{trained}': other users or items than those of '{here}'"));
     }
-    if model.seen != data.train.interactions {
+    if *model.train_interactions() != data.train.interactions {
         let message = "was trained on another part of these data, and some of it may be tested here; give its --split";
-        return Err(Error::File { path, message: message.into() });
+        return file(message.into());
     }
-    model.embeddings.evaluate(&data.train.interactions, &data.test, &CUTOFFS)
+    model.embeddings().evaluate(data, Part::Test, &CUTOFFS)
 }

@@ -1,17 +1,16 @@
 //! Recommends items to a user from a saved model, each score split into what its blocks gave.
 //!
 //! ```text
-//! cargo run --release --example train_baby                  # saves out/planted-viral/model.safetensors
-//! cargo run --release --example recommend -- --model out/planted-viral --user u0000 -k 10
+//! cargo run --release --example train_baby                  # saves out/planted-viral-default-seed0/model.safetensors
+//! cargo run --release --example recommend -- --model out/planted-viral-default-seed0 --user u0000 -k 10
 //! ```
 //!
 //! Expected: ten items that the user does not have yet, best first, in less than a second.
 
 use clap::Parser;
-use std::path::{Path, PathBuf};
-use viral::report::Table;
-use viral::train::{Recommendation, SavedModel};
-use viral::{Error, Result};
+use std::path::PathBuf;
+use viral::Error;
+use viral::serve::{Recommendation, Recommender};
 
 /// Recommends items to a user from a saved model.
 #[derive(Parser, Debug)]
@@ -30,61 +29,35 @@ struct Args {
     json: bool,
 }
 
-fn main() -> Result<()> {
+fn main() -> viral::Result<()> {
     let args = Args::parse();
-    let path = if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
-    if !path.exists() {
-        let message = "there is no such model; train one with `cargo run --release --example train_baby`";
-        return Err(Error::File { path, message: message.to_string() });
-    }
-    let model = SavedModel::load(&path)?;
-    let items = model.recommend(&args.user, args.k)?;
+    let recommender = Recommender::load(&args.model)?;
+    let (name, data) = (recommender.model_name().unwrap_or("the model"), recommender.data_name());
+    let items = match recommender.recommend(&args.user, args.k) {
+        // Nothing is known of them: what most have is the best that can be said, and is called so.
+        Err(error @ Error::NoHistory { .. }) => {
+            eprintln!("{error}");
+            println!("{data}: the items that most users have\n");
+            recommender.popular(args.k)?
+        }
+        found => {
+            let items = found?;
+            if !args.json {
+                println!("{name} on {data}: {} new items for user {}\n", items.len(), args.user);
+            }
+            items
+        }
+    };
     if args.json {
-        let items = serde_json::to_value(&items).map_err(|e| Error::Data(e.to_string()))?;
-        let all =
-            serde_json::json!({"data": model.data, "model": model.config["model"], "user": args.user, "items": items});
+        let all = serde_json::json!({"data": data, "model": name, "user": args.user, "items": items});
         println!("{all:#}");
         return Ok(());
     }
-    let name = model.config["model"].as_str().unwrap_or("the model");
-    println!("{name} on {}: {} new items for user {}\n", model.data, items.len(), args.user);
-    print!("{}", table(&items).to_text());
-    println!("\n{}", footer(&path, &items));
-    Ok(())
-}
-
-fn table(items: &[Recommendation]) -> Table {
-    let blocks = items.first().map_or(&[][..], |item| &item.shares);
-    let has_titles = items.iter().any(|item| item.title.is_some());
-    let mut header = vec!["", "item", "score"];
-    header.extend(blocks.iter().map(|(block, _)| block.as_str()));
-    header.extend(has_titles.then_some("title"));
-    let mut table = Table::new(header);
-    for (rank, item) in items.iter().enumerate() {
-        let mut cells = vec![(rank + 1).to_string(), item.item.clone(), format!("{:.6}", item.score)];
-        cells.extend(item.shares.iter().map(|(_, share)| format!("{share:.6}")));
-        cells.extend(has_titles.then(|| shortened(item.title.as_deref().unwrap_or_default())));
-        table.row(cells);
-    }
-    table
-}
-
-/// The score is defined as the sum of the shares, in this order; said only when it is so to the last bit.
-fn footer(path: &Path, items: &[Recommendation]) -> String {
-    let is_sum = |item: &Recommendation| item.shares.iter().map(|(_, share)| share).sum::<f64>() == item.score;
-    match items.iter().all(is_sum) {
-        true => {
+    println!("{}", Recommendation::table(&items).to_text());
+    if items.iter().all(|item| item.shares.iter().map(|(_, share)| share).sum::<f64>() == item.score) {
+        println!(
             "The shares of the blocks add up to the score exactly; the table rounds to six digits, --json does not."
-                .into()
-        }
-        false => format!("{}: some shares do not add up to their score", path.display()),
+        );
     }
-}
-
-fn shortened(title: &str) -> String {
-    const MOST: usize = 56;
-    match title.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", title[..end].trim_end()),
-        None => title.to_string(),
-    }
+    Ok(())
 }

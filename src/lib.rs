@@ -2,6 +2,9 @@
 
 // The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;
+
+pub mod report;
+
 mod linalg;
 
 pub mod data;
@@ -27,7 +30,8 @@ pub mod recipe;
 #[cfg(feature = "enrich")]
 pub mod enrich;
 
-pub mod report;
+#[cfg(feature = "args")]
+pub mod args;
 
 pub mod prelude;
 

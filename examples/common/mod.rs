@@ -1,11 +1,8 @@
-//! What the programs share: arguments, data, training with progress, files, tables.
+//! What the programs share: files, and the allocator.
 
 #![allow(dead_code)] // each program uses a part of it
 
-pub(crate) mod args;
 pub(crate) mod files;
-pub(crate) mod progress;
-pub(crate) mod run;
 
 /// Keeps the pages of freed tensors, which the system's allocator gives back and gets anew at every step.
 #[global_allocator]

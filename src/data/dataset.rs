@@ -199,6 +199,12 @@ impl Dataset {
         }
     }
 
+    /// The external id of the first user that has both train and test items, or of the first user.
+    pub fn example_user(&self) -> Option<&str> {
+        let has_both = |&u: &usize| !self.train.interactions.of_user(u).is_empty() && !self.test.of_user(u).is_empty();
+        self.user_ids.get((0..self.n_users()).find(has_both).unwrap_or(0)).map(String::as_str)
+    }
+
     /// SHA-256, in hexadecimal, of everything that figures depend on: sizes, pairs and features, not names. A
     /// checkpoint keeps it, so that it is not continued on other data. O(all data).
     pub fn fingerprint(&self) -> String {
@@ -225,6 +231,22 @@ impl Dataset {
             content(&mut hash, Some(features));
         }
         hex(hash.finalize())
+    }
+}
+
+/// One line on what there is to learn from.
+impl std::fmt::Display for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let n = self.counts();
+        write!(f, "{}: {} users, {} items, ", self.name, n.n_users, n.n_items)?;
+        write!(f, "{} train, {} valid and {} test pairs; ", n.n_train, n.n_valid, n.n_test)?;
+        if self.train.features.is_empty() {
+            return f.write_str("no features");
+        }
+        for (i, (modality, features)) in self.train.features.iter().enumerate() {
+            write!(f, "{}{modality} {} wide", if i > 0 { ", " } else { "" }, features.width())?;
+        }
+        Ok(())
     }
 }
 

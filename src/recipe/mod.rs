@@ -7,10 +7,12 @@
 //! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
 //! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
 //! | `run` | [`Run`]: what training gives back |
+//! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
 //! | `progress` | [`Progress`]: lines that say where a run stands |
 
 mod folder;
 mod progress;
+mod report;
 mod run;
 mod runner;
 mod settings;
@@ -18,6 +20,7 @@ mod toml;
 
 pub use folder::Existing;
 pub use progress::Progress;
+pub use report::{EpochFigures, Results, RunReport};
 pub use run::{EpochSeconds, Run};
 pub use runner::Runner;
 pub use settings::Recipe;

@@ -18,6 +18,14 @@ pub struct EpochSeconds {
     pub evaluation: f64,
 }
 
+impl EpochSeconds {
+    /// The mean over epochs; 0 when there is none.
+    pub fn mean(epochs: &[Self]) -> Self {
+        let mean = |of: fn(&Self) -> f64| epochs.iter().map(of).sum::<f64>() / epochs.len().max(1) as f64;
+        Self { train: mean(|s| s.train), evaluation: mean(|s| s.evaluation) }
+    }
+}
+
 /// A finished run: the trained model, its history and its figures.
 #[derive(Debug)]
 pub struct Run<'a> {
@@ -70,6 +78,11 @@ impl<'a> Run<'a> {
     /// The vectors of users and items, on the device of the run.
     pub fn embeddings(&self) -> &Embeddings {
         &self.embeddings
+    }
+
+    /// The data that it was trained on.
+    pub fn data(&self) -> &'a Dataset {
+        self.data
     }
 
     /// The settings that the run had.

@@ -1,5 +1,6 @@
 //! What is asked of a recommender, and what it answers.
 
+use crate::report::Table;
 use serde::Serialize;
 
 /// A recommended item.
@@ -14,6 +15,33 @@ pub struct Recommendation {
     pub score: f64,
     /// Name of each block of the embeddings, and its share of the score.
     pub shares: Vec<(String, f64)>,
+}
+
+impl Recommendation {
+    /// A table of recommendations for people: rank, item, score, the blocks' shares and, where there are titles, these.
+    pub fn table(items: &[Self]) -> Table {
+        let blocks = items.first().map_or(&[][..], |item| &item.shares);
+        let has_titles = items.iter().any(|item| item.title.is_some());
+        let mut header = vec!["", "item", "score"];
+        header.extend(blocks.iter().map(|(block, _)| block.as_str()));
+        header.extend(has_titles.then_some("title"));
+        let mut table = Table::new(header);
+        for (rank, item) in items.iter().enumerate() {
+            let mut cells = vec![(rank + 1).to_string(), item.item.clone(), format!("{:.6}", item.score)];
+            cells.extend(item.shares.iter().map(|(_, share)| format!("{share:.6}")));
+            cells.extend(has_titles.then(|| shortened(item.title.as_deref().unwrap_or_default())));
+            table.row(cells);
+        }
+        table
+    }
+}
+
+fn shortened(title: &str) -> String {
+    const MOST: usize = 56;
+    match title.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", title[..end].trim_end()),
+        None => title.to_string(),
+    }
 }
 
 /// What to recommend: how many items, which ones may come, and how much each block of the embeddings counts.

@@ -7,10 +7,11 @@ mod damaged;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use viral::data::{Dataset, Interactions, Modality, PlantedConfig, ReadOptions};
+use viral::data::{Dataset, Interactions, Modality, Part, PlantedConfig, ReadOptions};
 use viral::model::{Model, ModelConfig};
 use viral::nn::Init;
-use viral::train::{Checkpoint, Event, SavedModel, TrainState, TrainerConfig};
+use viral::serve::Recommender;
+use viral::train::{Checkpoint, Event, TrainState, TrainerConfig};
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -28,16 +29,16 @@ fn config(d_embed: usize) -> ModelConfig {
 }
 
 fn trainer() -> TrainerConfig {
-    TrainerConfig { epochs: 3, batch_size: 32, ..TrainerConfig::default() }
+    TrainerConfig { epochs: 3, batch_size: 32.into(), ..TrainerConfig::default() }
 }
 
 fn fresh(config: &ModelConfig, data: &Dataset) -> Model {
     config.init(&data.train, &mut Init::new(1, &device())).unwrap()
 }
 
-fn saved(data: &Dataset) -> SavedModel {
+fn saved(data: &Dataset) -> Recommender {
     let config = config(2);
-    SavedModel::new(&fresh(&config, data), &config, data).unwrap()
+    Recommender::new(&fresh(&config, data), &config, data).unwrap()
 }
 
 fn checkpoint(data: &Dataset) -> Checkpoint {
@@ -140,14 +141,15 @@ fn a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
-fn more_recommendations_than_items_and_unknown_users_are_errors() {
+fn more_recommendations_than_items_are_all_there_are_and_unknown_users_are_errors() {
     let saved = saved(&small());
-    assert_eq!(saved.recommend("u0003", 30).unwrap().len(), 30 - saved.seen.of_user(3).len());
-    for k in [0, 31, usize::MAX] {
-        let message = saved.recommend("u0003", k).unwrap_err().to_string();
-        assert!(message.contains(&format!("{k} recommendations of 30 items")), "{message}");
-        assert!(message.contains("between 1 and 30"), "{message}");
+    let data = small();
+    let known = [Part::Train, Part::Valid, Part::Test].map(|part| data.part(part).of_user(3).len());
+    for k in [30, 31, usize::MAX] {
+        assert_eq!(saved.recommend("u0003", k).unwrap().len(), 30 - known.iter().sum::<usize>());
     }
+    let message = saved.recommend("u0003", 0).unwrap_err().to_string();
+    assert!(message.contains("k is 0"), "{message}");
     for user in ["u12", "", "3", "u0003 "] {
         let message = saved.recommend(user, 5).unwrap_err().to_string();
         assert!(message.contains(&format!("no user '{user}' among 12")), "{message}");
@@ -162,7 +164,7 @@ fn writers(data: &Dataset) -> [(&'static str, Writer<'_>); 2] {
     let state = TrainState::new(fresh(&config(2), data), &trainer());
     let model = saved(data);
     [
-        ("saved model", Box::new(move |path: &Path| model.save(path))),
+        ("saved.safetensors", Box::new(move |path: &Path| model.save(path))),
         ("checkpoint", Box::new(move |path: &Path| checkpoint(data).save(path, &state))),
     ]
 }
@@ -172,7 +174,7 @@ fn a_path_below_a_regular_file_cannot_be_written() {
     let (data, folder) = (small(), Folder::new());
     std::fs::write(folder.at("file"), "something").unwrap();
     for (what, write) in writers(&data) {
-        for below in ["file/model", "file/folder/model"] {
+        for below in ["file/model.safetensors", "file/folder/model.safetensors"] {
             let message = write(&folder.at(below)).unwrap_err().to_string();
             assert!(message.starts_with(&folder.at(below).display().to_string()), "{what}: {message}");
             assert!(message.contains("is a file") && message.contains("choose another output"), "{what}: {message}");
@@ -185,19 +187,19 @@ fn a_path_below_a_regular_file_cannot_be_written() {
 #[test]
 fn a_folder_in_the_place_of_the_file_stays_and_nothing_is_left_beside_it() {
     let (data, folder) = (small(), Folder::new());
-    std::fs::create_dir_all(folder.at("taken/inside")).unwrap();
+    std::fs::create_dir_all(folder.at("taken.safetensors/inside")).unwrap();
     for (_, write) in writers(&data) {
-        expect(write(&folder.at("taken")), &folder.at("taken"), &[]);
+        expect(write(&folder.at("taken.safetensors")), &folder.at("taken.safetensors"), &[]);
     }
-    assert_eq!(folder.names(), ["taken"]);
-    assert!(folder.at("taken/inside").is_dir());
+    assert_eq!(folder.names(), ["taken.safetensors"]);
+    assert!(folder.at("taken.safetensors/inside").is_dir());
 }
 
 #[test]
 fn missing_folders_are_made_and_an_old_file_is_replaced_whole() {
     let (data, folder) = (small(), Folder::new());
     for (what, write) in writers(&data) {
-        let path = folder.at(what).join("a/b/file");
+        let path = folder.at(what).join("a/b/file.safetensors");
         write(&path).unwrap();
         let first = std::fs::read(&path).unwrap();
         std::fs::write(&path, "longer than what comes ".repeat(9000)).unwrap();
@@ -217,7 +219,11 @@ fn writes_on_a_full_disk() {
     let data = small();
     for (what, write) in writers(&data) {
         expect(write(&folder.join(what)), &folder.join(what), &["os error", "free some space"]);
-        expect(write(&folder.join("new")), &folder.join("new"), &["os error", "free some space"]);
+        expect(
+            write(&folder.join("new.safetensors")),
+            &folder.join("new.safetensors"),
+            &["os error", "free some space"],
+        );
     }
 }
 
@@ -229,7 +235,7 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
     for (what, write) in writers(&data) {
         write(&folder.at(what)).unwrap();
     }
-    let contents = || ["checkpoint", "saved model"].map(|name| std::fs::read(folder.at(name)).unwrap());
+    let contents = || ["checkpoint", "saved.safetensors"].map(|name| std::fs::read(folder.at(name)).unwrap());
     let before = contents();
     assert!(before.iter().all(|bytes| bytes.len() > 1024), "files of {:?} bytes", before.each_ref().map(Vec::len));
     let test = "bad_input::writes_on_a_full_disk";
@@ -242,15 +248,15 @@ fn a_full_disk_leaves_the_old_file_and_no_other() {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     assert!(contents() == before, "the old files have changed");
-    assert_eq!(folder.names(), ["checkpoint", "saved model"], "something was left behind");
+    assert_eq!(folder.names(), ["checkpoint", "saved.safetensors"], "something was left behind");
 }
 
 #[test]
 fn missing_files_are_named() {
     let (data, folder) = (small(), Folder::new());
-    let path = folder.at("nothing");
+    let path = folder.at("nothing.safetensors");
     expect(load_checkpoint(&data, &path), &path, &["no such file", "train a model first"]);
-    expect(SavedModel::load(&path), &path, &["no such file", "train a model first"]);
+    expect(Recommender::load(&path), &path, &["no such file", "train a model first"]);
 }
 
 #[test]
@@ -267,7 +273,8 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     }
     let mut slower = trainer();
     slower.adam.lr = 5e-4;
-    for other in [TrainerConfig { seed: 9, ..trainer() }, TrainerConfig { batch_size: 16, ..trainer() }, slower] {
+    for other in [TrainerConfig { seed: 9, ..trainer() }, TrainerConfig { batch_size: 16.into(), ..trainer() }, slower]
+    {
         let belongs_to = Checkpoint::new(&config(2), &other, &data.fingerprint()).unwrap();
         expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &["is of another training", advice]);
     }
@@ -299,11 +306,11 @@ fn a_model_that_does_not_fit_its_checkpoint_is_refused() {
 #[test]
 fn files_of_another_kind_are_refused() {
     let (data, folder) = (small(), Folder::new());
-    let (model, check) = (folder.at("model"), folder.at("checkpoint"));
+    let (model, check) = (folder.at("model.safetensors"), folder.at("checkpoint.safetensors"));
     saved(&data).save(&model).unwrap();
     save_checkpoint(&data, &check);
     let advice = "use a copy or train again";
-    expect(SavedModel::load(&check), &check, &["is damaged or not ours", advice]);
+    expect(Recommender::load(&check), &check, &["is damaged or not ours", advice]);
     expect(load_checkpoint(&data, &model), &model, &["is damaged or not ours", advice]);
 
     let strangers: [(&str, Vec<u8>); 5] = [
@@ -314,27 +321,21 @@ fn files_of_another_kind_are_refused() {
         ("npy", npy(3)),
     ];
     for (name, bytes) in strangers {
-        let path = folder.at(name);
+        let path = folder.at(&format!("{name}.safetensors"));
         std::fs::write(&path, bytes).unwrap();
         expect(load_checkpoint(&data, &path), &path, &["is damaged or not ours", advice]);
-        expect(SavedModel::load(&path), &path, &["is damaged or not ours", advice]);
+        expect(Recommender::load(&path), &path, &["is damaged or not ours", advice]);
     }
     // A safetensors file of somebody else's.
     let values: Vec<u8> = [1f32, 2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2], &values).unwrap();
-    let path = folder.at("foreign");
+    let path = folder.at("foreign.safetensors");
     std::fs::write(&path, safetensors::serialize([("users", view)], None).unwrap()).unwrap();
     expect(load_checkpoint(&data, &path), &path, &["is damaged or not ours", advice]);
-    expect(SavedModel::load(&path), &path, &["is damaged or not ours", advice]);
+    expect(Recommender::load(&path), &path, &["is damaged or not ours", advice]);
 
-    expect(SavedModel::load(folder.0.path()), folder.0.path(), &["directory"]);
-}
-
-#[test]
-fn a_saved_model_has_a_title_for_each_item_or_none() {
-    let (data, folder) = (small(), Folder::new());
-    let (mut model, path) = (saved(&data), folder.at("model.safetensors"));
-    model.titles = Some(vec!["Wooden rattle".into()]);
-    model.save(&path).unwrap();
-    expect(SavedModel::load(&path), &path, &["is not a saved model", "title for each item"]);
+    // A folder without a model.
+    std::fs::create_dir(folder.at("empty")).unwrap();
+    let path = folder.at("empty").join("model.safetensors");
+    expect(Recommender::load(folder.at("empty")), &path, &["no such file", "train a model first"]);
 }

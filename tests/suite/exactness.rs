@@ -7,7 +7,8 @@ use std::path::Path;
 use viral::data::{Dataset, PlantedConfig};
 use viral::model::{Model, ModelConfig};
 use viral::nn::Init;
-use viral::train::{Checkpoint, EpochReport, Event, Fit, SavedModel, TrainState, TrainerConfig};
+use viral::serve::Recommender;
+use viral::train::{Checkpoint, EpochReport, Event, Fit, TrainState, TrainerConfig};
 
 const MODELS: [&str; 3] = ["viral", "lightgcn", "freedom"];
 
@@ -21,7 +22,7 @@ fn small() -> Dataset {
 }
 
 fn trainer(epochs: usize) -> TrainerConfig {
-    let mut trainer = TrainerConfig { epochs, batch_size: 256, seed: 5, ..TrainerConfig::default() };
+    let mut trainer = TrainerConfig { epochs, batch_size: 256.into(), seed: 5, ..TrainerConfig::default() };
     trainer.adam.lr = 1e-2;
     trainer
 }
@@ -42,7 +43,7 @@ impl Outcome {
     fn of(fit: &Fit<Model>, config: &ModelConfig, data: &Dataset) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
-        SavedModel::new(&fit.model, config, data).unwrap().save(&path).unwrap();
+        Recommender::new(&fit.model, config, data).unwrap().save(&path).unwrap();
         let model = std::fs::read(&path).unwrap();
         Self { model, history: history(&fit.history), best_epoch: fit.best_epoch }
     }
@@ -93,7 +94,7 @@ fn a_catalogue_that_occupies_all_threads_gives_the_same_bits() {
     let planted = PlantedConfig::new().with_n_users(3000).with_n_items(1500);
     let data = planted.with_d_text(96).with_d_visual(96).generate().data;
     let config = ModelConfig::by_name("viral").unwrap();
-    let trainer = TrainerConfig { batch_size: 2048, ..trainer(1) };
+    let trainer = TrainerConfig { batch_size: 2048.into(), ..trainer(1) };
     let one = in_threads(1, || run(&config, &data, &trainer, 1));
     for n in [2, 3] {
         in_threads(n, || run(&config, &data, &trainer, 1)).is_that_of(&one, &format!("{n} threads"));
@@ -108,7 +109,7 @@ fn a_batch_of_millions_of_scores_gives_the_same_bits() {
     for (key, value) in [("shared_negatives", "1400"), ("info_nce_rows", "64"), ("lambda", "0.0")] {
         config.set(key, value).unwrap();
     }
-    let trainer = TrainerConfig { batch_size: 8192, ..trainer(1) };
+    let trainer = TrainerConfig { batch_size: 8192.into(), ..trainer(1) };
     let one = in_threads(1, || run(&config, &data, &trainer, 1));
     for n in [2, 3, 2, 3] {
         in_threads(n, || run(&config, &data, &trainer, 1)).is_that_of(&one, &format!("{n} threads"));

@@ -20,5 +20,6 @@ mod parity_blocks;
 mod parity_models;
 mod programs;
 mod replays;
+mod serving;
 mod settings;
 mod table;

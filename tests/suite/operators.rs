@@ -387,9 +387,9 @@ fn shares_of_a_score_are_the_products_of_the_blocks_and_add_up() {
     }
     // And what is ranked is the same product.
     let nothing_seen = Interactions::from_pairs(n_users, n_items, &[]);
-    let best = viral::eval::top_k(&z.users, &z.items, d, &nothing_seen, 3, 1).unwrap()[0];
-    let sum: f64 = z.attribute(3, best.0 as usize).iter().sum();
-    assert!((sum - f64::from(best.1)).abs() < 1e-5);
+    let best = z.rank(&nothing_seen, &[3], 1).unwrap();
+    let sum: f64 = z.attribute(3, best.items(0)[0] as usize).iter().sum();
+    assert!((sum - f64::from(best.scores(0)[0])).abs() < 1e-5);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn of_training() {
     let adam = |adam: AdamConfig| TrainerConfig { adam, ..short.clone() };
     let usual = AdamConfig::default();
     for (setting, trainer) in [
-        ("batch_size", TrainerConfig { batch_size: 0, ..short.clone() }),
+        ("batch_size", TrainerConfig { batch_size: 0.into(), ..short.clone() }),
         ("monitor_k", TrainerConfig { monitor_k: 0, ..short.clone() }),
         ("lr_decay", TrainerConfig { lr_decay: -1.0, ..short.clone() }),
         ("lr", adam(AdamConfig { lr: -0.01, ..usual })),

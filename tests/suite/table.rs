@@ -7,12 +7,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use viral::data::{Dataset, PlantedConfig, Sampler, StepKey, TrainSet};
+use viral::data::{Dataset, Part, PlantedConfig, Sampler, StepKey, TrainSet};
 use viral::model::{
     Batch, Embed, FusionPlacement, FusionStrategy, Model, ModelConfig, Trainable, ViralConfig, parameters,
 };
 use viral::nn::Init;
-use viral::train::{Adam, AdamConfig, SavedModel, TrainerConfig};
+use viral::serve::Recommender;
+use viral::train::{Adam, AdamConfig, TrainerConfig};
 
 const D_TEXT: usize = 16;
 
@@ -172,25 +173,30 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
     let data = planted();
     let folder = tempfile::tempdir().unwrap();
     for (name, config) in defaults() {
-        let trainer = TrainerConfig { epochs: 1, batch_size: 256, ..TrainerConfig::default() };
+        let trainer = TrainerConfig { epochs: 1, batch_size: 256.into(), ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data.train), &data.train, &data.valid, &device()).unwrap();
-        let saved = SavedModel::new(&fit.model, &config, &data).unwrap();
-        let path = folder.path().join(&name);
+        let saved = Recommender::new(&fit.model, &config, &data).unwrap();
+        let path = folder.path().join(&name).join("model.safetensors");
         saved.save(&path).unwrap();
-        let read = SavedModel::load(&path).unwrap();
+        let read = Recommender::load(&path).unwrap();
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
-        assert_eq!(bits(&read.embeddings.users), bits(&saved.embeddings.users), "{name}: users");
-        assert_eq!(bits(&read.embeddings.items), bits(&saved.embeddings.items), "{name}: items");
-        assert_eq!(read.embeddings.blocks, saved.embeddings.blocks, "{name}");
-        assert_eq!(read.parameters, parameters(&fit.model), "{name}: parameters");
-        assert_eq!((&read.seen, &read.data), (&data.train.interactions, &data.name), "{name}");
-        assert_eq!((&read.user_ids, &read.item_ids), (&data.user_ids, &data.item_ids), "{name}");
-        assert_eq!(read.titles, data.titles, "{name}");
-        assert_eq!(serde_json::from_value::<ModelConfig>(read.config.clone()).unwrap(), config, "{name}: settings");
+        let (found, expected) = (read.embeddings(), saved.embeddings());
+        assert_eq!(bits(&found.users), bits(&expected.users), "{name}: users");
+        assert_eq!(bits(&found.items), bits(&expected.items), "{name}: items");
+        assert_eq!(found.blocks, expected.blocks, "{name}");
+        assert_eq!(read.parameters().unwrap(), parameters(&fit.model), "{name}: parameters");
+        let model = read.model(&data.train, &Device::flex()).unwrap();
+        assert_eq!(parameters(&model), parameters(&fit.model), "{name}: the model itself");
+        assert_eq!(bits(&model.embed().to_host().items), bits(&expected.items), "{name}: the model's vectors");
+        assert_eq!((read.train_interactions(), read.data_name()), (&data.train.interactions, &*data.name), "{name}");
+        assert_eq!(read.fingerprint(), Some(&*data.fingerprint()), "{name}");
+        assert!(read.users().eq(&data.user_ids) && read.items().eq(&data.item_ids), "{name}");
+        let settings = serde_json::from_value::<ModelConfig>(read.config().clone()).unwrap();
+        assert_eq!((settings, read.model_name()), (config.clone(), Some(&*name)), "{name}: settings");
         let again = folder.path().join("again");
         read.save(&again).unwrap();
         assert!(
-            std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap(),
+            std::fs::read(&path).unwrap() == std::fs::read(again.join("model.safetensors")).unwrap(),
             "{name}: the same file when saved again"
         );
 
@@ -198,17 +204,20 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
             let found = read.recommend(user, 10).unwrap();
             assert_eq!(found, saved.recommend(user, 10).unwrap(), "{name}");
             assert_eq!(found.len(), 10, "{name}");
-            let seen = data.train.interactions.of_user(user[1..].parse().unwrap());
+            let user: usize = user[1..].parse().unwrap();
             for (rank, item) in found.iter().enumerate() {
                 let id = data.item_ids.iter().position(|id| *id == item.item).unwrap();
-                assert!(!seen.contains(&(id as u32)), "{name}: {} is not new to {user}", item.item);
+                for part in [Part::Train, Part::Valid, Part::Test] {
+                    let is_known = data.part(part).contains(user, id as u32);
+                    assert!(!is_known, "{name}: {} is not new to {user}, {part:?}", item.item);
+                }
                 assert_eq!(item.title.as_ref(), data.titles.as_ref().map(|titles| &titles[id]));
                 assert!(rank == 0 || found[rank - 1].score >= item.score, "{name}: rank {rank} is out of order");
                 // Exactly: no tolerance.
                 assert_eq!(item.shares.iter().map(|share| share.1).sum::<f64>(), item.score, "{name}: shares");
                 let blocks: Vec<&String> = item.shares.iter().map(|share| &share.0).collect();
-                let expected: Vec<&String> = saved.embeddings.blocks.iter().map(|block| &block.0).collect();
-                assert_eq!(blocks, expected, "{name}");
+                let blocks_of: Vec<&String> = expected.blocks.iter().map(|block| &block.0).collect();
+                assert_eq!(blocks, blocks_of, "{name}");
             }
         }
     }

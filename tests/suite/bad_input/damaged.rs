@@ -4,7 +4,7 @@ use super::{Folder, checkpoint, config, expect, fresh, load_checkpoint, save_che
 use safetensors::SafeTensors;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use viral::train::SavedModel;
+use viral::serve::Recommender;
 
 /// Every flipped bit of the header and some of the rest, and cuts from the end to the beginning.
 fn damage_everywhere(path: &Path, load: impl Fn() -> viral::Result<()>) {
@@ -59,15 +59,14 @@ fn rewritten(path: &Path, old: &str, new: &str) {
 #[test]
 fn files_of_a_later_format_are_refused_as_such() {
     let (data, folder) = (small(), Folder::new());
-    let (model, check) = (folder.at("model"), folder.at("checkpoint"));
+    let (model, check) = (folder.at("model.safetensors"), folder.at("checkpoint"));
     saved(&data).save(&model).unwrap();
     save_checkpoint(&data, &check);
     rewritten(&model, "\"version\":", "\"version\":");
-    assert!(SavedModel::load(&model).is_ok(), "rewriting alone does no harm");
-    for path in [&model, &check] {
-        rewritten(path, "\"format\":1", "\"format\":2");
-    }
-    expect(SavedModel::load(&model), &model, &["format 2", "this version reads 1"]);
+    assert!(Recommender::load(&model).is_ok(), "rewriting alone does no harm");
+    rewritten(&model, "\"format\":2", "\"format\":3");
+    rewritten(&check, "\"format\":1", "\"format\":2");
+    expect(Recommender::load(&model), &model, &["format 3", "this version reads 1 to 2"]);
     expect(load_checkpoint(&data, &check), &check, &["format 2", "this version reads 1"]);
 }
 
@@ -75,11 +74,19 @@ fn files_of_a_later_format_are_refused_as_such() {
 #[test]
 fn a_header_that_does_not_fit_its_tensors_is_an_error() {
     let (data, folder) = (small(), Folder::new());
-    let path = folder.at("model");
-    for (old, new) in [("\"u0000\",", ""), ("\"i0000\",", ""), ("[\"id\",2]", "[\"id\",3]"), ("[\"id\",2]", "")] {
+    let path = folder.at("model.safetensors");
+    let title = format!("{:?},", small().titles.unwrap()[0]);
+    for (old, new) in [
+        (title.as_str(), ""),
+        ("\"u0001\",", "\"u0000\","),
+        ("\"u0000\",", ""),
+        ("\"i0000\",", ""),
+        ("[\"id\",2]", "[\"id\",3]"),
+        ("[\"id\",2]", ""),
+    ] {
         saved(&data).save(&path).unwrap();
         rewritten(&path, old, new);
-        expect(SavedModel::load(&path), &path, &["is not a saved model"]);
+        expect(Recommender::load(&path), &path, &["is not a saved model"]);
     }
 }
 
@@ -95,7 +102,7 @@ fn a_damaged_checkpoint_is_an_error_wherever_the_damage_is() {
 #[test]
 fn a_damaged_model_is_an_error_wherever_the_damage_is() {
     let (data, folder) = (small(), Folder::new());
-    let path = folder.at("model");
+    let path = folder.at("model.safetensors");
     saved(&data).save(&path).unwrap();
-    damage_everywhere(&path, || SavedModel::load(&path).map(|_| ()));
+    damage_everywhere(&path, || Recommender::load(&path).map(|_| ()));
 }

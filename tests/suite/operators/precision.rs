@@ -244,7 +244,7 @@ fn training_follows_its_setting() {
     ];
     for (config, dense) in models {
         let loss = |precision| {
-            let trainer = TrainerConfig { epochs: 1, batch_size: 64, precision, ..TrainerConfig::default() };
+            let trainer = TrainerConfig { epochs: 1, batch_size: 64.into(), precision, ..TrainerConfig::default() };
             on_cpu(|| {
                 let model = config.init(&data.train, &mut Init::new(0, &device())).unwrap();
                 trainer.fit(model, &data.train, &data.valid, &device()).unwrap().history[0].loss

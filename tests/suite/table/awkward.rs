@@ -7,7 +7,6 @@ use burn::module::Module;
 use std::collections::BTreeSet;
 use viral::Error;
 use viral::data::{Features, Interactions, ItemFeatures, Modality, TrainSet, splitmix64};
-use viral::eval::top_k;
 use viral::model::{Embed, FusionPlacement, FusionStrategy, ModelConfig, Trainable, ViralConfig, parameters};
 use viral::nn::Init;
 use viral::train::TrainerConfig;
@@ -55,12 +54,12 @@ fn an_item_without_train_interactions_has_a_finite_rank() {
     let data = awkward(&[]);
     assert_eq!(data.interactions.item_degrees()[13], 0);
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
+        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
         let z = fit.embeddings().to_host();
-        let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 1, 14).unwrap();
-        assert_eq!(ranked.len(), 10, "{name}: user 1 has 4 of 14 items");
-        assert!(ranked.iter().any(|item| item.0 == 13 && item.1.is_finite()), "{name}: item 13 is not ranked");
+        let ranked = z.rank(&data.interactions, &[1], 14).unwrap();
+        assert_eq!(ranked.items(0).len(), 10, "{name}: user 1 has 4 of 14 items");
+        assert!(ranked.items(0).contains(&13), "{name}: item 13 is not ranked");
     }
 }
 
@@ -69,14 +68,14 @@ fn a_user_without_train_items_is_ranked_all_items() {
     let data = awkward(&[]);
     assert!(data.interactions.of_user(22).is_empty());
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
+        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(22, 3), &device()).unwrap();
         let z = fit.embeddings().to_host();
-        let ranked = top_k(&z.users, &z.items, z.d, &data.interactions, 22, 14).unwrap();
-        assert_eq!(ranked.iter().map(|item| item.0).collect::<BTreeSet<_>>().len(), 14, "{name}");
-        assert!(ranked.iter().all(|item| item.1.is_finite()), "{name}");
-        let metrics = z.evaluate(&data.interactions, &held_out(22, 3), &[14]).unwrap();
-        assert_eq!(metrics.get("recall", 14), Some(1.0), "{name}");
+        let ranked = z.rank(&data.interactions, &[22], 14).unwrap();
+        assert_eq!(ranked.items(0).iter().collect::<BTreeSet<_>>().len(), 14, "{name}");
+        assert!(ranked.scores(0).iter().all(|score| score.is_finite()), "{name}");
+        let metrics = z.evaluate_against(&data.interactions, &held_out(22, 3), &[14]).unwrap();
+        assert_eq!(metrics.recall(14), 1.0, "{name}");
     }
 }
 
@@ -86,11 +85,11 @@ fn a_user_who_bought_everything_neither_hangs_training_nor_gets_anything() {
     let pairs: Vec<(u32, u32)> = data.interactions.pairs().chain((0..14).map(|item| (23, item))).collect();
     data.interactions = Interactions::from_pairs(24, 14, &pairs);
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
+        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
         assert!(fit.history.iter().all(|report| report.loss.is_finite()), "{name}");
         let z = fit.embeddings().to_host();
-        assert_eq!(top_k(&z.users, &z.items, z.d, &data.interactions, 23, 5).unwrap(), [], "{name}");
+        assert_eq!(z.rank(&data.interactions, &[23], 5).unwrap().items(0), [0u32; 0], "{name}");
     }
     // Nobody left to learn from: an error, not an endless search.
     let all: Vec<(u32, u32)> = (0..3).flat_map(|user| (0..5).map(move |item| (user, item))).collect();
@@ -117,7 +116,7 @@ fn all_zero_feature_rows_give_finite_vectors_and_gradients() {
                     assert!(gradient.iter::<f32>().all(f32::is_finite), "{what}: the gradient of {parameter}");
                 }
             }
-            let trainer = TrainerConfig { epochs: 2, batch_size: 32, ..TrainerConfig::default() };
+            let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
             let fit = trainer.fit(model, data, &held_out(0, 13), &device()).unwrap();
             check_vectors(&what, &fit.model, data);
         }

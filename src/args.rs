@@ -1,0 +1,260 @@
+//! Command-line arguments of programs that train: where the data are, on which device and how to train.
+//!
+//! These are [`clap::Args`] to be flattened into a parser of one's own; they come with the feature `args`.
+//!
+//! ```no_run
+//! use clap::Parser;
+//! use crate::args::{DataArgs, RecipeArgs, TrainArgs};
+//!
+//! #[derive(Parser)]
+//! struct Args {
+//!     #[command(flatten)]
+//!     data: DataArgs,
+//!     #[command(flatten)]
+//!     recipe: RecipeArgs,
+//!     #[command(flatten)]
+//!     train: TrainArgs,
+//! }
+//!
+//! # fn main() -> viral::Result<()> {
+//! let args = Args::parse();
+//! let device = args.train.start()?;
+//! let data = args.data.read()?;
+//! let recipe = args.train.apply(args.recipe.recipe()?)?;
+//! println!("{}", recipe.run(&data, &device)?.test(&[20])?);
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::data::{Dataset, PlantedConfig, ReadOptions, SplitPolicy};
+use crate::ops::MatmulPrecision;
+use crate::recipe::Recipe;
+use crate::train::{BatchSize, Keep};
+use crate::{Error, Result};
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Which data to read, and how to split them.
+#[derive(Args, Debug)]
+pub struct DataArgs {
+    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy); without it, a planted catalogue
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Name of the data set and of its .inter file [default: the folder's name]
+    #[arg(long, requires = "data")]
+    name: Option<String>,
+    /// Text features, a file inside DIR [default: text_feat.npy, if it is there]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    text: Option<PathBuf>,
+    /// Visual features, a file inside DIR [default: image_feat.npy, if it is there]
+    #[arg(long, value_name = "FILE", requires = "data")]
+    visual: Option<PathBuf>,
+    /// How to divide the interactions: by the file's labels, at random, or by its timestamps
+    #[arg(long, value_enum, default_value_t = Split::Label, requires = "data")]
+    split: Split,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Split {
+    Label,
+    Random,
+    Temporal,
+}
+
+impl DataArgs {
+    /// Whether the catalogue is the built-in one.
+    pub fn is_planted(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// Reads the folder, or makes the built-in catalogue.
+    pub fn read(&self) -> Result<Dataset> {
+        let Some(dir) = &self.data else {
+            return Ok(PlantedConfig::new().generate().data);
+        };
+        let mut options = ReadOptions::new().with_split(match self.split {
+            Split::Label => SplitPolicy::ByLabel,
+            Split::Random => SplitPolicy::Random { seed: 0 },
+            Split::Temporal => SplitPolicy::Temporal,
+        });
+        options.name.clone_from(&self.name);
+        if let Some(file) = &self.text {
+            options = options.with_text(file);
+        }
+        if let Some(file) = &self.visual {
+            options = options.with_visual(file);
+        }
+        Dataset::read(dir, &options)
+    }
+}
+
+/// On which device and how to train.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    /// Where tensors live; wgpu and cuda need the feature of that name
+    #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
+    device: DeviceName,
+    /// At most so many epochs [default: 1000]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Epochs without a better valid recall@20 before a run ends [default: by model]
+    #[arg(long)]
+    patience: Option<usize>,
+    /// Triplets a step [default: by model]
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Learning rate [default: by model]
+    #[arg(long)]
+    lr: Option<f64>,
+    /// What the learning rate is multiplied by after each epoch [default: by model]
+    #[arg(long)]
+    lr_decay: Option<f64>,
+    /// Trains all epochs and keeps the last one: with --split everything there is no valid part to stop by
+    #[arg(long, requires = "epochs")]
+    keep_last: bool,
+    /// To what operands of dense products are rounded in training [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
+    /// Seed of the first parameters, the order and the negatives [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Threads [default: one a core]; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// To what operands of dense products are rounded; sums and results are f32.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Precision {
+    F32,
+    Bf16,
+}
+
+/// Where tensors live.
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum DeviceName {
+    Flex,
+    Wgpu,
+    Cuda,
+}
+
+/// Fails where a kind of device has no adapter: the backend itself would panic at the first tensor.
+#[cfg(any(feature = "wgpu-plain", feature = "cuda-plain"))]
+fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
+    match Device::enumerate(kind).into_vec().is_empty() {
+        true => Err(Error::Config(format!("there is no adapter for --device: it takes {needs}"))),
+        false => Ok(()),
+    }
+}
+
+impl DeviceName {
+    fn open(self) -> Result<Device> {
+        Ok(match self {
+            #[cfg(feature = "flex")]
+            DeviceName::Flex => Device::flex(),
+            #[cfg(feature = "wgpu-plain")]
+            DeviceName::Wgpu => {
+                adapter(burn::tensor::DeviceType::Wgpu, "a driver of Vulkan, Metal or DirectX 12")?;
+                Device::wgpu(Default::default())
+            }
+            #[cfg(feature = "cuda-plain")]
+            DeviceName::Cuda => {
+                adapter(burn::tensor::DeviceType::Cuda, "NVIDIA's driver and a GPU of theirs")?;
+                Device::cuda(0)
+            }
+            #[allow(unreachable_patterns)] // reached when a feature is off
+            other => {
+                let name = other.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string());
+                let message = format!("this program was built without {name}; run it with `--features {name}`");
+                return Err(Error::Config(message));
+            }
+        })
+    }
+}
+
+impl TrainArgs {
+    /// The device to train on; sets the number of threads of the whole process, so it comes first.
+    ///
+    /// # Errors
+    /// A device that the program was built without, or that has no adapter.
+    pub fn start(&self) -> Result<Device> {
+        if let Some(n) = self.threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build_global();
+            pool.map_err(|e| Error::Config(format!("{n} threads: {e}")))?;
+        }
+        self.device.open()
+    }
+
+    /// Changes the training of a recipe as the command line says.
+    ///
+    /// # Errors
+    /// A learning rate that is no number above 0.
+    pub fn apply(&self, mut recipe: Recipe) -> Result<Recipe> {
+        let training = &mut recipe.training;
+        if let Some(lr) = self.lr {
+            if !(lr.is_finite() && lr > 0.0) {
+                return Err(Error::Config(format!("--lr {lr}: it must be a number above 0, such as 0.001")));
+            }
+            training.adam.lr = lr;
+        }
+        training.epochs = self.epochs.unwrap_or(training.epochs);
+        training.patience = self.patience.unwrap_or(training.patience);
+        training.batch_size = self.batch_size.map_or(training.batch_size, BatchSize::from);
+        training.lr_decay = self.lr_decay.unwrap_or(training.lr_decay);
+        training.seed = self.seed.unwrap_or(training.seed);
+        if self.keep_last {
+            training.keep = Keep::Last;
+        }
+        match self.precision {
+            Some(Precision::F32) => training.precision = MatmulPrecision::F32,
+            Some(Precision::Bf16) => training.precision = MatmulPrecision::Bf16,
+            None => {}
+        }
+        Ok(recipe)
+    }
+}
+
+/// Which model, with which settings.
+#[derive(Args, Debug)]
+pub struct RecipeArgs {
+    /// A recipe as a TOML file; other options change what it says
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "preset"])]
+    recipe: Option<PathBuf>,
+    /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, freedom, viral [default: viral]
+    #[arg(long)]
+    model: Option<String>,
+    /// Settings of VIRAL: default, paper, reference or reference-synergy
+    #[arg(long)]
+    preset: Option<String>,
+    /// Changes one setting of the model; may be given again
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl RecipeArgs {
+    /// Whether a model was asked for by name or file.
+    pub fn is_named(&self) -> bool {
+        self.model.is_some() || self.recipe.is_some()
+    }
+
+    /// The recipe: of a file, or a model's preset; then `key=value` each.
+    ///
+    /// # Errors
+    /// Unknown models, presets and settings, and values of the wrong kind.
+    pub fn recipe(&self) -> Result<Recipe> {
+        let mut recipe = match &self.recipe {
+            Some(path) => Recipe::read(path)?,
+            None => {
+                Recipe::preset(self.model.as_deref().unwrap_or("viral"), self.preset.as_deref().unwrap_or("default"))?
+            }
+        };
+        for setting in &self.set {
+            let Some((key, value)) = setting.split_once('=') else {
+                return Err(Error::Config(format!("--set {setting}: write key=value, such as d_embed=32")));
+            };
+            recipe = recipe.set(key.trim(), value.trim())?;
+        }
+        Ok(recipe)
+    }
+}
