@@ -3,7 +3,8 @@
 //! [`viral::Result`](crate::Result) is not included: it would shadow `std::result::Result`.
 
 pub use crate::data::{
-    Dataset, Features, Interactions, ItemFeatures, Modality, Part, PlantedConfig, ReadOptions, SplitPolicy, TrainSet,
+    Dataset, Features, InteractionLog, Interactions, ItemFeatures, LogEvent, Modality, Part, PlantedConfig,
+    ReadOptions, SplitPolicy, TrainSet,
 };
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
