@@ -1,4 +1,53 @@
-#![doc = include_str!("../README.md")]
+//! Multimodal recommendation on [Burn](https://burn.dev): composable layers, models, training, exact evaluation and serving.
+//!
+//! The crate trains VIRAL, the model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware
+//! Fusion* ([arXiv 2511.02113](https://arxiv.org/abs/2511.02113)), and the systems it is compared with, on the data folders
+//! that [MMRec](https://arxiv.org/abs/2302.03497) uses or on data from memory. The same code runs on the CPU, on NVIDIA GPUs
+//! (feature `cuda`) and on any Vulkan, Metal, DirectX or WebGPU adapter (feature `wgpu`).
+#![doc = include_str!("../assets/method.md")]
+//!
+//! # From data to recommendations
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(80).with_n_items(60).generate().data; // or Dataset::read("data/baby")?
+//! let run = Recipe::viral().seed(1).epochs(2).run(&data, &Device::flex())?; // without epochs(): until valid gets no better
+//! println!("{}", run.test(&[10, 20])?);
+//! let recommender = run.recommender()?;
+//! for found in recommender.recommend("u0007", 10)? {
+//!     println!("{:.3} {}", found.score, found.item);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | to | see |
+//! |---|---|
+//! | read a folder, or make a data set from a log in memory | [`data::Dataset`], [`data::InteractionLog`], [`data::Features`] |
+//! | train a model of the table, with checkpoints and resumption | [`recipe::Recipe`], [`recipe::Runner`] |
+//! | recommend to users, to newcomers, and find similar items | [`serve::Recommender`] |
+//! | build a model of one's own | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
+//! | train it with full control | [`train::TrainerConfig::fit_from`], [`train::Checkpoint`] |
+//! | rank and measure | [`eval`] |
+//! | take single operators | [`ops`]: sparse products, InfoNCE without its matrix, keyed randomness |
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `flex` | the CPU backend; on by default |
+//! | `wgpu` | GPUs through Vulkan, Metal, DirectX or WebGPU |
+//! | `cuda` | NVIDIA GPUs |
+//! | `wgpu-plain`, `cuda-plain` | the same with a kernel for each operation, none fused and none tried out |
+//! | `args` | command-line arguments for programs that train, with clap |
+//!
+//! A seed gives the same bits on the CPU at any number of threads, and after any interruption. Bad input from outside is an
+//! [`Error`] with file, line and what to do; a programmer's mistake, such as a matrix of the wrong shape, panics with both
+//! shapes.
 
 // The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;
@@ -36,3 +85,11 @@ pub mod args;
 pub mod prelude;
 
 pub use error::{Error, Result};
+
+pub use burn;
+pub use sprs;
+
+/// The programs of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,1 @@
+//! A model that the library does not have, written with its public parts.
