@@ -4,7 +4,7 @@
 mod file;
 
 use libfuzzer_sys::fuzz_target;
-use viral::data::{Dataset, ReadOptions};
+use viral::data::Dataset;
 use viral::enrich::{BadRows, Format, Prepare, Reviews, Split};
 
 fuzz_target!(|input: &[u8]| {

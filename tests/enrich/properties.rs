@@ -6,7 +6,7 @@ use super::prepare::{folder, gzip};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use viral::data::{Dataset, ItemFeatures, Provenance, ReadOptions, n_core};
+use viral::data::{Dataset, ItemFeatures, Provenance, n_core};
 use viral::enrich::{BadRows, Format, Metadata, Prepare, Reviews, parse_literal};
 
 /// Values that a Python literal can have, with strings as keys.
