@@ -6,10 +6,10 @@
 
 /// `ln(1 + x) = x - x²/2 + x³ Σ LN[k] xᵏ` for `√½ ≤ 1 + x ≤ √2`, to 6e-9 of the value (a minimax fit).
 pub(super) const LN: [f32; 8] =
-    [0.333_333_31, -0.250_008_2, 0.200_012_27, -0.166_233_57, 0.142_017_57, -0.131_601_83, 0.127_615_78, -0.076_344_99];
+    [0.333_333_3, -0.250_008_2, 0.200_012_27, -0.166_233_57, 0.142_017_57, -0.131_601_83, 0.127_615_78, -0.076_344_99];
 
 /// `sin(π t / 4) = t Σ SIN[k] t²ᵏ` for `|t| ≤ 1`, to 4e-9 of the value (a minimax fit).
-pub(super) const SIN: [f32; 4] = [0.785_398_2, -0.080_745_436, 0.002_490_001, -3.595_045e-5];
+pub(super) const SIN: [f32; 4] = [std::f32::consts::FRAC_PI_4, -0.080_745_436, 0.002_490_001, -3.595_045e-5];
 
 /// `cos(π t / 4) = 1 + t² Σ COS[k] t²ᵏ` for `|t| ≤ 1`, to 1e-10 (a minimax fit).
 pub(super) const COS: [f32; 4] = [-0.308_425_13, 0.015_854_327, -0.000_325_942, 3.531_334_6e-6];
@@ -80,7 +80,7 @@ mod tests {
         let more = [u32::MAX, u32::MAX - 511, u32::MAX - 512, 0xB504_F333, 0xB504_F3FF, 0xB504_F100, 0xDFFF_FFFF];
         let words = || ends.into_iter().chain(more);
         let special = words().flat_map(|a| words().map(move |b| (a, b)));
-        let random = (0..2_000_000).map(|i| splitmix64(i)).map(|bits| (bits as u32, (bits >> 32) as u32));
+        let random = (0..2_000_000).map(splitmix64).map(|bits| (bits as u32, (bits >> 32) as u32));
         let mut largest = 0f64;
         for (a, b) in special.chain(random) {
             let (found, exact) = (pair(a, b), normal_pair(a, b));
