@@ -19,6 +19,7 @@ mod lse;
 mod matmul;
 mod normalize;
 mod orthogonal;
+mod random;
 mod softplus;
 mod sparse;
 mod spmm;
@@ -33,6 +34,9 @@ pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_prod
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
 pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
 pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogonal_complement};
+pub use random::{dropout, keep_mask, normal, uniform};
+#[doc(hidden)]
+pub use random::{reference_dropout, reference_keep_mask, reference_normal, reference_uniform, uniform_from};
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
 pub use spmm::{

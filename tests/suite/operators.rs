@@ -4,6 +4,7 @@ mod adam;
 mod encoder;
 mod not_numbers;
 mod precision;
+mod random;
 mod rows;
 mod sddmm;
 mod top_k;
