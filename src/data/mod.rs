@@ -3,7 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
-//! | `interactions` | [`Interactions`]: who interacted with what |
+//! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
@@ -15,6 +15,7 @@
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
 
 mod counter;
+mod csr;
 mod dataset;
 mod features;
 mod floats;
@@ -39,6 +40,7 @@ mod truth;
 mod whole;
 
 pub use counter::splitmix64;
+pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 #[cfg(feature = "enrich")]
 pub(crate) use features::file_of;
@@ -46,6 +48,7 @@ pub use features::{ItemFeatures, Modality};
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
+pub(crate) use interactions::check_ids;
 pub use key::{StepKey, StreamKey};
 pub use mask::Mask;
 pub use n_core::n_core;
