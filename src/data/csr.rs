@@ -22,9 +22,11 @@ impl Csr {
             let (start, end) = (csr.row_ptr[row] as usize, csr.row_ptr[row + 1] as usize);
             // Rows before this one have become shorter by their repetitions, and so this one begins at `n`.
             csr.row_ptr[row] = n as u32;
+            let first = n;
             for e in start..end {
-                if e == start || csr.col_idx[e - 1] != csr.col_idx[e] {
-                    csr.col_idx.swap(n, e);
+                let col = csr.col_idx[e];
+                if n == first || csr.col_idx[n - 1] != col {
+                    csr.col_idx[n] = col;
                     n += 1;
                 }
             }
@@ -61,14 +63,22 @@ impl Csr {
     pub(crate) fn from_parts(n_cols: usize, row_ptr: Vec<u32>, col_idx: Vec<u32>) -> Self {
         assert!(row_ptr.first() == Some(&0), "sparse rows: row pointers begin with {:?}, not with 0", row_ptr.first());
         let end = row_ptr[row_ptr.len() - 1] as usize;
-        assert_eq!(end, col_idx.len(), "sparse rows: row pointers end with {end}, and {} columns are there", col_idx.len());
+        assert_eq!(
+            end,
+            col_idx.len(),
+            "sparse rows: row pointers end with {end}, and {} columns are there",
+            col_idx.len()
+        );
         for (row, span) in row_ptr.windows(2).enumerate() {
             let (start, end) = (span[0] as usize, span[1] as usize);
             assert!(start <= end, "sparse rows: the pointers of row {row} fall from {start} to {end}");
             let ascend = col_idx[start..end].windows(2).all(|w| w[0] < w[1]);
             assert!(ascend, "sparse rows: the columns of row {row} do not ascend: {:?}", &col_idx[start..end]);
             let last = col_idx[start..end].last();
-            assert!(last.is_none_or(|&c| (c as usize) < n_cols), "sparse rows: row {row} has column {last:?} of {n_cols}");
+            assert!(
+                last.is_none_or(|&c| (c as usize) < n_cols),
+                "sparse rows: row {row} has column {last:?} of {n_cols}"
+            );
         }
         Self { n_cols, row_ptr, col_idx }
     }
