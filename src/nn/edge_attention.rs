@@ -82,8 +82,8 @@ impl EdgeAttentionConfig {
 /// y[i] = ‖_h Σ_e α[e, h] x_h[j]                              the heads side by side
 /// ```
 ///
-/// With inner products and one head it is the attention of GRCN (Wei et al., *Graph-Refined Convolutional Network for
-/// Multimedia Recommendation with Implicit Feedback*, MM 2020); what a node keeps of itself is added outside.
+/// With inner products and one head it is the attention of GRCN (*Graph-Refined Convolutional Network for Multimedia
+/// Recommendation with Implicit Feedback*, MM 2020); what a node keeps of itself is added outside.
 ///
 /// O(nnz · d) time; memory O((n + m) · d + nnz · heads): no message is copied.
 ///

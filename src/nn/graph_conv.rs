@@ -135,8 +135,8 @@ impl ResidualGraphConvConfig {
 /// h = LeakyReLU(A x C),   x̂ = LeakyReLU(x W + b) + z,   y = LeakyReLU([h ‖ x̂] G + g)
 /// ```
 ///
-/// The layer of MMGCN (Wei et al., *MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of
-/// Micro-video*, MM 2019), with `A` the mean over neighbours and `z` the nodes' id embeddings.
+/// The layer of MMGCN (*MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video*, MM
+/// 2019), with `A` the mean over neighbours and `z` the nodes' id embeddings.
 ///
 /// O(nnz · d + n · d²) time; no message is copied.
 ///

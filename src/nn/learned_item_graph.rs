@@ -60,8 +60,8 @@ impl LearnedItemGraphConfig {
 /// B = Σ_m w_m S_m;   A = D^-1/2 B D^-1/2,   D = row sums of B
 /// ```
 ///
-/// The learned graph of LATTICE (Zhang et al., *Mining Latent Structures for Multimedia Recommendation*, MM 2021), as MMRec
-/// computes it: modalities are mixed first and normalised after. The gradient goes to the features and projections through the
+/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036), as
+/// MMRec computes it: modalities are mixed first and normalised after. The gradient goes to the features and projections through the
 /// similarities that are kept and through the degrees, not through the choice of neighbours. Negative similarities stay; an
 /// item whose similarities do not sum to more than 0 is left without edges.
 ///

@@ -17,8 +17,8 @@ const LAST: f32 = f32::MIN;
 /// is not finite is last in everybody's order, and the values of its edges are NaN, so that a diverged model is seen as one.
 ///
 /// To learn through the neighbours' similarities, take the edges' cosines anew with a gradient, as
-/// [`nn::LearnedItemGraph`](crate::nn::LearnedItemGraph) does: the pattern of LATTICE (Zhang et al., *Mining Latent Structures
-/// for Multimedia Recommendation*, MM 2021).
+/// [`nn::LearnedItemGraph`](crate::nn::LearnedItemGraph) does: the pattern of LATTICE (*Mining Latent Structures for Multimedia
+/// Recommendation*, MM 2021, arXiv 2104.09036).
 ///
 /// O(n² · d) time by blocks of rows, O(n · (k + d)) memory and 64 MiB of scores on a GPU. On the CPU the search is exact and
 /// does not depend on the number of threads; a GPU may exchange neighbours whose cosines differ by less than its matrix
