@@ -1,71 +1,54 @@
 //! Who interacted with what: the one interaction type, used as train, seen and held-out.
 
+use super::csr::Csr;
+
 /// A set of `(user, item)` pairs in compressed rows: one sorted, duplicate-free list of items a user.
 ///
-/// Memory: 4 bytes a pair and 8 a user.
+/// Memory: 4 bytes a pair and 4 a user.
+///
+/// ```
+/// use viral::data::Interactions;
+///
+/// let seen = Interactions::from_pairs(2, 3, &[(1, 2), (0, 1), (1, 0), (1, 2)]);
+/// assert_eq!(seen.of_user(1), [0, 2]);
+/// assert_eq!(seen.item_degrees(), [1, 1, 1]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interactions {
-    n_items: usize,
-    offsets: Vec<usize>,
-    items: Vec<u32>,
-}
+pub struct Interactions(Csr);
 
 impl Interactions {
-    /// Builds from pairs in any order; a pair given twice counts once. O(pairs · log(pairs of a user)).
+    /// Builds from pairs in any order; a pair given twice counts once. O(pairs + users + items).
     ///
     /// # Panics
-    /// When a user is not below `n_users` or an item not below `n_items`.
+    /// When a user is not below `n_users` or an item not below `n_items`, or there are 2³² pairs or more.
     pub fn from_pairs(n_users: usize, n_items: usize, pairs: &[(u32, u32)]) -> Self {
-        let mut counts = vec![0usize; n_users + 1];
-        for &(user, item) in pairs {
-            assert!((user as usize) < n_users, "user {user} of {n_users}");
-            assert!((item as usize) < n_items, "item {item} of {n_items}");
-            counts[user as usize + 1] += 1;
-        }
-        for u in 0..n_users {
-            counts[u + 1] += counts[u];
-        }
-        let mut next = counts.clone();
-        let mut rows = vec![0u32; pairs.len()];
-        for &(user, item) in pairs {
-            rows[next[user as usize]] = item;
-            next[user as usize] += 1;
-        }
-        let mut offsets = Vec::with_capacity(n_users + 1);
-        let mut items = Vec::with_capacity(pairs.len());
-        offsets.push(0);
-        for u in 0..n_users {
-            let row = &mut rows[counts[u]..counts[u + 1]];
-            row.sort_unstable();
-            let start = items.len();
-            for &item in row.iter() {
-                if items.len() == start || items[items.len() - 1] != item {
-                    items.push(item);
-                }
-            }
-            offsets.push(items.len());
-        }
-        Self { n_items, offsets, items }
+        check_ids(n_users, n_items, pairs);
+        Self(Csr::from_pairs(n_users, n_items, pairs))
+    }
+
+    /// The pairs as a pattern: a row for each user, a column for each item.
+    pub(crate) fn csr(&self) -> &Csr {
+        &self.0
     }
 
     /// Number of users, those without items included.
     pub fn n_users(&self) -> usize {
-        self.offsets.len() - 1
+        self.0.n_rows()
     }
 
     /// Number of items, those without users included.
     pub fn n_items(&self) -> usize {
-        self.n_items
+        self.0.n_cols()
     }
 
     /// Number of pairs.
     pub fn n_pairs(&self) -> usize {
-        self.items.len()
+        self.0.nnz()
     }
 
     /// The items of a user, ascending.
     pub fn of_user(&self, user: usize) -> &[u32] {
-        &self.items[self.offsets[user]..self.offsets[user + 1]]
+        self.0.row(user)
     }
 
     /// Whether the pair is in the set. O(log items of the user).
@@ -74,13 +57,13 @@ impl Interactions {
     }
 
     /// Where each user's items begin in [`items`](Self::items); `n_users + 1` entries.
-    pub fn offsets(&self) -> &[usize] {
-        &self.offsets
+    pub fn offsets(&self) -> &[u32] {
+        self.0.row_ptr()
     }
 
     /// The items of all users, user after user.
     pub fn items(&self) -> &[u32] {
-        &self.items
+        self.0.col_idx()
     }
 
     /// All pairs, by user and then by item.
@@ -93,29 +76,33 @@ impl Interactions {
         self.pairs().find(|&(user, item)| (user as usize) < other.n_users() && other.contains(user as usize, item))
     }
 
-    /// The pairs of either set: what a user has seen is train and valid together. O(pairs · log(pairs of a user)).
+    /// The pairs of either set: what a user has seen is train and valid together. O(pairs + users + items).
     ///
     /// # Panics
     /// When the sizes differ.
     pub fn union(&self, other: &Self) -> Self {
-        let (a, b) = ([self.n_users(), self.n_items], [other.n_users(), other.n_items]);
+        let (a, b) = ([self.n_users(), self.n_items()], [other.n_users(), other.n_items()]);
         assert_eq!(a, b, "union: {a:?} users and items with {b:?}");
         let pairs: Vec<(u32, u32)> = self.pairs().chain(other.pairs()).collect();
-        Self::from_pairs(self.n_users(), self.n_items, &pairs)
+        Self::from_pairs(self.n_users(), self.n_items(), &pairs)
     }
 
     /// Items of each user.
     pub fn user_degrees(&self) -> Vec<u32> {
-        self.offsets.windows(2).map(|w| (w[1] - w[0]) as u32).collect()
+        self.0.row_degrees()
     }
 
     /// Users of each item.
     pub fn item_degrees(&self) -> Vec<u32> {
-        let mut degrees = vec![0u32; self.n_items];
-        for &item in &self.items {
-            degrees[item as usize] += 1;
-        }
-        degrees
+        self.0.col_degrees()
+    }
+}
+
+/// Panics with the first id that is out of range.
+pub(crate) fn check_ids(n_users: usize, n_items: usize, pairs: &[(u32, u32)]) {
+    for &(user, item) in pairs {
+        assert!((user as usize) < n_users, "user {user} of {n_users}");
+        assert!((item as usize) < n_items, "item {item} of {n_items}");
     }
 }
 

@@ -3,7 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
-//! | `interactions` | [`Interactions`]: who interacted with what |
+//! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
@@ -19,6 +19,7 @@
 
 mod by_id;
 mod counter;
+mod csr;
 mod dataset;
 mod feature_files;
 mod features;
@@ -48,11 +49,13 @@ mod truth;
 mod whole;
 
 pub use counter::splitmix64;
+pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 pub use features::Features;
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
+pub(crate) use interactions::check_ids;
 pub use item_features::ItemFeatures;
 #[cfg(feature = "enrich")]
 pub(crate) use item_features::file_of;

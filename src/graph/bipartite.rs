@@ -1,6 +1,6 @@
 //! The user-item graph.
 
-use crate::data::Interactions;
+use crate::data::{Csr, Interactions, check_ids};
 use sprs::CsMat;
 
 /// What MMRec (and so LightGCN, FREEDOM and their published figures) adds to every degree.
@@ -20,9 +20,7 @@ pub const MMREC_EPS: f64 = 1e-7;
 /// # Shapes
 /// - output: `[n_users + n_items, n_users + n_items]`
 pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> {
-    let (n_users, n_items) = (interactions.n_users(), interactions.n_items());
-    let [users, items] = [interactions.user_degrees(), interactions.item_degrees()].map(|d| inverse_roots(&d, eps));
-    assemble(n_users, n_items, interactions.offsets(), interactions.items(), |u, i| (users[u] * items[i]) as f32)
+    adjacency(interactions.csr(), eps)
 }
 
 /// As [`bipartite_adjacency`], of pairs in any order, each given once: the kept pairs of a pruned graph, normalised by their
@@ -33,38 +31,11 @@ pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> 
 /// # Panics
 /// When an id is out of range or a pair is given twice.
 pub fn bipartite_adjacency_of(n_users: usize, n_items: usize, pairs: &[(u32, u32)], eps: f64) -> CsMat<f32> {
-    let (mut user_degrees, mut item_degrees) = (vec![0u32; n_users], vec![0u32; n_items]);
-    for &(user, item) in pairs {
-        assert!((user as usize) < n_users, "user {user} of {n_users}");
-        assert!((item as usize) < n_items, "item {item} of {n_items}");
-        user_degrees[user as usize] += 1;
-        item_degrees[item as usize] += 1;
+    check_ids(n_users, n_items, pairs);
+    match Csr::from_distinct(n_users, n_items, pairs.len(), |e| pairs[e]) {
+        Ok((pattern, _)) => adjacency(&pattern, eps),
+        Err((user, item)) => panic!("bipartite_adjacency_of: user {user} and item {item} are given twice"),
     }
-    // By item first, then by user in that order: every user's items come out ascending.
-    let mut by_item = vec![0u32; pairs.len()];
-    let mut next = starts(&item_degrees);
-    for &(user, item) in pairs {
-        by_item[next[item as usize]] = user;
-        next[item as usize] += 1;
-    }
-    let offsets = starts(&user_degrees);
-    let mut items = vec![0u32; pairs.len()];
-    let mut next_of_user = offsets.clone();
-    let mut start = 0;
-    for (item, &end) in next[..n_items].iter().enumerate() {
-        for &user in &by_item[start..end] {
-            items[next_of_user[user as usize]] = item as u32;
-            next_of_user[user as usize] += 1;
-        }
-        start = end;
-    }
-    for (user, row) in offsets.windows(2).enumerate() {
-        if let Some(twice) = items[row[0]..row[1]].windows(2).find(|w| w[0] == w[1]) {
-            panic!("bipartite_adjacency_of: user {user} and item {} are given twice", twice[0]);
-        }
-    }
-    let [users, degrees] = [user_degrees, item_degrees].map(|d| inverse_roots(&d, eps));
-    assemble(n_users, n_items, &offsets, &items, |u, i| (users[u] * degrees[i]) as f32)
 }
 
 /// The user-item graph with every edge 1, users first: the raw material of other normalisations.
@@ -74,8 +45,7 @@ pub fn bipartite_adjacency_of(n_users: usize, n_items: usize, pairs: &[(u32, u32
 /// # Shapes
 /// - output: `[n_users + n_items, n_users + n_items]`
 pub fn bipartite_pattern(interactions: &Interactions) -> CsMat<f32> {
-    let (n_users, n_items) = (interactions.n_users(), interactions.n_items());
-    assemble(n_users, n_items, interactions.offsets(), interactions.items(), |_, _| 1.0)
+    assemble(interactions.csr(), |_, _| 1.0)
 }
 
 /// `1/√(deg + eps)`; only read where there is an edge, so a degree of 0 does no harm.
@@ -83,45 +53,27 @@ fn inverse_roots(degrees: &[u32], eps: f64) -> Vec<f64> {
     degrees.iter().map(|&d| 1.0 / (f64::from(d) + eps).sqrt()).collect()
 }
 
-/// Where each row begins, given its length; one entry more than rows.
-pub(crate) fn starts(lengths: &[u32]) -> Vec<usize> {
-    let mut starts = Vec::with_capacity(lengths.len() + 1);
-    let mut sum = 0;
-    starts.push(0);
-    for &length in lengths {
-        sum += length as usize;
-        starts.push(sum);
-    }
-    starts
+fn adjacency(pairs: &Csr, eps: f64) -> CsMat<f32> {
+    let [users, items] = [pairs.row_degrees(), pairs.col_degrees()].map(|degrees| inverse_roots(&degrees, eps));
+    assemble(pairs, |user, item| (users[user] * items[item]) as f32)
 }
 
-/// `[[0, R], [Rᵀ, 0]]` from the rows of `R`.
-fn assemble(
-    n_users: usize,
-    n_items: usize,
-    offsets: &[usize],
-    items: &[u32],
-    value: impl Fn(usize, usize) -> f32,
-) -> CsMat<f32> {
-    let (n, nnz) = (n_users + n_items, items.len());
-    let mut item_degrees = vec![0u32; n_items];
-    for &item in items {
-        item_degrees[item as usize] += 1;
-    }
+/// `[[0, R], [Rᵀ, 0]]` from the pattern of `R`.
+fn assemble(pairs: &Csr, value: impl Fn(usize, usize) -> f32) -> CsMat<f32> {
+    let (n_users, n_pairs) = (pairs.n_rows(), pairs.nnz());
+    let n = n_users + pairs.n_cols();
+    let (by_item, _) = pairs.transpose();
     let mut pointers = Vec::with_capacity(n + 1);
-    pointers.extend_from_slice(&offsets[..n_users]);
-    pointers.extend(starts(&item_degrees).iter().map(|start| nnz + start));
-    let mut next = pointers[n_users..].to_vec();
-    let (mut columns, mut values) = (vec![0usize; 2 * nnz], vec![0f32; 2 * nnz]);
+    pointers.extend(pairs.row_ptr()[..n_users].iter().map(|&p| p as usize));
+    pointers.extend(by_item.row_ptr().iter().map(|&p| n_pairs + p as usize));
+    let (mut columns, mut values) = (Vec::with_capacity(2 * n_pairs), Vec::with_capacity(2 * n_pairs));
     for user in 0..n_users {
-        for e in offsets[user]..offsets[user + 1] {
-            let item = items[e] as usize;
-            let value = value(user, item);
-            (columns[e], values[e]) = (n_users + item, value);
-            let back = next[item];
-            (columns[back], values[back]) = (user, value);
-            next[item] += 1;
-        }
+        columns.extend(pairs.row(user).iter().map(|&item| n_users + item as usize));
+        values.extend(pairs.row(user).iter().map(|&item| value(user, item as usize)));
+    }
+    for item in 0..pairs.n_cols() {
+        columns.extend(by_item.row(item).iter().map(|&user| user as usize));
+        values.extend(by_item.row(item).iter().map(|&user| value(user as usize, item)));
     }
     CsMat::new((n, n), pointers, columns, values)
 }

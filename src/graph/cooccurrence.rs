@@ -1,6 +1,5 @@
 //! The user-user graph: who chose the same items.
 
-use super::bipartite::starts;
 use super::normalize::{normalize_rows, softmax_rows, uniform_rows};
 use crate::data::Interactions;
 use rayon::prelude::*;
@@ -49,7 +48,7 @@ pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: Neighbor
 /// As [`user_cooccurrence`], with the number of common items itself as the weight.
 pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
     let n_users = interactions.n_users();
-    let (item_starts, users_of_item) = transpose(interactions);
+    let (users_of_item, _) = interactions.csr().transpose();
     let chunks: Vec<(Vec<usize>, Vec<usize>, Vec<f32>)> = (0..n_users.div_ceil(CHUNK))
         .into_par_iter()
         .map_init(
@@ -58,7 +57,7 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
                 let (mut lengths, mut columns, mut values) = (Vec::with_capacity(CHUNK), Vec::new(), Vec::new());
                 for user in chunk * CHUNK..n_users.min((chunk + 1) * CHUNK) {
                     for &item in interactions.of_user(user) {
-                        for &other in &users_of_item[item_starts[item as usize]..item_starts[item as usize + 1]] {
+                        for &other in users_of_item.row(item as usize) {
                             if counts[other as usize] == 0 {
                                 met.push(u64::from(other));
                             }
@@ -101,18 +100,6 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
         values.extend(chunk_values);
     }
     CsMat::new((n_users, n_users), pointers, columns, values)
-}
-
-/// The users of every item, ascending: where each item's begin, and all of them.
-fn transpose(interactions: &Interactions) -> (Vec<usize>, Vec<u32>) {
-    let starts = starts(&interactions.item_degrees());
-    let mut next = starts.clone();
-    let mut users = vec![0u32; interactions.n_pairs()];
-    for (user, item) in interactions.pairs() {
-        users[next[item as usize]] = user;
-        next[item as usize] += 1;
-    }
-    (starts, users)
 }
 
 #[cfg(test)]

@@ -16,8 +16,6 @@ pub struct PrunedGraph {
     n_users: usize,
     n_items: usize,
     epsilon: f64,
-    #[module(skip)]
-    device: Device,
 }
 
 impl PrunedGraph {
@@ -30,8 +28,8 @@ impl PrunedGraph {
             share => Some(EdgePruner::new(data, share, Pruning::DegreeSensitive)?),
         };
         let full = SparseMatrix::new(&bipartite_adjacency(data, epsilon), device);
-        let (n_users, n_items, device) = (data.n_users(), data.n_items(), device.clone());
-        Ok(Self { pruned: full.clone(), full, pruner, n_users, n_items, epsilon, device })
+        let (n_users, n_items) = (data.n_users(), data.n_items());
+        Ok(Self { pruned: full.clone(), full, pruner, n_users, n_items, epsilon })
     }
 
     /// All train pairs.
@@ -51,9 +49,9 @@ impl PrunedGraph {
         }
     }
 
-    /// Trains on these pairs until the next draw.
+    /// Trains on these pairs until the next draw, on the device that the graph is on by now.
     pub fn keep(&mut self, pairs: &[(u32, u32)]) {
         let graph = bipartite_adjacency_of(self.n_users, self.n_items, pairs, self.epsilon);
-        self.pruned = SparseMatrix::new(&graph, &self.device);
+        self.pruned = SparseMatrix::new(&graph, &self.full.device());
     }
 }

@@ -1,9 +1,12 @@
 //! Layers: config, init, forward. Graphs and features are arguments; a forward changes nothing.
 
 mod affine;
+mod edge_attention;
 mod encoder;
+mod graph_conv;
 mod homogeneous;
 mod init;
+mod learned_item_graph;
 mod light_gcn;
 mod modality_weights;
 mod projection;
@@ -11,9 +14,12 @@ mod redundancy;
 mod synergy;
 
 pub use affine::affine;
+pub use edge_attention::{Attended, EdgeAttention, EdgeAttentionConfig, EdgeScore};
 pub use encoder::{Encoder, EncoderConfig};
+pub use graph_conv::{GraphConv, GraphConvConfig, ResidualGraphConv, ResidualGraphConvConfig};
 pub use homogeneous::HomogeneousPropagation;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
+pub use learned_item_graph::{LearnedEdges, LearnedItemGraph, LearnedItemGraphConfig, WeightedEdges};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};
 pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
 

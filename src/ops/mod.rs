@@ -10,10 +10,12 @@ mod bias;
 mod blocks;
 #[cfg(feature = "cube")]
 mod cube;
+mod edges;
 mod encoder;
 mod gather;
 #[cfg(feature = "flex")]
 mod host;
+mod knn_pattern;
 mod layer_norm;
 mod lse;
 mod matmul;
@@ -27,8 +29,14 @@ mod top_k;
 
 pub use bias::{BiasBackend, bias_leaky_relu, reference_bias_leaky_relu};
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
+pub use edges::{
+    EdgeBackend, degree_factors, edge_softmax, expand_columns, expand_rows, normalize_bipartite_values,
+    normalize_row_values, normalize_symmetric_values, reference_edge_softmax, reference_segment_sum,
+    reference_segment_sum_columns, scale_values, segment_sum, segment_sum_columns,
+};
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
+pub use knn_pattern::knn_pattern;
 pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};

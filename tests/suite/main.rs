@@ -18,6 +18,7 @@ mod graphs;
 mod metrics;
 mod operators;
 mod parity_blocks;
+mod parity_edges;
 mod parity_models;
 mod programs;
 mod replays;

@@ -1,7 +1,10 @@
 //! Operators against their references, in outputs and in every gradient; attribution.
 
 mod adam;
+mod edges;
 mod encoder;
+mod graph_layers;
+mod moved;
 mod not_numbers;
 mod precision;
 mod random;

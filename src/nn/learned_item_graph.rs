@@ -1,0 +1,201 @@
+//! An item graph that is learned: neighbours from features, weights with a gradient to them.
+
+use super::{Init, affine, linear, normalize_rows};
+use crate::ops::{SparseMatrix, degree_factors, knn_pattern, scale_values, sddmm, segment_sum, spmm_values};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`LearnedItemGraph`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LearnedItemGraphConfig {
+    n_neighbors: usize,
+    include_self: bool,
+    epsilon: f64,
+    projections: Vec<[usize; 2]>,
+}
+
+impl LearnedItemGraphConfig {
+    /// Each item's `n_neighbors` nearest by cosine, the item itself included, of features as they are; degrees are
+    /// normalised without epsilon.
+    pub fn new(n_neighbors: usize) -> Self {
+        Self { n_neighbors, include_self: true, epsilon: 0.0, projections: Vec::new() }
+    }
+
+    /// Whether an item is one of its own neighbours.
+    pub fn with_include_self(mut self, include_self: bool) -> Self {
+        self.include_self = include_self;
+        self
+    }
+
+    /// What is added to degrees before their roots are taken.
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Projects the features of each modality, in their order, from width `d_in` to `d_out` by a linear layer of its own:
+    /// cosines are those of `x W + b`.
+    pub fn with_projections(mut self, widths: &[[usize; 2]]) -> Self {
+        self.projections = widths.to_vec();
+        self
+    }
+
+    /// PyTorch's default initialisation of linear layers.
+    pub fn init(&self, init: &mut Init) -> LearnedItemGraph {
+        LearnedItemGraph {
+            projections: self.projections.iter().map(|&[d_in, d_out]| linear(d_in, d_out, init)).collect(),
+            n_neighbors: self.n_neighbors,
+            include_self: self.include_self,
+            epsilon: self.epsilon,
+        }
+    }
+}
+
+/// The k-nearest-neighbour graph of features that are trained, with a gradient through the similarities.
+///
+/// ```text
+/// S_m[i, j] = cos(f_m(x_m[i]), f_m(x_m[j]))   for j in the top-k of S_m[i, ·], else 0
+/// B = Σ_m w_m S_m;   A = D^-1/2 B D^-1/2,   D = row sums of B
+/// ```
+///
+/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036), as
+/// MMRec computes it: modalities are mixed first and normalised after. The gradient goes to the features and projections through the
+/// similarities that are kept and through the degrees, not through the choice of neighbours. Negative similarities stay; an
+/// item whose similarities do not sum to more than 0 is left without edges.
+///
+/// O(n² · d) time a modality for the neighbours and O(n · k · d) for their weights; memory O(n · (k + d)): similarities of
+/// all pairs are never held.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, LearnedItemGraphConfig};
+///
+/// let device = Device::flex().autodiff();
+/// let layer = LearnedItemGraphConfig::new(2).with_projections(&[[3, 2]]).init(&mut Init::new(1, &device));
+/// let features = Tensor::<2>::from_data([[1.0, 0.0, 0.2], [0.9, 0.1, 0.0], [0.0, 1.0, 0.3], [0.1, 1.0, 0.0]], &device);
+/// let items = Tensor::<2>::ones([4, 8], &device);
+///
+/// let graph = layer.forward(features);
+/// let gradients = graph.propagate(items).sum().backward();
+/// assert_eq!(graph.edges[0].pattern.nnz(), 4 * 2);
+/// assert!(layer.projections[0].weight.val().grad(&gradients).is_some());
+/// ```
+#[derive(Module, Debug)]
+pub struct LearnedItemGraph {
+    /// `[d_in, d_out]` of each modality; none where features are taken as they are.
+    pub projections: Vec<Linear>,
+    n_neighbors: usize,
+    include_self: bool,
+    epsilon: f64,
+}
+
+/// A graph whose values carry a gradient.
+#[derive(Debug, Clone)]
+pub struct WeightedEdges {
+    /// Which nodes are neighbours, `[n, n]`; its own values are not used.
+    pub pattern: SparseMatrix,
+    /// The weight of each edge, `[nnz]`.
+    pub values: Tensor<1>,
+}
+
+/// What a [`LearnedItemGraph`] gives: the edges of each modality, weighted and normalised together. The graph is their sum.
+#[derive(Debug, Clone)]
+pub struct LearnedEdges {
+    /// One for each modality.
+    pub edges: Vec<WeightedEdges>,
+}
+
+impl LearnedItemGraph {
+    /// The graph of one modality.
+    ///
+    /// # Shapes
+    /// - `features`: `[n, d_in]`
+    ///
+    /// # Panics
+    /// When there are not enough items for the neighbours, or the layer projects another number of modalities or another
+    /// width.
+    pub fn forward(&self, features: Tensor<2>) -> LearnedEdges {
+        self.normalized(vec![self.similarities(0, 1, features)])
+    }
+
+    /// The graph of several modalities of the same items, weighted by `weights`.
+    ///
+    /// # Shapes
+    /// - `features`: `[n, d_in]` of each modality
+    /// - `weights`: `[n_modalities]`
+    ///
+    /// # Panics
+    /// When there is no modality or not a weight for each, when they have different numbers of items, and as in
+    /// [`forward`](Self::forward).
+    pub fn forward_mixed(&self, features: Vec<Tensor<2>>, weights: Tensor<1>) -> LearnedEdges {
+        let (n, [n_weights]) = (features.len(), weights.dims());
+        assert!(n > 0 && n == n_weights, "LearnedItemGraph: {n} modalities, weights [{n_weights}]");
+        let items: Vec<usize> = features.iter().map(|x| x.dims()[0]).collect();
+        assert!(items.windows(2).all(|w| w[0] == w[1]), "LearnedItemGraph: modalities of {items:?} items");
+        let edges = features.into_iter().enumerate().map(|(m, features)| {
+            let WeightedEdges { pattern, values } = self.similarities(m, n, features);
+            WeightedEdges { pattern, values: values * weights.clone().narrow(0, m, 1) }
+        });
+        self.normalized(edges.collect())
+    }
+
+    /// The nearest neighbours in modality `m` of `n`, and their cosines.
+    fn similarities(&self, m: usize, n: usize, features: Tensor<2>) -> WeightedEdges {
+        let n_layers = self.projections.len();
+        assert!(n_layers == 0 || n_layers == n, "LearnedItemGraph: {n} modalities, projections of {n_layers}");
+        let projected = match self.projections.get(m) {
+            Some(layer) => {
+                let ([_, width], [d_in, d_out]) = (features.dims(), layer.weight.dims());
+                assert_eq!(
+                    width, d_in,
+                    "LearnedItemGraph: features are {width} wide, projection {m} is [{d_in}, {d_out}]"
+                );
+                affine(layer, features)
+            }
+            None => features,
+        };
+        let units = normalize_rows(projected); // [n, d]
+        let pattern = knn_pattern(units.clone(), self.n_neighbors, self.include_self);
+        let values = sddmm(units.clone(), pattern.rows(), units, pattern.cols()); // [nnz]
+        WeightedEdges { pattern, values }
+    }
+
+    /// `D^-1/2 B D^-1/2` of the sum of all edges, with the degrees of the sum.
+    fn normalized(&self, edges: Vec<WeightedEdges>) -> LearnedEdges {
+        let sums = |e: &WeightedEdges| segment_sum(&e.pattern, e.values.clone().unsqueeze_dim(1)); // [n, 1]
+        let Some(degrees) = edges.iter().map(sums).reduce(|a, b| a + b) else {
+            panic!("LearnedItemGraph: no modality");
+        };
+        let factors = degree_factors(degrees.squeeze_dim(1), self.epsilon); // [n]
+        let edges = edges.into_iter().map(|WeightedEdges { pattern, values }| {
+            let values = scale_values(&pattern, values, factors.clone(), factors.clone());
+            WeightedEdges { pattern, values }
+        });
+        LearnedEdges { edges: edges.collect() }
+    }
+}
+
+impl LearnedEdges {
+    /// `A x`, with gradients to `x` and to the weights of the edges. O(n · k · d) time a modality.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[n, d]`
+    ///
+    /// # Panics
+    /// When `x` has not a row for each item.
+    pub fn propagate(&self, x: Tensor<2>) -> Tensor<2> {
+        let parts = self.edges.iter().map(|e| spmm_values(&e.pattern, e.values.clone(), x.clone()));
+        match parts.reduce(|a, b| a + b) {
+            Some(sum) => sum,
+            None => x.zeros_like(),
+        }
+    }
+
+    /// The same graph as a constant: what LATTICE uses in all but the first batch of an epoch.
+    pub fn detach(self) -> Self {
+        let edges = self.edges.into_iter().map(|e| WeightedEdges { values: e.values.detach(), ..e });
+        Self { edges: edges.collect() }
+    }
+}
