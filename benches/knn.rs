@@ -9,7 +9,7 @@ use common::{Bench, noise};
 use criterion::Throughput;
 use viral::Result;
 use viral::data::ItemFeatures;
-use viral::graph::{nearest_neighbors, nearest_neighbors_by_mean};
+use viral::graph::{nearest_neighbors, knn_exact};
 
 const K: usize = 10;
 
@@ -19,18 +19,18 @@ fn main() -> Result<()> {
     let one = features(&data)?;
     let operations = |width: usize| Throughput::Elements((2 * one.n_items() * one.n_items() * width) as u64);
     let width = one.width();
-    bench.time("nearest_neighbors", width, operations(width), || nearest_neighbors(one, K, true));
+    bench.time("nearest_neighbors", width, operations(width), || knn_exact(&[one], K, true));
     if let (Some(text), Some(visual)) = (&data.train.text, &data.train.visual) {
         let (both, width) = ([visual, text], text.width() + visual.width());
-        let search = || nearest_neighbors_by_mean(&both, K, false);
-        bench.time("nearest_neighbors_by_mean", width, operations(width), search);
+        let search = || knn_exact(&both, K, false);
+        bench.time("knn_exact", width, operations(width), search);
     }
     if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
         // As many items as Amazon Sports has.
         let (n, width) = (18_357, 384);
         let items = ItemFeatures::new(n, width, noise(n * width, 3))?;
         let operations = Throughput::Elements((2 * n * n * width) as u64);
-        bench.time("nearest_neighbors_of_18357", width, operations, || nearest_neighbors(&items, K, true));
+        bench.time("nearest_neighbors_of_18357", width, operations, || knn_exact(&[&items], K, true));
     }
     bench.finish();
     Ok(())

@@ -3,21 +3,25 @@
 mod affine;
 mod encoder;
 mod homogeneous;
+mod id_tables;
+mod information_fusion;
 mod init;
 mod light_gcn;
 mod modality_weights;
 mod projection;
 mod redundancy;
+mod shapes;
 mod synergy;
 
 pub use affine::affine;
 pub use encoder::{Encoder, EncoderConfig};
 pub use homogeneous::HomogeneousPropagation;
+pub use id_tables::{IdTables, nodes, users_and_items};
+pub use information_fusion::{InformationFusion, InformationFusionConfig, InformationFusionOutput};
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};
 pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
-
-pub use crate::ops::{normalize_rows, orthogonal_complement};
-pub use projection::{FeatureProjection, FeatureProjectionConfig};
+pub use crate::ops::{l2_normalize, orthogonal_complement};
+pub use projection::{FeatureProjection, FeatureProjectionConfig, ModalityProjections, ModalityProjectionsConfig};
 pub use redundancy::{Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig};
 pub use synergy::{CrossModalSynergy, CrossModalSynergyConfig, Synergy};

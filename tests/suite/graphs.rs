@@ -5,7 +5,7 @@ use std::path::Path;
 use viral::data::{Dataset, Interactions, ItemFeatures, ReadOptions};
 use viral::graph::{
     MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern,
-    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, near_neighbors, nearest_neighbors, normalize_rows,
+    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, knn_approximate, nearest_neighbors, row_stochastic,
     normalize_symmetric, user_cooccurrence,
 };
 
@@ -45,7 +45,7 @@ fn item_graphs_of_the_reference() {
     let k = golden.i64("code.knn_v").0[1];
     for (name, features) in [("code.knn_v", &visual), ("code.knn_t", &text)] {
         let found: Vec<i64> =
-            nearest_neighbors(features, k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
+            knn_exact(&[features], k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
         assert_eq!(found, golden.i64(name).1, "{name}");
     }
     let (visual, text) = (knn_graph(&visual, k).unwrap(), knn_graph(&text, k).unwrap());
@@ -79,7 +79,7 @@ fn item_graphs_of_the_paper() {
         let graph = mean_knn_graph(&[&visual, &text], k, include_self).unwrap();
         let check = |name: String, found: &[f32]| golden.check(&name, found);
         check(format!("paper.{variant}.adj"), &dense(&graph));
-        check(format!("paper.{variant}.adj_rownorm"), &dense(&normalize_rows(&graph)));
+        check(format!("paper.{variant}.adj_rownorm"), &dense(&row_stochastic(&graph)));
         check(format!("lattice.{variant}.adj_symnorm"), &dense(&normalize_symmetric(&graph, 0.0)));
         let one = times(&graph, &x, shape[1]);
         check(format!("paper.{variant}.h1"), &one);
@@ -122,7 +122,7 @@ fn normalised_user_item_graphs() {
     let exact = bipartite_adjacency(&interactions, 0.0);
     let values: Vec<f32> = pairs.iter().map(|p| exact[[p.0 as usize, n_users + p.1 as usize]]).collect();
     golden.check("edge_values_exact", &values);
-    let looped = normalize_rows(&add_self_loops(&bipartite_pattern(&interactions)));
+    let looped = row_stochastic(&add_self_loops(&bipartite_pattern(&interactions)));
     golden.check("lattice_row_selfloop", &dense(&looped));
 }
 
@@ -150,9 +150,9 @@ fn near_clusters_hold_most_of_the_neighbours_of_real_items() {
     };
     let baby = Dataset::read(Path::new(&data).join("baby"), &ReadOptions::new()).unwrap();
     for (name, features) in [("text", baby.train.text.unwrap()), ("visual", baby.train.visual.unwrap())] {
-        let exact = nearest_neighbors(&features, 10, false).unwrap();
+        let exact = knn_exact(&[&features], 10, false).unwrap();
         let share = |n_probe| {
-            let near = near_neighbors(&[&features], 10, false, n_probe).unwrap();
+            let near = knn_approximate(&[&features], 10, false, n_probe).unwrap();
             let rows = near.index.chunks(10).zip(exact.index.chunks(10));
             let found: usize = rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum();
             found as f64 / exact.index.len() as f64

@@ -257,7 +257,7 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
         ..preset
     };
     for (key, features) in [("knn_rowsum_t", &text), ("knn_rowsum_v", &visual)] {
-        let neighbors = nearest_neighbors(features, config.item_neighbors, true).unwrap();
+        let neighbors = knn_exact(&[features], config.item_neighbors, true).unwrap();
         let sum: u64 = neighbors.index.iter().map(|&id| u64::from(id)).sum();
         assert_eq!(Some(sum), file[key].as_u64(), "{name}: {key}");
     }

@@ -3,7 +3,7 @@
 use super::config::{ItemGraph, ViralConfig};
 use crate::Result;
 use crate::data::{ItemFeatures, TrainSet};
-use crate::graph::{NeighborWeight, mixture, near_neighbors, nearest_neighbors_by_mean, user_cooccurrence};
+use crate::graph::{NeighborWeight, mixture, knn_approximate, knn_exact, user_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
 use burn::module::Module;
@@ -27,8 +27,8 @@ impl ViralGraphs {
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
         let (text, visual) = both_modalities(data)?;
         let near = |modalities: &[&ItemFeatures], include_self| match config.item_probes {
-            0 => nearest_neighbors_by_mean(modalities, config.item_neighbors, include_self),
-            n_probe => near_neighbors(modalities, config.item_neighbors, include_self, n_probe),
+            0 => knn_exact(modalities, config.item_neighbors, include_self),
+            n_probe => knn_approximate(modalities, config.item_neighbors, include_self, n_probe),
         };
         let item_item = match (config.n_item_layers, config.item_graph) {
             (0, _) => None,
