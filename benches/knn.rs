@@ -8,8 +8,8 @@ use common::data::{features, read};
 use common::{Bench, noise};
 use criterion::Throughput;
 use viral::Result;
-use viral::data::ItemFeatures;
-use viral::graph::{nearest_neighbors, knn_exact};
+use viral::data::{ItemFeatures, Modality};
+use viral::graph::knn_exact;
 
 const K: usize = 10;
 
@@ -20,10 +20,10 @@ fn main() -> Result<()> {
     let operations = |width: usize| Throughput::Elements((2 * one.n_items() * one.n_items() * width) as u64);
     let width = one.width();
     bench.time("nearest_neighbors", width, operations(width), || knn_exact(&[one], K, true));
-    if let (Some(text), Some(visual)) = (&data.train.text, &data.train.visual) {
+    if let Ok([text, visual]) = data.features().require([Modality::Text, Modality::Visual], "this bench") {
         let (both, width) = ([visual, text], text.width() + visual.width());
         let search = || knn_exact(&both, K, false);
-        bench.time("knn_exact", width, operations(width), search);
+        bench.time("nearest_neighbors_by_mean", width, operations(width), search);
     }
     if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
         // As many items as Amazon Sports has.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use viral::data::{Interactions, ItemFeatures, Sampler, StepKey, TrainSet, splitmix64};
+use viral::data::{Features, Interactions, ItemFeatures, Modality, Sampler, StepKey, TrainSet, splitmix64};
 use viral::model::{Batch, Trainable, ViralConfig};
 use viral::nn::Init;
 use viral::prelude::Device;
@@ -144,7 +144,8 @@ fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
 }
 
 fn measure(n: usize, n_steps: usize) -> Result<Measured> {
-    let data = TrainSet { interactions: interactions(n), text: Some(features(n, 1)), visual: Some(features(n, 2)) };
+    let content = Features::new().with(Modality::Text, features(n, 1)).with(Modality::Visual, features(n, 2));
+    let data = TrainSet { interactions: interactions(n), features: content };
     let config = ViralConfig {
         item_ids: false,
         edge_dropout: 0.0,

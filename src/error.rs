@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A programmer's mistake (a wrong shape, an index out of range) panics instead, with both operands in the message.
 #[derive(thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The operating system refused: missing file, no permission, disk full.
     #[error("{}: {source}; {}", path.display(), advice(source.kind()))]
@@ -40,6 +41,75 @@ pub enum Error {
     /// A setting that does not exist or has no such value.
     #[error("{0}")]
     Config(String),
+    /// A model needs features of a modality that the data lack.
+    #[error("{}", missing_modality(model, modality.as_deref(), file, available))]
+    #[non_exhaustive]
+    MissingModality {
+        /// The model's name.
+        model: String,
+        /// The modality's name; `None` where any would do.
+        modality: Option<String>,
+        /// The usual name of its feature file.
+        file: String,
+        /// The modalities that the data have.
+        available: Vec<String>,
+    },
+    /// An external id that belongs to no user.
+    #[error("{}", unknown("user", id, *n_users, examples))]
+    #[non_exhaustive]
+    UnknownUser {
+        /// The id asked for.
+        id: String,
+        /// Number of users.
+        n_users: usize,
+        /// Some ids that are known.
+        examples: Vec<String>,
+    },
+    /// An external id that belongs to no item.
+    #[error("{}", unknown("item", id, *n_items, examples))]
+    #[non_exhaustive]
+    UnknownItem {
+        /// The id asked for.
+        id: String,
+        /// Number of items.
+        n_items: usize,
+        /// Some ids that are known.
+        examples: Vec<String>,
+    },
+    /// Training ended in numbers that are not finite.
+    #[error("epoch {epoch}: the mean of the term '{term}' is {mean}: the run diverged; lower the learning rate")]
+    #[non_exhaustive]
+    Diverged {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The term of the objective.
+        term: String,
+        /// Its mean over the epoch: NaN or infinite.
+        mean: f64,
+    },
+}
+
+/// The sentence of [`Error::MissingModality`].
+fn missing_modality(model: &str, modality: Option<&str>, file: &str, available: &[String]) -> String {
+    let needed = modality.map_or("features of at least one modality".to_string(), |name| format!("{name} features"));
+    let found = match available {
+        [] => "none".to_string(),
+        [one] => format!("{one} features only"),
+        [others @ .., last] => format!("{} and {last} features only", others.join(", ")),
+    };
+    let option = modality.unwrap_or("NAME");
+    format!(
+        "{model} needs {needed}; the data have {found}: give a file {file} or --modality {option}=FILE, \
+         or train a model without content (lightgcn, bpr-mf)"
+    )
+}
+
+/// The sentence of [`Error::UnknownUser`] and [`Error::UnknownItem`].
+fn unknown(side: &str, id: &str, n: usize, examples: &[String]) -> String {
+    match examples {
+        [] => format!("no {side} '{id}': there are none"),
+        _ => format!("no {side} '{id}' among {n}; ids are like {}", examples.join(", ")),
+    }
 }
 
 /// What to do when the system refuses.
@@ -88,5 +158,15 @@ impl Error {
 
     pub(crate) fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
+    }
+
+    /// That no user has the id, where `ids` are those of all users.
+    pub(crate) fn unknown_user(id: &str, ids: &[String]) -> Self {
+        Self::UnknownUser { id: id.to_string(), n_users: ids.len(), examples: ids.iter().take(3).cloned().collect() }
+    }
+
+    /// That no item has the id, where `ids` are those of all items.
+    pub(crate) fn unknown_item(id: &str, ids: &[String]) -> Self {
+        Self::UnknownItem { id: id.to_string(), n_items: ids.len(), examples: ids.iter().take(3).cloned().collect() }
     }
 }

@@ -3,7 +3,7 @@
 use super::noise;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use viral::data::{Dataset, Interactions, ItemFeatures, ReadOptions, TrainSet, splitmix64};
+use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, ReadOptions, TrainSet, splitmix64};
 use viral::{Error, Result};
 
 const N_USERS: usize = 19_445;
@@ -20,9 +20,9 @@ pub(crate) fn read() -> Result<Dataset> {
     Dataset::read(if baby.is_dir() { &baby } else { &folder }, &ReadOptions::new())
 }
 
-/// Text features, or visual ones where there is no text.
+/// The features of the first modality: text features, or visual ones where there is no text.
 pub(crate) fn features(data: &Dataset) -> Result<&ItemFeatures> {
-    let found = data.train.text.as_ref().or(data.train.visual.as_ref());
+    let found = data.features().iter().next().map(|(_, features)| features);
     found.ok_or_else(|| Error::Data(format!("'{}' has no item features; this bench needs some", data.name)))
 }
 
@@ -46,8 +46,9 @@ fn made_up() -> Result<Dataset> {
     let interactions = |pairs: &[(u32, u32)]| Interactions::from_pairs(N_USERS, N_ITEMS, pairs);
     let train = TrainSet {
         interactions: interactions(&train),
-        text: Some(ItemFeatures::new(N_ITEMS, D_FEATURES, unit_rows(1))?),
-        visual: Some(ItemFeatures::new(N_ITEMS, D_FEATURES, unit_rows(2))?),
+        features: Features::new()
+            .with(Modality::Text, ItemFeatures::new(N_ITEMS, D_FEATURES, unit_rows(1))?)
+            .with(Modality::Visual, ItemFeatures::new(N_ITEMS, D_FEATURES, unit_rows(2))?),
     };
     Dataset::new("baby-sized", train, interactions(&valid), interactions(&[]))
 }

@@ -104,20 +104,15 @@ pub(crate) fn train(
 /// One line on what there is to learn from.
 pub(crate) fn describe(data: &Dataset) -> String {
     let n = data.counts();
-    let width = |features: &Option<viral::data::ItemFeatures>| match features {
-        Some(features) => format!("{} wide", features.width()),
-        None => "none".to_string(),
-    };
     format!(
-        "{}: {} users, {} items, {} train, {} valid and {} test pairs; text {}, visual {}",
+        "{}: {} users, {} items, {} train, {} valid and {} test pairs; {}",
         data.name,
         n.n_users,
         n.n_items,
         n.n_train,
         n.n_valid,
         n.n_test,
-        width(&data.train.text),
-        width(&data.train.visual)
+        data.features()
     )
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
-use super::{Interactions, ItemFeatures, hex};
+use super::{Features, Interactions, ItemFeatures, Modality, hex};
 use crate::{Error, Result};
 
 /// What a model may see: the train interactions and the items' content. Held-out interactions are not in here.
@@ -12,10 +12,8 @@ use crate::{Error, Result};
 pub struct TrainSet {
     /// Train pairs.
     pub interactions: Interactions,
-    /// Text features, if the catalogue has them.
-    pub text: Option<ItemFeatures>,
-    /// Visual features, if the catalogue has them.
-    pub visual: Option<ItemFeatures>,
+    /// What items are like, by modality; empty where the catalogue has no content.
+    pub features: Features,
 }
 
 /// A catalogue with its train, valid and test interactions.
@@ -111,8 +109,9 @@ impl Dataset {
                 return Err(self.fault(message));
             }
         }
-        for (modality, features) in [("text", &self.train.text), ("visual", &self.train.visual)] {
-            if let Some(rows) = features.as_ref().map(ItemFeatures::n_items).filter(|&rows| rows != n_items) {
+        for (modality, features) in &self.train.features {
+            let rows = features.n_items();
+            if rows != n_items {
                 let message =
                     format!("{modality} features have {rows} rows for {n_items} items; give one row per item");
                 return Err(self.fault(message));
@@ -153,6 +152,29 @@ impl Dataset {
         self.train.interactions.n_items()
     }
 
+    /// The items' content, by modality.
+    pub fn features(&self) -> &Features {
+        &self.train.features
+    }
+
+    /// The number of the user with that external id. O(users); build a map for many look-ups.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], with examples of ids.
+    pub fn user_index(&self, id: &str) -> Result<usize> {
+        let found = self.user_ids.iter().position(|known| known == id);
+        found.ok_or_else(|| Error::unknown_user(id, &self.user_ids))
+    }
+
+    /// The number of the item with that external id. O(items); build a map for many look-ups.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`], with examples of ids.
+    pub fn item_index(&self, id: &str) -> Result<usize> {
+        let found = self.item_ids.iter().position(|known| known == id);
+        found.ok_or_else(|| Error::unknown_item(id, &self.item_ids))
+    }
+
     /// How much of everything there is. O(users + train pairs).
     pub fn counts(&self) -> Counts {
         let train = &self.train.interactions;
@@ -180,10 +202,18 @@ impl Dataset {
             number(&mut hash, part.n_pairs());
             part.user_degrees().iter().chain(part.items()).for_each(|n| hash.update(n.to_le_bytes()));
         }
-        for features in [&self.train.text, &self.train.visual] {
-            number(&mut hash, features.as_ref().map_or(0, ItemFeatures::width));
-            let values = features.iter().flat_map(|features| features.values());
+        let content = |hash: &mut Sha256, features: Option<&ItemFeatures>| {
+            number(hash, features.map_or(0, ItemFeatures::width));
+            let values = features.into_iter().flat_map(ItemFeatures::values);
             values.for_each(|value| hash.update(value.to_le_bytes()));
+        };
+        // These two always have their place, there or not: checkpoints of earlier versions stay valid.
+        let first = [Modality::Text, Modality::Visual];
+        first.iter().for_each(|modality| content(&mut hash, self.train.features.get(modality)));
+        for (modality, features) in self.train.features.iter().filter(|(modality, _)| !first.contains(modality)) {
+            number(&mut hash, modality.as_str().len());
+            hash.update(modality.as_str());
+            content(&mut hash, Some(features));
         }
         hex(hash.finalize())
     }
@@ -197,12 +227,12 @@ mod tests {
         Interactions::from_pairs(3, 4, pairs)
     }
 
-    fn features(n_items: usize) -> Option<ItemFeatures> {
-        Some(ItemFeatures::new(n_items, 2, vec![0.5; n_items * 2]).unwrap())
+    fn features(modality: Modality, n_items: usize) -> Features {
+        Features::new().with(modality, ItemFeatures::new(n_items, 2, vec![0.5; n_items * 2]).unwrap())
     }
 
     fn toy() -> Dataset {
-        let train = TrainSet { interactions: part(&[(0, 0), (0, 1), (1, 1)]), text: features(4), visual: None };
+        let train = TrainSet { interactions: part(&[(0, 0), (0, 1), (1, 1)]), features: features(Modality::Text, 4) };
         Dataset::new("toy", train, part(&[(0, 2)]), part(&[(1, 3)])).unwrap()
     }
 
@@ -235,7 +265,7 @@ mod tests {
     fn parts_that_do_not_fit_are_named() {
         let message = |result: Result<Dataset>| result.unwrap_err().to_string();
         let new = |valid, test| {
-            let train = TrainSet { interactions: part(&[(0, 0), (2, 1)]), text: None, visual: None };
+            let train = TrainSet { interactions: part(&[(0, 0), (2, 1)]), features: Features::new() };
             message(Dataset::new("toy", train, valid, test))
         };
         assert_eq!(
@@ -249,7 +279,7 @@ mod tests {
         assert!(new(part(&[]), part(&[(0, 0)])).contains("in train and in test"));
         assert!(new(part(&[(1, 1)]), part(&[(1, 1)])).contains("in valid and in test"));
 
-        let train = TrainSet { interactions: part(&[(0, 0)]), text: None, visual: features(3) };
+        let train = TrainSet { interactions: part(&[(0, 0)]), features: features(Modality::Visual, 3) };
         assert_eq!(
             message(Dataset::new("toy", train, part(&[]), part(&[]))),
             "data set toy: visual features have 3 rows for 4 items; give one row per item"
@@ -266,14 +296,33 @@ mod tests {
         assert_eq!(print.len(), 64);
         let named = toy().with_titles(vec!["a".to_string(); 4]).unwrap();
         assert_eq!(Dataset { name: "other".to_string(), ..named }.fingerprint(), print);
-        let mut others = vec![toy(), toy(), toy(), toy()];
+        let mut others = vec![toy(); 6];
         others[0].train.interactions = part(&[(0, 0), (0, 1), (1, 2)]);
-        others[1].train.visual = others[1].train.text.take();
-        others[2].train.text = None;
+        others[1].train.features = features(Modality::Visual, 4);
+        others[2].train.features = Features::new();
         let swapped = &mut others[3];
         std::mem::swap(&mut swapped.valid, &mut swapped.test);
-        for other in others {
-            assert_ne!(other.fingerprint(), print);
-        }
+        others[4].train.features = features(Modality::Audio, 4);
+        others[5].train.features = features(Modality::named("brand").unwrap(), 4);
+        let prints: HashSet<String> = others.iter().map(Dataset::fingerprint).chain([print]).collect();
+        assert_eq!(prints.len(), 7);
+    }
+
+    #[test]
+    fn the_fingerprint_of_text_and_visual_features_is_that_of_earlier_versions() {
+        // SHA-256 by Python's hashlib of the layout that version 0.1.0 hashed: sizes, the parts, text, visual.
+        assert_eq!(toy().fingerprint(), "3b0535948172a13c8b0466b775f25a710b9409fe7c0ce416ed0d314aec048f82");
+    }
+
+    #[test]
+    fn ids_are_looked_up() {
+        let data = toy().with_item_ids(["a", "b", "c", "d"].map(str::to_string).to_vec()).unwrap();
+        assert_eq!((data.user_index("2").unwrap(), data.item_index("d").unwrap()), (2, 3));
+        let user = data.user_index("3").unwrap_err();
+        assert!(matches!(&user, Error::UnknownUser { id, n_users: 3, .. } if id == "3"));
+        assert_eq!(user.to_string(), "no user '3' among 3; ids are like 0, 1, 2");
+        let item = data.item_index("x").unwrap_err();
+        assert!(matches!(&item, Error::UnknownItem { id, n_items: 4, .. } if id == "x"));
+        assert_eq!(item.to_string(), "no item 'x' among 4; ids are like a, b, c");
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::sidecar::{read_mapping, read_row_ids, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::{
-    Dataset, FeatureFile, Ids, InterFile, Interactions, ItemFeatures, Mask, Part, Provenance, ReadOptions, SplitPolicy,
-    TrainSet,
+    Dataset, FeatureFile, Features, Ids, InterFile, Interactions, ItemFeatures, Mask, Modality, Part, Provenance,
+    ReadOptions, SplitPolicy, TrainSet,
 };
 use crate::{Error, Result};
 
@@ -40,9 +40,16 @@ impl Dataset {
         let items = read_mapping(&dir.join("i_id_mapping.csv"), "itemID", &file.items)?;
         let max_number = items.as_ref().and_then(|items| items.max_number);
         let names = items.as_ref().map_or(file.items.names(), |items| &items.names);
-        let features = |source, usual| read_features(dir, source, usual, &path, (&file.items, names), max_number);
-        let text = features(&options.text, "text_feat")?;
-        let visual = features(&options.visual, "image_feat")?;
+        let features = |source: &FeatureFile, usual: &str| {
+            read_features(dir, source, usual, &path, (&file.items, names), max_number)
+        };
+        let mut content = Features::new();
+        for (modality, source) in [(Modality::Text, &options.text), (Modality::Visual, &options.visual)] {
+            let usual = modality.file_stem();
+            if let Some(found) = features(source, usual.as_str())? {
+                content.insert(modality, found);
+            }
+        }
 
         let (n_users, n_items) = (file.users.len(), file.items.len());
         let [interactions, valid, test] = [Part::Train, Part::Valid, Part::Test].map(|part| {
@@ -53,7 +60,7 @@ impl Dataset {
         let user_ids = users.map_or_else(|| file.users.into_names(), |users| users.names);
         let item_ids = items.map_or_else(|| file.items.into_names(), |items| items.names);
         let titles = read_titles(&dir.join("items.jsonl"), &item_ids)?;
-        let data = Self::new(name, TrainSet { interactions, text, visual }, valid, test)?
+        let data = Self::new(name, TrainSet { interactions, features: content }, valid, test)?
             .with_user_ids(user_ids)?
             .with_item_ids(item_ids)?;
         match titles {
@@ -241,8 +248,11 @@ mod tests {
         assert_eq!(data.valid.pairs().collect::<Vec<_>>(), [(0, 2)]);
         assert_eq!(data.test.pairs().collect::<Vec<_>>(), [(1, 4), (2, 4)]);
         // Gaps closed, and every item has the row of its own id.
-        assert_eq!(data.train.text.as_ref().map(ItemFeatures::values), Some(&[0.0, 10.0, 20.0, 70.0, 80.0][..]));
-        assert_eq!(data.train.visual, None);
+        assert_eq!(
+            data.features().get(&Modality::Text).map(ItemFeatures::values),
+            Some(&[0.0, 10.0, 20.0, 70.0, 80.0][..])
+        );
+        assert_eq!(data.features().len(), 1);
         assert_eq!(data.item_ids, ["A", "B", "C", "D", "E"]);
         assert_eq!(data.titles.as_ref().map(|titles| titles[3].as_str()), Some("Rattle"));
         let counts = data.counts();
@@ -270,9 +280,9 @@ mod tests {
             &[INTER, ("audio_feat.npy", "9"), ("text_feat.npy", "1")],
             &ReadOptions { text: FeatureFile::Without, ..options },
         )?;
-        assert!(data.train.text.is_none() && data.train.visual.is_some());
+        assert!(data.features().modalities().eq([&Modality::Visual]));
         let data = read(&[INTER, ("text_feat.npy", "1")], &ReadOptions::new().without_features())?;
-        assert!(data.train.text.is_none());
+        assert!(data.features().is_empty());
         Ok(())
     }
 
@@ -285,7 +295,7 @@ mod tests {
         assert_eq!(message(&[inter, text], &ReadOptions::new()), expected);
         let data = read(&[inter, text, ("item_ids.txt", "cot\nbib\ncup\n")], &ReadOptions::new())?;
         assert_eq!(data.item_ids, ["cup", "cot"]);
-        assert_eq!(data.train.text.map(|text| text.values().to_vec()), Some(vec![20.0, 0.0]));
+        assert_eq!(data.features().get(&Modality::Text).map(ItemFeatures::values), Some(&[20.0, 0.0][..]));
         let expected = "item_ids.txt: no line for item cot of toy.inter; add it and its feature row";
         assert_eq!(message(&[inter, text, ("item_ids.txt", "a\nbib\ncup\n")], &ReadOptions::new()), expected);
         let expected = "text_feat.npy: 3 rows, but item_ids.txt has 2 lines; write one line for each row";
@@ -300,7 +310,7 @@ mod tests {
         let mut ids: Vec<String> = (0..9).map(|n: u32| n.to_string()).collect();
         ids[4] = "unused".to_string();
         Provenance::new(ids.clone(), 1).write_beside(&path)?;
-        assert!(Dataset::read(&dir, &ReadOptions::new())?.train.text.is_some());
+        assert_eq!(Dataset::read(&dir, &ReadOptions::new())?.features().len(), 1);
         ids.swap(7, 8);
         Provenance::new(ids, 1).write_beside(&path)?;
         let message = Dataset::read(&dir, &ReadOptions::new()).unwrap_err().to_string();
@@ -322,8 +332,11 @@ mod tests {
         let rows: Vec<u8> = (0..9u16).flat_map(|row| f32::from(row).to_le_bytes()).collect();
         let bytes = safetensors(&[("x", Dtype::F32, &[9, 1], rows)]);
         std::fs::write(dir.join("text_feat.safetensors"), bytes).unwrap();
-        let text = Dataset::read(&dir, &ReadOptions::new())?.train.text;
-        assert_eq!(text.as_ref().map(ItemFeatures::values), Some(&[0.0, 1.0, 2.0, 7.0, 8.0][..]));
+        let data = Dataset::read(&dir, &ReadOptions::new())?;
+        assert_eq!(
+            data.features().get(&Modality::Text).map(ItemFeatures::values),
+            Some(&[0.0, 1.0, 2.0, 7.0, 8.0][..])
+        );
         std::fs::write(dir.join("text_feat.npy"), []).unwrap();
         let both = Dataset::read(&dir, &ReadOptions::new()).unwrap_err().to_string();
         assert!(both.contains("text_feat.safetensors: text_feat.npy is there as well"), "{both}");
@@ -382,7 +395,7 @@ mod tests {
         assert_eq!(baby.counts(), expected); // from its README
         assert_eq!(baby.item_ids[1], "9729375011");
         let norms = |x: &ItemFeatures| (0..x.n_items()).all(|i| x.row(i).iter().map(|v| v * v).sum::<f32>() < 1.01);
-        assert!(baby.train.text.iter().chain(&baby.train.visual).all(|x| x.width() == 384 && norms(x)));
+        assert!(baby.features().len() == 2 && baby.features().iter().all(|(_, x)| x.width() == 384 && norms(x)));
         let tiktok = Dataset::read(root.join("tiktok"), &ReadOptions::new().with_text("audio_feat.npy"))?;
         assert_eq!(tiktok.counts().items_without_train, 465);
         Ok(())

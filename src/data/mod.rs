@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
 //! | `interactions` | [`Interactions`]: who interacted with what |
-//! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
+//! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
+//! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
@@ -21,9 +22,11 @@ mod floats;
 mod ids;
 mod inter;
 mod interactions;
+mod item_features;
 mod key;
 mod load;
 mod mask;
+mod modality;
 mod n_core;
 mod npy;
 mod options;
@@ -40,14 +43,16 @@ mod whole;
 
 pub use counter::splitmix64;
 pub use dataset::{Counts, Dataset, TrainSet};
-#[cfg(feature = "enrich")]
-pub(crate) use features::file_of;
-pub use features::{ItemFeatures, Modality};
+pub use features::Features;
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
+pub use item_features::ItemFeatures;
+#[cfg(feature = "enrich")]
+pub(crate) use item_features::file_of;
 pub use key::{StepKey, StreamKey};
 pub use mask::Mask;
+pub use modality::{Modality, ModalityName};
 pub use n_core::n_core;
 pub use options::{FeatureFile, ReadOptions, SplitPolicy};
 pub use planted::{Planted, PlantedConfig};

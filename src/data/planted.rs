@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::counter::{draw, normal, stream, unit};
 use super::split::{RATIOS, random_split};
 use super::truth::{Factor, PlantedTruth};
-use super::{Dataset, Interactions, ItemFeatures, Part, TrainSet};
+use super::{Dataset, Features, Interactions, ItemFeatures, Modality, Part, TrainSet};
 
 /// Numbers of each shared or unique factor, and bits of the synergy code.
 const D_FACTOR: usize = 4;
@@ -141,9 +141,10 @@ impl PlantedConfig {
         });
         let text = self.features(d_text, [&truth.redundant, &truth.unique_text], &truth.text_code, 21);
         let visual = self.features(d_visual, [&truth.redundant, &truth.unique_visual], &truth.visual_code, 22);
+        let features = Features::new().with(Modality::Text, text).with(Modality::Visual, visual);
         let data = Dataset {
             name: "planted".to_string(),
-            train: TrainSet { interactions, text: Some(text), visual: Some(visual) },
+            train: TrainSet { interactions, features },
             valid,
             test,
             user_ids: (0..n_users).map(|user| format!("u{user:04}")).collect(),
@@ -264,7 +265,7 @@ mod tests {
     #[test]
     fn neither_modality_tells_the_synergy_and_both_together_do() {
         let Planted { data, truth } = PlantedConfig::new().with_n_items(2000).with_n_users(50).generate();
-        let (Some(text), Some(visual)) = (&data.train.text, &data.train.visual) else { panic!("two modalities") };
+        let [text, visual] = data.features().require([Modality::Text, Modality::Visual], "test").unwrap();
         for bit in 0..D_CODE {
             let bits = |values: &[f32]| values.iter().skip(bit).step_by(D_CODE).copied().collect::<Vec<f32>>();
             let (synergy, a, b) = (bits(&truth.synergy.items), bits(&truth.text_code), bits(&truth.visual_code));
@@ -330,7 +331,7 @@ mod tests {
             .and_then(|again| again.with_user_ids(data.user_ids.clone()))
             .and_then(|again| again.with_titles(data.titles.clone().unwrap_or_default()));
         assert_eq!(checked.map(|again| again.fingerprint()).ok(), Some(data.fingerprint()));
-        for features in data.train.text.iter().chain(&data.train.visual) {
+        for (_, features) in data.features() {
             let norm = features.row(17).iter().map(|x| x * x).sum::<f32>();
             assert!((norm - 1.0).abs() < 1e-5);
         }

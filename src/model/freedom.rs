@@ -1,8 +1,8 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
 
 use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features};
-use crate::data::TrainSet;
-use crate::graph::{MMREC_EPS, knn_graph, mixture};
+use crate::data::{Modality, TrainSet};
+use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
 use crate::nn::{
     HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, affine, nodes, users_and_items, xavier_normal,
@@ -54,11 +54,10 @@ impl FreedomConfig {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let (Some(text), Some(visual)) = (&data.text, &data.visual) else {
-            return Err(crate::Error::Data("freedom needs text and visual features; the data lack one of them".into()));
-        };
-        let k = self.n_neighbors;
-        let item_graph = mixture(self.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?);
+        let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
+        let weight = self.visual_weight as f32;
+        let modalities = [(visual, weight), (text, 1.0 - weight)];
+        let item_graph = item_graph(ItemGraph::Mixture, &modalities, self.n_neighbors, KnnSearch::Exact)?;
         let head = |d_in: usize, init: &mut Init| Linear {
             weight: xavier_normal([d_in, self.d_embed], init),
             bias: Some(init.constant_param([self.d_embed], 0.0)),

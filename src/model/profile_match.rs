@@ -1,11 +1,11 @@
 //! ProfileMatch: a user is the mean of what they took, by content alone. The baseline of *VLM4Rec*, and of cold start.
 
 use super::{Batch, Embed, Embeddings, Trainable, check_share};
-use crate::data::TrainSet;
+use crate::Result;
+use crate::data::{Modality, TrainSet};
 use crate::graph::unit_rows;
 use crate::loss::Objective;
 use crate::nn::{Init, l2_normalize};
-use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProfileMatchConfig {
-    /// Share of the visual cosine in an item's likeness to another, between 0 and 1; the rest is the text's. Where the data
-    /// have one modality only, it has all.
+    /// Share of the visual cosine in an item's likeness to another, between 0 and 1; the rest is the text's. This is for
+    /// data with these two modalities; of any others, each has the same share, and this is not used.
     pub visual_weight: f64,
 }
 
@@ -29,21 +29,21 @@ impl ProfileMatchConfig {
     /// Profiles of the users of `data`, which must have features of at least one modality. O(pairs · d) time.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<ProfileMatch> {
         check_share("visual_weight", self.visual_weight)?;
-        let (text, visual) = match (&data.text, &data.visual) {
-            (Some(_), Some(_)) => (1.0 - self.visual_weight, self.visual_weight),
-            (None, None) => {
-                return Err(Error::Data("profile-match needs text or visual features; the data have neither".into()));
-            }
-            _ => (1.0, 1.0),
+        let features = data.features.require_any("profile-match")?;
+        let is_pair = features.modalities().eq(&[Modality::Text, Modality::Visual]);
+        let weight = |modality: &Modality| match modality {
+            Modality::Text if is_pair => 1.0 - self.visual_weight,
+            Modality::Visual if is_pair => self.visual_weight,
+            _ => 1.0 / features.len() as f64,
         };
-        let modalities = [("text", &data.text, text), ("visual", &data.visual, visual)];
         let (mut parts, mut names, mut widths) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, modality, weight) in modalities {
-            if let Some(rows) = modality.as_ref().filter(|_| weight > 0.0) {
+        for (modality, rows) in features {
+            let weight = weight(modality);
+            if weight > 0.0 {
                 // Rows of length √weight: an inner product of whole vectors is the weighted mean of cosines.
                 let units = TensorData::new(unit_rows(&[rows], rows.width()), [rows.n_items(), rows.width()]);
                 parts.push(Tensor::from_data(units, init.device()) * weight.sqrt());
-                names.push(name.to_string());
+                names.push(modality.to_string());
                 widths.push(rows.width());
             }
         }
@@ -92,7 +92,7 @@ impl Trainable for ProfileMatch {
 #[cfg(all(test, feature = "flex"))]
 mod tests {
     use super::*;
-    use crate::data::{Interactions, ItemFeatures};
+    use crate::data::{Features, Interactions, ItemFeatures};
     use burn::tensor::Device;
 
     #[test]
@@ -101,7 +101,8 @@ mod tests {
         let text = ItemFeatures::new(3, 2, vec![2.0, 0.0, 0.0, 1.0, 3.0, 3.0])?;
         let visual = ItemFeatures::new(3, 1, vec![1.0, -1.0, 5.0])?;
         let interactions = Interactions::from_pairs(3, 3, &[(0, 0), (1, 0), (1, 1)]);
-        let data = TrainSet { interactions, text: Some(text), visual: Some(visual) };
+        let features = Features::new().with(Modality::Text, text).with(Modality::Visual, visual);
+        let data = TrainSet { interactions, features };
         let scores = |visual_weight: f64| -> Result<Vec<f32>> {
             let config = ProfileMatchConfig { visual_weight };
             let z = config.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
@@ -115,6 +116,30 @@ mod tests {
         let both = [1.0, -0.5, 0.5 * half + 0.5];
         scores(0.5)?.iter().zip(both).for_each(|(found, expected)| assert!((found - expected).abs() < 1e-6));
         assert!(scores(1.5).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn other_modalities_than_text_and_visual_have_equal_shares() -> Result<()> {
+        let signs = |signs: [f32; 3]| ItemFeatures::new(3, 1, signs.to_vec()).unwrap();
+        let mut features = Features::new()
+            .with(Modality::Visual, signs([1.0, -1.0, 5.0]))
+            .with(Modality::Audio, signs([1.0, 2.0, -3.0]))
+            .with(Modality::named("brand")?, signs([1.0, 1.0, 1.0]));
+        let scores = |features: &Features| -> Result<(Vec<String>, Vec<f32>)> {
+            let interactions = Interactions::from_pairs(1, 3, &[(0, 0)]);
+            let data = TrainSet { interactions, features: features.clone() };
+            let z = ProfileMatchConfig { visual_weight: 0.9 }.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
+            let names = z.blocks.iter().map(|block| block.0.clone()).collect();
+            Ok((names, z.users.matmul(z.items.transpose()).into_data().iter::<f32>().collect()))
+        };
+        // Item 1 has the sign of item 0 in two of three modalities, item 2 as well.
+        let (names, found) = scores(&features)?;
+        assert_eq!(names, ["visual", "audio", "brand"]);
+        found.iter().zip([1.0, 1.0 / 3.0, 1.0 / 3.0]).for_each(|(x, y)| assert!((x - y).abs() < 1e-6, "{found:?}"));
+        features.remove(&Modality::Visual);
+        let (_, found) = scores(&features)?;
+        found.iter().zip([1.0, 1.0, 0.0]).for_each(|(x, y)| assert!((x - y).abs() < 1e-6, "{found:?}"));
         Ok(())
     }
 }

@@ -26,15 +26,12 @@ impl Default for VbprConfig {
 }
 
 impl VbprConfig {
-    /// Xavier tables for `data`, which must have features of at least one modality.
+    /// Xavier tables for `data`, which must have features of at least one modality; all that there are take part.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let content: Vec<_> = [&data.text, &data.visual].into_iter().flatten().map(|f| features(f, init)).collect();
-        if content.is_empty() {
-            return Err(crate::Error::Data("vbpr needs text or visual features; the data have neither".into()));
-        }
-        let content = Tensor::cat(content, 1);
+        let content = data.features.require_any("vbpr")?.iter().map(|(_, rows)| features(rows, init));
+        let content = Tensor::cat(content.collect(), 1);
         let weight = xavier_normal([content.dims()[1], self.d_embed], init);
         Ok(Vbpr {
             users: xavier_uniform([n_users, 2 * self.d_embed], init),
@@ -53,7 +50,7 @@ pub struct Vbpr {
     pub users: Param<Tensor<2>>,
     /// `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// `[d_text + d_visual, d]`.
+    /// `[sum of the modalities' widths, d]`, text before visual before audio before names.
     pub content_linear: Linear,
     content: Tensor<2>,
     reg: f64,

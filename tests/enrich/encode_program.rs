@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use viral::Result;
-use viral::data::{Dataset, ItemFeatures, Mask, Provenance, ReadOptions};
+use viral::data::{Dataset, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
 use viral::enrich::encode::TextEncoder;
 use viral::prelude::Device;
 
@@ -82,10 +82,10 @@ fn descriptions_and_titles_become_features_that_training_reads() -> Result<()> {
             assert_eq!(features.row(item), expected, "item {item}: {text:?}");
         }
     };
-    let text = data.train.text.as_ref().unwrap();
+    let text = data.features().get(&Modality::Text).unwrap();
     let long = "White cot Oak Baby Beds Soft.";
     hold(text, [Some("A wooden rattle"), Some("Red rings"), None, Some("Cotton blanket"), None, Some(long)]);
-    let visual = data.train.visual.as_ref().unwrap();
+    let visual = data.features().get(&Modality::Visual).unwrap();
     let titled = [Some("A wooden rattle Rings of wood on a stick."), None, Some("A grey ball."), None, None];
     let [a, b, c, d, e] = titled;
     hold(visual, [a, b, c, d, e, Some("White cot A white bed with bars.")]);
@@ -132,7 +132,7 @@ fn variants_for_an_ablation_lie_beside_each_other() -> Result<()> {
     }
     assert!(!folder.join("text_feat.npy").exists() && !folder.join("image_feat.npy").exists());
     let data = Dataset::read(&folder, &ReadOptions::new().with_text("titles.npy").with_visual("plain.npy"))?;
-    assert!(data.train.text.is_some() && data.train.visual.is_some());
+    assert!(data.features().modalities().eq(&[Modality::Text, Modality::Visual]));
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn a_server_encodes_what_it_takes() -> Result<()> {
     assert!(is_good, "{shown}");
     let data = Dataset::read(&folder, &ReadOptions::new())?;
     let item = |id: &str| data.item_ids.iter().position(|other| other == id).unwrap();
-    let text = data.train.text.as_ref().unwrap();
+    let text = data.features().get(&Modality::Text).unwrap();
     assert_eq!(text.row(item("B0")), vector("A wooden rattle"));
     assert_eq!(text.row(item("B3")), [0.0; 6]);
     let mask = reasons(&folder.join("text_feat.npy"));
@@ -205,7 +205,8 @@ fn matrices_made_elsewhere_are_put_into_order() -> Result<()> {
     let Some((is_good, shown)) = import("ids.txt", &["--model", "some-lvlm"]) else { return Ok(()) };
     assert!(is_good && shown.contains("image_feat.npy: 2 items of 6, 2 numbers each"), "{shown}");
     assert!(shown.contains("1 rows are about items that the catalogue does not have"), "{shown}");
-    let visual = Dataset::read(&folder, &ReadOptions::new())?.train.visual.unwrap();
+    let data = Dataset::read(&folder, &ReadOptions::new())?;
+    let visual = data.features().get(&Modality::Visual).unwrap();
     assert_eq!((visual.row(5), visual.row(0), visual.row(1)), (&[5.0, 5.5][..], &[0.5, 1.0][..], &[0.0, 0.0][..]));
     let mask = reasons(&folder.join("image_feat.npy"));
     assert_eq!(mask[0], pair("B1", "a row of zeros where it came from"));
@@ -289,6 +290,6 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
     let Some(mut command) = program(&folder) else { return Ok(()) };
     assert!(run(command.args(["--encode", "--encoder"]).arg(&model)).0);
     let data = Dataset::read(&folder, &ReadOptions::new())?;
-    assert!(data.train.text.is_some() && data.train.visual.is_some());
+    assert!(data.features().modalities().eq(&[Modality::Text, Modality::Visual]));
     Ok(())
 }

@@ -7,7 +7,7 @@ mod damaged;
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use viral::data::{Dataset, Interactions, PlantedConfig, ReadOptions};
+use viral::data::{Dataset, Interactions, Modality, PlantedConfig, ReadOptions};
 use viral::model::{Model, ModelConfig};
 use viral::nn::Init;
 use viral::train::{Checkpoint, Event, SavedModel, TrainState, TrainerConfig};
@@ -280,9 +280,9 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     let pairs: Vec<(u32, u32)> = other.train.interactions.pairs().skip(1).collect();
     other.train.interactions = Interactions::from_pairs(other.n_users(), other.n_items(), &pairs);
     expect(load_checkpoint(&other, &path), &path, &["is of another data set", advice]);
-    let without_features =
-        Dataset { train: viral::data::TrainSet { text: None, ..data.train.clone() }, ..data.clone() };
-    expect(load_checkpoint(&without_features, &path), &path, &["is of another data set", advice]);
+    let mut without_text = data.clone();
+    without_text.train.features.remove(&Modality::Text);
+    expect(load_checkpoint(&without_text, &path), &path, &["is of another data set", advice]);
 }
 
 #[test]

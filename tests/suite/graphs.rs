@@ -5,8 +5,8 @@ use std::path::Path;
 use viral::data::{Dataset, Interactions, ItemFeatures, ReadOptions};
 use viral::graph::{
     MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern,
-    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, knn_approximate, nearest_neighbors, row_stochastic,
-    normalize_symmetric, user_cooccurrence,
+    ItemGraph, KnnSearch, cooccurrence_counts, item_graph, knn_approximate, knn_exact, normalize_symmetric,
+    row_stochastic, user_cooccurrence,
 };
 
 type Graph = sprs::CsMat<f32>;
@@ -48,11 +48,15 @@ fn item_graphs_of_the_reference() {
             knn_exact(&[features], k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
         assert_eq!(found, golden.i64(name).1, "{name}");
     }
-    let (visual, text) = (knn_graph(&visual, k).unwrap(), knn_graph(&text, k).unwrap());
-    golden.check("code.lap_v", &dense(&visual));
-    golden.check("code.lap_t", &dense(&text));
-    golden.check("code.mix0.1", &dense(&mixture(0.1, &visual, &text)));
-    let mixed = mixture(0.5, &visual, &text);
+    let mixed = |weights: [f32; 2]| {
+        let modalities = [(&visual, weights[0]), (&text, weights[1])];
+        item_graph(ItemGraph::Mixture, &modalities, k, KnnSearch::Exact).unwrap()
+    };
+    let alone = |features| item_graph(ItemGraph::Mixture, &[(features, 1.0)], k, KnnSearch::Exact).unwrap();
+    golden.check("code.lap_v", &dense(&alone(&visual)));
+    golden.check("code.lap_t", &dense(&alone(&text)));
+    golden.check("code.mix0.1", &dense(&mixed([0.1, 0.9])));
+    let mixed = mixed([0.5, 0.5]);
     golden.check("code.mix0.5", &dense(&mixed));
 
     let (shape, x) = golden.f32("x0");
@@ -72,11 +76,11 @@ fn item_graphs_of_the_paper() {
     let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
     let n_items = visual.n_items();
     let k = golden.i64("code.knn_v").0[1];
-    let all = mean_knn_graph(&[&visual, &text], n_items, true).unwrap();
+    let all = knn_exact(&[&visual, &text], n_items, true).unwrap().weighted();
     golden.check("paper.S", &dense(&all));
     let (shape, x) = golden.f32("x0");
     for (variant, include_self) in [("with_self", true), ("no_self", false)] {
-        let graph = mean_knn_graph(&[&visual, &text], k, include_self).unwrap();
+        let graph = knn_exact(&[&visual, &text], k, include_self).unwrap().weighted();
         let check = |name: String, found: &[f32]| golden.check(&name, found);
         check(format!("paper.{variant}.adj"), &dense(&graph));
         check(format!("paper.{variant}.adj_rownorm"), &dense(&row_stochastic(&graph)));
@@ -136,8 +140,9 @@ fn freedoms_graphs() {
     golden.check("masked_adj_dense", &dense(&masked));
     let k = golden::setting("freedom", "knn_k") as usize;
     let weight = golden::setting("freedom", "mm_image_weight") as f32;
-    let graph = |name| knn_graph(&features(golden.f32(name)), k).unwrap();
-    let mixed = mixture(weight, &graph("v_feat"), &graph("t_feat"));
+    let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
+    let modalities = [(&visual, weight), (&text, 1.0 - weight)];
+    let mixed = item_graph(ItemGraph::Mixture, &modalities, k, KnnSearch::Exact).unwrap();
     golden.check("mm_adj_dense", &dense(&mixed));
 }
 
@@ -149,10 +154,10 @@ fn near_clusters_hold_most_of_the_neighbours_of_real_items() {
         return;
     };
     let baby = Dataset::read(Path::new(&data).join("baby"), &ReadOptions::new()).unwrap();
-    for (name, features) in [("text", baby.train.text.unwrap()), ("visual", baby.train.visual.unwrap())] {
-        let exact = knn_exact(&[&features], 10, false).unwrap();
+    for (name, features) in baby.features() {
+        let exact = knn_exact(&[features], 10, false).unwrap();
         let share = |n_probe| {
-            let near = knn_approximate(&[&features], 10, false, n_probe).unwrap();
+            let near = knn_approximate(&[features], 10, false, n_probe).unwrap();
             let rows = near.index.chunks(10).zip(exact.index.chunks(10));
             let found: usize = rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum();
             found as f64 / exact.index.len() as f64

@@ -4,7 +4,7 @@ use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
 use burn::tensor::{Int, Tensor};
 use sprs::TriMat;
-use viral::data::{Interactions, ItemFeatures, PlantedConfig, StepKey, TrainSet, Triplets};
+use viral::data::{Interactions, ItemFeatures, Modality, PlantedConfig, StepKey, TrainSet, Triplets};
 use viral::loss::{Objective, bpr, bpr_shared};
 use viral::model::*;
 use viral::nn::Init;
@@ -17,13 +17,12 @@ fn pairs(g: &Golden) -> Vec<(u32, u32)> {
 
 fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bool) -> TrainSet {
     let interactions = Interactions::from_pairs(n_users, n_items, &pairs(g));
-    let read = |name: &str| {
-        features.then(|| {
-            let (shape, values) = g.f32(name);
-            ItemFeatures::new(shape[0], shape[1], values).unwrap()
-        })
+    let read = |(modality, name)| {
+        let (shape, values) = g.f32(name);
+        (modality, ItemFeatures::new(shape[0], shape[1], values).unwrap())
     };
-    TrainSet { interactions, text: read("t_feat"), visual: read("v_feat") }
+    let files = [(Modality::Text, "t_feat"), (Modality::Visual, "v_feat")];
+    TrainSet { interactions, features: files.into_iter().filter(|_| features).map(read).collect() }
 }
 
 fn batches(g: &Golden) -> Vec<Batch> {

@@ -6,8 +6,10 @@ use crate::parity_models::viral_source;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use std::path::PathBuf;
-use viral::data::{InterFile, Interactions, ItemFeatures, Part, StepKey, TrainSet, Triplets, splitmix64};
-use viral::graph::{NeighborWeight, nearest_neighbors, user_cooccurrence};
+use viral::data::{
+    Features, InterFile, Interactions, ItemFeatures, Modality, Part, StepKey, TrainSet, Triplets, splitmix64,
+};
+use viral::graph::{NeighborWeight, knn_exact, user_cooccurrence};
 use viral::loss::Objective;
 use viral::model::{Batch, Embed, LightGcnConfig, Trainable, ViralConfig, parameters};
 use viral::nn::Init;
@@ -144,7 +146,7 @@ fn replay_of_118_steps_of_light_gcn_on_baby() {
         n_layers: settings["n_layers"].as_u64().unwrap() as usize,
         reg: settings["reg_weight"].as_f64().unwrap(),
     };
-    let train_set = TrainSet { interactions: baby.train.clone(), text: None, visual: None };
+    let train_set = TrainSet { interactions: baby.train.clone(), features: Features::new() };
     let model = config.init(&train_set, &mut Init::new(0, &device())).unwrap();
     let read = |name: &str| Source::same(name);
     let values_of = parameters(&model).into_keys().map(|name| (name.clone(), read(&name).read(&golden, ""))).collect();
@@ -269,7 +271,8 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
     let found = &users.data()[..first.len()];
     assert!(found.iter().zip(&first).all(|(a, b)| (a - b).abs() <= 1e-6), "{name}: {found:?} instead of {first:?}");
 
-    let data = TrainSet { interactions: baby.train.clone(), text: Some(text), visual: Some(visual) };
+    let content = Features::new().with(Modality::Text, text).with(Modality::Visual, visual);
+    let data = TrainSet { interactions: baby.train.clone(), features: content };
     let model = config.init(&data, &mut Init::new(0, &device())).unwrap();
     let items = model.graphs.item_item.as_ref().unwrap();
     assert_eq!(Some(items.nnz() as u64), file["mm_adj_nnz"].as_u64(), "{name}: the item graph");

@@ -99,7 +99,7 @@ pub struct ViralBlocks {
 impl ViralConfig {
     /// A model for `data`, which must have text and visual features.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
-        let (text, visual) = both_modalities(data)?;
+        let [text, visual] = both_modalities(data)?;
         let (d_text, d_visual) = (text.width(), visual.width());
         let information_aware = self.fusion == FusionStrategy::InformationAware;
         let fuses_features = information_aware && self.placement == FusionPlacement::Features;

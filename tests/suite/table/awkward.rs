@@ -5,18 +5,19 @@ use super::{batch, check_gradients, check_vectors, defaults, device, fields, ini
 use crate::golden::gradients;
 use burn::module::Module;
 use std::collections::BTreeSet;
-use viral::data::{Interactions, ItemFeatures, TrainSet, splitmix64};
+use viral::Error;
+use viral::data::{Features, Interactions, ItemFeatures, Modality, TrainSet, splitmix64};
 use viral::eval::top_k;
-use viral::model::{FusionPlacement, FusionStrategy, ModelConfig, Trainable, ViralConfig};
+use viral::model::{Embed, FusionPlacement, FusionStrategy, ModelConfig, Trainable, ViralConfig, parameters};
 use viral::nn::Init;
 use viral::train::TrainerConfig;
 
-fn features(tag: u64, n_items: usize, width: usize, zero_rows: &[usize]) -> Option<ItemFeatures> {
+fn features(tag: u64, n_items: usize, width: usize, zero_rows: &[usize]) -> ItemFeatures {
     let value = |k: usize| match zero_rows.contains(&(k / width)) {
         true => 0.0,
         false => (splitmix64(splitmix64(tag) ^ k as u64) >> 40) as f32 / (1u64 << 23) as f32 - 1.0,
     };
-    Some(ItemFeatures::new(n_items, width, (0..n_items * width).map(value).collect()).unwrap())
+    ItemFeatures::new(n_items, width, (0..n_items * width).map(value).collect()).unwrap()
 }
 
 /// 24 users and 14 items. Item 13 has no train interaction, user 22 has none, and user 23 has every item but it can have.
@@ -28,7 +29,8 @@ fn awkward(zero_rows: &[usize]) -> TrainSet {
     }
     let interactions = Interactions::from_pairs(n_users, n_items, &pairs);
     let text = features(1, n_items, 12, zero_rows);
-    TrainSet { interactions, text, visual: features(2, n_items, 12, zero_rows) }
+    let visual = features(2, n_items, 12, zero_rows);
+    TrainSet { interactions, features: Features::new().with(Modality::Text, text).with(Modality::Visual, visual) }
 }
 
 /// Settings that fit fourteen items.
@@ -92,7 +94,7 @@ fn a_user_who_bought_everything_neither_hangs_training_nor_gets_anything() {
     }
     // Nobody left to learn from: an error, not an endless search.
     let all: Vec<(u32, u32)> = (0..3).flat_map(|user| (0..5).map(move |item| (user, item))).collect();
-    let full = TrainSet { interactions: Interactions::from_pairs(3, 5, &all), text: None, visual: None };
+    let full = TrainSet { interactions: Interactions::from_pairs(3, 5, &all), features: Features::new() };
     let config = ModelConfig::by_name("lightgcn").unwrap();
     let none = Interactions::from_pairs(3, 5, &[(0, 1)]);
     let error = TrainerConfig::default().fit(init(&config, &full), &full, &none, &device()).unwrap_err();
@@ -124,7 +126,8 @@ fn all_zero_feature_rows_give_finite_vectors_and_gradients() {
 
 #[test]
 fn modalities_of_different_width_need_a_width_for_the_fusion() {
-    let data = TrainSet { visual: features(2, 14, 9, &[]), ..awkward(&[]) };
+    let mut data = awkward(&[]);
+    data.features.insert(Modality::Visual, features(2, 14, 9, &[]));
     for (name, config) in all_for_few_items() {
         let ModelConfig::Viral(viral) = config else { continue };
         let at = |d_fusion| ModelConfig::Viral(ViralConfig { d_fusion, ..viral.clone() });
@@ -152,14 +155,39 @@ fn modalities_of_different_width_need_a_width_for_the_fusion() {
 
 #[test]
 fn a_model_that_needs_content_says_so() {
-    let bare = TrainSet { text: None, visual: None, ..awkward(&[]) };
-    for name in ["viral", "vbpr", "freedom"] {
-        let error = ModelConfig::by_name(name).unwrap().init(&bare, &mut Init::new(3, &device())).unwrap_err();
-        assert!(error.to_string().contains("features"), "{name}: {error}");
+    let bare = TrainSet { features: Features::new(), ..awkward(&[]) };
+    let missing = |name: &str, data: &TrainSet| match ModelConfig::by_name(name)
+        .unwrap()
+        .init(data, &mut Init::new(3, &device()))
+    {
+        Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
+        other => panic!("{name}: {:?}", other.map(|_| "a model")),
+    };
+    for name in ["viral", "vbpr", "freedom", "profile-match"] {
+        let modality = ["viral", "freedom"].contains(&name).then(|| "text".to_string());
+        assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
-    let text_only = TrainSet { visual: None, ..awkward(&[]) };
-    let error = ModelConfig::by_name("viral").unwrap().init(&text_only, &mut Init::new(3, &device())).unwrap_err();
-    assert!(error.to_string().contains("no visual features"), "{error}");
+    let mut text_only = awkward(&[]);
+    text_only.features.remove(&Modality::Visual);
+    for name in ["viral", "freedom"] {
+        let expected = (name.to_string(), Some("visual".to_string()), vec!["text".to_string()]);
+        assert_eq!(missing(name, &text_only), expected);
+    }
+}
+
+/// What takes any number of modalities takes three, and their names become the names of blocks where they are blocks.
+#[test]
+fn further_modalities_take_part() {
+    let mut data = awkward(&[]);
+    data.features.insert(Modality::Audio, features(3, 14, 5, &[]));
+    data.features.insert(Modality::named("brand").unwrap(), features(4, 14, 7, &[]));
+    let vbpr = init(&ModelConfig::by_name("vbpr").unwrap(), &data);
+    check_vectors("vbpr", &vbpr, &data);
+    assert_eq!(parameters(&vbpr)["content_linear.weight"].shape().to_vec()[0], 12 + 12 + 5 + 7);
+    check_gradients("vbpr", &vbpr, &batch(&data, 0), &[]);
+    let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
+    let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
+    assert_eq!(profiles.blocks, blocks);
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! The feature vectors of all items in one modality.
+
+use std::path::Path;
+
+use super::{npy, safetensors, write_whole};
+use crate::{Error, Result};
+
+/// Feature vectors of all items in one modality, row-major `[n_items, width]`, finite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ItemFeatures {
+    n_items: usize,
+    width: usize,
+    values: Vec<f32>,
+}
+
+impl ItemFeatures {
+    /// Shape `[n_items, width]` over `values`, row after row. Rows of zeros are fine: an item without content.
+    ///
+    /// # Errors
+    /// When a value is NaN or infinite, naming rows; when there are no columns.
+    ///
+    /// # Panics
+    /// When `values` is not `n_items * width` long.
+    pub fn new(n_items: usize, width: usize, values: Vec<f32>) -> Result<Self> {
+        let found = values.len();
+        assert_eq!(Some(found), n_items.checked_mul(width), "features: {found} values for [{n_items}, {width}]");
+        Self::checked([n_items, width], values).map_err(|message| Error::Data(format!("features: {message}")))
+    }
+
+    /// Reads a matrix with one row per item, by extension: `x.npy` (f2, f4, f8), `x.safetensors` (F16, BF16, F32, F64;
+    /// its only matrix, or the one named as `x.safetensors#name`). Numbers become `f32`.
+    ///
+    /// # Errors
+    /// Names the file: missing, of another kind, truncated, not a matrix of floats, NaN or infinite values (with rows).
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let (path, name) = split_name(path.as_ref());
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        let (shape, values) = match extension.as_str() {
+            "npy" => npy::read(path)?,
+            "safetensors" => safetensors::read(path, name)?,
+            _ => return Err(Error::file(path, "neither .npy nor .safetensors; write the features as one of these")),
+        };
+        Self::checked(shape, values).map_err(|message| Error::file(path, message))
+    }
+
+    /// Writes a `.npy` file of 32-bit floats, whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written; a name that does not end in `.npy`.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if path.extension().is_none_or(|extension| extension != "npy") {
+            return Err(Error::file(path, "features are written as .npy; choose such a name"));
+        }
+        write_whole(path, &npy::bytes([self.n_items, self.width], &self.values))
+    }
+
+    fn checked([n_items, width]: [usize; 2], values: Vec<f32>) -> std::result::Result<Self, String> {
+        if width == 0 {
+            return Err(format!("shape [{n_items}, 0] has no columns; leave this modality out"));
+        }
+        let is_bad = |row: &[f32]| row.iter().any(|value| !value.is_finite());
+        let bad: Vec<usize> =
+            values.chunks_exact(width).enumerate().filter(|(_, r)| is_bad(r)).map(|(i, _)| i).collect();
+        if bad.is_empty() {
+            return Ok(Self { n_items, width, values });
+        }
+        let named: Vec<String> = bad.iter().take(5).map(usize::to_string).collect();
+        let more = if bad.len() > 5 { ", …" } else { "" };
+        Err(format!(
+            "{} of {n_items} rows hold NaN, infinity or numbers beyond 32 bits: {}{more} (counted from 0); \
+             recompute these, or write zeros for items without content",
+            bad.len(),
+            named.join(", "),
+        ))
+    }
+
+    /// [`new`](Self::new) for values known to be finite.
+    pub(super) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
+        debug_assert!(values.len() == n_items * width && values.iter().all(|value| value.is_finite()));
+        Self { n_items, width, values }
+    }
+
+    /// The given rows, in the given order. O(rows · width), or O(rows) when they are all rows in order.
+    ///
+    /// # Panics
+    /// When a row is not below `n_items`.
+    pub fn select(self, rows: &[usize]) -> Self {
+        let n_items = self.n_items;
+        if rows.len() == n_items && rows.iter().enumerate().all(|(index, &row)| index == row) {
+            return self;
+        }
+        let mut values = Vec::with_capacity(rows.len() * self.width);
+        for &row in rows {
+            assert!(row < n_items, "features: row {row} of {n_items}");
+            values.extend_from_slice(self.row(row));
+        }
+        Self { n_items: rows.len(), width: self.width, values }
+    }
+
+    /// Number of rows.
+    pub fn n_items(&self) -> usize {
+        self.n_items
+    }
+
+    /// Number of columns, at least one.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The vector of one item.
+    pub fn row(&self, item: usize) -> &[f32] {
+        &self.values[item * self.width..][..self.width]
+    }
+}
+
+/// Splits `x.safetensors#name` into the file and the tensor's name.
+fn split_name(path: &Path) -> (&Path, Option<&str>) {
+    const MARK: &str = ".safetensors#";
+    match path.to_str().and_then(|text| text.rfind(MARK).map(|at| text.split_at(at + MARK.len()))) {
+        Some((file, name)) => (Path::new(&file[..file.len() - 1]), Some(name)),
+        None => (path, None),
+    }
+}
+
+/// The file that a path of features names: `x.safetensors` of `x.safetensors#name`.
+pub(crate) fn file_of(path: &Path) -> &Path {
+    split_name(path).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::npy::tests::npy;
+    use super::*;
+
+    #[test]
+    fn rows_that_are_not_finite_are_named() {
+        let mut values = vec![0.5; 20];
+        values[4] = f32::NAN;
+        values[15] = f32::NEG_INFINITY;
+        let message = ItemFeatures::new(10, 2, values).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "features: 2 of 10 rows hold NaN, infinity or numbers beyond 32 bits: 2, 7 (counted from 0); \
+             recompute these, or write zeros for items without content"
+        );
+        let message = ItemFeatures::new(7, 1, vec![f32::NAN; 7]).unwrap_err().to_string();
+        assert!(message.contains("7 of 7 rows") && message.contains(": 0, 1, 2, 3, 4, … (counted"), "{message}");
+        assert!(ItemFeatures::new(2, 0, vec![]).unwrap_err().to_string().contains("no columns"));
+    }
+
+    #[test]
+    fn rows_of_zeros_are_accepted() -> Result<()> {
+        let features = ItemFeatures::new(2, 2, vec![0.0; 4])?;
+        assert_eq!((features.n_items(), features.width(), features.row(1)), (2, 2, &[0.0, 0.0][..]));
+        Ok(())
+    }
+
+    #[test]
+    #[should_panic(expected = "features: 5 values for [2, 3]")]
+    fn a_wrong_number_of_values_panics() {
+        let _ = ItemFeatures::new(2, 3, vec![0.0; 5]);
+    }
+
+    #[test]
+    fn rows_are_selected_in_order() -> Result<()> {
+        let features = ItemFeatures::new(3, 1, vec![1.0, 2.0, 3.0])?;
+        assert_eq!(features.clone().select(&[0, 1, 2]), features);
+        assert_eq!(features.select(&[2, 0]).values(), [3.0, 1.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn files_are_read_by_extension_and_named_in_errors() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let header = "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 1), }";
+        let data = |second: f64| [1.0, second].iter().flat_map(|x: &f64| x.to_le_bytes()).collect::<Vec<u8>>();
+        std::fs::write(at("a.npy"), npy(1, header, &data(2.0))).unwrap();
+        assert_eq!(ItemFeatures::read(at("a.npy"))?, ItemFeatures::new(2, 1, vec![1.0, 2.0])?);
+
+        let message = |name: &str| ItemFeatures::read(at(name)).unwrap_err().to_string();
+        std::fs::write(at("b.npy"), npy(1, header, &data(1e300))).unwrap();
+        assert!(
+            message("b.npy").contains("b.npy: 1 of 2 rows hold NaN, infinity or numbers beyond 32 bits: 1 (counted")
+        );
+        std::fs::write(at("c.npy"), npy(1, header, &data(2.0)[..9])).unwrap();
+        assert!(message("c.npy").contains("c.npy: truncated: shape (2, 1) needs 16 bytes, 9 are there"));
+        std::fs::write(at("d.csv"), "1,2").unwrap();
+        assert!(message("d.csv").contains("d.csv: neither .npy nor .safetensors"));
+        for missing in ["none.npy", "none.safetensors", "none.safetensors#text"] {
+            assert!(matches!(ItemFeatures::read(at(missing)), Err(Error::Io { .. })));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_tensor_name_follows_a_hash() {
+        let split = |text| split_name(Path::new(text));
+        assert_eq!(split("a#b/x.npy"), (Path::new("a#b/x.npy"), None));
+        assert_eq!(split("a#b/x.safetensors"), (Path::new("a#b/x.safetensors"), None));
+        assert_eq!(split("x.safetensors#a/b"), (Path::new("x.safetensors"), Some("a/b")));
+    }
+}

@@ -1,0 +1,148 @@
+//! The kinds of content that items have.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// A content modality of items: the name of one of a catalogue's feature matrices.
+///
+/// Written and parsed as a word, on command lines and in files: `text`, `visual` (or `image`, its name in files),
+/// `audio`, or a name of one's own. The order is that of the variants; names of one's own come last, alphabetically.
+///
+/// ```
+/// use viral::data::Modality;
+///
+/// assert_eq!("image".parse::<Modality>()?, Modality::Visual);
+/// let brand: Modality = "brand".parse()?;
+/// assert_eq!((brand.to_string(), brand.file_stem()), ("brand".to_string(), "brand_feat".to_string()));
+/// assert!("Brand name".parse::<Modality>().is_err());
+/// # Ok::<(), viral::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
+pub enum Modality {
+    /// Titles, descriptions, or whatever takes their place.
+    Text,
+    /// Images, or text that describes them.
+    Visual,
+    /// Sound.
+    Audio,
+    /// Anything else, by a name of one's own; made by [`Modality::named`] or by parsing.
+    Named(ModalityName),
+}
+
+/// The name of a [`Modality::Named`]: lower-case ASCII letters, digits, `_` and `-`, and no name of another modality.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModalityName(String);
+
+impl ModalityName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Modality {
+    /// The modality of that name; `text`, `visual` (or `image`) and `audio` are the variants of those names.
+    ///
+    /// # Errors
+    /// When the name is empty or has other characters than `a` to `z`, `0` to `9`, `_` and `-`.
+    pub fn named(name: &str) -> Result<Self> {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+        match name {
+            "text" => Ok(Self::Text),
+            "visual" | "image" => Ok(Self::Visual),
+            "audio" => Ok(Self::Audio),
+            _ if !name.is_empty() && name.bytes().all(is_plain) => Ok(Self::Named(ModalityName(name.to_string()))),
+            _ => Err(Error::Config(format!(
+                "'{name}' names no modality; write text, visual, audio or a name of your own of lower-case letters, \
+                 digits, _ and -"
+            ))),
+        }
+    }
+
+    /// The name: `text`, `visual`, `audio`, or one's own.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text => "text",
+            Self::Visual => "visual",
+            Self::Audio => "audio",
+            Self::Named(name) => name.as_str(),
+        }
+    }
+
+    /// The usual name of its feature file, without the extension: `text_feat`, `image_feat`, `audio_feat`, …
+    pub fn file_stem(&self) -> String {
+        let name = if *self == Self::Visual { "image" } else { self.as_str() };
+        format!("{name}_feat")
+    }
+}
+
+impl fmt::Display for Modality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Modality {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::named(name)
+    }
+}
+
+impl TryFrom<String> for Modality {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        Self::named(&name)
+    }
+}
+
+impl From<Modality> for String {
+    fn from(modality: Modality) -> Self {
+        modality.as_str().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_there_and_back_as_words_and_in_json() -> Result<()> {
+        for name in ["text", "visual", "audio", "brand", "audio_whisper", "clip-b32", "0"] {
+            let modality: Modality = name.parse()?;
+            assert_eq!(modality.to_string(), name);
+            let json = serde_json::to_string(&modality).unwrap();
+            assert_eq!(json, format!("\"{name}\""));
+            assert_eq!(serde_json::from_str::<Modality>(&json).unwrap(), modality);
+        }
+        for name in ["", "Text", "a b", "ä", "a.b", "../x"] {
+            let message = name.parse::<Modality>().unwrap_err().to_string();
+            assert!(message.contains(&format!("'{name}'")) && message.contains("lower-case"), "{message}");
+            assert!(serde_json::from_str::<Modality>(&format!("\"{name}\"")).is_err());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_order_is_text_visual_audio_then_names() -> Result<()> {
+        let mut all = ["zoom", "audio", "image", "brand", "text"].map(Modality::named).map(Result::unwrap);
+        all.sort();
+        assert_eq!(all.map(|modality| modality.to_string()), ["text", "visual", "audio", "brand", "zoom"]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_variant_is_one_thing_under_both_of_its_names() -> Result<()> {
+        assert_eq!(Modality::named("image")?, Modality::named("visual")?);
+        assert_eq!(Modality::Visual.file_stem(), "image_feat");
+        Ok(())
+    }
+}
