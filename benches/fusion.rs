@@ -15,7 +15,7 @@ use viral::nn::{
     orthogonal_complement,
 };
 use viral::ops::{
-    bias_leaky_relu, layer_norm, reference_bias_leaky_relu, reference_layer_norm, reference_l2_normalize,
+    bias_leaky_relu, layer_norm, reference_bias_leaky_relu, reference_l2_normalize, reference_layer_norm,
     reference_softplus_margins, softplus_margins,
 };
 use viral::train::TrainerConfig;

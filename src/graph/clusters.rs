@@ -41,7 +41,12 @@ const SAMPLE: usize = 32;
 ///
 /// # Panics
 /// When there is no modality or they have different numbers of items.
-pub fn knn_approximate(modalities: &[&ItemFeatures], k: usize, include_self: bool, n_probe: usize) -> Result<Neighbors> {
+pub fn knn_approximate(
+    modalities: &[&ItemFeatures],
+    k: usize,
+    include_self: bool,
+    n_probe: usize,
+) -> Result<Neighbors> {
     let n_items = check_k(modalities, k, include_self)?;
     if n_probe == 0 {
         return Err(Error::Config("0 clusters to search for neighbours: there must be one at least".to_string()));

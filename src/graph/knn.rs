@@ -68,7 +68,8 @@ pub fn knn_exact(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> 
 
 /// The number of items, if each has `k` neighbours to find.
 pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<usize> {
-    let n_items = modalities.first().map_or_else(|| panic!("nearest neighbours: no modality is given"), |m| m.n_items());
+    let n_items =
+        modalities.first().map_or_else(|| panic!("nearest neighbours: no modality is given"), |m| m.n_items());
     for modality in modalities {
         let other = modality.n_items();
         assert_eq!(other, n_items, "nearest neighbours: modalities of {n_items} and of {other} items");

@@ -26,5 +26,5 @@ pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
 pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture};
 pub(crate) use knn::unit_rows;
 pub use knn::{Neighbors, knn_exact};
-pub use normalize::{add_self_loops, row_stochastic, normalize_symmetric, softmax_rows, uniform_rows};
+pub use normalize::{add_self_loops, normalize_symmetric, row_stochastic, softmax_rows, uniform_rows};
 pub use prune::{EdgePruner, Pruning};

@@ -9,18 +9,12 @@ mod pairs;
 mod uniformity;
 
 pub use bpr::{bpr, bpr_shared, bpr_with_gamma, bpr_with_l2};
-#[doc(hidden)]
-pub use contrast::reference_contrast;
-pub use contrast::{ContrastConfig, Similarity, contrast, contrast_rows};
-pub use info_nce::info_nce;
-#[doc(hidden)]
-pub use info_nce::reference_info_nce;
+pub use contrast::{ContrastConfig, Similarity, contrast, contrast_rows, reference_contrast};
+pub use info_nce::{info_nce, reference_info_nce};
 pub use information_fusion::RedundancyAnchor;
 pub use l2::{embedding_norms, half_squares, mean_square, mean_square_of_rows};
 pub use pairs::{halves, pair_scores, row_products, squared_lengths};
-#[doc(hidden)]
-pub use uniformity::reference_uniformity;
-pub use uniformity::{alignment, uniformity};
+pub use uniformity::{alignment, reference_uniformity, uniformity};
 
 use burn::tensor::Tensor;
 

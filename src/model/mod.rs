@@ -27,9 +27,7 @@ pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
 pub use table::{Model, ModelConfig};
 pub use vbpr::{Vbpr, VbprConfig};
-pub use viral::{
-    Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs,
-};
+pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 
 use crate::data::ItemFeatures;
 use crate::loss::Objective;

@@ -6,8 +6,8 @@ use super::{Init, affine};
 use crate::ops::{layer_norm, matmul, one_token_layer};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::{relu, softmax};
 use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, softmax};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Encoder`].

@@ -13,6 +13,7 @@ mod redundancy;
 mod shapes;
 mod synergy;
 
+pub use crate::ops::{l2_normalize, orthogonal_complement};
 pub use affine::affine;
 pub use encoder::{Encoder, EncoderConfig};
 pub use homogeneous::HomogeneousPropagation;
@@ -21,7 +22,6 @@ pub use information_fusion::{InformationFusion, InformationFusionConfig, Informa
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};
 pub use modality_weights::{UserModalityWeights, UserModalityWeightsConfig};
-pub use crate::ops::{l2_normalize, orthogonal_complement};
 pub use projection::{FeatureProjection, FeatureProjectionConfig, ModalityProjections, ModalityProjectionsConfig};
 pub use redundancy::{Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig};
 pub use synergy::{CrossModalSynergy, CrossModalSynergyConfig, Synergy};

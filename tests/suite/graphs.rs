@@ -4,8 +4,8 @@ use crate::golden;
 use std::path::Path;
 use viral::data::{Dataset, Interactions, ItemFeatures, ReadOptions};
 use viral::graph::{
-    MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern,
-    ItemGraph, KnnSearch, cooccurrence_counts, item_graph, knn_approximate, knn_exact, normalize_symmetric,
+    ItemGraph, KnnSearch, MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of,
+    bipartite_pattern, cooccurrence_counts, item_graph, knn_approximate, knn_exact, normalize_symmetric,
     row_stochastic, user_cooccurrence,
 };
 
@@ -44,8 +44,7 @@ fn item_graphs_of_the_reference() {
     let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
     let k = golden.i64("code.knn_v").0[1];
     for (name, features) in [("code.knn_v", &visual), ("code.knn_t", &text)] {
-        let found: Vec<i64> =
-            knn_exact(&[features], k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
+        let found: Vec<i64> = knn_exact(&[features], k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
         assert_eq!(found, golden.i64(name).1, "{name}");
     }
     let mixed = |weights: [f32; 2]| {

@@ -1,6 +1,7 @@
 //! Operators against their references, in outputs and in every gradient; attribution.
 
 mod adam;
+mod contrast;
 mod encoder;
 mod not_numbers;
 mod precision;

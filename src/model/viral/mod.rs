@@ -11,8 +11,8 @@ use super::{Batch, Embed, Embeddings, Trainable, features};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
-    FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput, Init,
-    LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
+    FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
+    Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
     xavier_normal,
 };
 use crate::ops::{SparseMatrix, gather_rows, matmul, sddmm};
@@ -151,7 +151,11 @@ impl Viral {
 
     /// [`blocks`](Self::blocks), and what `look` takes from the fusion, which is gone as soon as it is not needed: with a
     /// million items its matrices would stand beside those of the propagation.
-    fn blocks_and<T>(&self, graph: &SparseMatrix, look: impl FnOnce(&InformationFusionOutput) -> T) -> (ViralBlocks, Option<T>) {
+    fn blocks_and<T>(
+        &self,
+        graph: &SparseMatrix,
+        look: impl FnOnce(&InformationFusionOutput) -> T,
+    ) -> (ViralBlocks, Option<T>) {
         let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
             Some(projection) => projection.forward(x.clone()),
             None => x.clone(),

@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 const EPSILON: f32 = 1e-24;
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

@@ -6,7 +6,7 @@ use crate::golden::values;
 use burn::tensor::{Tensor, TensorData};
 use viral::loss::{bpr, info_nce};
 use viral::nn::{EncoderConfig, Init};
-use viral::ops::{bias_leaky_relu, layer_norm, l2_normalize, orthogonal_complement, softplus_margins};
+use viral::ops::{bias_leaky_relu, l2_normalize, layer_norm, orthogonal_complement, softplus_margins};
 
 const SHAPE: [usize; 2] = [5, 37];
 const BAD: usize = 3;

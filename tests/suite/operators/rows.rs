@@ -5,8 +5,8 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    bias_leaky_relu, gather_rows, layer_norm, l2_normalize, orthogonal_complement, reference_bias_leaky_relu,
-    reference_layer_norm, reference_l2_normalize, reference_orthogonal_complement, reference_softplus_margins,
+    bias_leaky_relu, gather_rows, l2_normalize, layer_norm, orthogonal_complement, reference_bias_leaky_relu,
+    reference_l2_normalize, reference_layer_norm, reference_orthogonal_complement, reference_softplus_margins,
     reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
 };
 
