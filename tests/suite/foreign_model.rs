@@ -21,10 +21,9 @@ struct Foreign {
 impl Foreign {
     fn loss(&self, [t, v]: [Tensor<2>; 2], [met, near]: &[SparseMatrix; 2], ids: [Tensor<1, Int>; 2]) -> Tensor<1> {
         let synergy = self.synergy.forward(t.clone(), v.clone()).signal();
-        let shared = self.redundancy.forward(t.clone(), v.clone()).shared();
-        let items = Tensor::cat(vec![t, synergy, orthogonal_complement(v, shared, 1e-8)], 1);
+        let unique = orthogonal_complement(v.clone(), self.redundancy.forward(t.clone(), v).shared(), 1e-8);
         let propagation = LightGcnPropagation { n_layers: 2, aggregation: LayerAggregation::Mean };
-        let all = propagation.forward(met, nodes(self.users.val(), items));
+        let all = propagation.forward(met, nodes(self.users.val(), Tensor::cat(vec![t, synergy, unique], 1)));
         let (users, items) = users_and_items(all, self.users.dims()[0]);
         let content = HomogeneousPropagation { n_layers: 1, own: 1.0, neighbors: 1.0 };
         let [p, n] = pair_scores(self.weights.forward(users), content.forward(near, items), ids);
