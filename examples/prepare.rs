@@ -198,7 +198,7 @@ fn main() -> Result<()> {
     bar.finish_and_clear();
     let prepared = prepared?;
     // What was written is read at once, as training will.
-    Dataset::read(&arguments.out, &ReadOptions::new().without_features())?;
+    Dataset::read_with(&arguments.out, &ReadOptions::new().without_features())?;
     report(&prepared);
     let memory = peak_rss_mb().map_or(String::new(), |mb| format!(", at most {mb:.0} MB of memory"));
     println!("\n{:.1} s{memory}. Train on it:\n", start.elapsed().as_secs_f64());

@@ -1,7 +1,8 @@
 //! What a program needs: `use viral::prelude::*;`. [`Result`](crate::Result) is left out, for it would hide the standard one.
 
 pub use crate::data::{
-    Dataset, Features, Interactions, ItemFeatures, Modality, PlantedConfig, ReadOptions, SplitPolicy, TrainSet,
+    Dataset, Features, InteractionLog, Interactions, ItemFeatures, LogEvent, Modality, PlantedConfig, ReadOptions,
+    SplitPolicy, TrainSet,
 };
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{

@@ -3,7 +3,7 @@
 use super::noise;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, ReadOptions, TrainSet, splitmix64};
+use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, TrainSet, splitmix64};
 use viral::{Error, Result};
 
 const N_USERS: usize = 19_445;
@@ -17,7 +17,7 @@ pub(crate) fn read() -> Result<Dataset> {
         return made_up();
     };
     let baby = folder.join("baby");
-    Dataset::read(if baby.is_dir() { &baby } else { &folder }, &ReadOptions::new())
+    Dataset::read(if baby.is_dir() { &baby } else { &folder })
 }
 
 /// The features of the first modality: text features, or visual ones where there is no text.

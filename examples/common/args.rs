@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use viral::data::{Dataset, PlantedConfig, ReadOptions, SplitPolicy};
+use viral::data::{Dataset, Modality, ReadOptions, SplitPolicy};
 use viral::model::{ModelConfig, ViralConfig};
 use viral::prelude::{Device, MatmulPrecision};
 use viral::train::{AdamConfig, TrainerConfig};
@@ -11,28 +11,29 @@ use viral::{Error, Result};
 /// Which data.
 #[derive(Args, Debug)]
 pub(crate) struct DataArgs {
-    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy); without it, a planted catalogue
+    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy, …); without it, a planted catalogue
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Name of the data set and of its .inter file [default: the folder's name]
     #[arg(long, requires = "data")]
     name: Option<String>,
-    /// Text features, a file inside DIR [default: text_feat.npy, if it is there]
+    /// NAME=FILE: a modality (text, visual, audio or a name of your own) and the file inside DIR with its features;
+    /// NAME alone: no others than those named; can be repeated [default: every NAME_feat.npy or .safetensors in DIR]
+    #[arg(long, value_name = "NAME[=FILE]", requires = "data")]
+    modality: Vec<String>,
+    /// Short for --modality text=FILE
     #[arg(long, value_name = "FILE", requires = "data")]
     text: Option<PathBuf>,
-    /// Visual features, a file inside DIR [default: image_feat.npy, if it is there]
+    /// Short for --modality visual=FILE
     #[arg(long, value_name = "FILE", requires = "data")]
     visual: Option<PathBuf>,
-    /// How to divide the interactions: by the file's labels, at random, or by its timestamps
-    #[arg(long, value_enum, default_value_t = Split::Label, requires = "data")]
-    split: Split,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum Split {
-    Label,
-    Random,
-    Temporal,
+    /// How to divide the interactions: by the file's labels (label), at random (random), by its timestamps (temporal), or
+    /// not at all (everything: all in train)
+    #[arg(long, default_value_t = SplitPolicy::ByLabel, requires = "data")]
+    split: SplitPolicy,
+    /// Seed of --split random
+    #[arg(long, value_name = "SEED", requires = "data")]
+    split_seed: Option<u64>,
 }
 
 impl DataArgs {
@@ -44,21 +45,26 @@ impl DataArgs {
     /// Reads the folder, or makes the built-in catalogue.
     pub(crate) fn read(&self) -> Result<Dataset> {
         let Some(dir) = &self.data else {
-            return Ok(PlantedConfig::new().generate().data);
+            return Ok(Dataset::planted());
         };
-        let mut options = ReadOptions::new().with_split(match self.split {
-            Split::Label => SplitPolicy::ByLabel,
-            Split::Random => SplitPolicy::Random { seed: 0 },
-            Split::Temporal => SplitPolicy::Temporal,
-        });
+        let split = match (self.split, self.split_seed) {
+            (split, None) => split,
+            (SplitPolicy::Random { .. }, Some(seed)) => SplitPolicy::Random { seed },
+            (split, Some(_)) => {
+                return Err(Error::Config(format!("--split-seed is for --split random; a {split} split has none")));
+            }
+        };
+        let mut options = ReadOptions::new().with_split(split);
         options.name.clone_from(&self.name);
-        if let Some(file) = &self.text {
-            options = options.with_text(file);
+        for (modality, file) in [(Modality::Text, &self.text), (Modality::Visual, &self.visual)] {
+            if let Some(file) = file {
+                options = options.with_modality(modality, file);
+            }
         }
-        if let Some(file) = &self.visual {
-            options = options.with_visual(file);
+        for argument in &self.modality {
+            options = options.with_modality_argument(argument)?;
         }
-        Dataset::read(dir, &options)
+        Dataset::read_with(dir, &options)
     }
 }
 

@@ -4,7 +4,7 @@
 mod file;
 
 use libfuzzer_sys::fuzz_target;
-use viral::data::{Dataset, ReadOptions};
+use viral::data::Dataset;
 use viral::enrich::{BadRows, Format, Prepare, Reviews, Split};
 
 fuzz_target!(|input: &[u8]| {
@@ -23,7 +23,7 @@ fuzz_target!(|input: &[u8]| {
     if let Ok(prepared) = prepare.run(&out, |_, _, _| {}) {
         let n_kept: usize = prepared.n_interactions.iter().sum();
         assert_eq!(prepared.n_rows, n_kept + prepared.bad_rows.count() + prepared.n_repeats + prepared.n_outside_core);
-        let data = Dataset::read(&out, &ReadOptions::new()).expect("what was written can be read");
+        let data = Dataset::read(&out).expect("what was written can be read");
         assert_eq!((data.n_users(), data.n_items()), (prepared.n_users, prepared.n_items));
     }
 });

@@ -89,7 +89,7 @@ impl Dataset {
         self.validated()
     }
 
-    fn validated(self) -> Result<Self> {
+    pub(super) fn validated(self) -> Result<Self> {
         let (n_users, n_items) = (self.n_users(), self.n_items());
         let parts = [("train", &self.train.interactions), ("valid", &self.valid), ("test", &self.test)];
         for (part, x) in &parts[1..] {
@@ -138,7 +138,7 @@ impl Dataset {
         }
     }
 
-    fn fault(&self, message: String) -> Error {
+    pub(super) fn fault(&self, message: String) -> Error {
         Error::Data(format!("data set {}: {message}", self.name))
     }
 

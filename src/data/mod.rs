@@ -7,16 +7,20 @@
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
-//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
+//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `feature_files` and `sidecar` files |
+//! | `log` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory |
+//! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`]: which item each feature row of a folder is about |
-//! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
+//! | `split`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
 
+mod by_id;
 mod counter;
 mod dataset;
+mod feature_files;
 mod features;
 mod floats;
 mod ids;
@@ -25,6 +29,7 @@ mod interactions;
 mod item_features;
 mod key;
 mod load;
+mod log;
 mod mask;
 mod modality;
 mod n_core;
@@ -37,6 +42,7 @@ mod safetensors;
 mod sampler;
 mod sidecar;
 mod split;
+mod split_policy;
 mod table;
 mod truth;
 mod whole;
@@ -51,10 +57,11 @@ pub use item_features::ItemFeatures;
 #[cfg(feature = "enrich")]
 pub(crate) use item_features::file_of;
 pub use key::{StepKey, StreamKey};
+pub use log::{InteractionLog, LogEvent, LogReport};
 pub use mask::Mask;
 pub use modality::{Modality, ModalityName};
 pub use n_core::n_core;
-pub use options::{FeatureFile, ReadOptions, SplitPolicy};
+pub use options::ReadOptions;
 pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
@@ -65,6 +72,7 @@ pub use sampler::{EpochOrder, Sampler, Triplets};
 #[cfg(feature = "enrich")]
 pub(crate) use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
+pub use split_policy::SplitPolicy;
 pub use truth::{Factor, PlantedTruth};
 #[cfg(feature = "enrich")]
 pub(crate) use whole::WholeFile;

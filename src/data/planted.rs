@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::counter::{draw, normal, stream, unit};
 use super::split::{RATIOS, random_split};
+use super::split_policy::by_part;
 use super::truth::{Factor, PlantedTruth};
-use super::{Dataset, Features, Interactions, ItemFeatures, Modality, Part, TrainSet};
+use super::{Dataset, Features, ItemFeatures, Modality, TrainSet};
 
 /// Numbers of each shared or unique factor, and bits of the synergy code.
 const D_FACTOR: usize = 4;
@@ -107,6 +108,18 @@ pub struct Planted {
     pub truth: PlantedTruth,
 }
 
+impl Dataset {
+    /// A made-up catalogue to try things on, without a file: [`PlantedConfig`]'s default, with text and visual features.
+    ///
+    /// ```
+    /// let data = viral::data::Dataset::planted();
+    /// assert_eq!((data.n_users(), data.n_items(), data.features().len()), (1500, 600, 2));
+    /// ```
+    pub fn planted() -> Self {
+        PlantedConfig::new().generate().data
+    }
+}
+
 impl PlantedConfig {
     /// The default catalogue: 1,500 users, 600 items, short histories, all four sources equally strong.
     pub fn new() -> Self {
@@ -135,10 +148,7 @@ impl PlantedConfig {
         let truth = self.truth();
         let pairs = self.interactions(&truth);
         let parts = random_split(&pairs, RATIOS, self.seed);
-        let [interactions, valid, test] = [Part::Train, Part::Valid, Part::Test].map(|part| {
-            let of_part = pairs.iter().zip(&parts).filter(|&(_, &p)| p == part).map(|(&pair, _)| pair);
-            Interactions::from_pairs(n_users, n_items, &of_part.collect::<Vec<_>>())
-        });
+        let [interactions, valid, test] = by_part(n_users, n_items, &pairs, &parts);
         let text = self.features(d_text, [&truth.redundant, &truth.unique_text], &truth.text_code, 21);
         let visual = self.features(d_visual, [&truth.redundant, &truth.unique_visual], &truth.visual_code, 22);
         let features = Features::new().with(Modality::Text, text).with(Modality::Visual, visual);

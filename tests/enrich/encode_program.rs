@@ -73,7 +73,7 @@ fn descriptions_and_titles_become_features_that_training_reads() -> Result<()> {
     ] {
         assert!(shown.contains(words), "no '{words}' in:\n{shown}");
     }
-    let data = Dataset::read(&folder, &ReadOptions::new())?;
+    let data = Dataset::read(&folder)?;
     assert_eq!(data.item_ids, ["B0", "B1", "B2", "B3", "B4", "B5"]);
     let encoder = TextEncoder::open(&encoder, &Device::flex())?;
     let hold = |features: &ItemFeatures, expected: [Option<&str>; 6]| {
@@ -110,7 +110,7 @@ fn descriptions_and_titles_become_features_that_training_reads() -> Result<()> {
     assert_eq!(std::fs::read(&image).unwrap(), before);
     let mask = Mask::path_beside(&image);
     std::fs::write(&mask, "{\"id\":\"B1\",\"reason\":\"x\"}\n{\"id\":\"B3\",\"reason\":\"x\"}\n").unwrap();
-    let message = Dataset::read(&folder, &ReadOptions::new()).unwrap_err().to_string();
+    let message = Dataset::read(&folder).unwrap_err().to_string();
     assert!(message.contains("rows of 1 items are zeros but not listed in image_feat.npy.mask.jsonl: B4"), "{message}");
     Ok(())
 }
@@ -131,7 +131,10 @@ fn variants_for_an_ablation_lie_beside_each_other() -> Result<()> {
         assert_eq!(ItemFeatures::read(folder.join(name))?.row(row), encoder.encode(&[text], |_| {})?);
     }
     assert!(!folder.join("text_feat.npy").exists() && !folder.join("image_feat.npy").exists());
-    let data = Dataset::read(&folder, &ReadOptions::new().with_text("titles.npy").with_visual("plain.npy"))?;
+    let data = Dataset::read_with(
+        &folder,
+        &ReadOptions::new().with_modality(Modality::Text, "titles.npy").with_modality(Modality::Visual, "plain.npy"),
+    )?;
     assert!(data.features().modalities().eq(&[Modality::Text, Modality::Visual]));
     Ok(())
 }
@@ -156,7 +159,7 @@ fn a_server_encodes_what_it_takes() -> Result<()> {
     command.args(["--encode", "--server", &server.url, "--model", "test/embedder"]);
     let (is_good, shown) = run(&mut command);
     assert!(is_good, "{shown}");
-    let data = Dataset::read(&folder, &ReadOptions::new())?;
+    let data = Dataset::read(&folder)?;
     let item = |id: &str| data.item_ids.iter().position(|other| other == id).unwrap();
     let text = data.features().get(&Modality::Text).unwrap();
     assert_eq!(text.row(item("B0")), vector("A wooden rattle"));
@@ -205,7 +208,7 @@ fn matrices_made_elsewhere_are_put_into_order() -> Result<()> {
     let Some((is_good, shown)) = import("ids.txt", &["--model", "some-lvlm"]) else { return Ok(()) };
     assert!(is_good && shown.contains("image_feat.npy: 2 items of 6, 2 numbers each"), "{shown}");
     assert!(shown.contains("1 rows are about items that the catalogue does not have"), "{shown}");
-    let data = Dataset::read(&folder, &ReadOptions::new())?;
+    let data = Dataset::read(&folder)?;
     let visual = data.features().get(&Modality::Visual).unwrap();
     assert_eq!((visual.row(5), visual.row(0), visual.row(1)), (&[5.0, 5.5][..], &[0.5, 1.0][..], &[0.0, 0.0][..]));
     let mask = reasons(&folder.join("image_feat.npy"));
@@ -279,7 +282,7 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
         std::thread::sleep(std::time::Duration::from_millis(wait));
         child.kill().unwrap();
         child.wait().unwrap();
-        Dataset::read(&folder, &ReadOptions::new())?;
+        Dataset::read(&folder)?;
         for name in ["text_feat.npy", "image_feat.npy"] {
             let path = folder.join(name);
             assert!(
@@ -289,7 +292,7 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
     }
     let Some(mut command) = program(&folder) else { return Ok(()) };
     assert!(run(command.args(["--encode", "--encoder"]).arg(&model)).0);
-    let data = Dataset::read(&folder, &ReadOptions::new())?;
+    let data = Dataset::read(&folder)?;
     assert!(data.features().modalities().eq(&[Modality::Text, Modality::Visual]));
     Ok(())
 }

@@ -100,7 +100,7 @@ fn a_hand_made_catalogue_becomes_the_expected_folder() -> viral::Result<()> {
         assert!(last.1 == last.2 && last.2 > 0, "{heard:?}");
     }
 
-    let data = Dataset::read(&out, &ReadOptions::new())?;
+    let data = Dataset::read(&out)?;
     assert_eq!((data.user_ids.join(" "), data.item_ids.join(" ")), ("ann bob zoe".into(), "B1 B2 B3".into()));
     assert_eq!(data.titles.as_ref().map(|titles| titles[1].as_str()), Some("Baby's \"cup\""));
     let expected = Counts {
@@ -147,12 +147,12 @@ fn splits_are_those_of_the_library() -> viral::Result<()> {
     let of = |split: Split, name: &str| {
         let prepare = Prepare { split, name: Some("log".to_string()), ..Prepare::new(reviews.clone()) };
         let prepared = prepare.run(path.join(name), |_, _, _| {}).unwrap();
-        (prepared, Dataset::read(path.join(name), &ReadOptions::new().with_name("log")).unwrap())
+        (prepared, Dataset::read_with(path.join(name), &ReadOptions::new().with_name("log")).unwrap())
     };
     let (random, data) = of(Split::Random { seed: 3 }, "random");
     assert_eq!(random.n_interactions, [160, 20, 20]);
     let by_library = ReadOptions::new().with_name("log").with_split(viral::data::SplitPolicy::Random { seed: 3 });
-    assert_eq!(Dataset::read(path.join("random"), &by_library)?.fingerprint(), data.fingerprint());
+    assert_eq!(Dataset::read_with(path.join("random"), &by_library)?.fingerprint(), data.fingerprint());
     assert_ne!(of(Split::Random { seed: 4 }, "other").1.fingerprint(), data.fingerprint());
     let (_, data) = of(Split::Temporal, "temporal");
     // Time 9 is at position 7 of each user's ten, since 7 * 7 % 10 = 9; time 8 at position 4.

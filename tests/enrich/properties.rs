@@ -6,7 +6,7 @@ use super::prepare::{folder, gzip};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use viral::data::{Dataset, ItemFeatures, Provenance, ReadOptions, n_core};
+use viral::data::{Dataset, ItemFeatures, Provenance, n_core};
 use viral::enrich::{BadRows, Format, Metadata, Prepare, Reviews, parse_literal};
 
 /// Values that a Python literal can have, with strings as keys.
@@ -174,7 +174,7 @@ proptest! {
                 let n_kept: usize = prepared.n_interactions.iter().sum();
                 let n_gone = prepared.n_below_min_rating + prepared.n_repeats + prepared.n_outside_core;
                 prop_assert_eq!(prepared.n_rows, n_kept + n_gone);
-                let data = Dataset::read(path.join("out"), &ReadOptions::new()).unwrap();
+                let data = Dataset::read(path.join("out")).unwrap();
                 let pairs = data.train.interactions.pairs().chain(data.valid.pairs()).chain(data.test.pairs());
                 let name = |(u, i): (u32, u32)| (data.user_ids[u as usize].clone(), data.item_ids[i as usize].clone());
                 let found: Vec<(String, String)> = pairs.map(name).collect();

@@ -3,8 +3,7 @@
 use crate::golden;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use viral::data::{Dataset, Interactions, ReadOptions};
+use viral::data::{Dataset, Interactions};
 use viral::eval::{Metric, Metrics, evaluate, rank_scores};
 use viral::graph::{bipartite_adjacency, cooccurrence_counts};
 
@@ -26,13 +25,10 @@ fn min_median_max(mut values: Vec<usize>) -> [f64; 3] {
 
 /// Every number of `baby_stats.json`, from the files that `VIRAL_DATA` names.
 #[test]
+#[ignore = "needs VIRAL_DATA, the folder of the real data sets"]
 fn replay_baby_stats() {
-    let Some(data) = std::env::var_os("VIRAL_DATA") else {
-        println!("skipped: VIRAL_DATA is not set");
-        return;
-    };
     let stats = golden::json("baby_stats.json");
-    let dataset = Dataset::read(PathBuf::from(data).join("baby"), &ReadOptions::default()).unwrap();
+    let dataset = Dataset::read(golden::real_data().join("baby")).unwrap();
     let train = &dataset.train.interactions;
     counts(&stats, &dataset);
     cooccurrence(&stats, train);

@@ -113,7 +113,7 @@ fn features_with_too_few_or_too_many_rows_are_refused_by_name() {
     let folder = Folder::new();
     let rows = "0\t0\t0\n0\t1\t1\n1\t2\t0\n1\t0\t2\n";
     std::fs::write(folder.at("toy.inter"), format!("userID\titemID\tx_label\n{rows}")).unwrap();
-    let read = || Dataset::read(folder.0.path(), &ReadOptions::new().with_name("toy"));
+    let read = || Dataset::read_with(folder.0.path(), &ReadOptions::new().with_name("toy"));
     for file in ["text_feat.npy", "image_feat.npy"] {
         for n in [2, 4] {
             std::fs::write(folder.at(file), npy(n)).unwrap();
@@ -129,14 +129,10 @@ fn features_with_too_few_or_too_many_rows_are_refused_by_name() {
 fn a_folder_that_is_not_there_is_named() {
     let folder = Folder::new();
     let missing = folder.at("baby");
-    expect(Dataset::read(&missing, &ReadOptions::new()), &missing, &["No such file", "check the path"]);
+    expect(Dataset::read(&missing), &missing, &["No such file", "check the path"]);
     // A folder without the file of interactions.
     std::fs::create_dir(&missing).unwrap();
-    expect(
-        Dataset::read(&missing, &ReadOptions::new()),
-        &missing.join("baby.inter"),
-        &["No such file", "check the path"],
-    );
+    expect(Dataset::read(&missing), &missing.join("baby.inter"), &["No such file", "check the path"]);
 }
 
 #[test]

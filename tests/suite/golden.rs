@@ -15,6 +15,11 @@ pub(crate) fn folder() -> PathBuf {
     }
 }
 
+/// The folder of the real data sets, for tests that are ignored where there is none.
+pub(crate) fn real_data() -> PathBuf {
+    std::env::var_os("VIRAL_DATA").expect("VIRAL_DATA names the folder of the real data sets").into()
+}
+
 /// A JSON file of the folder.
 pub(crate) fn json(file: &str) -> Value {
     let path = folder().join(file);

@@ -1,7 +1,7 @@
 //! The test suite: one binary, a module for each topic.
 //!
 //! `VIRAL_GOLDEN=DIR` reads reference values from another folder of files of the same names; `VIRAL_DATA=DIR` names the
-//! folder with the real data sets and runs what needs them. `VIRAL_TEST_DEVICE=wgpu` (or `cuda`, with the feature of that
+//! folder with the real data sets, for the tests that `-- --ignored` runs. `VIRAL_TEST_DEVICE=wgpu` (or `cuda`, with the feature of that
 //! name) runs operators and parity on a GPU: `cargo test --features wgpu --test suite -- operators parity`.
 
 // A test that cannot unwrap has failed, and says where.
@@ -13,6 +13,7 @@ mod devices;
 mod exactness;
 mod floors;
 mod foreign_model;
+mod from_memory;
 mod golden;
 mod graphs;
 mod metrics;

@@ -135,3 +135,37 @@ fn memory_and_time_are_measured_and_plotted_against_the_number_of_items() {
     let (_, errors) = text(&run);
     assert!(!run.status.success() && errors.contains("3 items"), "{errors}");
 }
+
+#[test]
+fn modalities_and_splits_are_chosen_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{}\t{}\n", i / 10, (i / 10 + i % 10 * 3) % 31);
+    let rows: String = (0..200).map(row).collect();
+    std::fs::write(folder.path().join("toys.inter"), format!("userID\titemID\n{rows}")).unwrap();
+    let features = viral::data::ItemFeatures::new(31, 4, (0..124).map(|i| (i % 7) as f32).collect()).unwrap();
+    for name in ["audio_feat.npy", "image_feat.npy", "titles.npy"] {
+        features.write(folder.path().join(name)).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = program("train_baby")?;
+        command.arg("--data").arg(folder.path()).args(["--name", "toys", "--model", "popularity", "--out"]);
+        Some(text(&command.arg(folder.path().join("out")).args(arguments).output().unwrap()))
+    };
+    for (arguments, expected) in [
+        (&["--split", "random"][..], "visual 4 wide, audio 4 wide"),
+        (&["--split", "random", "--split-seed", "5", "--modality", "audio"], "pairs; audio 4 wide"),
+        (&["--split", "random:5", "--text", "titles.npy"], "text 4 wide, visual 4 wide, audio 4 wide"),
+        (
+            &["--split", "random", "--modality", "image", "--modality", "text=titles.npy"],
+            "pairs; text 4 wide, visual 4 wide",
+        ),
+        (&["--split", "temporal"], "no timestamp column"),
+        (&["--split", "half"], "there are label, random"),
+        (&["--split", "everything", "--split-seed", "5"], "--split-seed is for --split random"),
+        (&["--split", "random", "--modality", "text"], "text_feat.npy: is not there"),
+        (&["--split", "random", "--modality", "Text=titles.npy"], "'Text' names no modality"),
+    ] {
+        let Some((shown, errors)) = run(arguments) else { return };
+        assert!(shown.contains(expected) || errors.contains(expected), "{arguments:?}:\n{shown}\n{errors}");
+    }
+}

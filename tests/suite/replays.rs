@@ -1,11 +1,10 @@
 //! Real training on real data, replayed loss by loss: parameters, order and negatives come from a counter, so nothing
 //! depends on anybody's generator of random numbers.
 
-use crate::golden::{Golden, Source, filled, folder, gradients, json, values};
+use crate::golden::{Golden, Source, filled, folder, gradients, json, real_data, values};
 use crate::parity_models::viral_source;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
-use std::path::PathBuf;
 use viral::data::{
     Features, InterFile, Interactions, ItemFeatures, Modality, Part, StepKey, TrainSet, Triplets, splitmix64,
 };
@@ -22,15 +21,6 @@ const ONE_USER: f64 = 5.2e-5;
 
 fn device() -> Device {
     Device::flex().autodiff()
-}
-
-/// The folder of the real data, or none, said on stderr.
-fn data_folder() -> Option<PathBuf> {
-    let data = std::env::var_os("VIRAL_DATA");
-    if data.is_none() {
-        eprintln!("skipped: VIRAL_DATA is not set");
-    }
-    data.map(PathBuf::from)
 }
 
 /// `tensor(tag, shape, scale)` of the recipe, before it becomes single precision.
@@ -57,8 +47,8 @@ struct Baby {
 }
 
 impl Baby {
-    fn read(data: PathBuf) -> Self {
-        let file = InterFile::read(data.join("baby/baby.inter")).unwrap();
+    fn read() -> Self {
+        let file = InterFile::read(real_data().join("baby/baby.inter")).unwrap();
         let rows =
             |part| file.rows.iter().filter(|row| row.part == Some(part)).map(|row| (row.user, row.item)).collect();
         let set = |pairs: &Vec<(u32, u32)>| Interactions::from_pairs(file.users.len(), file.items.len(), pairs);
@@ -125,10 +115,10 @@ fn sums(tensor: &Tensor<2>) -> (f64, f64) {
 
 /// Two epochs of LightGCN: every loss, the metrics before and after each epoch, and the parameters at the end.
 #[test]
+#[ignore = "needs VIRAL_DATA, the folder of the real data sets"]
 fn replay_of_118_steps_of_light_gcn_on_baby() {
-    let Some(data) = data_folder() else { return };
     let file = json("baby_train_lightgcn.json");
-    let baby = Baby::read(data);
+    let baby = Baby::read();
     let epochs = [baby.epoch(0), baby.epoch(1)];
     check_order("lightgcn", &file, &epochs);
 
@@ -242,10 +232,9 @@ fn term(objective: &Objective, name: &str) -> Option<f64> {
 /// The authors' model at full size: graphs, gradients and scores at the first step, losses of all steps in the file, and
 /// the ranking after them.
 fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
-    let Some(data) = data_folder() else { return };
     let file = json(&format!("baby_train_{name}.json"));
     let settings = &file["config"];
-    let baby = Baby::read(data);
+    let baby = Baby::read();
     let batches = baby.epoch(0);
     check_order(name, &file, std::slice::from_ref(&batches));
 
@@ -330,12 +319,14 @@ fn check_gradient_norms(
 }
 
 #[test]
+#[ignore = "needs VIRAL_DATA, the folder of the real data sets"]
 fn replay_of_the_authors_redu2_at_full_size_on_baby() {
     replay_of_viral("viral-redu2", ViralConfig::reference(), &[0, 1, 2]);
 }
 
 /// The authors' `master` weighs `[visual, synergy, text]`; ours are in the order text, synergy, visual.
 #[test]
+#[ignore = "needs VIRAL_DATA, the folder of the real data sets"]
 fn replay_of_the_authors_master_at_full_size_on_baby() {
     replay_of_viral("viral-master", ViralConfig::reference_synergy(), &[2, 1, 0]);
 }

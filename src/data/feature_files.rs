@@ -1,0 +1,253 @@
+//! The feature files of a folder: found by their names, read, and put into the order of the items.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::sidecar::read_row_ids;
+use super::{Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
+use crate::{Error, Result};
+
+/// The file of each modality to be read: those that `options` name, and those of the folder that are named
+/// `<modality>_feat.npy` or `.safetensors`.
+pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modality, PathBuf>> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        names.push(entry.map_err(Error::io(dir))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    let mut found: BTreeMap<Modality, String> = BTreeMap::new();
+    for name in names {
+        let stem = name.strip_suffix(".npy").or_else(|| name.strip_suffix(".safetensors"));
+        let Some(word) = stem.and_then(|stem| stem.strip_suffix("_feat")) else { continue };
+        let modality = match (Modality::named(word), &options.only) {
+            (Ok(modality), None) => modality,
+            (Ok(modality), Some(only)) if only.contains(&modality) => modality,
+            (_, Some(_)) => continue,
+            (Err(error), None) => {
+                let message = format!(
+                    "{error}; rename the file, or say which modalities to read (ReadOptions::only, --modality NAME)"
+                );
+                return Err(Error::file(dir.join(&name), message));
+            }
+        };
+        if options.files.contains_key(&modality) {
+            continue;
+        }
+        if let Some(other) = found.insert(modality, name.clone()) {
+            let message = format!("{other} is there as well; remove or rename one of the two");
+            return Err(Error::file(dir.join(&name), message));
+        }
+    }
+    for modality in options.only.iter().flatten() {
+        if !found.contains_key(modality) && !options.files.contains_key(modality) {
+            let (stem, path) = (modality.file_stem(), dir.join(format!("{}.npy", modality.file_stem())));
+            let message = format!(
+                "is not there, nor is {stem}.safetensors; name the file of {modality} features with \
+                 ReadOptions::with_modality (--modality {modality}=FILE)"
+            );
+            return Err(Error::file(path, message));
+        }
+    }
+    let named = options.files.iter().map(|(modality, path)| (modality.clone(), dir.join(path)));
+    Ok(found.into_iter().map(|(modality, name)| (modality, dir.join(name))).chain(named).collect())
+}
+
+/// Whose rows a folder's feature files hold.
+pub(super) struct Rows<'a> {
+    /// The folder.
+    pub(super) dir: &'a Path,
+    /// The file of interactions.
+    pub(super) inter: &'a Path,
+    /// The items of that file.
+    pub(super) items: &'a Ids,
+    /// Their external ids.
+    pub(super) names: &'a [String],
+    /// The largest integer id that the mapping lists: it may know more items than have users.
+    pub(super) max_mapped: Option<u64>,
+}
+
+/// Reads features and puts their rows into dense order.
+pub(super) fn read(path: &Path, rows: &Rows<'_>) -> Result<ItemFeatures> {
+    let Rows { dir, inter, items, names, max_mapped } = *rows;
+    let features = ItemFeatures::read(path)?;
+    let n_rows = features.n_items();
+    let provenance = Provenance::read_beside(path)?;
+    let select = |features: ItemFeatures, rows: &[usize]| {
+        if let Some(provenance) = &provenance {
+            provenance.check(path, [n_rows, features.width()], names, rows)?;
+        }
+        let features = features.select(rows);
+        if let Some(mask) = Mask::read_beside(path)? {
+            mask.check(path, &features, names)?;
+        }
+        Ok(features)
+    };
+
+    let ids_path = dir.join("item_ids.txt");
+    if let Some((row_of, n_ids)) = read_row_ids(&ids_path)? {
+        if n_rows != n_ids {
+            let message = format!("{n_rows} rows, but item_ids.txt has {n_ids} lines; write one line for each row");
+            return Err(Error::file(path, message));
+        }
+        let row = |id: &String| {
+            let message = || format!("no line for item {id} of {}; add it and its feature row", inter.display());
+            row_of.get(id).copied().ok_or_else(|| Error::file(&ids_path, message()))
+        };
+        let rows = items.names().iter().map(row).collect::<Result<Vec<usize>>>()?;
+        return select(features, &rows);
+    }
+    let Some(numbers) = items.numbers() else {
+        let message = format!(
+            "missing, but the item ids of {} are not integers; write one item id a line, in the order of the rows of {}",
+            inter.display(),
+            path.display()
+        );
+        return Err(Error::file(&ids_path, message));
+    };
+    let largest = numbers.last().copied().max(max_mapped).unwrap_or_default();
+    if n_rows as u64 != largest.saturating_add(1) {
+        let message = format!(
+            "{n_rows} rows, but item ids run to {largest} ({}), which makes {} rows; \
+             give the item with id n row n, or list the ids of the rows in item_ids.txt",
+            inter.display(),
+            largest.saturating_add(1)
+        );
+        return Err(Error::file(path, message));
+    }
+    let rows: Vec<usize> = numbers.iter().map(|&number| number as usize).collect();
+    select(features, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::tests::{INTER, folder, message, read as read_folder};
+    use super::super::safetensors::tests::file as safetensors;
+    use super::super::{Dataset, Features};
+    use super::*;
+    use ::safetensors::Dtype;
+
+    fn first_values(features: &Features) -> Vec<(String, f32)> {
+        features.iter().map(|(modality, rows)| (modality.to_string(), rows.values()[1])).collect()
+    }
+
+    #[test]
+    fn every_feature_file_is_read_unless_some_are_named() -> Result<()> {
+        let files = [
+            INTER,
+            ("audio_feat.npy", "9"),
+            ("image_feat.npy", "9"),
+            ("clip-b32_feat.npy", "9"),
+            ("text_knn_idx.npy", "3"),
+            ("text_feat.npy.bak", "9"),
+            ("titles.npy", "9"),
+        ];
+        let names = |options: &ReadOptions| -> Result<String> {
+            let data = read_folder(&files, options)?;
+            Ok(data.features().modalities().map(Modality::as_str).collect::<Vec<_>>().join(" "))
+        };
+        let all = ReadOptions::new();
+        assert_eq!(names(&all)?, "visual audio clip-b32");
+        assert_eq!(names(&all.clone().only([Modality::Audio]))?, "audio");
+        assert_eq!(
+            names(&all.clone().only([Modality::Audio]).with_modality(Modality::Text, "titles.npy"))?,
+            "text audio"
+        );
+        assert_eq!(names(&all.clone().with_modality(Modality::Text, "titles.npy"))?, "text visual audio clip-b32");
+        assert_eq!(names(&all.with_modality(Modality::Text, "titles.npy").without_features())?, "");
+        Ok(())
+    }
+
+    #[test]
+    fn a_named_modality_must_be_there() -> Result<()> {
+        let options = ReadOptions::new().with_modality(Modality::Visual, "audio_feat.npy");
+        assert!(message(&[INTER], &options).starts_with("audio_feat.npy: "));
+        let missing = message(&[INTER, ("text_feat.npy", "9")], &ReadOptions::new().only([Modality::Visual]));
+        assert!(missing.starts_with("image_feat.npy: is not there, nor is image_feat.safetensors"), "{missing}");
+        assert!(missing.contains("--modality visual=FILE"), "{missing}");
+        // A file takes the place of the usual one, which may then be anything.
+        let files = [INTER, ("audio_feat.npy", "9"), ("image_feat.npy", "1")];
+        let data = read_folder(&files, &options)?;
+        assert_eq!(first_values(data.features()), [("visual".to_string(), 10.0), ("audio".to_string(), 10.0)]);
+        Ok(())
+    }
+
+    #[test]
+    fn files_that_name_no_modality_or_one_twice_are_named() -> Result<()> {
+        let files = [INTER, ("Text_feat.npy", "9"), ("text_feat.npy", "9")];
+        let found = message(&files, &ReadOptions::new());
+        assert!(found.starts_with("Text_feat.npy: 'Text' names no modality") && found.contains("rename"), "{found}");
+        assert_eq!(read_folder(&files, &ReadOptions::new().only([Modality::Text]))?.features().len(), 1);
+        let twice = message(&[INTER, ("image_feat.npy", "9"), ("visual_feat.npy", "9")], &ReadOptions::new());
+        assert!(twice.starts_with("visual_feat.npy: image_feat.npy is there as well"), "{twice}");
+        Ok(())
+    }
+
+    #[test]
+    fn features_must_have_a_row_for_every_id() {
+        for rows in ["8", "5", "10"] {
+            let expected = format!(
+                "text_feat.npy: {rows} rows, but item ids run to 8 (toy.inter), which makes 9 rows; \
+                 give the item with id n row n, or list the ids of the rows in item_ids.txt"
+            );
+            assert_eq!(message(&[INTER, ("text_feat.npy", rows)], &ReadOptions::new()), expected);
+        }
+        assert!(read_folder(&[INTER, ("text_feat.npy", "9")], &ReadOptions::new()).is_ok());
+    }
+
+    #[test]
+    fn named_items_need_the_order_of_the_rows() -> Result<()> {
+        let inter = ("toy.inter", "user,item,label\nann,cup,0\nann,cot,1\nzoe,cot,0\nzoe,cup,2\n");
+        let text = ("text_feat.npy", "3");
+        let expected = "item_ids.txt: missing, but the item ids of toy.inter are not integers; \
+                        write one item id a line, in the order of the rows of text_feat.npy";
+        assert_eq!(message(&[inter, text], &ReadOptions::new()), expected);
+        let data = read_folder(&[inter, text, ("item_ids.txt", "cot\nbib\ncup\n")], &ReadOptions::new())?;
+        assert_eq!(data.item_ids, ["cup", "cot"]);
+        assert_eq!(data.features().get(&Modality::Text).map(ItemFeatures::values), Some(&[20.0, 0.0][..]));
+        let expected = "item_ids.txt: no line for item cot of toy.inter; add it and its feature row";
+        assert_eq!(message(&[inter, text, ("item_ids.txt", "a\nbib\ncup\n")], &ReadOptions::new()), expected);
+        let expected = "text_feat.npy: 3 rows, but item_ids.txt has 2 lines; write one line for each row";
+        assert_eq!(message(&[inter, text, ("item_ids.txt", "cup\ncot\n")], &ReadOptions::new()), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn features_are_held_to_their_provenance() -> Result<()> {
+        let (_outer, dir) = folder(&[INTER, ("text_feat.npy", "9")]);
+        let path = dir.join("text_feat.npy");
+        let mut ids: Vec<String> = (0..9).map(|n: u32| n.to_string()).collect();
+        ids[4] = "unused".to_string();
+        Provenance::new(ids.clone(), 1).write_beside(&path)?;
+        assert_eq!(Dataset::read(&dir)?.features().len(), 1);
+        ids.swap(7, 8);
+        Provenance::new(ids, 1).write_beside(&path)?;
+        let message = Dataset::read(&dir).unwrap_err().to_string();
+        let expected = "text_feat.npy: 2 of 9 rows are other items': \
+                        row 7 is of item 8 by text_feat.npy.provenance.json, here of 7; row 8 is of item 7";
+        assert!(message.contains(expected), "{message}");
+        // With names, the names are what counts.
+        let mapping = "asin\titemID\nA\t0\nB\t1\nC\t2\nD\t7\nE\t8\n";
+        std::fs::write(dir.join("i_id_mapping.csv"), mapping).unwrap();
+        let names = ["A", "B", "C", "", "", "", "", "D", "E"].map(str::to_string);
+        Provenance::new(names.to_vec(), 1).write_beside(&path)?;
+        assert!(Dataset::read(&dir).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn the_usual_features_may_come_in_either_format_but_not_in_both() -> Result<()> {
+        let (_outer, dir) = folder(&[INTER]);
+        let rows: Vec<u8> = (0..9u16).flat_map(|row| f32::from(row).to_le_bytes()).collect();
+        let bytes = safetensors(&[("x", Dtype::F32, &[9, 1], rows)]);
+        std::fs::write(dir.join("text_feat.safetensors"), bytes).unwrap();
+        let data = Dataset::read(&dir)?;
+        assert_eq!(
+            data.features().get(&Modality::Text).map(ItemFeatures::values),
+            Some(&[0.0, 1.0, 2.0, 7.0, 8.0][..])
+        );
+        std::fs::write(dir.join("text_feat.npy"), []).unwrap();
+        let both = Dataset::read(&dir).unwrap_err().to_string();
+        assert!(both.contains("text_feat.safetensors: text_feat.npy is there as well"), "{both}");
+        Ok(())
+    }
+}
