@@ -111,7 +111,7 @@ fn a_contrast_is_what_its_equation_says() {
             let config = ContrastConfig::new(0.3).with_similarity(similarity);
             let config = if is_symmetric { config } else { config.one_sided() };
             let (masked, flags) = (|n| config.clone().with_excluded(excluded(n, m)), [is_cosine, is_symmetric]);
-            let seventh = |e: usize, j: usize| (e * m + j) % 7 == 0;
+            let seventh = |e: usize, j: usize| (e * m + j).is_multiple_of(7);
             let cases = [
                 (run(m, |a, b| contrast(a, b, &config)), by_hand(m, &all, flags, |_, _| false)),
                 (run(m, |a, b| contrast(a, b, &masked(m))), by_hand(m, &all, flags, seventh)),
