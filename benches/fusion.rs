@@ -11,11 +11,11 @@ use criterion::Throughput;
 use viral::Result;
 use viral::model::ViralConfig;
 use viral::nn::{
-    CrossModalSynergyConfig, EncoderConfig, Init, RedundancyEstimator, RedundancyEstimatorConfig, normalize_rows,
+    CrossModalSynergyConfig, EncoderConfig, Init, RedundancyEstimator, RedundancyEstimatorConfig, l2_normalize,
     orthogonal_complement,
 };
 use viral::ops::{
-    bias_leaky_relu, layer_norm, reference_bias_leaky_relu, reference_layer_norm, reference_normalize_rows,
+    bias_leaky_relu, layer_norm, reference_bias_leaky_relu, reference_l2_normalize, reference_layer_norm,
     reference_softplus_margins, softplus_margins,
 };
 use viral::train::TrainerConfig;
@@ -73,7 +73,7 @@ fn synergy(bench: &mut Bench, n: usize, d: usize, config: &ViralConfig) {
     let (n_encoders, d_feed_forward) = (if config.self_encoders { 4 } else { 2 }, config.feed_forward * d);
     let amount = Throughput::Elements((n_encoders * operations(n, d, d_feed_forward)) as u64);
     let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
-    let cse = CrossModalSynergyConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let cse = CrossModalSynergyConfig::paper(d).with_d_feed_forward(d_feed_forward);
     let cse = cse.with_self_encoders(config.self_encoders).init(&mut Init::new(0, &bench.device));
     let run = || cse.forward(text.clone(), visual.clone()).signal().sum().backward();
     bench.time("cse_forward_backward", d, amount, run);
@@ -84,7 +84,7 @@ fn redundancy(bench: &mut Bench, n: usize, d: usize, config: &ViralConfig) {
     let (join, d_feed_forward) = (3 * 2 * n * 2 * d * d, config.feed_forward * d);
     let amount = Throughput::Elements((3 * (join + operations(n, d, d_feed_forward))) as u64);
     let (text, visual) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
-    let tbr = RedundancyEstimatorConfig::new(d).with_d_feed_forward(d_feed_forward);
+    let tbr = RedundancyEstimatorConfig::reference(d).with_d_feed_forward(d_feed_forward);
     let tbr = tbr.init(&mut Init::new(0, &bench.device));
     let run = || tbr.forward(text.clone(), visual.clone()).shared().sum().backward();
     bench.time("tbr_forward_backward", d, amount.clone(), run);
@@ -139,7 +139,7 @@ fn normalized(bench: &mut Bench, n: usize, d: usize) {
     let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
     let x = bench.leaf([n, d], 1);
     for (work, normalize) in
-        [("normalize_rows", normalize_rows as Rows), ("reference_normalize_rows", reference_normalize_rows)]
+        [("normalize_rows", l2_normalize as Rows), ("reference_normalize_rows", reference_l2_normalize)]
     {
         let work = format!("{work}_forward_backward");
         bench.time(&work, d, amount.clone(), || normalize(x.clone()).sum().backward());

@@ -29,6 +29,21 @@ impl Difference {
 ///
 /// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
 ///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::eval::{Metric, evaluate, paired_bootstrap};
+///
+/// let (users, train) = ([1.0; 40], Interactions::from_pairs(40, 3, &[]));
+/// let pairs: Vec<(u32, u32)> = (0..40).map(|user| (user, 2)).collect();
+/// let test = Interactions::from_pairs(40, 3, &pairs);
+/// // The first model ranks what everybody takes first, the second last.
+/// let good = evaluate(&users, &[0.1, 0.2, 0.3], 1, &train, &test, &[1])?;
+/// let bad = evaluate(&users, &[0.3, 0.2, 0.1], 1, &train, &test, &[1])?;
+/// let difference = paired_bootstrap(&good, &bad, Metric::Recall, 1, 1000, 7)?;
+/// assert!(difference.is_significant() && difference.mean == 1.0);
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
 /// Fails when the two are not of the same users in the same order, `k` is no cutoff of both, or `n_resamples` is 0.
 pub fn paired_bootstrap(
     a: &Metrics,

@@ -61,7 +61,7 @@ impl fmt::Display for Metric {
 
 /// Every metric at every cutoff, user by user.
 ///
-/// Serialises as the map of means, `{"recall@20": 0.07636, …}`.
+/// Serialises as the map of means, `{"recall@20": 0.07636, …}`. [`evaluate`] has an example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
     cutoffs: Vec<usize>,
@@ -200,6 +200,22 @@ impl Serialize for Metrics {
 ///
 /// A cutoff above the number of items is allowed: the ranks that are not there are misses. Shapes, complexity and panics:
 /// [`rank`]; errors: [`rank`] and [`Metrics::of`].
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::eval::{Metric, evaluate};
+///
+/// // One number a vector: the user likes items the more, the higher their number.
+/// let (users, items) = ([1.0], [0.1, 0.4, 0.3, 0.9]);
+/// let train = Interactions::from_pairs(1, 4, &[(0, 3)]);
+/// let test = Interactions::from_pairs(1, 4, &[(0, 2)]);
+/// // Item 3 is left out, so that the ranking is 1, 2, 0.
+/// let metrics = evaluate(&users, &items, 1, &train, &test, &[1, 2])?;
+/// assert_eq!(metrics.mean(Metric::Recall, 1), Some(0.0));
+/// assert_eq!(metrics.mean(Metric::Recall, 2), Some(1.0));
+/// assert_eq!(metrics.mean(Metric::Precision, 2), Some(0.5));
+/// # Ok::<(), viral::Error>(())
+/// ```
 pub fn evaluate(
     users: &[f32],
     items: &[f32],

@@ -17,6 +17,17 @@ pub const MMREC_EPS: f64 = 1e-7;
 ///
 /// Time and memory O(pairs + users + items): no sorting but by counting.
 ///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::bipartite_adjacency;
+///
+/// // User 0 met both items, user 1 the second alone.
+/// let graph = bipartite_adjacency(&Interactions::from_pairs(2, 2, &[(0, 0), (0, 1), (1, 1)]), 0.0);
+/// assert_eq!((graph.shape(), graph.nnz()), ((4, 4), 6));
+/// // Item 1 is node 2 + 1; it and user 0 have two edges each.
+/// assert!((graph[[0, 3]] - 0.5).abs() < 1e-6 && graph[[3, 0]] == graph[[0, 3]]);
+/// ```
+///
 /// # Shapes
 /// - output: `[n_users + n_items, n_users + n_items]`
 pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> {
@@ -27,6 +38,17 @@ pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> 
 /// own degrees (FREEDOM, Zhou & Shen 2023, §3.2).
 ///
 /// Time and memory O(pairs + users + items).
+///
+/// ```
+/// use viral::graph::bipartite_adjacency_of;
+///
+/// let graph = bipartite_adjacency_of(2, 2, &[(1, 1), (0, 1)], 0.0);
+/// assert_eq!(graph.nnz(), 4);
+/// assert!((graph[[1, 3]] - 0.5f32.sqrt()).abs() < 1e-6);
+/// ```
+///
+/// # Shapes
+/// - output: `[n_users + n_items, n_users + n_items]`
 ///
 /// # Panics
 /// When an id is out of range or a pair is given twice.
@@ -41,6 +63,16 @@ pub fn bipartite_adjacency_of(n_users: usize, n_items: usize, pairs: &[(u32, u32
 /// The user-item graph with every edge 1, users first: the raw material of other normalisations.
 ///
 /// Time and memory O(pairs + users + items).
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::{add_self_loops, bipartite_pattern, row_stochastic};
+///
+/// // LATTICE's user-item graph: D⁻¹ (A + I).
+/// let pattern = bipartite_pattern(&Interactions::from_pairs(1, 2, &[(0, 0), (0, 1)]));
+/// let graph = row_stochastic(&add_self_loops(&pattern));
+/// assert_eq!((graph[[0, 0]], graph[[1, 0]]), (1.0 / 3.0, 0.5));
+/// ```
 ///
 /// # Shapes
 /// - output: `[n_users + n_items, n_users + n_items]`

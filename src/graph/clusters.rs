@@ -11,19 +11,42 @@ const ROUNDS: usize = 4;
 /// Items of the sample that k-means sees, for each centre.
 const SAMPLE: usize = 32;
 
-/// As [`nearest_neighbors_by_mean`](super::nearest_neighbors_by_mean), but looked for among the items of the `n_probe`
-/// clusters nearest to the item's own, itself included, of √n clusters by spherical k-means. Most of the nearest are found,
-/// all of them where `n_probe` is the number of clusters; what is found is in exact order with exact cosines.
+/// The `k` nearest neighbours of every item, looked for in a few clusters: [`knn_exact`](super::knn_exact) for large
+/// catalogues.
+///
+/// Candidates are the items of the `n_probe` clusters nearest to the item's own, itself included, of √n clusters by spherical
+/// k-means. Most of the nearest are found, all of them where `n_probe` is the number of clusters; what is found is in exact
+/// order with exact cosines.
 ///
 /// A million items of width 128 take 256 · 10¹² operations exactly and 4 · 10¹² with 16 probes. Of the ten nearest of real items
 /// 16 of 84 clusters hold 93 % by text and 87 % by picture (Amazon Baby, `tests/suite/graphs.rs`).
 ///
 /// Time O(n · √n · n_probe · Σ width), memory O(n · (k + Σ width)). Nothing is random, and the result does not depend on the
-/// number of threads. Fails when there are fewer than `k` candidates or no cluster is searched.
+/// number of threads.
+///
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::{knn_approximate, knn_exact};
+///
+/// let angles = (0..100).flat_map(|item| [(item as f32).cos(), (item as f32).sin()]).collect();
+/// let features = ItemFeatures::new(100, 2, angles)?;
+/// // With all ten clusters it is the exact search.
+/// let (near, exact) = (knn_approximate(&[&features], 3, false, 10)?, knn_exact(&[&features], 3, false)?);
+/// assert_eq!(near.index, exact.index);
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
+/// # Errors
+/// When `k` is 0, there are fewer than `k` candidates, or `n_probe` is 0.
 ///
 /// # Panics
 /// When there is no modality or they have different numbers of items.
-pub fn near_neighbors(modalities: &[&ItemFeatures], k: usize, include_self: bool, n_probe: usize) -> Result<Neighbors> {
+pub fn knn_approximate(
+    modalities: &[&ItemFeatures],
+    k: usize,
+    include_self: bool,
+    n_probe: usize,
+) -> Result<Neighbors> {
     let n_items = check_k(modalities, k, include_self)?;
     if n_probe == 0 {
         return Err(Error::Config("0 clusters to search for neighbours: there must be one at least".to_string()));
@@ -145,7 +168,7 @@ impl Clusters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::nearest_neighbors_by_mean;
+    use crate::graph::knn_exact;
 
     /// Items around 40 directions, as far from them as those are from each other.
     fn features(n: usize, width: usize, seed: u64) -> ItemFeatures {
@@ -162,8 +185,8 @@ mod tests {
     fn with_all_clusters_it_is_the_exact_search() {
         let (text, visual) = (features(900, 24, 1), features(900, 16, 2));
         for (modalities, include_self) in [(vec![&text], true), (vec![&text, &visual], false)] {
-            let exact = nearest_neighbors_by_mean(&modalities, 10, include_self).unwrap();
-            let near = near_neighbors(&modalities, 10, include_self, 30).unwrap();
+            let exact = knn_exact(&modalities, 10, include_self).unwrap();
+            let near = knn_approximate(&modalities, 10, include_self, 30).unwrap();
             assert_eq!(near.index, exact.index);
             assert!(near.cosine.iter().zip(&exact.cosine).all(|(a, b)| (a - b).abs() < 1e-6));
         }
@@ -172,9 +195,9 @@ mod tests {
     #[test]
     fn a_few_clusters_hold_most_of_the_nearest() {
         let text = features(2500, 24, 3);
-        let exact = nearest_neighbors_by_mean(&[&text], 10, false).unwrap();
+        let exact = knn_exact(&[&text], 10, false).unwrap();
         let found = |n_probe| {
-            let near = near_neighbors(&[&text], 10, false, n_probe).unwrap();
+            let near = knn_approximate(&[&text], 10, false, n_probe).unwrap();
             let rows = near.index.chunks(10).zip(exact.index.chunks(10));
             rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum::<usize>() as f64
                 / 25_000.0
@@ -189,14 +212,14 @@ mod tests {
         values[..30 * 3].fill(1.0);
         values[59 * 3] = 1.0;
         let text = ItemFeatures::new(60, 3, values).unwrap();
-        let near = near_neighbors(&[&text], 20, true, 1).unwrap();
+        let near = knn_approximate(&[&text], 20, true, 1).unwrap();
         assert_eq!(near.index.len(), 60 * 20);
         for (item, row) in near.index.chunks(20).enumerate() {
             assert_eq!(row[0], item as u32);
             assert_eq!(row.iter().collect::<std::collections::HashSet<_>>().len(), 20);
         }
-        assert!(near_neighbors(&[&text], 20, true, 0).unwrap_err().to_string().contains("at least"));
-        assert!(near_neighbors(&[&text], 61, true, 4).is_err());
+        assert!(knn_approximate(&[&text], 20, true, 0).unwrap_err().to_string().contains("at least"));
+        assert!(knn_approximate(&[&text], 61, true, 4).is_err());
     }
 
     #[test]
@@ -204,7 +227,7 @@ mod tests {
         let text = features(1200, 16, 4);
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| near_neighbors(&[&text], 10, true, 3).unwrap())
+            pool.install(|| knn_approximate(&[&text], 10, true, 3).unwrap())
         };
         assert_eq!(run(1), run(3));
     }

@@ -1,6 +1,6 @@
 //! The user-user graph: who chose the same items.
 
-use super::normalize::{normalize_rows, softmax_rows, uniform_rows};
+use super::normalize::{row_stochastic, softmax_rows, uniform_rows};
 use crate::data::Interactions;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -34,18 +34,39 @@ pub enum NeighborWeight {
 ///
 /// Time O(Σ_i deg(i)²) over items; memory O(k · users) and one counter per user a thread: `R Rᵀ` is never held.
 ///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::{NeighborWeight, user_cooccurrence};
+///
+/// // Users 0 and 1 have two items in common, users 0 and 2 have one.
+/// let interactions = Interactions::from_pairs(3, 3, &[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 2)]);
+/// let graph = user_cooccurrence(&interactions, 10, NeighborWeight::Counts);
+/// assert!((graph[[0, 1]] - 2.0 / 3.0).abs() < 1e-6 && graph[[2, 0]] == 1.0);
+/// ```
+///
 /// # Shapes
 /// - output: `[n_users, n_users]`
 pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: NeighborWeight) -> CsMat<f32> {
     let counts = cooccurrence_counts(interactions, k);
     match weight {
         NeighborWeight::Softmax => softmax_rows(&counts),
-        NeighborWeight::Counts => normalize_rows(&counts),
+        NeighborWeight::Counts => row_stochastic(&counts),
         NeighborWeight::Uniform => uniform_rows(&counts),
     }
 }
 
 /// As [`user_cooccurrence`], with the number of common items itself as the weight.
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::cooccurrence_counts;
+///
+/// let interactions = Interactions::from_pairs(2, 2, &[(0, 0), (0, 1), (1, 0), (1, 1)]);
+/// assert_eq!(cooccurrence_counts(&interactions, 1)[[0, 1]], 2.0);
+/// ```
+///
+/// # Shapes
+/// - output: `[n_users, n_users]`
 pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
     let n_users = interactions.n_users();
     let (users_of_item, _) = interactions.csr().transpose();

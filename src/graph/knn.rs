@@ -6,7 +6,8 @@ use crate::linalg::top_products;
 use crate::{Error, Result};
 use sprs::CsMat;
 
-/// The nearest neighbours of every item, nearest first.
+/// The nearest neighbours of every item, nearest first: what [`knn_exact`] and
+/// [`knn_approximate`](super::knn_approximate) find.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbors {
     /// Number of items.
@@ -19,28 +20,36 @@ pub struct Neighbors {
     pub cosine: Vec<f32>,
 }
 
-/// The `k` items with the largest cosine to each item, exactly.
+/// The `k` nearest neighbours of every item by the mean of the modalities' cosines, exactly.
+///
+/// ```text
+/// S = Σ_m S_m / M,   S_m[i, j] = cos(x_m[i], x_m[j])              (3), with M = 2
+/// ```
 ///
 /// With `include_self` every item is its own first neighbour, even among duplicates. An item whose features are all 0 has
 /// cosine 0 with everything, itself included. A tie goes to the lower id.
 ///
-/// Time O(n² · width) in blocks of a matrix product; memory O(n · (k + width)) and one tile a thread. The result does not
-/// depend on the number of threads. Fails when there are fewer than `k` candidates.
-pub fn nearest_neighbors(features: &ItemFeatures, k: usize, include_self: bool) -> Result<Neighbors> {
-    nearest_neighbors_by_mean(&[features], k, include_self)
-}
-
-/// As [`nearest_neighbors`], by the mean of the modalities' cosines.
+/// It is one product of the modalities' unit vectors side by side: time O(n² · Σ width) in blocks of a matrix product;
+/// memory O(n · (k + Σ width)) and one tile a thread. The result does not depend on the number of threads. Where the square
+/// of the catalogue is too much, see [`knn_approximate`](super::knn_approximate).
 ///
-/// ```text
-/// S = (S_v + S_t) / 2                                              (3)
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::knn_exact;
+///
+/// let features = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.0, 1.0, 0.8, 0.6])?;
+/// let neighbors = knn_exact(&[&features], 1, false)?;
+/// assert_eq!(neighbors.index, [2, 2, 0]);
+/// assert!((neighbors.cosine[0] - 0.8).abs() < 1e-6);
+/// # Ok::<(), viral::Error>(())
 /// ```
 ///
-/// It is one product of the modalities' unit vectors side by side, so time is O(n² · Σ width).
+/// # Errors
+/// When `k` is 0 or there are fewer than `k` candidates.
 ///
 /// # Panics
 /// When there is no modality or they have different numbers of items.
-pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
+pub fn knn_exact(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
     let n_items = check_k(modalities, k, include_self)?;
     let width = modalities.iter().map(|m| m.width()).sum();
     let units = unit_rows(modalities, width);
@@ -59,7 +68,8 @@ pub fn nearest_neighbors_by_mean(modalities: &[&ItemFeatures], k: usize, include
 
 /// The number of items, if each has `k` neighbours to find.
 pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<usize> {
-    let n_items = modalities.first().map_or_else(|| panic!("nearest neighbours need a modality"), |m| m.n_items());
+    let n_items =
+        modalities.first().map_or_else(|| panic!("nearest neighbours: no modality is given"), |m| m.n_items());
     for modality in modalities {
         let other = modality.n_items();
         assert_eq!(other, n_items, "nearest neighbours: modalities of {n_items} and of {other} items");
@@ -113,7 +123,7 @@ pub(crate) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> 
 }
 
 impl Neighbors {
-    /// The graph with every edge 1. As in the other two, a cosine of 0 is no edge but from an item to itself: an item
+    /// The graph with every edge 1, `[n_items, n_items]`. As in the other two, a cosine of 0 is no edge but from an item to itself: an item
     /// without content has nothing in common with any other, and would have the first items as neighbours otherwise.
     pub fn binary(&self) -> CsMat<f32> {
         self.graph(|_| 1.0)
@@ -146,48 +156,6 @@ impl Neighbors {
     }
 }
 
-/// The item graph of one modality as LATTICE, FREEDOM and the authors' code build it: each item and its `k - 1` nearest
-/// others, all alike.
-///
-/// ```text
-/// B[i, j] = 1 for j in the top-k of cos(i, ·), i included;   A = D^-1/2 B D^-1/2, eps 1e-7: every value is 1/k
-/// ```
-///
-/// Not made symmetric. Complexity and errors: [`nearest_neighbors`].
-///
-/// # Shapes
-/// - output: `[n_items, n_items]`, `k` edges a row
-pub fn knn_graph(features: &ItemFeatures, k: usize) -> Result<CsMat<f32>> {
-    Ok(nearest_neighbors(features, k, true)?.normalized())
-}
-
-/// The item graph of the paper: each item's `k` nearest by the mean cosine of all modalities, with that mean as the weight.
-///
-/// ```text
-/// A[i, j] = S[i, j] for j in the top-k of S[i, ·], else 0          (3)
-/// ```
-///
-/// The paper does not say whether an item is among its own neighbours, nor whether rows are normalised: see
-/// [`normalize_rows`](super::normalize_rows) and [`normalize_symmetric`]. Complexity and errors: [`nearest_neighbors_by_mean`].
-///
-/// # Shapes
-/// - output: `[n_items, n_items]`, `k` edges a row
-pub fn mean_knn_graph(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<CsMat<f32>> {
-    Ok(nearest_neighbors_by_mean(modalities, k, include_self)?.weighted())
-}
-
-/// `w A + (1 - w) B` over the union of the edges: the authors' mixture of a visual and a textual graph with `w` 0.5,
-/// FREEDOM's with 0.1.
-///
-/// O(edges) time and memory.
-///
-/// # Panics
-/// When the shapes differ.
-pub fn mixture(w: f32, a: &CsMat<f32>, b: &CsMat<f32>) -> CsMat<f32> {
-    assert_eq!(a.shape(), b.shape(), "mixture: the graphs are {:?} and {:?}", a.shape(), b.shape());
-    &a.map(|x| w * x) + &b.map(|x| (1.0 - w) * x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,10 +169,10 @@ mod tests {
     fn neighbours_come_nearest_first() {
         // Directions of 0, 90, 30 and 200 degrees; lengths do not matter.
         let x = features(&[[2.0, 0.0], [0.0, 0.1], [3f32.sqrt(), 1.0], [-0.939_693, -0.342_02]]);
-        let found = nearest_neighbors(&x, 3, false).unwrap();
+        let found = knn_exact(&[&x], 3, false).unwrap();
         assert_eq!(found.index, [2, 1, 3, 2, 0, 3, 0, 1, 3, 1, 0, 2]);
         assert!((found.cosine[0] - 0.75f32.sqrt()).abs() < 1e-6);
-        let with_self = nearest_neighbors(&x, 2, true).unwrap();
+        let with_self = knn_exact(&[&x], 2, true).unwrap();
         assert_eq!(with_self.index, [0, 2, 1, 2, 2, 0, 3, 1]);
         assert_eq!(with_self.cosine[0], 1.0);
     }
@@ -212,20 +180,20 @@ mod tests {
     #[test]
     fn self_is_first_even_among_duplicates_and_ties_go_to_the_lower_id() {
         let x = features(&[[1.0, 2.0]; 4]);
-        assert_eq!(nearest_neighbors(&x, 3, true).unwrap().index, [0, 1, 2, 1, 0, 2, 2, 0, 1, 3, 0, 1]);
+        assert_eq!(knn_exact(&[&x], 3, true).unwrap().index, [0, 1, 2, 1, 0, 2, 2, 0, 1, 3, 0, 1]);
     }
 
     #[test]
     fn an_item_without_features_is_orthogonal_to_all() {
         let x = features(&[[1.0, 0.0], [0.0, 0.0], [1.0, 0.1]]);
-        let found = nearest_neighbors(&x, 2, true).unwrap();
+        let found = knn_exact(&[&x], 2, true).unwrap();
         assert_eq!(found.index[2..4], [1, 0]);
         assert_eq!(found.cosine[2..4], [0.0, 0.0]);
         // So it has no neighbour but itself, and is nobody's.
-        let graph = knn_graph(&x, 2).unwrap();
+        let graph = knn_exact(&[&x], 2, true).unwrap().normalized();
         assert_eq!(graph.indices(), [0, 2, 1, 0, 2]);
         assert!(graph.data().iter().zip([0.5, 0.5, 1.0, 0.5, 0.5]).all(|(v, expected)| (v - expected).abs() < 1e-6));
-        assert_eq!(nearest_neighbors(&x, 2, false).unwrap().binary().indices(), [2, 0]);
+        assert_eq!(knn_exact(&[&x], 2, false).unwrap().binary().indices(), [2, 0]);
     }
 
     #[test]
@@ -233,7 +201,7 @@ mod tests {
         // Modality one says 0 is like 1, modality two, a hundred times as long, says 0 is like 2.
         let one = features(&[[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]);
         let two = features(&[[100.0, 0.0], [0.0, 100.0], [80.0, 60.0]]);
-        let found = nearest_neighbors_by_mean(&[&one, &two], 2, false).unwrap();
+        let found = knn_exact(&[&one, &two], 2, false).unwrap();
         assert_eq!(found.index[..2], [2, 1]);
         assert!((found.cosine[0] - 0.7).abs() < 1e-6 && (found.cosine[1] - 0.5).abs() < 1e-6);
     }
@@ -241,19 +209,11 @@ mod tests {
     #[test]
     fn more_neighbours_than_items_is_an_error() {
         let x = features(&[[1.0, 0.0], [0.0, 1.0]]);
-        assert!(nearest_neighbors(&x, 2, true).is_ok());
+        assert!(knn_exact(&[&x], 2, true).is_ok());
         for (k, include_self) in [(0, true), (3, true), (2, false)] {
-            let error = nearest_neighbors(&x, k, include_self).unwrap_err().to_string();
+            let error = knn_exact(&[&x], k, include_self).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{k} nearest neighbours of 2 items")), "{error}");
         }
-    }
-
-    #[test]
-    fn a_mixture_is_the_union_of_the_edges() {
-        let a = CsMat::new((2, 2), vec![0, 2, 2], vec![0, 1], vec![1.0, 2.0]);
-        let b = CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![4.0, 8.0]);
-        let mixed = mixture(0.25, &a, &b);
-        assert_eq!(mixed.to_dense().as_slice().unwrap(), [0.25, 3.5, 6.0, 0.0]);
     }
 
     #[test]
@@ -263,7 +223,7 @@ mod tests {
         let x = ItemFeatures::new(n, width, values).unwrap();
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| nearest_neighbors(&x, 10, true).unwrap())
+            pool.install(|| knn_exact(&[&x], 10, true).unwrap())
         };
         assert_eq!(run(1), run(4));
     }

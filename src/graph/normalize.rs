@@ -9,6 +9,14 @@ use sprs::CsMat;
 /// A node whose `s + eps` is not positive has no root: its edges become 0 (as in LATTICE, where an infinite root is set to
 /// 0). MMRec's item graphs take `eps` 1e-7.
 ///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::normalize_symmetric;
+///
+/// let graph = CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![4.0, 4.0]);
+/// assert_eq!(normalize_symmetric(&graph, 0.0).data(), [1.0, 1.0]);
+/// ```
+///
 /// # Panics
 /// When `graph` is not square.
 pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
@@ -25,7 +33,15 @@ pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
 }
 
 /// `A'[i, j] = A[i, j] / s_i` with the row sums `s`: `D^-1 A`. A row whose sum is 0 becomes 0.
-pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::row_stochastic;
+///
+/// let graph = CsMat::new((2, 2), vec![0, 2, 3], vec![0, 1, 1], vec![1.0, 3.0, 5.0]);
+/// assert_eq!(row_stochastic(&graph).data(), [0.25, 0.75, 1.0]);
+/// ```
+pub fn row_stochastic(graph: &CsMat<f32>) -> CsMat<f32> {
     let graph = graph.to_csr();
     let sums = row_sums(&graph);
     map_rows(graph, |i, values| {
@@ -35,6 +51,14 @@ pub fn normalize_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 }
 
 /// `A'[i, j] = exp(A[i, j]) / Σ_l exp(A[i, l])` over the edges of row `i`; an empty row stays empty.
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::softmax_rows;
+///
+/// let graph = CsMat::new((2, 2), vec![0, 2, 2], vec![0, 1], vec![7.0, 7.0]);
+/// assert_eq!(softmax_rows(&graph).data(), [0.5, 0.5]);
+/// ```
 pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
     map_rows(graph.to_csr(), |_, values| {
         let max = values.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
@@ -45,6 +69,14 @@ pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 }
 
 /// `A'[i, j] = 1 / n_i` with `n_i` edges in row `i`; an empty row stays empty.
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::uniform_rows;
+///
+/// let graph = CsMat::new((2, 2), vec![0, 2, 3], vec![0, 1, 1], vec![1.0, 9.0, 5.0]);
+/// assert_eq!(uniform_rows(&graph).data(), [0.5, 0.5, 1.0]);
+/// ```
 pub fn uniform_rows(graph: &CsMat<f32>) -> CsMat<f32> {
     map_rows(graph.to_csr(), |_, values| {
         let share = 1.0 / values.len() as f32;
@@ -53,6 +85,14 @@ pub fn uniform_rows(graph: &CsMat<f32>) -> CsMat<f32> {
 }
 
 /// `A + I`. O(edges + nodes) time.
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::add_self_loops;
+///
+/// let graph = CsMat::new((2, 2), vec![0, 1, 1], vec![1], vec![3.0]);
+/// assert_eq!(add_self_loops(&graph).data(), [1.0, 3.0, 1.0]);
+/// ```
 ///
 /// # Panics
 /// When `graph` is not square.
@@ -85,7 +125,7 @@ mod tests {
 
     #[test]
     fn rows_sum_to_one_or_nothing() {
-        assert_eq!(normalize_rows(&graph()).data(), [0.25, 0.75, 1.0]);
+        assert_eq!(row_stochastic(&graph()).data(), [0.25, 0.75, 1.0]);
         assert_eq!(uniform_rows(&graph()).data(), [0.5, 0.5, 1.0]);
         let soft = softmax_rows(&graph());
         let e = 2f64.exp();
@@ -97,7 +137,7 @@ mod tests {
     #[test]
     fn how_a_graph_is_stored_does_not_matter() {
         let by_columns = graph().to_csc();
-        for normalize in [normalize_rows, softmax_rows, uniform_rows, |g: &CsMat<f32>| normalize_symmetric(g, 0.1)] {
+        for normalize in [row_stochastic, softmax_rows, uniform_rows, |g: &CsMat<f32>| normalize_symmetric(g, 0.1)] {
             assert_eq!(normalize(&by_columns), normalize(&graph()));
         }
     }
@@ -122,7 +162,7 @@ mod tests {
     fn negative_and_cancelling_sums_stay_finite() {
         let mut mixed = graph();
         mixed.data_mut().copy_from_slice(&[1.0, -1.0, -2.0]);
-        assert_eq!(normalize_rows(&mixed).data(), [0.0, 0.0, 1.0]);
+        assert_eq!(row_stochastic(&mixed).data(), [0.0, 0.0, 1.0]);
         assert!(normalize_symmetric(&mixed, 0.0).data().iter().all(|x| *x == 0.0));
     }
 

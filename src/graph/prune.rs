@@ -25,6 +25,19 @@ pub enum Pruning {
 /// `torch.multinomial` gives FREEDOM. What is kept depends on `(seed, epoch)` alone.
 ///
 /// A draw takes O(pairs) time and memory.
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::{EdgePruner, Pruning, bipartite_adjacency_of};
+///
+/// let pairs: Vec<(u32, u32)> = (0..10).map(|user| (user, user / 2)).collect();
+/// let pruner = EdgePruner::new(&Interactions::from_pairs(10, 5, &pairs), 0.8, Pruning::DegreeSensitive)?;
+/// let (first, second) = (pruner.kept(1, 0), pruner.kept(1, 1));
+/// assert!(pruner.kept(1, 0) == first && first.len() == pruner.n_kept() && second.len() == first.len());
+/// let graph = bipartite_adjacency_of(10, 5, &first, 0.0);
+/// assert_eq!(graph.nnz(), 2 * first.len());
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct EdgePruner {
     pairs: Vec<(u32, u32)>,

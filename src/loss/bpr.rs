@@ -1,12 +1,26 @@
-//! Bayesian personalised ranking. Rendle et al., UAI 2009.
+//! Bayesian personalised ranking.
 
+use super::{Objective, embedding_norms};
 use crate::ops::softplus_margins;
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
-/// `-mean ln σ(pos - neg)`, computed as a softplus that neither overflows nor loses small values.
+/// Bayesian personalised ranking: `-mean ln σ(pos - neg)`, computed as a softplus that neither overflows nor loses small values.
 ///
-/// The authors of VIRAL take `log₂` instead: divide by `ln 2`.
+/// *BPR: Bayesian Personalized Ranking from Implicit Feedback*, UAI 2009, arXiv 1205.2618. The authors of VIRAL take `log₂`
+/// instead: divide by `ln 2`.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::bpr;
+///
+/// let device = Device::flex();
+/// let (positive, negative) = (Tensor::from_floats([0.0, 200.0], &device), Tensor::from_floats([0.0, 0.0], &device));
+/// // ln 2 for a pair that is not told apart, nothing for one that is.
+/// assert!((bpr(positive, negative).into_scalar::<f32>() - 2f32.ln() / 2.0).abs() < 1e-6);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `pos`, `neg`: `[n]`; output: `[1]`
@@ -29,4 +43,15 @@ pub fn bpr_shared(pos: Tensor<1>, neg: Tensor<2>) -> Tensor<1> {
 /// - `pos`, `neg`: `[n]`; output: `[1]`
 pub fn bpr_with_gamma(pos: Tensor<1>, neg: Tensor<1>, gamma: f64) -> Tensor<1> {
     -(sigmoid(pos - neg) + gamma).log().mean()
+}
+
+/// [`bpr`] and the [norms](embedding_norms) of the batch's vectors, as MMRec has them for BPR-MF, LightGCN and VBPR.
+///
+/// Its terms are called `bpr`, of weight 1, and `reg`, of weight `reg`.
+///
+/// # Shapes
+/// - `scores`: `[n]` each, of [`pair_scores`](super::pair_scores)
+/// - `squares`: `[3, n]`, of users, positives and negatives, by [`squared_lengths`](super::squared_lengths)
+pub fn bpr_with_l2([positive, negative]: [Tensor<1>; 2], squares: Tensor<2>, reg: f64) -> Objective {
+    Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", reg, embedding_norms(squares))
 }

@@ -1,33 +1,40 @@
-//! Symmetric InfoNCE (15)(16). van den Oord et al., 2018.
+//! Symmetric InfoNCE (15)(16).
 
-use crate::nn::normalize_rows;
-use crate::ops::{log_sum_exp_products, reference_log_sum_exp_products};
-use burn::tensor::{Tensor, assert_shape};
-
-type LogSumExp = fn(Tensor<2>, Tensor<2>, f32) -> (Tensor<1>, Tensor<1>);
+use super::{ContrastConfig, contrast, reference_contrast};
+use burn::tensor::Tensor;
 
 /// Symmetric InfoNCE of two views of the same `n` rows, over all of them:
 /// `½ (CE(S, diag) + CE(Sᵀ, diag))` with `S = cos(a, b) / τ`.
 ///
-/// The `n × n` matrix is never held on the CPU: memory is O(n d).
+/// *Representation Learning with Contrastive Predictive Coding*, 2018, arXiv 1807.03748. It is the [contrast] of
+/// cosines in both directions. The `n × n` matrix is never held on the CPU: memory is O(n d).
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::info_nce;
+///
+/// let device = Device::flex().autodiff();
+/// let view = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device).require_grad();
+/// let swapped = Tensor::from_floats([[0.0, 1.0], [1.0, 0.0]], &device);
+/// let (same, other) = (info_nce(view.clone(), view.clone(), 0.1), info_nce(view.clone(), swapped, 0.1));
+/// assert!(same.clone().into_scalar::<f32>() < 1e-4 && other.clone().into_scalar::<f32>() > 9.9);
+/// assert_eq!(view.grad(&other.backward()).unwrap().dims(), [2, 2]);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `a`, `b`: `[n, d]`, not yet normalised; a zero row stays zero
 /// - output: `[1]`
+///
+/// # Panics
+/// When the shapes differ, there is no row, or the temperature is not a positive number.
 pub fn info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {
-    symmetric(a, b, temperature, log_sum_exp_products)
+    contrast(a, b, &ContrastConfig::new(temperature))
 }
 
 /// [`info_nce`] with the whole matrix in memory: its oracle.
+#[doc(hidden)]
 pub fn reference_info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {
-    symmetric(a, b, temperature, reference_log_sum_exp_products)
-}
-
-fn symmetric(a: Tensor<2>, b: Tensor<2>, temperature: f32, log_sum_exp: LogSumExp) -> Tensor<1> {
-    let [n, d] = a.dims();
-    assert_shape!(b, [n, d]);
-    let (a, b) = (normalize_rows(a), normalize_rows(b));
-    let positives = (a.clone() * b.clone()).sum_dim(1).squeeze_dim::<1>(1) / temperature; // [n]
-    let (rows, columns) = log_sum_exp(a, b, 1.0 / temperature);
-    ((rows + columns) / 2.0 - positives).mean()
+    reference_contrast(a, b, None, &ContrastConfig::new(temperature))
 }

@@ -1,6 +1,7 @@
 //! Penalties on the size of embeddings.
 
-use burn::tensor::Tensor;
+use super::squared_lengths;
+use burn::tensor::{Int, Tensor};
 
 /// `mean x²` over all entries, as VIRAL regularises its tables.
 ///
@@ -10,11 +11,30 @@ pub fn mean_square(x: Tensor<2>) -> Tensor<1> {
     x.square().mean()
 }
 
+/// [`mean_square`] of the rows of a batch, a row as often as its id is there: the penalty of VIRAL, GRCN and DRAGON.
+///
+/// # Shapes
+/// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[1]`
+pub fn mean_square_of_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<1> {
+    let d = x.dims()[1] as f32;
+    squared_lengths([(x, ids)], 1).mean() / d
+}
+
 /// `Σ_k ‖X_k‖_F / n`, the norms not squared, as MMRec's `EmbLoss` has it, from the squared lengths of the rows of each `X_k`.
 ///
 /// # Shapes
-/// - `squares`: `[matrices, n]`; output: `[1]`
+/// - `squares`: `[matrices, n]` of [`squared_lengths`]; output: `[1]`
 pub fn embedding_norms(squares: Tensor<2>) -> Tensor<1> {
     let n = squares.dims()[1];
     squares.sum_dim(1).sqrt().sum() / n as f32
+}
+
+/// `½ Σ_k ‖X_k‖²_F / batch_size`, as LATTICE has it, from the squared lengths of the rows of each `X_k`.
+///
+/// LATTICE divides by the batch size that is set, in a shorter last batch, too.
+///
+/// # Shapes
+/// - `squares`: `[matrices, n]` of [`squared_lengths`]; output: `[1]`
+pub fn half_squares(squares: Tensor<2>, batch_size: usize) -> Tensor<1> {
+    squares.sum() / (2.0 * batch_size as f32)
 }

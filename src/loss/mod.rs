@@ -1,12 +1,20 @@
 //! Losses, and the objective as named terms (17).
 
 mod bpr;
+mod contrast;
 mod info_nce;
+mod information_fusion;
 mod l2;
+mod pairs;
+mod uniformity;
 
-pub use bpr::{bpr, bpr_shared, bpr_with_gamma};
+pub use bpr::{bpr, bpr_shared, bpr_with_gamma, bpr_with_l2};
+pub use contrast::{ContrastConfig, Similarity, contrast, contrast_rows, reference_contrast};
 pub use info_nce::{info_nce, reference_info_nce};
-pub use l2::{embedding_norms, mean_square};
+pub use information_fusion::RedundancyAnchor;
+pub use l2::{embedding_norms, half_squares, mean_square, mean_square_of_rows};
+pub use pairs::{halves, pair_scores, row_products, squared_lengths};
+pub use uniformity::{alignment, reference_uniformity, uniformity};
 
 use burn::tensor::Tensor;
 
@@ -21,7 +29,19 @@ pub struct Term {
     pub value: Tensor<1>,
 }
 
-/// `L = Σ weight · term`: equation (17) as named terms.
+/// The objective of a batch as named, weighted terms: `L = Σ weight · term` (17).
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::Objective;
+///
+/// let term = |value: f32| Tensor::from_floats([value], &Device::flex());
+/// let objective = Objective::new().with("bpr", 1.0, term(0.7)).with("reg", 0.5, term(0.2));
+/// assert!((objective.total().into_scalar::<f32>() - 0.8).abs() < 1e-6);
+/// assert_eq!(objective.terms()[1].name, "reg");
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Objective {
     terms: Vec<Term>,

@@ -40,20 +40,21 @@ impl Batch {
         }
     }
 
-    /// Users and items of all pairs: each user with his positive, then each with his negative, `[2 n]` both.
+    /// Users and items of all pairs: each user with their positive, then each with their negative, `[2 n]` both.
     pub fn pairs(&self) -> [Tensor<1, Int>; 2] {
         self.pairs_of(&self.users)
     }
 
-    /// [`pairs`](Self::pairs) of other numbers for the users, `[n]`.
-    pub(super) fn pairs_of(&self, users: &Tensor<1, Int>) -> [Tensor<1, Int>; 2] {
+    /// [`pairs`](Self::pairs) with other numbers for the users, `[n]`: such as [`rows`](Self::rows), where a matrix has the
+    /// batch's users only.
+    pub fn pairs_of(&self, users: &Tensor<1, Int>) -> [Tensor<1, Int>; 2] {
         let both =
             |first: &Tensor<1, Int>, second: &Tensor<1, Int>| Tensor::cat(vec![first.clone(), second.clone()], 0);
         [both(users, users), both(&self.positives, &self.negatives)]
     }
 
     /// 0, 1, …: where a triplet's user is in a matrix of the batch's users, `[n]`.
-    pub(super) fn rows(&self) -> Tensor<1, Int> {
+    pub fn rows(&self) -> Tensor<1, Int> {
         Tensor::arange(0..self.len() as i64, &self.device)
     }
 

@@ -1,8 +1,8 @@
-//! BPR-MF: matrix factorisation. Rendle et al., *BPR*, UAI 2009.
+//! BPR-MF: matrix factorisation. *BPR: Bayesian Personalized Ranking from Implicit Feedback*, UAI 2009, arXiv 1205.2618.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, pair_scores, squared_lengths};
+use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
-use crate::loss::{Objective, bpr, embedding_norms};
+use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
 use crate::nn::{Init, xavier_normal};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -57,8 +57,7 @@ impl Trainable for BprMf {
     fn objective(&self, batch: &Batch) -> Objective {
         let pairs = batch.pairs();
         let rows = [(self.users.val(), batch.users.clone()), (self.items.val(), pairs[1].clone())];
-        let [positive, negative] = pair_scores(self.users.val(), self.items.val(), pairs);
-        let norms = embedding_norms(squared_lengths(rows, 3));
-        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
+        let scores = pair_scores(self.users.val(), self.items.val(), pairs);
+        bpr_with_l2(scores, squared_lengths(rows, 3), self.reg)
     }
 }

@@ -5,6 +5,21 @@ use burn::tensor::Tensor;
 /// User and item vectors whose inner product is the score, `ŷ_ui = z_uᵀ z_i` (4).
 ///
 /// Columns come in named blocks, so that a score splits into the blocks' shares.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::model::Embeddings;
+///
+/// let device = Device::flex();
+/// let users = Tensor::from_floats([[1.0, 2.0, 3.0]], &device);
+/// let items = Tensor::from_floats([[1.0, 1.0, 1.0], [0.0, 0.0, 2.0]], &device);
+/// let blocks = vec![("text".to_string(), 2), ("visual".to_string(), 1)];
+/// let z = Embeddings::with_blocks(users, items, blocks).to_host();
+/// // The score of item 1 is 6, all of it from the visual block.
+/// assert_eq!((z.attribute(0, 0), z.attribute(0, 1)), (vec![3.0, 3.0], vec![0.0, 6.0]));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Embeddings {
     /// `[n_users, d]`.

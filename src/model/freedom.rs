@@ -1,14 +1,12 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
 
-use super::{
-    Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features, halves, pair_scores, row_products,
-    users_and_items,
-};
+use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features};
 use crate::data::{Modality, TrainSet};
-use crate::graph::{MMREC_EPS, knn_graph, mixture};
-use crate::loss::{Objective, bpr};
+use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
+use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
 use crate::nn::{
-    HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, affine, xavier_normal, xavier_uniform,
+    HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation, affine, nodes, users_and_items, xavier_normal,
+    xavier_uniform,
 };
 use crate::ops::{SparseMatrix, gather_rows};
 use burn::module::{Module, Param};
@@ -57,8 +55,9 @@ impl FreedomConfig {
         check_share("visual_weight", self.visual_weight)?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
-        let k = self.n_neighbors;
-        let item_graph = mixture(self.visual_weight as f32, &knn_graph(visual, k)?, &knn_graph(text, k)?);
+        let weight = self.visual_weight as f32;
+        let modalities = [(visual, weight), (text, 1.0 - weight)];
+        let item_graph = item_graph(ItemGraph::Mixture, &modalities, self.n_neighbors, KnnSearch::Exact)?;
         let head = |d_in: usize, init: &mut Init| Linear {
             weight: xavier_normal([d_in, self.d_embed], init),
             bias: Some(init.constant_param([self.d_embed], 0.0)),
@@ -106,7 +105,7 @@ impl Freedom {
     fn forward(&self, graph: &SparseMatrix) -> (Tensor<2>, Tensor<2>) {
         let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
         let content = HomogeneousPropagation { n_layers: self.n_item_layers, own: 0.0, neighbors: 1.0 };
-        let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
+        let nodes = nodes(self.users.val(), self.items.val());
         let (users, items) = users_and_items(propagation.forward(graph, nodes), self.users.dims()[0]);
         (users, items + content.forward(&self.item_item, self.items.val()))
     }
@@ -133,7 +132,7 @@ impl Trainable for Freedom {
         let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
         let modality = |features: &Param<Tensor<2>>, head: &Linear| {
             let rows = affine(head, gather_rows(features.val(), i.clone()));
-            ranking(halves(row_products(&of_users, &rows)))
+            ranking(halves(row_products(of_users.clone(), rows)))
         };
         Objective::new()
             .with("bpr", 1.0, ranking(pair_scores(users, items, [u, i.clone()])))

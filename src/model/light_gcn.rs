@@ -1,10 +1,10 @@
 //! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, pair_scores, squared_lengths, users_and_items};
+use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
-use crate::loss::{Objective, bpr, embedding_norms};
-use crate::nn::{Init, LayerAggregation, LightGcnPropagation, xavier_uniform};
+use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
+use crate::nn::{Init, LayerAggregation, LightGcnPropagation, nodes, users_and_items, xavier_uniform};
 use crate::ops::SparseMatrix;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -59,7 +59,7 @@ impl LightGcn {
     /// All nodes before and after propagation, users first.
     fn nodes(&self) -> (Tensor<2>, Tensor<2>) {
         let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
-        let nodes = Tensor::cat(vec![self.users.val(), self.items.val()], 0);
+        let nodes = nodes(self.users.val(), self.items.val());
         (nodes.clone(), propagation.forward(&self.graph, nodes))
     }
 }
@@ -78,8 +78,7 @@ impl Trainable for LightGcn {
         let [u, i] = batch.pairs();
         let i = i + self.users.dims()[0] as i32;
         let ids = Tensor::cat(vec![batch.users.clone(), i.clone()], 0);
-        let [positive, negative] = pair_scores(after.clone(), after, [u, i]);
-        let norms = embedding_norms(squared_lengths([(before, ids)], 3));
-        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
+        let scores = pair_scores(after.clone(), after, [u, i]);
+        bpr_with_l2(scores, squared_lengths([(before, ids)], 3), self.reg)
     }
 }

@@ -27,18 +27,14 @@ pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
 pub use table::{Model, ModelConfig};
 pub use vbpr::{Vbpr, VbprConfig};
-pub use viral::{
-    Channel, FusionPlacement, FusionStrategy, InformationFusion, ItemGraph, RedundancyAnchor, Viral, ViralBlocks,
-    ViralConfig, ViralGraphs,
-};
+pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 
 use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
-use crate::ops::{row_range, sddmm};
 use crate::{Error, Result};
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 /// A model that ranks.
 pub trait Embed {
@@ -73,38 +69,8 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
     Error::require((0.0..=1.0).contains(&share), setting, share, "from 0 to 1")
 }
 
-/// `⟨a_r, b_r⟩` for each row: `[n, d]`, `[n, d]` to `[n]`.
-fn row_products(a: &Tensor<2>, b: &Tensor<2>) -> Tensor<1> {
-    (a.clone() * b.clone()).sum_dim(1).squeeze_dim::<1>(1)
-}
-
-/// The scores of a batch's [pairs](Batch::pairs), of users with their positives and with their negatives, `[n]` each.
-fn pair_scores(users: Tensor<2>, items: Tensor<2>, [u, i]: [Tensor<1, Int>; 2]) -> [Tensor<1>; 2] {
-    halves(sddmm(users, u, items, i))
-}
-
-/// The squared lengths of rows of some matrices, one after the other, `[parts, n]`.
-fn squared_lengths<const N: usize>(rows: [(Tensor<2>, Tensor<1, Int>); N], parts: usize) -> Tensor<2> {
-    let squares = rows.map(|(x, ids)| sddmm(x.clone(), ids.clone(), x, ids));
-    let squares = Tensor::cat(squares.to_vec(), 0);
-    let n = squares.dims()[0] / parts;
-    squares.reshape([parts, n])
-}
-
-/// Both halves of a vector.
-fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
-    let n = x.dims()[0] / 2;
-    [x.clone().narrow(0, 0, n), x.narrow(0, n, n)]
-}
-
-/// Splits the nodes of a bipartite graph, users first.
-fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
-    let n_items = nodes.dims()[0] - n_users;
-    (row_range(nodes.clone(), 0, n_users), row_range(nodes, n_users, n_items))
-}
-
-/// Features as a constant on the model's device.
-fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
+/// Features as a constant tensor on the device of `init`, `[n_items, width]`: what models keep of their content.
+pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     let shape = [features.n_items(), features.width()];
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
 }

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::{Modality, TrainSet};
 use crate::graph::unit_rows;
 use crate::loss::Objective;
-use crate::nn::{Init, normalize_rows};
+use crate::nn::{Init, l2_normalize};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ impl ProfileMatchConfig {
             }
         }
         let items = Tensor::cat(parts, 1);
-        let users = normalize_rows(profiles(&items, data));
+        let users = l2_normalize(profiles(&items, data));
         Ok(ProfileMatch { users, items, names, widths })
     }
 }

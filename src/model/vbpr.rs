@@ -1,8 +1,8 @@
 //! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, features, pair_scores, squared_lengths};
+use super::{Batch, Embed, Embeddings, Trainable, check, features};
 use crate::data::TrainSet;
-use crate::loss::{Objective, bpr, embedding_norms};
+use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
 use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -69,8 +69,6 @@ impl Trainable for Vbpr {
         let all = self.embed();
         let pairs = batch.pairs();
         let rows = [(all.users.clone(), batch.users.clone()), (all.items.clone(), pairs[1].clone())];
-        let [positive, negative] = pair_scores(all.users, all.items, pairs);
-        let norms = embedding_norms(squared_lengths(rows, 3));
-        Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg", self.reg, norms)
+        bpr_with_l2(pair_scores(all.users, all.items, pairs), squared_lengths(rows, 3), self.reg)
     }
 }

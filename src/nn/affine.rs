@@ -11,6 +11,9 @@ use burn::tensor::Tensor;
 /// # Shapes
 /// - `x`: `[.., d_in]`
 /// - output: `[.., d_out]`
+///
+/// # Panics
+/// When `x` has another width than the weight has rows.
 pub fn affine<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     affine_leaky(layer, x, 1.0)
 }
@@ -19,6 +22,7 @@ pub fn affine<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 pub(super) fn affine_leaky<const D: usize>(layer: &Linear, x: Tensor<D>, slope: f32) -> Tensor<D> {
     let mut dims = x.dims();
     let [d_in, d_out] = layer.weight.dims();
+    assert!(dims[D - 1] == d_in, "affine: x is {dims:?} but the weight is [{d_in}, {d_out}]");
     let rows = dims[..D - 1].iter().product::<usize>();
     let y = matmul(x.reshape([rows, d_in]), layer.weight.val());
     let bias = match &layer.bias {

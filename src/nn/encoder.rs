@@ -1,12 +1,13 @@
 //! The pre-norm Transformer encoder of the fusion blocks, with one token an item or several.
 
 use super::init::xavier_linear;
+use super::shapes::{expect_same, expect_width};
 use super::{Init, affine};
 use crate::ops::{layer_norm, matmul, one_token_layer};
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, softmax};
-use burn::tensor::{Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Encoder`].
@@ -155,7 +156,22 @@ fn gain_and_shift(norm: &LayerNorm) -> [Tensor<1>; 2] {
 /// `Trans(q, kv)` of equation (7): inputs times √d, pre-norm layers, a final norm, no dropout.
 ///
 /// Each layer is `h = x + W_o(attention(LN x, LN kv))`, `y = h + W₂ relu(W₁ LN h)`; every layer attends to the same
-/// `kv`. Tsai et al., *Multimodal Transformer*, ACL 2019.
+/// `kv`.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{EncoderConfig, Init};
+///
+/// let device = Device::flex();
+/// let encoder = EncoderConfig::new(8).init(&mut Init::new(0, &device));
+/// let (q, kv) = (Tensor::ones([5, 8], &device), Tensor::zeros([5, 8], &device));
+/// assert_eq!(encoder.forward(q, kv).dims(), [5, 8]);
+/// // With queries and keys, items of several tokens.
+/// let encoder = EncoderConfig::new(8).with_attention(2).init(&mut Init::new(0, &device));
+/// assert_eq!(encoder.forward_tokens(Tensor::ones([5, 3, 8], &device), None).dims(), [5, 3, 8]);
+/// # }
+/// ```
 #[derive(Module, Debug)]
 pub struct Encoder {
     /// The layers in order.
@@ -165,6 +181,11 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// `d`: the width of queries, keys and output.
+    pub(super) fn width(&self) -> usize {
+        self.norm.gamma.dims()[0]
+    }
+
     fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         let [gain, shift] = gain_and_shift(&self.norm);
         layer_norm(x, gain, shift)
@@ -174,10 +195,13 @@ impl Encoder {
     ///
     /// # Shapes
     /// - `q`, `kv`, output: `[n, d]`
+    ///
+    /// # Panics
+    /// When the shapes differ from each other or from the layer's width.
     pub fn forward(&self, q: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
-        let [n, d] = q.dims();
-        assert_shape!(kv, [n, d]);
-        let scale = (d as f32).sqrt();
+        expect_same("encoder", ["q", "kv"], &q, &kv);
+        expect_width("encoder", "q", &q, self.width());
+        let scale = (self.width() as f32).sqrt();
         let layer = |(x, x_scale): (Tensor<2>, f32), layer: &EncoderLayer| {
             (layer.forward(x, kv.clone(), [x_scale, scale]), 1.0) // the first layer scales its queries
         };
@@ -185,6 +209,7 @@ impl Encoder {
     }
 
     /// [`forward`](Self::forward) from separate layers, which keep all that is between them: its oracle.
+    #[doc(hidden)]
     pub fn reference_forward(&self, q: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
         let scale = (q.dims()[1] as f32).sqrt();
         let layer = |(x, x_scale): (Tensor<2>, f32), layer: &EncoderLayer| {
@@ -197,8 +222,12 @@ impl Encoder {
     ///
     /// # Shapes
     /// - `x`, output: `[n, d]`
+    ///
+    /// # Panics
+    /// When `x` has another width than the layer.
     pub fn forward_self(&self, x: Tensor<2>) -> Tensor<2> {
-        let [_, d] = x.dims();
+        expect_width("encoder", "x", &x, self.width());
+        let d = self.width();
         let layer = |(x, scale): (Tensor<2>, f32), layer: &EncoderLayer| {
             (layer.forward(x.clone(), x, [scale, scale]), 1.0) // the first layer scales its input
         };
@@ -211,8 +240,14 @@ impl Encoder {
     /// - `q`, output: `[n, n_queries, d]`; `kv`: `[n, n_keys, d]`, or none for self-attention
     ///
     /// # Panics
-    /// When the encoder was made without [`EncoderConfig::with_attention`].
+    /// When the encoder was made without [`EncoderConfig::with_attention`], or the shapes do not agree.
     pub fn forward_tokens(&self, q: Tensor<3>, kv: Option<Tensor<3>>) -> Tensor<3> {
+        expect_width("encoder", "q", &q, self.width());
+        if let Some(kv) = &kv {
+            expect_width("encoder", "kv", kv, self.width());
+            let (of_q, of_kv) = (q.dims(), kv.dims());
+            assert!(of_q[0] == of_kv[0], "encoder: q is {of_q:?} but kv is {of_kv:?}");
+        }
         let scale = (q.dims()[2] as f32).sqrt();
         let kv = kv.map(|kv| kv * scale);
         let layer = |x: Tensor<3>, layer: &EncoderLayer| {

@@ -1,9 +1,28 @@
 //! Propagation over an item-item or user-user graph (3).
 
+use super::shapes::expect_nodes;
 use crate::ops::{SparseMatrix, gather_rows, spmm_polynomial, spmm_polynomial_rows};
 use burn::tensor::{Int, Tensor};
 
-/// `own · x + neighbors · h⁽ᴸ⁾` with `h⁽ˡ⁾ = S h⁽ˡ⁻¹⁾`, `h⁽⁰⁾ = x` (3). It has no parameters.
+/// Propagation over an item-item or user-user graph: `own · x + neighbors · h⁽ᴸ⁾` with `h⁽ˡ⁾ = S h⁽ˡ⁻¹⁾`, `h⁽⁰⁾ = x` (3).
+///
+/// It has no parameters.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::HomogeneousPropagation;
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// // Node 0 listens to node 1, and node 1 to nobody.
+/// let graph = sprs::CsMat::new((2, 2), vec![0, 1, 1], vec![1], vec![0.5]);
+/// let graph = SparseMatrix::new(&graph, &device);
+/// let x = Tensor::from_floats([[1.0], [4.0]], &device);
+/// let out = HomogeneousPropagation { n_layers: 1, own: 1.0, neighbors: 1.0 }.forward(&graph, x);
+/// assert_eq!(out.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 4.0]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct HomogeneousPropagation {
     /// `L`; without layers the result is `x` itself.
@@ -15,10 +34,16 @@ pub struct HomogeneousPropagation {
 }
 
 impl HomogeneousPropagation {
+    /// Propagates all nodes.
+    ///
     /// # Shapes
     /// - `graph`: `[n, n]`, row = destination
     /// - `x`, output: `[n, d]`
+    ///
+    /// # Panics
+    /// When the graph has not as many nodes as `x` has rows.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
+        expect_nodes("homogeneous propagation", graph, &x);
         if self.n_layers == 0 {
             return x;
         }
@@ -30,7 +55,11 @@ impl HomogeneousPropagation {
     /// # Shapes
     /// - `graph`: `[n, n]`, row = destination
     /// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
+    ///
+    /// # Panics
+    /// When the graph has not as many nodes as `x` has rows.
     pub fn forward_rows(&self, graph: &SparseMatrix, x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
+        expect_nodes("homogeneous propagation", graph, &x);
         if self.n_layers == 0 {
             return gather_rows(x, ids);
         }

@@ -1,6 +1,6 @@
 //! An item graph that is learned: neighbours from features, weights with a gradient to them.
 
-use super::{Init, affine, linear, normalize_rows};
+use super::{Init, affine, l2_normalize, linear};
 use crate::ops::{SparseMatrix, degree_factors, knn_pattern, scale_values, sddmm, segment_sum, spmm_values};
 use burn::module::Module;
 use burn::nn::Linear;
@@ -156,7 +156,7 @@ impl LearnedItemGraph {
             }
             None => features,
         };
-        let units = normalize_rows(projected); // [n, d]
+        let units = l2_normalize(projected); // [n, d]
         let pattern = knn_pattern(units.clone(), self.n_neighbors, self.include_self);
         let values = sddmm(units.clone(), pattern.rows(), units, pattern.cols()); // [nnz]
         WeightedEdges { pattern, values }

@@ -21,7 +21,7 @@ impl UserModalityWeightsConfig {
         Self { n_users, n_blocks, spread: 1.0 }
     }
 
-    /// Standard deviation of what the first softmax is taken of; 0 starts with equal weights.
+    /// Standard deviation of the normal logits whose softmax initialises the weights; 0 weighs all blocks equally.
     pub fn with_spread(mut self, spread: f64) -> Self {
         self.spread = spread;
         self
@@ -34,7 +34,20 @@ impl UserModalityWeightsConfig {
     }
 }
 
-/// `u_f = [w₀ u_text ‖ w₁ u_synergy ‖ w₂ u_visual]` (14), with a learnable `w` for each user.
+/// User modality weights: `u_f = [w₀ u_text ‖ w₁ u_synergy ‖ w₂ u_visual]` (14), with a learnable `w` for each user.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, UserModalityWeightsConfig};
+///
+/// let device = Device::flex();
+/// // Two users, three blocks of width 4; spread 0 starts with weights of one third.
+/// let weights = UserModalityWeightsConfig::new(2, 3).with_spread(0.0).init(&mut Init::new(0, &device));
+/// let weighed = weights.forward(Tensor::ones([2, 12], &device));
+/// assert!(weighed.into_data().iter::<f32>().all(|x| (x - 1.0 / 3.0).abs() < 1e-6));
+/// # }
+/// ```
 #[derive(Module, Debug)]
 pub struct UserModalityWeights {
     /// `[n_users, n_blocks]`.
@@ -42,14 +55,20 @@ pub struct UserModalityWeights {
 }
 
 impl UserModalityWeights {
+    /// Weighs the blocks of each user's vector.
+    ///
     /// # Shapes
     /// - `users`: `[n_users, n_blocks · d]`, the blocks side by side
     /// - output: the same
+    ///
+    /// # Panics
+    /// When there are other users than weights, or the blocks do not divide the width.
     pub fn forward(&self, users: Tensor<2>) -> Tensor<2> {
         let weight = self.weight.val();
         let [n_users, n_blocks] = weight.dims();
         let [n, width] = users.dims();
-        assert!(n == n_users && width % n_blocks == 0, "user weights [{n_users}, {n_blocks}] of [{n}, {width}]");
+        let agree = n == n_users && width.is_multiple_of(n_blocks);
+        assert!(agree, "user modality weights: users is [{n}, {width}] but the weights are [{n_users}, {n_blocks}]");
         weigh_blocks(users, weight)
     }
 }

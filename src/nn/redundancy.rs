@@ -1,10 +1,11 @@
 //! Transformer-based redundancy estimation, TBR (9)-(11).
 
+use super::shapes::{expect_same, expect_width};
 use super::{Encoder, EncoderConfig, Init, affine, linear};
 use crate::ops::{matmul, row_range};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, assert_shape};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// What stands where a modality was removed (9).
@@ -22,15 +23,21 @@ pub enum Mask {
 pub struct RedundancyEstimatorConfig {
     d_model: usize,
     mask: Mask,
-    n_heads: usize,
+    n_heads: Option<usize>,
     d_feed_forward: usize,
 }
 
 impl RedundancyEstimatorConfig {
-    /// `[t ‖ v]` side by side through `Linear(2 d, d)` and an encoder of one token, with zeros for a removed modality:
-    /// the authors' code.
-    pub fn new(d_model: usize) -> Self {
-        Self { d_model, mask: Mask::Zeros, n_heads: 0, d_feed_forward: 4 * d_model }
+    /// The equations as printed: `v` and `t` are two tokens that attend to each other with one head, `g = Linear(2 d, d)` comes
+    /// after the encoder, and a learnable token stands where a modality was removed.
+    pub fn paper(d_model: usize) -> Self {
+        Self { d_model, mask: Mask::Learned, n_heads: Some(1), d_feed_forward: 4 * d_model }
+    }
+
+    /// The authors' code: `[t ‖ v]` side by side through `Linear(2 d, d)` and an encoder of one token, with zeros for a removed
+    /// modality.
+    pub fn reference(d_model: usize) -> Self {
+        Self { d_model, mask: Mask::Zeros, n_heads: None, d_feed_forward: 4 * d_model }
     }
 
     /// What stands where a modality was removed.
@@ -39,9 +46,9 @@ impl RedundancyEstimatorConfig {
         self
     }
 
-    /// The paper's sequence: `v` and `t` are two tokens that attend to each other, and `g = Linear(2 d, d)` comes after
-    /// the encoder.
-    pub fn with_sequence(mut self, n_heads: usize) -> Self {
+    /// Heads of the encoder over the sequence `[v, t]` of two tokens, with `g = Linear(2 d, d)` after it; none puts the
+    /// modalities side by side, with the linear layer before an encoder of one token.
+    pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
         self.n_heads = n_heads;
         self
     }
@@ -59,14 +66,17 @@ impl RedundancyEstimatorConfig {
     pub fn init(&self, init: &mut Init) -> RedundancyEstimator {
         let d = self.d_model;
         let encoder = EncoderConfig::new(d).with_d_feed_forward(self.d_feed_forward);
-        let encoder = if self.n_heads > 0 { encoder.with_attention(self.n_heads) } else { encoder };
+        let encoder = match self.n_heads {
+            Some(n_heads) => encoder.with_attention(n_heads),
+            None => encoder,
+        };
         let token = |init: &mut Init| (self.mask == Mask::Learned).then(|| init.normal_param([1, d], 0.02));
         RedundancyEstimator {
             encoder: encoder.init(init),
             join: linear(2 * d, d, init),
             mask_text: token(init),
             mask_visual: token(init),
-            sequence: self.n_heads > 0,
+            sequence: self.n_heads.is_some(),
         }
     }
 }
@@ -89,7 +99,24 @@ impl Redundancy {
     }
 }
 
-/// One encoder over `X = [v, t]`, `X_v = [v, MASK]`, `X_t = [MASK, t]` (9)(10); the three run as one batch.
+/// Transformer-based redundancy estimation (TBR): one encoder over `X = [v, t]`, `X_v = [v, MASK]`, `X_t = [MASK, t]` (9)(10);
+/// the three run as one batch.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, RedundancyEstimatorConfig, orthogonal_complement};
+///
+/// let device = Device::flex();
+/// let tbr = RedundancyEstimatorConfig::paper(16).init(&mut Init::new(0, &device));
+/// let (text, visual) = (Tensor::ones([5, 16], &device), Tensor::<2>::zeros([5, 16], &device));
+/// let redundancy = tbr.forward(text, visual.clone());
+/// assert_eq!([redundancy.full.dims(), redundancy.text.dims(), redundancy.visual.dims()], [[5, 16]; 3]);
+/// // What is left of the image when the shared part (11) is taken out (12).
+/// let unique = orthogonal_complement(visual, redundancy.shared(), 1e-12);
+/// assert_eq!(unique.dims(), [5, 16]);
+/// # }
+/// ```
 #[derive(Module, Debug)]
 pub struct RedundancyEstimator {
     /// `F`, shared by the three variants.
@@ -104,11 +131,17 @@ pub struct RedundancyEstimator {
 }
 
 impl RedundancyEstimator {
+    /// Encodes both modalities, and each without the other.
+    ///
     /// # Shapes
     /// - `text`, `visual` and the three outputs: `[n, d_model]`
+    ///
+    /// # Panics
+    /// When the shapes differ from each other or from the layer's width.
     pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> Redundancy {
+        expect_same("redundancy estimator", ["text", "visual"], &text, &visual);
+        expect_width("redundancy estimator", "text", &text, self.encoder.width());
         let [n, d] = text.dims();
-        assert_shape!(visual, [n, d]);
         let h = match self.sequence {
             false => self.encoder.forward_self(self.joined(text, visual)),
             true => {

@@ -1,5 +1,6 @@
 //! Cross-modal synergy estimation, CSE (7)(8).
 
+use super::shapes::{expect_same, expect_width};
 use super::{Encoder, EncoderConfig, Init};
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -15,12 +16,17 @@ pub struct CrossModalSynergyConfig {
 }
 
 impl CrossModalSynergyConfig {
-    /// One cross-modal encoder a direction, as in the paper.
-    pub fn new(d_model: usize) -> Self {
+    /// The equations as printed: one cross-modal encoder a direction.
+    pub fn paper(d_model: usize) -> Self {
         Self { d_model, n_heads: 0, self_encoders: false, d_feed_forward: 4 * d_model }
     }
 
-    /// A second, self-attending encoder after each cross-modal one, as in the authors' code.
+    /// The authors' code: a second, self-attending encoder after each cross-modal one.
+    pub fn reference(d_model: usize) -> Self {
+        Self::paper(d_model).with_self_encoders(true)
+    }
+
+    /// Whether a second, self-attending encoder follows each cross-modal one.
     pub fn with_self_encoders(mut self, self_encoders: bool) -> Self {
         self.self_encoders = self_encoders;
         self
@@ -67,7 +73,21 @@ impl Synergy {
     }
 }
 
-/// `h_{v→t} = Trans(v, t)` and `h_{t→v} = Trans(t, v)` (7), with weights of their own.
+/// Cross-modal synergy estimation (CSE): `h_{v→t} = Trans(v, t)` and `h_{t→v} = Trans(t, v)` (7), with weights of their own.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{CrossModalSynergyConfig, Init};
+///
+/// let device = Device::flex();
+/// let cse = CrossModalSynergyConfig::paper(16).init(&mut Init::new(0, &device));
+/// let (text, visual) = (Tensor::ones([5, 16], &device), Tensor::zeros([5, 16], &device));
+/// let synergy = cse.forward(text, visual);
+/// // Both directions, which the loss (15) aligns, and their mean (8).
+/// assert_eq!([synergy.text_to_visual.dims(), synergy.signal().dims()], [[5, 16]; 2]);
+/// # }
+/// ```
 #[derive(Module, Debug)]
 pub struct CrossModalSynergy {
     /// Text queries over visual keys.
@@ -85,7 +105,12 @@ impl CrossModalSynergy {
     ///
     /// # Shapes
     /// - `text`, `visual` and both outputs: `[n, d_model]`
+    ///
+    /// # Panics
+    /// When the shapes differ from each other or from the layer's width.
     pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> Synergy {
+        expect_same("cross-modal synergy", ["text", "visual"], &text, &visual);
+        expect_width("cross-modal synergy", "text", &text, self.text_to_visual.width());
         let direction = |q: Tensor<2>, kv: Tensor<2>, cross: &Encoder, own: &Option<Encoder>| {
             let h = cross.forward(q, kv);
             match own {
@@ -107,8 +132,10 @@ impl CrossModalSynergy {
     /// - `text`, first output: `[n, n_text, d_model]`; `visual`, second output: `[n, n_visual, d_model]`
     ///
     /// # Panics
-    /// When made without [`CrossModalSynergyConfig::with_n_heads`].
+    /// When made without [`CrossModalSynergyConfig::with_n_heads`], or the shapes do not agree.
     pub fn forward_tokens(&self, text: Tensor<3>, visual: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        expect_width("cross-modal synergy", "text", &text, self.text_to_visual.width());
+        expect_width("cross-modal synergy", "visual", &visual, self.text_to_visual.width());
         let direction = |q: Tensor<3>, kv: Tensor<3>, cross: &Encoder, own: &Option<Encoder>| {
             let h = cross.forward_tokens(q, Some(kv));
             match own {

@@ -1,6 +1,6 @@
 //! Nearest neighbours of rows that are tensors: the pattern of a graph that is learned.
 
-use super::{SparseMatrix, lives_in_host_memory, masked_top_k, normalize_rows};
+use super::{SparseMatrix, l2_normalize, lives_in_host_memory, masked_top_k};
 use crate::data::Csr;
 use crate::linalg::top_products;
 use burn::tensor::{DType, Int, Tensor, TensorData};
@@ -44,7 +44,7 @@ pub fn knn_pattern(x: Tensor<2>, k: usize, include_self: bool) -> SparseMatrix {
     let candidates = if include_self { n } else { n.saturating_sub(1) };
     assert!(k > 0 && k <= candidates, "knn_pattern: {k} neighbours of [{n}, {d}], where there are {candidates}");
     let k_others = k - usize::from(include_self);
-    let units = normalize_rows(x);
+    let units = l2_normalize(x);
     let (ids, cosines) = match lives_in_host_memory(&device) {
         true => nearest_on_host(&floats(units.clone()), d, k_others),
         false => nearest_on_device(&units, k_others),
@@ -116,7 +116,7 @@ fn nearest_on_device(units: &Tensor<2>, k: usize) -> (Vec<u32>, Vec<f32>) {
 mod tests {
     use super::*;
     use crate::data::{ItemFeatures, splitmix64};
-    use crate::graph::nearest_neighbors;
+    use crate::graph::knn_exact;
     use burn::tensor::Device;
 
     fn columns(graph: &SparseMatrix) -> Vec<i32> {
@@ -133,7 +133,7 @@ mod tests {
             let x: Vec<f32> = (0..(n * d) as u64).map(|i| (splitmix64(i) >> 40) as f32 / 8e6 - 1.0).collect();
             let features = ItemFeatures::new(n, d, x.clone()).unwrap();
             for (k, include_self) in [(1, false), (1, true), (2.min(n - 1), false), (10.min(n), true)] {
-                let expected = nearest_neighbors(&features, k, include_self).unwrap();
+                let expected = knn_exact(&[&features], k, include_self).unwrap();
                 let found = knn_pattern(matrix(&x, d), k, include_self);
                 let mut ids: Vec<Vec<u32>> = expected.index.chunks(k).map(<[u32]>::to_vec).collect();
                 ids.iter_mut().for_each(|ids| ids.sort_unstable());

@@ -40,7 +40,7 @@ pub use knn_pattern::knn_pattern;
 pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
-pub use normalize::{NormalizeBackend, normalize_rows, reference_normalize_rows};
+pub use normalize::{NormalizeBackend, l2_normalize, reference_l2_normalize};
 pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogonal_complement};
 pub use random::{dropout, keep_mask, normal, uniform};
 #[doc(hidden)]

@@ -3,9 +3,9 @@
 use crate::golden;
 use viral::data::{Dataset, Interactions, ItemFeatures};
 use viral::graph::{
-    MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern,
-    cooccurrence_counts, knn_graph, mean_knn_graph, mixture, near_neighbors, nearest_neighbors, normalize_rows,
-    normalize_symmetric, user_cooccurrence,
+    ItemGraph, KnnSearch, MMREC_EPS, NeighborWeight, add_self_loops, bipartite_adjacency, bipartite_adjacency_of,
+    bipartite_pattern, cooccurrence_counts, item_graph, knn_approximate, knn_exact, normalize_symmetric,
+    row_stochastic, user_cooccurrence,
 };
 
 type Graph = sprs::CsMat<f32>;
@@ -43,15 +43,18 @@ fn item_graphs_of_the_reference() {
     let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
     let k = golden.i64("code.knn_v").0[1];
     for (name, features) in [("code.knn_v", &visual), ("code.knn_t", &text)] {
-        let found: Vec<i64> =
-            nearest_neighbors(features, k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
+        let found: Vec<i64> = knn_exact(&[features], k, true).unwrap().index.iter().map(|&j| i64::from(j)).collect();
         assert_eq!(found, golden.i64(name).1, "{name}");
     }
-    let (visual, text) = (knn_graph(&visual, k).unwrap(), knn_graph(&text, k).unwrap());
-    golden.check("code.lap_v", &dense(&visual));
-    golden.check("code.lap_t", &dense(&text));
-    golden.check("code.mix0.1", &dense(&mixture(0.1, &visual, &text)));
-    let mixed = mixture(0.5, &visual, &text);
+    let mixed = |weights: [f32; 2]| {
+        let modalities = [(&visual, weights[0]), (&text, weights[1])];
+        item_graph(ItemGraph::Mixture, &modalities, k, KnnSearch::Exact).unwrap()
+    };
+    let alone = |features| item_graph(ItemGraph::Mixture, &[(features, 1.0)], k, KnnSearch::Exact).unwrap();
+    golden.check("code.lap_v", &dense(&alone(&visual)));
+    golden.check("code.lap_t", &dense(&alone(&text)));
+    golden.check("code.mix0.1", &dense(&mixed([0.1, 0.9])));
+    let mixed = mixed([0.5, 0.5]);
     golden.check("code.mix0.5", &dense(&mixed));
 
     let (shape, x) = golden.f32("x0");
@@ -71,14 +74,14 @@ fn item_graphs_of_the_paper() {
     let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
     let n_items = visual.n_items();
     let k = golden.i64("code.knn_v").0[1];
-    let all = mean_knn_graph(&[&visual, &text], n_items, true).unwrap();
+    let all = knn_exact(&[&visual, &text], n_items, true).unwrap().weighted();
     golden.check("paper.S", &dense(&all));
     let (shape, x) = golden.f32("x0");
     for (variant, include_self) in [("with_self", true), ("no_self", false)] {
-        let graph = mean_knn_graph(&[&visual, &text], k, include_self).unwrap();
+        let graph = knn_exact(&[&visual, &text], k, include_self).unwrap().weighted();
         let check = |name: String, found: &[f32]| golden.check(&name, found);
         check(format!("paper.{variant}.adj"), &dense(&graph));
-        check(format!("paper.{variant}.adj_rownorm"), &dense(&normalize_rows(&graph)));
+        check(format!("paper.{variant}.adj_rownorm"), &dense(&row_stochastic(&graph)));
         check(format!("lattice.{variant}.adj_symnorm"), &dense(&normalize_symmetric(&graph, 0.0)));
         let one = times(&graph, &x, shape[1]);
         check(format!("paper.{variant}.h1"), &one);
@@ -121,7 +124,7 @@ fn normalised_user_item_graphs() {
     let exact = bipartite_adjacency(&interactions, 0.0);
     let values: Vec<f32> = pairs.iter().map(|p| exact[[p.0 as usize, n_users + p.1 as usize]]).collect();
     golden.check("edge_values_exact", &values);
-    let looped = normalize_rows(&add_self_loops(&bipartite_pattern(&interactions)));
+    let looped = row_stochastic(&add_self_loops(&bipartite_pattern(&interactions)));
     golden.check("lattice_row_selfloop", &dense(&looped));
 }
 
@@ -135,8 +138,9 @@ fn freedoms_graphs() {
     golden.check("masked_adj_dense", &dense(&masked));
     let k = golden::setting("freedom", "knn_k") as usize;
     let weight = golden::setting("freedom", "mm_image_weight") as f32;
-    let graph = |name| knn_graph(&features(golden.f32(name)), k).unwrap();
-    let mixed = mixture(weight, &graph("v_feat"), &graph("t_feat"));
+    let (visual, text) = (features(golden.f32("v_feat")), features(golden.f32("t_feat")));
+    let modalities = [(&visual, weight), (&text, 1.0 - weight)];
+    let mixed = item_graph(ItemGraph::Mixture, &modalities, k, KnnSearch::Exact).unwrap();
     golden.check("mm_adj_dense", &dense(&mixed));
 }
 
@@ -146,9 +150,9 @@ fn freedoms_graphs() {
 fn near_clusters_hold_most_of_the_neighbours_of_real_items() {
     let baby = Dataset::read(golden::real_data().join("baby")).unwrap();
     for (name, features) in baby.features() {
-        let exact = nearest_neighbors(features, 10, false).unwrap();
+        let exact = knn_exact(&[features], 10, false).unwrap();
         let share = |n_probe| {
-            let near = near_neighbors(&[features], 10, false, n_probe).unwrap();
+            let near = knn_approximate(&[features], 10, false, n_probe).unwrap();
             let rows = near.index.chunks(10).zip(exact.index.chunks(10));
             let found: usize = rows.map(|(near, exact)| near.iter().filter(|id| exact.contains(id)).count()).sum();
             found as f64 / exact.index.len() as f64

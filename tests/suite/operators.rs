@@ -1,6 +1,7 @@
 //! Operators against their references, in outputs and in every gradient; attribution.
 
 mod adam;
+mod contrast;
 mod edges;
 mod encoder;
 mod graph_layers;

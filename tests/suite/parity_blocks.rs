@@ -95,7 +95,7 @@ fn normalised_orthogonal_projection() {
         Tensor::<2>::from_data(burn::tensor::TensorData::new(kept, [rows.len(), shape[1]]), &device())
     };
     let (v, r) = (of("v").require_grad(), of("r").require_grad());
-    let unique = normalize_rows(orthogonal_complement(v.clone(), r.clone(), 1e-8));
+    let unique = l2_normalize(orthogonal_complement(v.clone(), r.clone(), 1e-8));
     g.check_tensor("v_unique_normalized", unique.clone());
     let loss = (unique * of("W")).sum();
     g.check_tensor("norm.loss", loss.clone());
@@ -184,7 +184,7 @@ fn synergy_source(name: &str) -> Source {
 fn cross_modal_synergy_of_one_token() {
     let g = golden::load("cse_crossmodal");
     let d = g.f32("x0").0[1];
-    let config = CrossModalSynergyConfig::new(d).with_self_encoders(true);
+    let config = CrossModalSynergyConfig::reference(d);
     let model = filled(config.init(&mut Init::new(0, &device())), &g, synergy_source);
     let (text, visual) = (g.tensor::<2>("x0", &device()), g.tensor::<2>("x1", &device()));
     g.check_tensor("code.mid0", model.text_to_visual.forward(text.clone(), visual.clone()));
@@ -209,7 +209,7 @@ fn cross_modal_synergy_of_one_token() {
 fn cross_modal_synergy_over_all_items() {
     let g = golden::load("cse_crossmodal");
     let d = g.f32("x0").0[1];
-    let config = CrossModalSynergyConfig::new(d).with_self_encoders(true).with_n_heads(1);
+    let config = CrossModalSynergyConfig::reference(d).with_n_heads(1);
     let model = filled(config.init(&mut Init::new(0, &device())), &g, synergy_source);
     let sequence = |name: &str| g.tensor::<2>(name, &device()).unsqueeze::<3>();
     let (a, b) = model.forward_tokens(sequence("x0"), sequence("x1"));
@@ -241,7 +241,7 @@ fn redundancy_source(name: &str) -> Source {
 fn redundancy_estimation() {
     let g = golden::load("tbr_redundant");
     let d = g.f32("xt").0[1];
-    let config = RedundancyEstimatorConfig::new(d);
+    let config = RedundancyEstimatorConfig::reference(d);
     let model = filled(config.init(&mut Init::new(0, &device())), &g, redundancy_source);
     let (text, visual) = (input::<2>(&g, "xt"), input::<2>(&g, "xv"));
     let out = model.forward(text.clone(), visual.clone());
@@ -262,7 +262,7 @@ fn redundancy_estimation() {
     g.check_tensor("loss_r", loss.clone());
     let unique = orthogonal_complement(visual.clone(), r, 1e-8);
     g.check_tensor("v_prime_unnormalized", unique.clone());
-    let unique = normalize_rows(unique);
+    let unique = l2_normalize(unique);
     g.check_tensor("v_prime", unique.clone());
     let total = loss + (unique * g.tensor("W", &device())).sum();
     g.check_tensor("total", total.clone());
@@ -276,7 +276,7 @@ fn redundancy_estimation() {
 fn redundancy_estimation_with_mask_tokens() {
     let g = golden::load("tbr_redundant");
     let d = g.f32("xt").0[1];
-    let config = RedundancyEstimatorConfig::new(d).with_mask(Mask::Learned);
+    let config = RedundancyEstimatorConfig::reference(d).with_mask(Mask::Learned);
     let model = config.init(&mut Init::new(0, &device()));
     let values = viral::model::parameters(&model).into_keys().map(|name| {
         let group = if name.starts_with("mask") { "" } else { "param." };

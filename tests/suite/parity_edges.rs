@@ -7,7 +7,7 @@ use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use viral::nn::{
-    EdgeAttentionConfig, Init, LearnedEdges, LearnedItemGraphConfig, ResidualGraphConvConfig, normalize_rows,
+    EdgeAttentionConfig, Init, LearnedEdges, LearnedItemGraphConfig, ResidualGraphConvConfig, l2_normalize,
 };
 use viral::ops::{SparseMatrix, knn_pattern, normalize_symmetric_values};
 
@@ -74,7 +74,7 @@ fn grcn_attends_to_neighbours() {
         for route in 1..=3 {
             let message = layer.forward_between(&user_item, preference.clone(), features.clone(), None).output;
             g.check_tensor(&format!("{m}.route{route}.user_message"), message.clone());
-            preference = normalize_rows(preference + message);
+            preference = l2_normalize(preference + message);
             g.check_tensor(&format!("{m}.route{route}.preference"), preference.clone());
         }
         let x = Tensor::cat(vec![preference, features], 0);

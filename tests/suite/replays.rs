@@ -8,7 +8,7 @@ use serde_json::Value;
 use viral::data::{
     Features, InterFile, Interactions, ItemFeatures, Modality, Part, StepKey, TrainSet, Triplets, splitmix64,
 };
-use viral::graph::{NeighborWeight, nearest_neighbors, user_cooccurrence};
+use viral::graph::{NeighborWeight, knn_exact, user_cooccurrence};
 use viral::loss::Objective;
 use viral::model::{Batch, Embed, LightGcnConfig, Trainable, ViralConfig, parameters};
 use viral::nn::Init;
@@ -248,7 +248,7 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
         ..preset
     };
     for (key, features) in [("knn_rowsum_t", &text), ("knn_rowsum_v", &visual)] {
-        let neighbors = nearest_neighbors(features, config.item_neighbors, true).unwrap();
+        let neighbors = knn_exact(&[features], config.item_neighbors, true).unwrap();
         let sum: u64 = neighbors.index.iter().map(|&id| u64::from(id)).sum();
         assert_eq!(Some(sum), file[key].as_u64(), "{name}: {key}");
     }

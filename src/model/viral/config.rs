@@ -1,6 +1,8 @@
 //! Settings of VIRAL and its presets.
 
 use crate::Error;
+use crate::graph::ItemGraph;
+use crate::loss::RedundancyAnchor;
 use crate::model::{check, check_share};
 use crate::nn::{LayerAggregation, Mask};
 use serde::{Deserialize, Serialize};
@@ -27,26 +29,6 @@ pub enum FusionPlacement {
     Features,
     /// On the propagated embeddings of users and items: the paper.
     Propagated,
-}
-
-/// Which encoding stands for the redundancy in the alignment loss (16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RedundancyAnchor {
-    /// `h`, the encoding of both modalities: the paper.
-    Full,
-    /// `r`, the mean of the three encodings: the authors' code.
-    Shared,
-}
-
-/// How the item-item graph is made from the features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ItemGraph {
-    /// The nearest neighbours by `½ (cos_v + cos_t)`, weighed by it (3): the paper.
-    MeanCosine,
-    /// The nearest neighbours in each modality, itself included, all alike; then a mixture: the authors' code.
-    Mixture,
 }
 
 /// Settings of [`Viral`](super::Viral).
@@ -100,7 +82,7 @@ pub struct ViralConfig {
     pub item_graph: ItemGraph,
     /// Neighbours of an item (in each modality).
     pub item_neighbors: usize,
-    /// Clusters that are searched for an item's neighbours ([`near_neighbors`](crate::graph::near_neighbors)); 0 searches all
+    /// Clusters that are searched for an item's neighbours ([`knn_approximate`](crate::graph::knn_approximate)); 0 searches all
     /// items, exactly.
     pub item_probes: usize,
     /// Weight of the visual neighbours in the mixture.

@@ -1,9 +1,9 @@
 //! The three graphs of VIRAL.
 
-use super::config::{ItemGraph, ViralConfig};
+use super::config::ViralConfig;
 use crate::Result;
 use crate::data::{ItemFeatures, Modality, TrainSet};
-use crate::graph::{NeighborWeight, mixture, near_neighbors, nearest_neighbors_by_mean, user_cooccurrence};
+use crate::graph::{KnnSearch, NeighborWeight, item_graph, user_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
 use burn::module::Module;
@@ -26,18 +26,15 @@ impl ViralGraphs {
     /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
         let [text, visual] = both_modalities(data)?;
-        let near = |modalities: &[&ItemFeatures], include_self| match config.item_probes {
-            0 => nearest_neighbors_by_mean(modalities, config.item_neighbors, include_self),
-            n_probe => near_neighbors(modalities, config.item_neighbors, include_self, n_probe),
+        let search = match config.item_probes {
+            0 => KnnSearch::Exact,
+            n_probe => KnnSearch::Approximate { n_probe },
         };
-        let item_item = match (config.n_item_layers, config.item_graph) {
-            (0, _) => None,
-            (_, ItemGraph::MeanCosine) => Some(near(&[visual, text], false)?.weighted()),
-            (_, ItemGraph::Mixture) => {
-                let (visual, text) = (near(&[visual], true)?.normalized(), near(&[text], true)?.normalized());
-                Some(mixture(config.visual_weight as f32, &visual, &text))
-            }
-        };
+        let weight = config.visual_weight as f32;
+        let modalities = [(visual, weight), (text, 1.0 - weight)];
+        let item_item = (config.n_item_layers > 0)
+            .then(|| item_graph(config.item_graph, &modalities, config.item_neighbors, search))
+            .transpose()?;
         let user_user = (config.n_user_layers > 0)
             .then(|| user_cooccurrence(&data.interactions, config.user_neighbors, NeighborWeight::Softmax));
         Ok(Self {

@@ -4,21 +4,21 @@ mod config;
 mod fusion;
 mod graphs;
 
-pub use config::{FusionPlacement, FusionStrategy, ItemGraph, RedundancyAnchor, ViralConfig};
-pub use fusion::InformationFusion;
+pub use config::{FusionPlacement, FusionStrategy, ViralConfig};
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embed, Embeddings, Trainable, features, pair_scores, squared_lengths, users_and_items};
+use super::{Batch, Embed, Embeddings, Trainable, features};
 use crate::data::TrainSet;
-use crate::loss::{Objective, bpr, bpr_shared, mean_square};
+use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
-    FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LightGcnPropagation, UserModalityWeights,
-    UserModalityWeightsConfig, normalize_rows, xavier_normal,
+    FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
+    Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
+    xavier_normal,
 };
 use crate::ops::{SparseMatrix, gather_rows, matmul, sddmm};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
-use fusion::Fused;
+use fusion::fusion_objective;
 use graphs::both_modalities;
 
 const TEXT: &str = "text";
@@ -128,7 +128,7 @@ impl ViralConfig {
             weights: n_weights
                 .map(|n| UserModalityWeightsConfig::new(n_users, n).with_spread(self.weight_spread).init(init)),
             channels,
-            fusion: information_aware.then(|| InformationFusion::new(self, d_fusion, init)),
+            fusion: information_aware.then(|| self.fusion_layer(d_fusion).init(init)),
             text_projection: project.then(|| projection(text.width(), init)),
             visual_projection: project.then(|| projection(visual.width(), init)),
             text: features(text, init),
@@ -151,7 +151,11 @@ impl Viral {
 
     /// [`blocks`](Self::blocks), and what `look` takes from the fusion, which is gone as soon as it is not needed: with a
     /// million items its matrices would stand beside those of the propagation.
-    fn blocks_and<T>(&self, graph: &SparseMatrix, look: impl FnOnce(&Fused) -> T) -> (ViralBlocks, Option<T>) {
+    fn blocks_and<T>(
+        &self,
+        graph: &SparseMatrix,
+        look: impl FnOnce(&InformationFusionOutput) -> T,
+    ) -> (ViralBlocks, Option<T>) {
         let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
             Some(projection) => projection.forward(x.clone()),
             None => x.clone(),
@@ -164,18 +168,18 @@ impl Viral {
                 (ViralBlocks { names: &[TEXT, VISUAL], nodes }, None)
             }
             (Some(fusion), FusionPlacement::Features) => {
-                let fused = fusion.forward(text.clone(), visual);
+                let fused = fusion.forward(text, visual);
                 let seen = look(&fused);
-                let nodes = self.propagate(graph, fused.into_blocks(text));
+                let nodes = self.propagate(graph, fused.into_blocks().to_vec());
                 (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
             (Some(fusion), FusionPlacement::Propagated) => {
                 let nodes = self.propagate(graph, vec![text, visual]);
                 let d = self.config.d_embed;
                 let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
-                let fused = fusion.forward(text.clone(), visual);
+                let fused = fusion.forward(text, visual);
                 let seen = look(&fused);
-                let nodes = Tensor::cat(fused.into_blocks(text), 1);
+                let nodes = Tensor::cat(fused.into_blocks().to_vec(), 1);
                 (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
         }
@@ -184,10 +188,10 @@ impl Viral {
     /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph.
     fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Tensor<2> {
         // Each block by itself: what the backward needs of it then exists anyhow.
-        let input = |x: Tensor<2>| if self.config.normalize_inputs { normalize_rows(x) } else { x };
+        let input = |x: Tensor<2>| if self.config.normalize_inputs { l2_normalize(x) } else { x };
         let users = self.channels.iter().map(|c| input(c.users.val())).collect();
         let items = self.channels.iter().zip(features).map(|(c, f)| input(c.items(f))).collect();
-        let nodes = Tensor::cat(vec![Tensor::cat(users, 1), Tensor::cat(items, 1)], 0); // [nodes, channels · d]
+        let nodes = nodes(Tensor::cat(users, 1), Tensor::cat(items, 1)); // [nodes, channels · d]
         let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
         LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
     }
@@ -286,7 +290,7 @@ impl Trainable for Viral {
     }
 
     fn objective(&self, batch: &Batch) -> Objective {
-        let terms = |fused: &Fused| fused.objective(&self.config, self.info_nce_rows(batch));
+        let terms = |fused: &_| fusion_objective(fused, &self.config, self.info_nce_rows(batch));
         let (ViralBlocks { nodes, .. }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
         let (u, items) = self.fuse_batch(nodes, batch);
         let scale = self.config.score_scale;
@@ -303,10 +307,7 @@ impl Trainable for Viral {
             }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
-        let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| {
-            let d = table.dims()[1] as f32;
-            squared_lengths([(table.val(), rows.clone())], 1).mean() / d
-        };
+        let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square_of_rows(table.val(), rows.clone());
         let users = self.channels.iter().map(|c| table(&c.users, &batch.users));
         let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
         let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));

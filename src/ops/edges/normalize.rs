@@ -129,7 +129,7 @@ pub fn normalize_bipartite_values(graph: &SparseMatrix, values: Tensor<1>, eps: 
 /// out[e] = v[e] / s_i,   e = (i, j),   s_i = Σ_e' v[e'] over the edges of row i
 /// ```
 ///
-/// The values of [`graph::normalize_rows`](crate::graph::normalize_rows). O(nnz) time.
+/// The values of [`graph::row_stochastic`](crate::graph::row_stochastic). O(nnz) time.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its own values are not used

@@ -66,6 +66,7 @@ impl Sizes {
 }
 
 /// The default bodies keep to the equations and serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

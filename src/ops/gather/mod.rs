@@ -16,6 +16,7 @@ fn with_rows(n_rows: &usize, g: &Shape) -> Shape {
 }
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
 pub(super) const EPSILON: f32 = 1e-5;
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

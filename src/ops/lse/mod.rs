@@ -17,6 +17,7 @@ const TILE: usize = 1 << 24;
 
 /// Results of rows and columns come in one tensor, rows first. The default bodies go through `S` by blocks of rows and serve
 /// every backend; a backend with a streaming path overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 /// [`log_sum_exp_products`](super::log_sum_exp_products) from the whole matrix: the oracle of the streaming path.
+#[doc(hidden)]
 pub fn reference_log_sum_exp_products(a: Tensor<2>, b: Tensor<2>, scale: f32) -> (Tensor<1>, Tensor<1>) {
     let s = a.matmul(b.transpose()) * scale; // [n, m]
     let log_sum_exp = |s: Tensor<2>| {

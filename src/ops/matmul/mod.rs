@@ -23,6 +23,7 @@ fn out_shape(a: &Shape, b: &Shape) -> Shape {
 }
 
 /// What a backend must do that has dense products in lower precision.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),

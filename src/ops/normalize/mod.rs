@@ -5,7 +5,7 @@ mod backward;
 mod flex;
 mod reference;
 
-pub use reference::reference_normalize_rows;
+pub use reference::reference_l2_normalize;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
@@ -15,6 +15,7 @@ use burn::tensor::Tensor;
 const EPSILON: f32 = 1e-24;
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
@@ -46,11 +47,22 @@ fn length<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_sqrt(B::float_clamp_min(squares, EPSILON.into()))
 }
 
-/// `x / max(‖x‖₂, 1e-12)`, row by row: a zero row stays zero.
+/// L2-normalises each row: `x / max(‖x‖₂, 1e-12)`; a zero row stays zero.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::l2_normalize;
+///
+/// let x = Tensor::from_floats([[3.0, 4.0], [0.0, 0.0]], &Device::flex());
+/// let expected = [0.6, 0.8, 0.0, 0.0];
+/// assert!(l2_normalize(x).into_data().iter::<f32>().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6));
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `x`, output: `[n, d]`
-pub fn normalize_rows(x: Tensor<2>) -> Tensor<2> {
+pub fn l2_normalize(x: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as NormalizeBackend>::normalize(x.into_dispatch()))
 }
 

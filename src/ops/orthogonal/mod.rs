@@ -9,9 +9,10 @@ pub use reference::reference_orthogonal_complement;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
-use burn::tensor::{Tensor, assert_shape};
+use burn::tensor::Tensor;
 
 /// The default bodies serve every backend; a backend with a path of its own overrides them.
+#[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     Cube: cfg(feature = "cube"),
@@ -53,7 +54,22 @@ fn squares<B: Backend>(r: &FloatTensor<B>, epsilon: f32) -> FloatTensor<B> {
     B::float_add_scalar(products::<B>(r, r), epsilon.into())
 }
 
-/// `v' = v - (vᵀr / (‖r‖² + ε)) r`, row by row (12).
+/// Orthogonal unique extraction: `v' = v - (vᵀr / (‖r‖² + ε)) r`, row by row (12).
+///
+/// What of `v` is along `r` is taken out; the rest is orthogonal to `r`.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::orthogonal_complement;
+///
+/// let device = Device::flex();
+/// let v = Tensor::from_floats([[3.0, 4.0]], &device);
+/// let r = Tensor::from_floats([[2.0, 0.0]], &device);
+/// let unique = orthogonal_complement(v, r, 0.0);
+/// assert_eq!(unique.into_data().iter::<f32>().collect::<Vec<_>>(), [0.0, 4.0]);
+/// # }
+/// ```
 ///
 /// The paper has ε = 0; the authors' code 1e-8, which keeps rows with `r = 0` finite: there `v' = v`.
 ///
@@ -63,8 +79,8 @@ fn squares<B: Backend>(r: &FloatTensor<B>, epsilon: f32) -> FloatTensor<B> {
 /// # Panics
 /// When the shapes differ.
 pub fn orthogonal_complement(v: Tensor<2>, r: Tensor<2>, epsilon: f32) -> Tensor<2> {
-    let [n, d] = v.dims();
-    assert_shape!(r, [n, d]);
+    let (of_v, of_r) = (v.dims(), r.dims());
+    assert!(of_v == of_r, "orthogonal_complement: v is {of_v:?} but r is {of_r:?}");
     Tensor::from_dispatch(<Dispatch as OrthogonalBackend>::complement(v.into_dispatch(), r.into_dispatch(), epsilon))
 }
 

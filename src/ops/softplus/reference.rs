@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 /// [`softplus_margins`](super::softplus_margins) by tensor operations: its oracle.
+#[doc(hidden)]
 pub fn reference_softplus_margins(p: Tensor<1>, n: Tensor<2>) -> Tensor<1> {
     let x = n - p.unsqueeze_dim(1); // [n, m]
     let magnitude = x.clone().abs();

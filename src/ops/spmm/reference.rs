@@ -4,12 +4,14 @@ use crate::ops::SparseMatrix;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 /// [`spmm`](super::spmm) by gather and scatter-add: the oracle of the fast paths.
+#[doc(hidden)]
 pub fn reference_spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     let values = Tensor::from_data(a.values().into_data(), &x.device());
     reference_spmm_values(a, values, x)
 }
 
 /// [`spmm_values`](super::spmm_values) by gather and scatter-add: the oracle of the fast paths.
+#[doc(hidden)]
 pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
     let ([n_rows, _], [_, d], device) = (a.dims(), x.dims(), x.device());
     let (row, col) = (a.edges().row_idx.clone(), a.a.col_idx.clone());
@@ -18,6 +20,7 @@ pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) 
 }
 
 /// [`spmm_polynomial`](super::spmm_polynomial) term by term: its oracle.
+#[doc(hidden)]
 pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
     let mut power = x.clone();
     let mut sum = x * coefficients[0];
@@ -29,6 +32,7 @@ pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &
 }
 
 /// [`sddmm`](super::sddmm) by gathers: its oracle.
+#[doc(hidden)]
 pub fn reference_sddmm(x: Tensor<2>, rows: Tensor<1, Int>, y: Tensor<2>, cols: Tensor<1, Int>) -> Tensor<1> {
     (x.select(0, rows) * y.select(0, cols)).sum_dim(1).squeeze_dim::<1>(1)
 }

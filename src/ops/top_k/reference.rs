@@ -4,6 +4,7 @@ use super::check_operands;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 /// [`masked_top_k`](super::masked_top_k) by a full sort in host memory: its oracle.
+#[doc(hidden)]
 pub fn reference_masked_top_k(
     scores: Tensor<2>,
     row_ptr: Tensor<1, Int>,

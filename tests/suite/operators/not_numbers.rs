@@ -6,7 +6,7 @@ use crate::golden::values;
 use burn::tensor::{Tensor, TensorData};
 use viral::loss::{bpr, info_nce};
 use viral::nn::{EncoderConfig, Init};
-use viral::ops::{bias_leaky_relu, layer_norm, normalize_rows, orthogonal_complement, softplus_margins};
+use viral::ops::{bias_leaky_relu, l2_normalize, layer_norm, orthogonal_complement, softplus_margins};
 
 const SHAPE: [usize; 2] = [5, 37];
 const BAD: usize = 3;
@@ -31,7 +31,7 @@ fn a_nan_stays_in_its_row_and_is_not_hidden() {
         let vector = |tag| matrix(tag, [1, SHAPE[1]]).reshape([SHAPE[1]]);
         let encoder = EncoderConfig::new(SHAPE[1]).init(&mut Init::new(0, &device()));
         for (what, y) in [
-            ("normalize_rows", normalize_rows(poisoned())),
+            ("l2_normalize", l2_normalize(poisoned())),
             ("layer_norm", layer_norm(poisoned(), vector(2), vector(3))),
             ("bias_leaky_relu", bias_leaky_relu(poisoned(), vector(2), 0.01)),
             ("orthogonal_complement", orthogonal_complement(poisoned(), matrix(4, SHAPE), 1e-8)),

@@ -5,8 +5,8 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    bias_leaky_relu, gather_rows, layer_norm, normalize_rows, orthogonal_complement, reference_bias_leaky_relu,
-    reference_layer_norm, reference_normalize_rows, reference_orthogonal_complement, reference_softplus_margins,
+    bias_leaky_relu, gather_rows, l2_normalize, layer_norm, orthogonal_complement, reference_bias_leaky_relu,
+    reference_l2_normalize, reference_layer_norm, reference_orthogonal_complement, reference_softplus_margins,
     reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
 };
 
@@ -26,7 +26,7 @@ fn check_normalize(what: &str, x: &[f32], shape: [usize; 2]) {
         let gradients = (y.clone() * matrix(8, shape)).sum().backward();
         [values(y), values(x.grad(&gradients).unwrap())]
     };
-    let (found, expected) = (run(normalize_rows), on_cpu(|| run(reference_normalize_rows)));
+    let (found, expected) = (run(l2_normalize), on_cpu(|| run(reference_l2_normalize)));
     let d = shape[1];
     for (i, name) in ["y", "dx"].iter().enumerate() {
         for (row, (found, expected)) in found[i].chunks(d).zip(expected[i].chunks(d)).enumerate() {
@@ -55,7 +55,7 @@ fn rows_that_are_zero_tiny_or_huge_stay_finite() {
     let (lengths, d) = ([0.0, 1e-18, 1e-9, 1.0, 1e9, 0.0, 1e15], 37);
     let x: Vec<f32> = numbers(1, lengths.len() * d).iter().enumerate().map(|(k, x)| x * lengths[k / d]).collect();
     check_normalize("lengths", &x, [lengths.len(), d]);
-    let y = values(normalize_rows(leaf(x, [lengths.len(), d])));
+    let y = values(l2_normalize(leaf(x, [lengths.len(), d])));
     assert!(y[..d].iter().all(|&y| y == 0.0), "a zero row stays zero");
     assert!((y[4 * d..5 * d].iter().map(|y| y * y).sum::<f32>() - 1.0).abs() < 1e-5);
 }

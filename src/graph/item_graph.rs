@@ -1,0 +1,206 @@
+//! Item-item graphs of the published models, by kind.
+
+use super::normalize::normalize_symmetric;
+use super::{Neighbors, knn_approximate, knn_exact};
+use crate::data::ItemFeatures;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sprs::CsMat;
+
+/// How an item-item graph is made from the features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ItemGraph {
+    /// The nearest neighbours by the mean cosine of all modalities, without the item itself, each edge weighed by that mean
+    /// (3): VIRAL as printed.
+    MeanCosine,
+    /// In each modality the item and its nearest neighbours, all alike (`1 / k`), then the weighted sum over modalities:
+    /// FREEDOM, and VIRAL as its authors' code has it.
+    Mixture,
+    /// As `Mixture`, each edge weighed by its cosine and normalised by the roots of both row sums: LATTICE's graph of the raw
+    /// features.
+    CosineMixture,
+}
+
+/// How neighbours are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnnSearch {
+    /// Among all items: [`knn_exact`].
+    Exact,
+    /// Among the items of the nearest clusters: [`knn_approximate`].
+    Approximate {
+        /// Clusters that are searched for each item.
+        n_probe: usize,
+    },
+}
+
+impl KnnSearch {
+    /// The `k` nearest neighbours of every item by the mean of the modalities' cosines.
+    ///
+    /// # Errors
+    /// Those of [`knn_exact`] and [`knn_approximate`].
+    ///
+    /// # Panics
+    /// When there is no modality or they have different numbers of items.
+    pub fn neighbors(self, modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
+        match self {
+            Self::Exact => knn_exact(modalities, k, include_self),
+            Self::Approximate { n_probe } => knn_approximate(modalities, k, include_self, n_probe),
+        }
+    }
+}
+
+/// The kNN item graph of a kind, from the features of one modality or several, each with its weight.
+///
+/// ```text
+/// MeanCosine:     A[i, j] = S[i, j] for j in the top-k of S[i, ·] without i,  S = Σ_m cos_m / M        (3)
+/// Mixture:        A = Σ_m w_m D_m^-1/2 B_m D_m^-1/2,  B_m[i, j] = 1 for j in the top-k of cos_m(i, ·), i included
+/// CosineMixture:  the same with B_m[i, j] = cos_m(i, j)
+/// ```
+///
+/// [`MeanCosine`](ItemGraph::MeanCosine) has no use for the weights. The graphs are not made symmetric; an item without
+/// features in a modality is linked to none but itself there. Time and memory are those of the search.
+///
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::{ItemGraph, KnnSearch, item_graph};
+///
+/// let visual = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0])?;
+/// let text = ItemFeatures::new(3, 2, vec![0.0, 1.0, 1.0, 0.0, 0.1, 0.9])?;
+/// // FREEDOM's graph: a tenth of the visual neighbours and nine tenths of the textual ones.
+/// let graph = item_graph(ItemGraph::Mixture, &[(&visual, 0.1), (&text, 0.9)], 2, KnnSearch::Exact)?;
+/// assert_eq!(graph.shape(), (3, 3));
+/// // Item 0 looks like item 1 and reads like item 2; it is its own neighbour by both.
+/// assert!((graph[[0, 0]] - 0.5).abs() < 1e-6);
+/// assert!((graph[[0, 1]] - 0.05).abs() < 1e-6 && (graph[[0, 2]] - 0.45).abs() < 1e-6);
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
+/// # Shapes
+/// - output: `[n_items, n_items]`
+///
+/// # Errors
+/// When there are too few items for `k` neighbours, or a weight is not finite.
+///
+/// # Panics
+/// When there is no modality or they have different numbers of items.
+pub fn item_graph(
+    kind: ItemGraph,
+    modalities: &[(&ItemFeatures, f32)],
+    k: usize,
+    search: KnnSearch,
+) -> Result<CsMat<f32>> {
+    if let Some((_, weight)) = modalities.iter().find(|(_, weight)| !weight.is_finite()) {
+        return Err(Error::Config(format!("item graph: a modality has weight {weight}; give finite weights")));
+    }
+    let mixed = |graph: fn(Neighbors) -> CsMat<f32>| {
+        let parts: Vec<CsMat<f32>> = modalities
+            .iter()
+            .map(|(features, _)| Ok(graph(search.neighbors(&[features], k, true)?)))
+            .collect::<Result<_>>()?;
+        let weights = modalities.iter().map(|&(_, weight)| weight);
+        Ok(mixture(&weights.zip(&parts).collect::<Vec<_>>()))
+    };
+    match kind {
+        ItemGraph::MeanCosine => {
+            let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
+            Ok(search.neighbors(&features, k, false)?.weighted())
+        }
+        ItemGraph::Mixture => mixed(|neighbors| neighbors.normalized()),
+        ItemGraph::CosineMixture => mixed(|neighbors| normalize_symmetric(&neighbors.weighted(), 0.0)),
+    }
+}
+
+/// The weighted sum of graphs, `Σ_m w_m A_m`, over the union of their edges; O(edges) time and memory.
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::graph::mixture;
+///
+/// let (a, b) = (CsMat::eye(2), CsMat::new((2, 2), vec![0, 1, 1], vec![1], vec![4.0]));
+/// let mixed = mixture(&[(0.5, &a), (0.25, &b)]);
+/// assert_eq!((mixed.nnz(), mixed[[0, 0]], mixed[[0, 1]]), (3, 0.5, 1.0));
+/// ```
+///
+/// # Panics
+/// When there is no graph or the shapes differ.
+pub fn mixture(parts: &[(f32, &CsMat<f32>)]) -> CsMat<f32> {
+    let weighted = parts.iter().map(|&(weight, graph)| graph.map(|x| weight * x));
+    let sum = |a: CsMat<f32>, b: CsMat<f32>| {
+        assert_eq!(a.shape(), b.shape(), "mixture: the graphs are {:?} and {:?}", a.shape(), b.shape());
+        &a + &b
+    };
+    match weighted.reduce(sum) {
+        Some(mixed) => mixed,
+        None => panic!("mixture: no graph is given"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::splitmix64;
+
+    fn features(n: usize, width: usize, seed: u64) -> ItemFeatures {
+        let value = |i: u64| (splitmix64(seed << 32 | i) >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        ItemFeatures::new(n, width, (0..(n * width) as u64).map(value).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_mixture_is_the_union_of_the_edges() {
+        let a = CsMat::new((2, 2), vec![0, 2, 2], vec![0, 1], vec![1.0, 2.0]);
+        let b = CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![4.0, 8.0]);
+        let mixed = mixture(&[(0.25, &a), (0.75, &b), (2.0, &a)]);
+        assert_eq!(mixed.to_dense().as_slice().unwrap(), [2.25, 7.5, 6.0, 0.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "mixture: the graphs are (2, 2) and (3, 3)")]
+    fn a_mixture_of_different_shapes_panics() {
+        mixture(&[(1.0, &CsMat::eye(2)), (1.0, &CsMat::eye(3))]);
+    }
+
+    #[test]
+    fn each_kind_is_what_its_equation_says() {
+        let (a, b, k) = (features(30, 5, 1), features(30, 3, 2), 4);
+        let dense = |graph: &CsMat<f32>| graph.to_dense();
+        let graph = |kind| dense(&item_graph(kind, &[(&a, 0.3), (&b, 0.7)], k, KnnSearch::Exact).unwrap());
+        let near = |x: &ItemFeatures| knn_exact(&[x], k, true).unwrap();
+        assert_eq!(graph(ItemGraph::MeanCosine), dense(&knn_exact(&[&a, &b], k, false).unwrap().weighted()));
+        // All alike: a row has k edges of 1 / k in each modality.
+        let alike = |x: &ItemFeatures| dense(&near(x).binary()) / k as f32;
+        let difference = graph(ItemGraph::Mixture) - (alike(&a) * 0.3 + alike(&b) * 0.7);
+        assert!(difference.iter().all(|x| x.abs() < 1e-6));
+        let laplacian = |x: &ItemFeatures| {
+            let weighted = dense(&near(x).weighted());
+            let sums: Vec<f32> = weighted.rows().into_iter().map(|row| row.sum()).collect();
+            let mut scaled = weighted;
+            scaled.indexed_iter_mut().for_each(|((i, j), x)| *x /= (sums[i] * sums[j]).sqrt());
+            scaled
+        };
+        let difference = graph(ItemGraph::CosineMixture) - (laplacian(&a) * 0.3 + laplacian(&b) * 0.7);
+        assert!(difference.iter().all(|x| x.abs() < 1e-6));
+    }
+
+    #[test]
+    fn an_approximate_search_of_all_clusters_gives_the_same_graph() {
+        let (a, b) = (features(64, 6, 3), features(64, 4, 4));
+        for kind in [ItemGraph::MeanCosine, ItemGraph::Mixture, ItemGraph::CosineMixture] {
+            let graph = |search| item_graph(kind, &[(&a, 0.5), (&b, 0.5)], 5, search).unwrap();
+            let (exact, near) = (graph(KnnSearch::Exact), graph(KnnSearch::Approximate { n_probe: 8 }));
+            assert_eq!(exact.indices(), near.indices());
+            assert!(exact.data().iter().zip(near.data()).all(|(x, y)| (x - y).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_searched_or_weighed_is_an_error() {
+        let a = features(4, 2, 5);
+        let error = |weight, k, search| item_graph(ItemGraph::Mixture, &[(&a, weight)], k, search).unwrap_err();
+        assert!(error(1.0, 5, KnnSearch::Exact).to_string().starts_with("5 nearest neighbours of 4 items"));
+        assert!(error(f32::NAN, 2, KnnSearch::Exact).to_string().contains("finite"));
+        assert!(error(1.0, 2, KnnSearch::Approximate { n_probe: 0 }).to_string().contains("0 clusters"));
+    }
+}

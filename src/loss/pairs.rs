@@ -1,0 +1,78 @@
+//! Scores of pairs and lengths of rows: what ranking losses and penalties are computed from.
+
+use crate::ops::sddmm;
+use burn::tensor::{Int, Tensor};
+
+/// The inner product of each row of `a` with that of `b`.
+///
+/// # Shapes
+/// - `a`, `b`: `[n, d]`; output: `[n]`
+///
+/// # Panics
+/// When the shapes differ.
+pub fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
+    let (of_a, of_b) = (a.dims(), b.dims());
+    assert!(of_a == of_b, "row_products: a is {of_a:?} but b is {of_b:?}");
+    (a * b).sum_dim(1).squeeze_dim::<1>(1)
+}
+
+/// The scores of a batch's [pairs](crate::model::Batch::pairs): of users with their positives, and with their negatives.
+///
+/// No row is copied; with gradients to both matrices.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::data::{StepKey, Triplets};
+/// use viral::loss::{bpr, pair_scores};
+/// use viral::model::Batch;
+///
+/// let device = Device::flex();
+/// let users = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
+/// let items = Tensor::from_floats([[2.0, 0.0], [0.0, 3.0]], &device);
+/// let triplets = Triplets { users: vec![0, 1], positives: vec![0, 1], negatives: vec![1, 0] };
+/// let batch = Batch::new(&triplets, StepKey::default(), &device);
+/// let [positive, negative] = pair_scores(users, items, batch.pairs());
+/// assert_eq!(positive.clone().into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 3.0]);
+/// assert!(bpr(positive, negative).into_scalar::<f32>() < 0.1);
+/// # }
+/// ```
+///
+/// # Shapes
+/// - `users`: `[n_users, d]`, `items`: `[n_items, d]`, the pairs: `[2 n]` each
+/// - output: `[n]` each
+///
+/// # Panics
+/// When the shapes do not agree; on the CPU where an id is out of range.
+pub fn pair_scores(users: Tensor<2>, items: Tensor<2>, [u, i]: [Tensor<1, Int>; 2]) -> [Tensor<1>; 2] {
+    halves(sddmm(users, u, items, i))
+}
+
+/// The first and the second half of a vector: what is of positives and what is of negatives.
+///
+/// # Shapes
+/// - `x`: `[2 n]`; output: `[n]` each
+///
+/// # Panics
+/// When the length is odd.
+pub fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
+    let [length] = x.dims();
+    assert!(length.is_multiple_of(2), "halves: x is [{length}]");
+    let n = length / 2;
+    [x.clone().narrow(0, 0, n), x.narrow(0, n, n)]
+}
+
+/// The squared lengths of the given rows of some matrices, one after the other, cut into `parts` of equal length.
+///
+/// # Shapes
+/// - `rows`: `[n_k, d_k]` with ids `[m_k]`, for each matrix `k`; output: `[parts, Σ m_k / parts]`
+///
+/// # Panics
+/// When the parts do not divide the number of rows; on the CPU where an id is out of range.
+pub fn squared_lengths<const N: usize>(rows: [(Tensor<2>, Tensor<1, Int>); N], parts: usize) -> Tensor<2> {
+    let squares = rows.map(|(x, ids)| sddmm(x.clone(), ids.clone(), x, ids));
+    let squares = Tensor::cat(squares.to_vec(), 0);
+    let [length] = squares.dims();
+    assert!(parts > 0 && length.is_multiple_of(parts), "squared_lengths: {length} rows in {parts} parts");
+    squares.reshape([parts, length / parts])
+}

@@ -1,0 +1,98 @@
+//! Free vectors of users and items, and the nodes of the bipartite graph that they are.
+
+use super::{Init, LightGcnPropagation, xavier_normal, xavier_uniform};
+use crate::ops::{SparseMatrix, row_range};
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+/// A free vector for each user and each item: the ID embeddings of collaborative filtering.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::Device;
+/// use viral::data::Interactions;
+/// use viral::graph::bipartite_adjacency;
+/// use viral::nn::{IdTables, Init, LayerAggregation, LightGcnPropagation};
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// let interactions = Interactions::from_pairs(2, 3, &[(0, 0), (0, 2), (1, 1)]);
+/// let graph = SparseMatrix::new(&bipartite_adjacency(&interactions, 0.0), &device);
+/// let tables = IdTables::xavier_uniform(2, 3, 8, &mut Init::new(0, &device));
+/// let propagation = LightGcnPropagation { n_layers: 2, aggregation: LayerAggregation::Mean };
+/// let (users, items) = tables.propagate(&graph, &propagation);
+/// assert_eq!((users.dims(), items.dims()), ([2, 8], [3, 8]));
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct IdTables {
+    /// `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+}
+
+impl IdTables {
+    /// Xavier uniform tables, users drawn first.
+    pub fn xavier_uniform(n_users: usize, n_items: usize, d: usize, init: &mut Init) -> Self {
+        Self { users: xavier_uniform([n_users, d], init), items: xavier_uniform([n_items, d], init) }
+    }
+
+    /// Xavier normal tables, users drawn first.
+    pub fn xavier_normal(n_users: usize, n_items: usize, d: usize, init: &mut Init) -> Self {
+        Self { users: xavier_normal([n_users, d], init), items: xavier_normal([n_items, d], init) }
+    }
+
+    /// All vectors, users first, `[n_users + n_items, d]`.
+    pub fn nodes(&self) -> Tensor<2> {
+        nodes(self.users.val(), self.items.val())
+    }
+
+    /// Users and items after propagation over their graph.
+    ///
+    /// # Shapes
+    /// - `graph`: `[n_users + n_items, n_users + n_items]`, users first
+    /// - output: `([n_users, d], [n_items, d])`
+    ///
+    /// # Panics
+    /// When the graph has another number of nodes.
+    pub fn propagate(&self, graph: &SparseMatrix, propagation: &LightGcnPropagation) -> (Tensor<2>, Tensor<2>) {
+        users_and_items(propagation.forward(graph, self.nodes()), self.users.dims()[0])
+    }
+}
+
+/// The nodes of a bipartite graph, users first: the input of [`LightGcnPropagation`].
+///
+/// # Shapes
+/// - `users`: `[n_users, d]`, `items`: `[n_items, d]`; output: `[n_users + n_items, d]`
+///
+/// # Panics
+/// When the widths differ.
+pub fn nodes(users: Tensor<2>, items: Tensor<2>) -> Tensor<2> {
+    let (of_users, of_items) = (users.dims(), items.dims());
+    assert!(of_users[1] == of_items[1], "nodes: users are {of_users:?} but items are {of_items:?}");
+    Tensor::cat(vec![users, items], 0)
+}
+
+/// Splits the nodes of a bipartite graph into users and items: the inverse of [`nodes`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::users_and_items;
+///
+/// let (users, items) = users_and_items(Tensor::ones([5, 8], &Device::flex()), 2);
+/// assert_eq!((users.dims(), items.dims()), ([2, 8], [3, 8]));
+/// # }
+/// ```
+///
+/// # Shapes
+/// - `nodes`: `[n_users + n_items, d]`; output: `([n_users, d], [n_items, d])`
+///
+/// # Panics
+/// When there are fewer nodes than users.
+pub fn users_and_items(nodes: Tensor<2>, n_users: usize) -> (Tensor<2>, Tensor<2>) {
+    let found = nodes.dims();
+    assert!(found[0] >= n_users, "users_and_items: the nodes are {found:?} but there are {n_users} users");
+    (row_range(nodes.clone(), 0, n_users), row_range(nodes, n_users, found[0] - n_users))
+}

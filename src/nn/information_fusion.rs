@@ -1,0 +1,178 @@
+//! Information-aware fusion: from two modalities to text, synergy and unique visual (7)-(13).
+
+use super::shapes::{expect_same, expect_width};
+use super::{
+    CrossModalSynergy, CrossModalSynergyConfig, Init, Mask, Redundancy, RedundancyEstimator, RedundancyEstimatorConfig,
+    Synergy,
+};
+use crate::ops::{l2_normalize, orthogonal_complement};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`InformationFusion`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InformationFusionConfig {
+    synergy: CrossModalSynergyConfig,
+    redundancy: RedundancyEstimatorConfig,
+    estimates_redundancy: bool,
+    epsilon: f32,
+    normalize_unique: bool,
+}
+
+impl InformationFusionConfig {
+    /// The equations as printed: [CSE](CrossModalSynergyConfig::paper) and [TBR](RedundancyEstimatorConfig::paper) of the
+    /// paper, and `v'` as it comes out of (12), with 1e-12 added to `‖r‖²` so that `r = 0` has no effect.
+    pub fn paper(d_model: usize) -> Self {
+        Self {
+            synergy: CrossModalSynergyConfig::paper(d_model),
+            redundancy: RedundancyEstimatorConfig::paper(d_model),
+            estimates_redundancy: true,
+            epsilon: 1e-12,
+            normalize_unique: false,
+        }
+    }
+
+    /// The authors' code: [CSE](CrossModalSynergyConfig::reference) and [TBR](RedundancyEstimatorConfig::reference) of it,
+    /// 1e-8 added to `‖r‖²`, and `v'` of length one.
+    pub fn reference(d_model: usize) -> Self {
+        Self {
+            synergy: CrossModalSynergyConfig::reference(d_model),
+            redundancy: RedundancyEstimatorConfig::reference(d_model),
+            estimates_redundancy: true,
+            epsilon: 1e-8,
+            normalize_unique: true,
+        }
+    }
+
+    /// Whether a self-attending encoder follows each cross-modal one.
+    pub fn with_self_encoders(mut self, self_encoders: bool) -> Self {
+        self.synergy = self.synergy.with_self_encoders(self_encoders);
+        self
+    }
+
+    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`.
+    pub fn with_redundancy(mut self, redundancy: bool) -> Self {
+        self.estimates_redundancy = redundancy;
+        self
+    }
+
+    /// What stands where a modality was removed (9).
+    pub fn with_mask(mut self, mask: Mask) -> Self {
+        self.redundancy = self.redundancy.with_mask(mask);
+        self
+    }
+
+    /// Heads of the redundancy's encoder over the sequence `[v, t]`; none puts the modalities side by side instead.
+    pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
+        self.redundancy = self.redundancy.with_sequence(n_heads);
+        self
+    }
+
+    /// Width of the hidden layer of all encoders; `4 d_model` unless said otherwise.
+    pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
+        self.synergy = self.synergy.with_d_feed_forward(d_feed_forward);
+        self.redundancy = self.redundancy.with_d_feed_forward(d_feed_forward);
+        self
+    }
+
+    /// What is added to `‖r‖²` in (12).
+    pub fn with_epsilon(mut self, epsilon: f32) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Whether `v'` has length one.
+    pub fn with_normalize_unique(mut self, normalize_unique: bool) -> Self {
+        self.normalize_unique = normalize_unique;
+        self
+    }
+
+    /// Both estimators, that of the synergy drawn first.
+    ///
+    /// # Panics
+    /// When the heads of a sequence do not divide `d_model`.
+    pub fn init(&self, init: &mut Init) -> InformationFusion {
+        InformationFusion {
+            synergy: self.synergy.init(init),
+            redundancy: self.estimates_redundancy.then(|| self.redundancy.init(init)),
+            epsilon: self.epsilon,
+            normalize_unique: self.normalize_unique,
+        }
+    }
+}
+
+/// Information-aware fusion: text, the synergy of both modalities (7)(8), and what of the image is not redundant (9)-(12).
+///
+/// The loss terms (15)(16) are methods of its [output](InformationFusionOutput).
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::RedundancyAnchor;
+/// use viral::nn::{InformationFusionConfig, Init};
+///
+/// let device = Device::flex().autodiff();
+/// let mut init = Init::new(0, &device);
+/// let fusion = InformationFusionConfig::paper(8).init(&mut init);
+/// let [text, visual]: [Tensor<2>; 2] = std::array::from_fn(|_| init.normal_param([5, 8], 1.0).val());
+/// let fused = fusion.forward(text, visual);
+/// assert_eq!([fused.text.dims(), fused.synergy.dims(), fused.unique.dims()], [[5, 8]; 3]);
+/// let loss = fused.synergy_loss(0.1, None) + fused.redundancy_loss(0.1, RedundancyAnchor::Full, None).unwrap();
+/// let gradients = loss.backward();
+/// assert!(fusion.synergy.text_to_visual.norm.gamma.grad(&gradients).is_some());
+/// # }
+/// ```
+#[derive(Module, Debug)]
+pub struct InformationFusion {
+    /// CSE (7)(8).
+    pub synergy: CrossModalSynergy,
+    /// TBR (9)-(11), where the redundancy is taken out.
+    pub redundancy: Option<RedundancyEstimator>,
+    epsilon: f32,
+    normalize_unique: bool,
+}
+
+/// The blocks of [`InformationFusion`], and the encodings that its loss terms compare.
+#[derive(Debug, Clone)]
+pub struct InformationFusionOutput {
+    /// The text as it was given, `[n, d]`.
+    pub text: Tensor<2>,
+    /// `s`, what arises from both modalities together (8), `[n, d]`.
+    pub synergy: Tensor<2>,
+    /// `v'`, what of the image the redundancy does not explain (12), `[n, d]`.
+    pub unique: Tensor<2>,
+    /// Both directions of the synergy, which (15) aligns.
+    pub directions: Synergy,
+    /// The encodings that (16) aligns, where the redundancy is estimated.
+    pub redundancy: Option<Redundancy>,
+}
+
+impl InformationFusionOutput {
+    /// Text, synergy and unique visual: the order of (13).
+    pub fn into_blocks(self) -> [Tensor<2>; 3] {
+        [self.text, self.synergy, self.unique]
+    }
+}
+
+impl InformationFusion {
+    /// Fuses each row of the two modalities; rows do not see each other.
+    ///
+    /// # Shapes
+    /// - `text`, `visual` and every output: `[n, d]`
+    ///
+    /// # Panics
+    /// When the shapes differ from each other or from the layer's width.
+    pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> InformationFusionOutput {
+        expect_same("information fusion", ["text", "visual"], &text, &visual);
+        expect_width("information fusion", "text", &text, self.synergy.text_to_visual.width());
+        let redundancy = self.redundancy.as_ref().map(|tbr| tbr.forward(text.clone(), visual.clone()));
+        let directions = self.synergy.forward(text.clone(), visual.clone());
+        let unique = match &redundancy {
+            Some(redundancy) => orthogonal_complement(visual, redundancy.shared(), self.epsilon),
+            None => visual,
+        };
+        let unique = if self.normalize_unique { l2_normalize(unique) } else { unique };
+        InformationFusionOutput { text, synergy: directions.signal(), unique, directions, redundancy }
+    }
+}

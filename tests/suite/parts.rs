@@ -1,0 +1,159 @@
+//! The parts that models share, against the plain layers that they are made of.
+
+use crate::devices::device;
+use crate::golden::{close, values};
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+use viral::data::{Interactions, PlantedConfig};
+use viral::graph::bipartite_adjacency;
+use viral::loss::{
+    RedundancyAnchor, bpr, bpr_with_l2, embedding_norms, half_squares, info_nce, mean_square, mean_square_of_rows,
+    squared_lengths,
+};
+use viral::model::{ViralConfig, parameters};
+use viral::nn::{
+    CrossModalSynergyConfig, FeatureProjectionConfig, IdTables, InformationFusionConfig, Init, LayerAggregation,
+    LightGcnPropagation, ModalityProjectionsConfig, RedundancyEstimatorConfig, l2_normalize, linear,
+    orthogonal_complement,
+};
+use viral::ops::{SparseMatrix, gather_rows};
+
+fn init() -> Init {
+    Init::new(5, &device())
+}
+
+fn inputs(n: usize, d: usize) -> [Tensor<2>; 2] {
+    let mut init = Init::new(6, &device());
+    std::array::from_fn(|_| init.normal_param([n, d], 1.0).val())
+}
+
+fn same_parameters<A: Module, B: Module>(a: &A, b: &B) -> bool {
+    parameters(a).into_values().eq(parameters(b).into_values())
+}
+
+#[test]
+fn the_fusion_is_its_estimators_and_the_orthogonal_complement() {
+    let (n, d) = (30, 8);
+    let [text, visual] = inputs(n, d);
+    for (is_paper, epsilon) in [(true, 1e-12), (false, 1e-8)] {
+        let (mut one, mut other) = (init(), init());
+        let (fusion, cse, tbr) = match is_paper {
+            true => (
+                InformationFusionConfig::paper(d).init(&mut one),
+                CrossModalSynergyConfig::paper(d).init(&mut other),
+                RedundancyEstimatorConfig::paper(d).init(&mut other),
+            ),
+            false => (
+                InformationFusionConfig::reference(d).init(&mut one),
+                CrossModalSynergyConfig::reference(d).init(&mut other),
+                RedundancyEstimatorConfig::reference(d).init(&mut other),
+            ),
+        };
+        assert!(same_parameters(&fusion.synergy, &cse) && same_parameters(fusion.redundancy.as_ref().unwrap(), &tbr));
+        // Learned mask tokens are the paper's, self-attending encoders the authors' code's.
+        assert_eq!([tbr.mask_text.is_some(), cse.text_self.is_none()], [is_paper; 2]);
+        let fused = fusion.forward(text.clone(), visual.clone());
+        let (synergy, r) = (cse.forward(text.clone(), visual.clone()), tbr.forward(text.clone(), visual.clone()));
+        assert_eq!(values(fused.synergy.clone()), values(synergy.signal()));
+        let unique = orthogonal_complement(visual.clone(), r.shared(), epsilon);
+        let unique = if is_paper { unique } else { l2_normalize(unique) };
+        assert_eq!(values(fused.unique.clone()), values(unique));
+
+        let rows = Tensor::<1, Int>::from_ints([3, 1, 4, 15, 9], &device());
+        for rows in [None, Some(rows)] {
+            let of = |x: &Tensor<2>| rows.clone().map_or(x.clone(), |rows| gather_rows(x.clone(), rows));
+            let nce = |a: &Tensor<2>, b: &Tensor<2>| info_nce(of(a), of(b), 0.2);
+            let expected = nce(&synergy.text_to_visual, &synergy.visual_to_text);
+            assert_eq!(values(fused.synergy_loss(0.2, rows.clone())), values(expected));
+            for (anchor, a) in [(RedundancyAnchor::Full, r.full.clone()), (RedundancyAnchor::Shared, r.shared())] {
+                let expected = nce(&r.text, &a) + nce(&r.visual, &a) + nce(&r.visual, &r.text);
+                let found = fused.redundancy_loss(0.2, anchor, rows.clone()).unwrap();
+                assert_eq!(values(found), values(expected), "{anchor:?}");
+            }
+        }
+    }
+    let without = InformationFusionConfig::paper(d).with_redundancy(false).init(&mut init());
+    let fused = without.forward(text.clone(), visual.clone());
+    assert_eq!(values(fused.unique.clone()), values(visual));
+    assert!(fused.redundancy_loss(0.2, RedundancyAnchor::Full, None).is_none());
+    assert_eq!(values(fused.into_blocks()[0].clone()), values(text));
+}
+
+#[test]
+fn parameters_of_the_fusion_keep_their_names_in_saved_models() {
+    let data = PlantedConfig::default().generate().data.train;
+    for config in [ViralConfig::new(), ViralConfig::paper(), ViralConfig { d_fusion: 8, ..ViralConfig::reference() }] {
+        let model = config.init(&data, &mut init()).unwrap();
+        let names: Vec<String> = parameters(&model).into_keys().filter(|name| name.starts_with("fusion.")).collect();
+        let known = |name: &String| ["fusion.synergy.", "fusion.redundancy."].iter().any(|part| name.starts_with(part));
+        assert!(names.iter().all(known), "{names:?}");
+        for name in [
+            "fusion.synergy.text_to_visual.layers.0.value.weight",
+            "fusion.synergy.visual_to_text.norm.gamma",
+            "fusion.redundancy.encoder.layers.0.up.bias",
+            "fusion.redundancy.join.weight",
+        ] {
+            assert!(names.iter().any(|found| found == name), "{name} is not in {names:?}");
+        }
+    }
+}
+
+#[test]
+fn tables_are_the_nodes_of_their_graph() {
+    let interactions = Interactions::from_pairs(3, 4, &[(0, 0), (0, 3), (1, 1), (2, 3)]);
+    let graph = SparseMatrix::new(&bipartite_adjacency(&interactions, 0.0), &device());
+    let propagation = LightGcnPropagation { n_layers: 2, aggregation: LayerAggregation::Sum };
+    for tables in [IdTables::xavier_uniform(3, 4, 5, &mut init()), IdTables::xavier_normal(3, 4, 5, &mut init())] {
+        let nodes = Tensor::cat(vec![tables.users.val(), tables.items.val()], 0);
+        assert_eq!(values(tables.nodes()), values(nodes.clone()));
+        let (users, items) = tables.propagate(&graph, &propagation);
+        assert_eq!((users.dims(), items.dims()), ([3, 5], [4, 5]));
+        let expected = values(propagation.forward(&graph, nodes));
+        assert_eq!([values(users), values(items)].concat(), expected);
+        assert_eq!(parameters(&tables).into_keys().collect::<Vec<_>>(), ["items", "users"]);
+    }
+}
+
+#[test]
+fn projections_are_drawn_and_applied_modality_by_modality() {
+    let (widths, n) = ([3, 7, 2], 6);
+    let features = || widths.map(|width| inputs(n, width)[0].clone());
+    for d_hidden in [None, Some(9)] {
+        let config = ModalityProjectionsConfig::new(4).with_negative_slope(0.2);
+        let config = d_hidden.map_or(config.clone(), |d| config.with_d_hidden(d));
+        let found = config.init(widths, &mut init()).forward(features());
+        let mut init = init();
+        for ((width, x), found) in widths.into_iter().zip(features()).zip(found) {
+            let alone = FeatureProjectionConfig::new(width, 4).with_negative_slope(0.2);
+            let alone = d_hidden.map_or(alone.clone(), |d| alone.with_d_hidden(d)).init(&mut init);
+            assert_eq!(values(found), values(alone.forward(x)));
+        }
+    }
+    // A slope of 1 leaves the activation out.
+    let [x, _] = inputs(n, 3);
+    let projection = FeatureProjectionConfig::new(3, 4).with_negative_slope(1.0).init(&mut init());
+    let plain = linear(3, 4, &mut init()).forward(x.clone());
+    close("without activation", &values(projection.forward(x)), &values(plain), 1e-6);
+}
+
+#[test]
+fn penalties_are_what_their_equations_say() {
+    let [x, y] = inputs(5, 3);
+    let ids = Tensor::<1, Int>::from_ints([4, 0, 4, 2, 1, 1], &device());
+    let rows = gather_rows(x.clone(), ids.clone());
+    let found = mean_square_of_rows(x.clone(), ids.clone());
+    close("mean square", &values(found), &values(mean_square(rows.clone())), 1e-6);
+    let squares = squared_lengths([(x, ids)], 3);
+    let per_row = values(rows.square().sum_dim(1));
+    close("squared lengths", &values(squares.clone()), &per_row, 1e-6);
+    let total: f32 = per_row.iter().sum();
+    close("half squares", &values(half_squares(squares.clone(), 10)), &[total / 20.0], 1e-6);
+    let norms: f32 = per_row.chunks(2).map(|part| part.iter().sum::<f32>().sqrt()).sum();
+    close("norms", &values(embedding_norms(squares.clone())), &[norms / 2.0], 1e-6);
+    let scores = || [y.clone().sum_dim(1).squeeze_dim::<1>(1), y.clone().square().sum_dim(1).squeeze_dim::<1>(1)];
+    let objective = bpr_with_l2(scores(), squares, 0.5);
+    let [positive, negative] = scores();
+    let expected = values(bpr(positive, negative))[0] + 0.5 * norms / 2.0;
+    close("objective", &values(objective.total()), &[expected], 1e-6);
+    assert_eq!(objective.terms().iter().map(|term| term.name).collect::<Vec<_>>(), ["bpr", "reg"]);
+}
