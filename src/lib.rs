@@ -20,9 +20,6 @@ pub mod eval;
 
 pub mod train;
 
-#[cfg(feature = "enrich")]
-pub mod enrich;
-
 pub mod report;
 
 pub mod prelude;

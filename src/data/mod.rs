@@ -4,11 +4,12 @@
 //! |---|---|
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
 //! | `interactions` | [`Interactions`]: who interacted with what |
-//! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
+//! | `features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `sidecar` files |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
-//! | `rows` | [`feature_rows`]: which item each feature row of a folder is about |
+//! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
+//! | `whole` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all |
 //! | `split`, `n_core` | [`random_split`], [`temporal_split`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
@@ -40,8 +41,6 @@ mod whole;
 
 pub use counter::splitmix64;
 pub use dataset::{Counts, Dataset, TrainSet};
-#[cfg(feature = "enrich")]
-pub(crate) use features::file_of;
 pub use features::{ItemFeatures, Modality};
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
@@ -54,13 +53,9 @@ pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use rows::{feature_rows, rows_by_number};
-#[cfg(feature = "enrich")]
-pub(crate) use safetensors::TensorFile;
+pub use safetensors::TensorFile;
 pub use sampler::{EpochOrder, Sampler, Triplets};
-#[cfg(feature = "enrich")]
-pub(crate) use sidecar::read_row_ids;
+pub use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
 pub use truth::{Factor, PlantedTruth};
-#[cfg(feature = "enrich")]
-pub(crate) use whole::WholeFile;
-pub(crate) use whole::write_whole;
+pub use whole::{WholeFile, write_whole};

@@ -12,6 +12,7 @@ mod blocks;
 mod cube;
 mod encoder;
 mod gather;
+mod gelu;
 #[cfg(feature = "flex")]
 mod host;
 mod layer_norm;
@@ -28,6 +29,7 @@ pub use bias::{BiasBackend, bias_leaky_relu, reference_bias_leaky_relu};
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
+pub use gelu::{bias_gelu, reference_bias_gelu};
 pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
