@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Progress goes to callbacks.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 // The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;

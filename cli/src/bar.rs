@@ -5,6 +5,18 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use viral_enrich::describe::{Prices, Progress};
 
+/// Bytes read so far, on a terminal.
+pub(crate) fn bytes() -> ProgressBar {
+    bar(0, "{msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+}
+
+fn bar(n: u64, template: &str) -> ProgressBar {
+    let bar = ProgressBar::new(n);
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
 /// A bar on a terminal, a line every ten seconds elsewhere.
 pub(crate) struct Bar {
     bar: Option<ProgressBar>,
@@ -16,13 +28,7 @@ pub(crate) struct Bar {
 
 impl Bar {
     pub(crate) fn new(n: usize, prices: Option<Prices>) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:20} {pos}/{len} {msg}");
-            let bar = ProgressBar::new(n as u64);
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.enable_steady_tick(Duration::from_millis(500));
-            bar
-        });
+        let bar = std::io::stderr().is_terminal().then(|| bar(n as u64, "{bar:20} {pos}/{len} {msg}"));
         Self { bar, n, prices, start: Instant::now(), shown: Instant::now() }
     }
 

@@ -1,32 +1,53 @@
-//! From pictures and titles to features: descriptions by a vision-language model, then vectors by a text encoder.
-//!
-//! ```text
-//! cargo run --release --features enrich --example enrich -- --data data/baby --images DIR \
-//!     --server http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct
-//! cargo run --release --features enrich --example enrich -- --data data/baby --encode --encoder all-MiniLM-L6-v2
-//! ```
-//!
-//! The first reads `items.jsonl` of the data folder and writes `journal.jsonl`, which makes the run safe to stop at any
-//! moment and to start again, and at its end `descriptions.jsonl` (`attributes.jsonl` for `--prompt attributes`). Time and
-//! cost are the server's; the bar tells both. The second writes `text_feat.npy` and `image_feat.npy` with their masks and
-//! provenance, some 300 titles a second on two cores. `--encode --server URL --model NAME` lets a server encode;
-//! `--import FILE --ids FILE --only image` takes vectors made elsewhere.
+//! The program `viral`: from raw catalogues, photos and titles to the data and features that recommenders learn from.
 
-mod args;
 mod bar;
-#[path = "../common/mod.rs"]
-mod common;
-mod describe;
-mod encode;
+mod commands;
+mod device;
+mod shell;
 
 use clap::Parser;
-use viral::Result;
+use commands::Command;
 
-fn main() -> Result<()> {
-    let args = args::Args::parse();
-    match (&args.import, args.encode) {
-        (Some(_), _) => encode::import_matrix(&args),
-        (None, true) => encode::encode(&args),
-        (None, false) => describe::describe(&args),
+/// Keeps the pages of freed tensors, which the system's allocator gives back and gets anew at every step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Multimodal recommendation, from raw catalogues to features.
+///
+/// A folder of data holds everything about a catalogue: `prepare` makes it of reviews and metadata, `describe` adds what a
+/// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `import` takes features
+/// made elsewhere.
+#[derive(Parser, Debug)]
+#[command(name = "viral", version, arg_required_else_help = true)]
+#[command(after_help = "Each command says with --help what it takes, and ends with an example.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> viral::Result<()> {
+    Arguments::parse().command.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_is_well_formed_and_ends_with_an_example() {
+        let mut command = Arguments::command();
+        command.build();
+        command.debug_assert();
+        assert!(command.get_version().is_some());
+        for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let name = command.get_name().to_string();
+            let help = command.render_long_help().to_string();
+            let example = help.trim_end().lines().last().unwrap_or_default().trim();
+            assert!(help.contains("\nExample"), "{name}: {help}");
+            let words: Vec<&str> = example.split_whitespace().collect();
+            assert_eq!(words[..2], ["viral", &name], "{example}");
+            Arguments::try_parse_from(words).unwrap();
+        }
     }
 }

@@ -83,10 +83,7 @@ impl AppendLog {
     ///
     /// # Errors
     /// If another process has it open, or if it is damaged anywhere but at its end: by line.
-    pub(crate) fn open(
-        path: &Path,
-        take: impl FnMut(u64, &[u8]) -> std::result::Result<(), String>,
-    ) -> Result<Self> {
+    pub(crate) fn open(path: &Path, take: impl FnMut(u64, &[u8]) -> std::result::Result<(), String>) -> Result<Self> {
         let path = path.to_path_buf();
         let mut file = OpenOptions::new()
             .read(true)

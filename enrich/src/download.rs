@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use viral::data::{sha256_of_file, write_whole};
 use crate::{Error, Result};
+use viral::data::{sha256_of_file, write_whole};
 
 /// How often a broken connection is taken up again in one call, if bytes came in between.
 const MAX_BREAKS: usize = 20;

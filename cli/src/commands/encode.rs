@@ -1,15 +1,65 @@
-//! Descriptions and titles to features.
+//! `viral encode`: descriptions and titles to features.
 
-use crate::args::{Args, Part};
+use super::folder::{FeatureFiles, Folder, Part, write_features};
+use super::servers::Requests;
 use crate::bar::{Bar, duration};
+use crate::device::DeviceName;
+use clap::Args;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use viral::data::{Origin, Provenance, sha256_of_file};
-use viral_enrich::describe::{ApiKey, Backoff};
+use viral::{Error, Result};
 use viral_enrich::embed::{EmbedConfig, VectorStore};
 use viral_enrich::encode::TextEncoder;
-use viral_enrich::features::{Catalogue, Content, Descriptions, FeatureTable, ItemText, PictureText, import};
-use viral::{Error, Result};
+use viral_enrich::features::{Catalogue, Content, Descriptions, FeatureTable, ItemText, PictureText};
+
+/// Makes text_feat.npy of the items' texts, and image_feat.npy of their descriptions.
+///
+/// A Sentence-BERT model encodes in this process, some 300 titles a second on two cores, or a server does. Each feature
+/// file comes with its mask and its provenance.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  viral encode --data data/baby --encoder all-MiniLM-L6-v2")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// Hugging Face folder of a Sentence-BERT model; without it, --server and --model say who encodes
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "model"], help_heading = "Encoder")]
+    encoder: Option<PathBuf>,
+    /// Where the encoder runs; wgpu and cuda need the feature of that name
+    #[arg(long, value_enum, default_value_t = DeviceName::Flex, help_heading = "Encoder")]
+    device: DeviceName,
+    /// Address of a server; may be given again, for replicas that share the work
+    #[arg(long, value_name = "URL", required_unless_present = "encoder", help_heading = "Servers")]
+    server: Vec<String>,
+    /// The model's name, as the server knows it
+    #[arg(long, required_unless_present = "encoder", help_heading = "Servers")]
+    model: Option<String>,
+    #[command(flatten)]
+    requests: Requests,
+    #[command(flatten)]
+    texts: TextArguments,
+    #[command(flatten)]
+    files: FeatureFiles,
+}
+
+/// What is encoded.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Texts")]
+struct TextArguments {
+    /// Descriptions to encode [default: descriptions.jsonl, or attributes.jsonl, whichever is there]
+    #[arg(long, value_name = "FILE")]
+    descriptions: Option<PathBuf>,
+    /// Fields of an item that are joined for its text features
+    #[arg(long, value_name = "FIELDS", default_value = "title,brand,categories,description")]
+    fields: String,
+    /// Leaves the title out of the image features: what a picture alone says
+    #[arg(long)]
+    no_title: bool,
+    /// Makes one of the two feature files only
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
 
 /// What makes vectors of texts.
 enum Encoder {
@@ -18,35 +68,37 @@ enum Encoder {
 }
 
 /// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
-pub(crate) fn encode(args: &Args) -> Result<()> {
-    let catalogue = Catalogue::open(&args.data)?;
-    let items_sha256 = sha256_of_file(args.data.join("items.jsonl"))?;
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { folder, texts, files, .. } = arguments;
+    let path = |part| Ok(folder.made()?.join(files.name(part)));
+    let catalogue = Catalogue::open(&folder.data)?;
+    let items_sha256 = sha256_of_file(folder.data.join("items.jsonl"))?;
     let mut jobs: Vec<(PathBuf, Vec<Content>, Provenance)> = Vec::new();
     let nothing = || Provenance::new(Vec::new(), 0).with_input("items.jsonl", &items_sha256);
-    if args.only != Some(Part::Image) {
-        let text = ItemText::by_names(&args.fields)?;
-        jobs.push((args.feature_file(Part::Text)?, catalogue.contents(|item| text.of(item)), nothing()));
+    if texts.only != Some(Part::Image) {
+        let text = ItemText::by_names(&texts.fields)?;
+        jobs.push((path(Part::Text)?, catalogue.contents(|item| text.of(item)), nothing()));
     }
-    if args.only != Some(Part::Text) {
-        match descriptions(args)? {
+    if texts.only != Some(Part::Text) {
+        match descriptions(texts, folder)? {
             Some(descriptions) => {
-                let picture = PictureText { descriptions: &descriptions, with_title: !args.no_title };
+                let picture = PictureText { descriptions: &descriptions, with_title: !texts.no_title };
                 let mut made_of = nothing().with_input(&descriptions.name, &descriptions.sha256);
                 if let Some(source) = &descriptions.source {
                     made_of = made_of.with_prompt(source.prompt.clone()).with_model(source.model.clone());
                 }
-                jobs.push((args.feature_file(Part::Image)?, catalogue.contents(|item| picture.of(item)), made_of));
+                jobs.push((path(Part::Image)?, catalogue.contents(|item| picture.of(item)), made_of));
             }
-            None => println!("No descriptions, so no {}; describe the pictures first", args.image_name),
+            None => println!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image)),
         }
     }
     // What could stand in the way of the result is looked for before the work, not after it.
     jobs.iter().try_for_each(|(path, ..)| FeatureTable::check_free(path))?;
-    let mut encoder = Encoder::open(args)?;
+    let mut encoder = Encoder::open(arguments)?;
     for (path, mut contents, made_of) in jobs {
         let (width, vectors) = encoder.vectors(&mut contents)?;
         let table = FeatureTable::new(catalogue.ids(), &contents, width, &vectors)?;
-        write(&catalogue, &table, path, |new| Provenance {
+        write_features(&catalogue, &table, &path, |new| Provenance {
             inputs: made_of.inputs,
             prompt: made_of.prompt,
             model: made_of.model,
@@ -57,44 +109,12 @@ pub(crate) fn encode(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Puts a matrix made elsewhere into the catalogue's order.
-pub(crate) fn import_matrix(args: &Args) -> Result<()> {
-    let (Some(matrix), Some(ids), Some(part)) = (&args.import, &args.ids, args.only) else { return Ok(()) };
-    let catalogue = Catalogue::open(&args.data)?;
-    let imported = import(&catalogue, matrix, ids)?;
-    if imported.n_strangers > 0 {
-        println!("{} rows are about items that the catalogue does not have; left out", imported.n_strangers);
-    }
-    write(&catalogue, &imported.table, args.feature_file(part)?, |new| {
-        let model = args.model.as_ref().map(Origin::named);
-        Provenance { inputs: imported.inputs.clone(), model, ..new }
-    })
-}
-
-fn write(
-    catalogue: &Catalogue,
-    table: &FeatureTable,
-    path: PathBuf,
-    complete: impl FnOnce(Provenance) -> Provenance,
-) -> Result<()> {
-    catalogue.write_ids()?;
-    table.write(&path, complete)?;
-    let n_rows = catalogue.ids().iter().filter(|id| !id.is_empty()).count();
-    let (n_masked, width) = (table.mask.reasons.len(), table.features.width());
-    println!("{}: {} items of {n_rows}, {width} numbers each", path.display(), n_rows - n_masked);
-    if let Some((id, reason)) = table.mask.reasons.first_key_value() {
-        println!("    {n_masked} without content, listed beside it; the first is {id}: {reason}");
-    }
-    Ok(())
-}
-
 /// The descriptions that are named, or there.
-fn descriptions(args: &Args) -> Result<Option<Descriptions>> {
-    if let Some(path) = &args.descriptions {
+fn descriptions(texts: &TextArguments, folder: &Folder) -> Result<Option<Descriptions>> {
+    if let Some(path) = &texts.descriptions {
         return Descriptions::read(path).map(Some);
     }
-    let there =
-        ["descriptions.jsonl", "attributes.jsonl"].map(|name| args.out.as_ref().unwrap_or(&args.data).join(name));
+    let there = ["descriptions.jsonl", "attributes.jsonl"].map(|name| folder.out().join(name));
     match there.each_ref().map(|path| path.exists()) {
         [true, true] => {
             let message = "beside attributes.jsonl; name the one to encode with --descriptions".to_string();
@@ -107,19 +127,20 @@ fn descriptions(args: &Args) -> Result<Option<Descriptions>> {
 }
 
 impl Encoder {
-    fn open(args: &Args) -> Result<Self> {
-        if let Some(folder) = &args.encoder {
-            return Ok(Self::Here(Box::new(TextEncoder::open(folder, &args.device.open()?)?)));
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let Arguments { folder, requests, .. } = arguments;
+        if let Some(model) = &arguments.encoder {
+            return Ok(Self::Here(Box::new(TextEncoder::open(model, &arguments.device.open()?)?)));
         }
         let config = EmbedConfig {
-            api_key: ApiKey::from_env(&args.api_key_env)?,
-            concurrency: usize::from(args.concurrency),
-            timeout: Duration::from_secs(args.timeout),
-            patience: Duration::from_secs(args.patience),
-            backoff: Backoff { seed: args.seed, ..Backoff::default() },
-            ..EmbedConfig::new(args.model.clone().unwrap_or_default(), &args.server)
+            api_key: requests.api_key()?,
+            concurrency: requests.concurrency(),
+            timeout: requests.timeout(),
+            patience: requests.patience(),
+            backoff: requests.backoff(),
+            ..EmbedConfig::new(arguments.model.clone().unwrap_or_default(), &arguments.server)
         };
-        Ok(Self::Servers(Box::new(config), VectorStore::open(args.out_folder()?.join("embeddings.jsonl"))?))
+        Ok(Self::Servers(Box::new(config), VectorStore::open(folder.made()?.join("embeddings.jsonl"))?))
     }
 
     fn origin(&self) -> Origin {

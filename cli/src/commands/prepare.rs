@@ -1,35 +1,27 @@
-//! Turns a raw catalogue into a folder of data that the other programs read.
-//!
-//! ```text
-//! cargo run --release --features enrich --example prepare -- --download Baby --out data/baby
-//! cargo run --release --features enrich --example prepare -- \
-//!     --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out data/baby
-//! cargo run --release --features enrich --example prepare -- \
-//!     --reviews log.csv --user customer --item sku --time date --meta items.csv --id sku --title name --out data/toys
-//! ```
-//!
-//! Expected of Amazon's Baby: 19,445 users, 7,050 items and 160,792 interactions. A gigabyte of reviews takes some ten
-//! seconds of one core and 150 MB of memory.
+//! `viral prepare`: a raw catalogue into a folder of data.
 
-#[allow(dead_code)]
-#[path = "common/files.rs"]
-mod files;
-
-use clap::{Args, Parser, ValueEnum};
-use files::{peak_rss_mb, quoted};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::bar;
+use crate::shell::{peak_rss_mb, quoted};
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use viral::data::{Dataset, ReadOptions};
+use viral::{Error, Result};
 use viral_enrich::{
     AMAZON_2014, BadRows, Download, Format, Metadata, Prepare, PrepareStep, Prepared, Repeats, Reviews, SkippedRows,
     Split, amazon_files,
 };
-use viral::{Error, Result};
 
-/// Turns a raw catalogue into a folder of data.
-#[derive(Parser, Debug)]
-struct Arguments {
+/// Turns reviews and metadata, Amazon's or any table, into a folder of data.
+///
+/// Of Amazon's Baby come 19,445 users, 7,050 items and 160,792 interactions. A gigabyte of reviews takes some ten seconds of
+/// one core and 150 MB of memory.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  viral prepare --download Baby --out data/baby
+  viral prepare --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out data/baby
+  viral prepare --reviews log.csv --user customer --item sku --time date --meta items.csv --id sku --title name --out data/toys")]
+pub(crate) struct Arguments {
     /// Folder to write; its name is the data set's
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -39,6 +31,14 @@ struct Arguments {
     reviews: ReviewArguments,
     #[command(flatten)]
     meta: MetaArguments,
+    #[command(flatten)]
+    choice: ChoiceArguments,
+}
+
+/// What is kept, and how it is divided.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Selection and split")]
+struct ChoiceArguments {
     /// Interactions that each user and each item must have
     #[arg(long, default_value_t = 5, value_name = "K")]
     core: usize,
@@ -57,12 +57,10 @@ struct Arguments {
     /// Leaves out rows that cannot be used, and counts them, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
-    /// Folder of images named after their items, such as B001.jpg; they come before URLs
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Download")]
 struct DownloadArguments {
     /// Fetches Amazon's reviews and metadata of 2014 of a category, such as Baby or Sports_and_Outdoors
     #[arg(long, value_name = "CATEGORY", conflicts_with_all = ["reviews", "meta"])]
@@ -83,6 +81,7 @@ struct DownloadArguments {
 
 /// Columns are names of fields, names in a header, or #1, #2 and so on in a file without one.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Interactions (columns: names, or #1, #2 and so on without a header)")]
 struct ReviewArguments {
     /// File of interactions: Amazon's reviews unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE", required_unless_present = "download")]
@@ -105,6 +104,7 @@ struct ReviewArguments {
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Items")]
 struct MetaArguments {
     /// File of items: Amazon's metadata unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE")]
@@ -130,6 +130,9 @@ struct MetaArguments {
     /// Column of the image, a URL or a file
     #[arg(long, value_name = "COLUMN", requires = "id")]
     image: Option<String>,
+    /// Folder of images named after their items, such as B001.jpg; they come before URLs
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -154,8 +157,8 @@ enum FormatName {
     Tsv,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let choice = &arguments.choice;
     let start = Instant::now();
     let (reviews, metadata) = match &arguments.download.download {
         Some(category) => {
@@ -169,24 +172,24 @@ fn main() -> Result<()> {
     };
     let prepare = Prepare {
         metadata,
-        k_user: arguments.core,
-        k_item: arguments.core,
-        min_rating: arguments.min_rating,
-        repeats: match arguments.repeats {
+        k_user: choice.core,
+        k_item: choice.core,
+        min_rating: choice.min_rating,
+        repeats: match choice.repeats {
             RepeatsName::First => Repeats::KeepFirst,
             RepeatsName::Last => Repeats::KeepLast,
             RepeatsName::Fail => Repeats::Fail,
         },
-        split: match arguments.split {
-            SplitName::Random => Split::Random { seed: arguments.seed },
+        split: match choice.split {
+            SplitName::Random => Split::Random { seed: choice.seed },
             SplitName::Temporal => Split::Temporal,
             SplitName::LeaveOneOut => Split::LeaveOneOut,
         },
-        bad_rows: if arguments.skip_bad { BadRows::Skip } else { BadRows::Fail },
-        images: arguments.images.clone(),
+        bad_rows: if choice.skip_bad { BadRows::Skip } else { BadRows::Fail },
+        images: arguments.meta.images.clone(),
         ..Prepare::new(reviews)
     };
-    let bar = bar();
+    let bar = bar::bytes();
     let prepared = prepare.run(&arguments.out, |step, done, total| {
         bar.set_message(match step {
             PrepareStep::Reviews => "reviews",
@@ -215,7 +218,7 @@ impl DownloadArguments {
         let fetch = |name: &str, sha256: &Option<String>| {
             let path = folder.join(name);
             let url = format!("{}/{name}", self.mirror.trim_end_matches('/'));
-            let bar = bar().with_message(name.to_string());
+            let bar = bar::bytes().with_message(name.to_string());
             let download = Download { sha256: sha256.clone(), ..Download::new(url, &path) };
             let found = download.run(|done, total| {
                 bar.set_length(total);
@@ -287,15 +290,6 @@ impl From<FormatName> for Format {
             FormatName::Tsv => Self::Tsv,
         }
     }
-}
-
-/// Bytes read so far, on a terminal.
-fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta} left");
-    let bar = ProgressBar::new(0);
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 fn report(prepared: &Prepared) {

@@ -1,15 +1,15 @@
-//! The program `enrich` on toy data, as a user runs it.
+//! `viral describe` on toy data, as a user runs it.
 
-use crate::describe::catalogue;
-use crate::hostile_server::{Act, Server, completion, hostile};
+use crate::support::catalogue::catalogue;
+use crate::support::hostile_server::{Act, Server, completion, hostile};
 use std::path::Path;
 use std::process::Command;
 
-fn program(folder: &Path, server: &str) -> Option<Command> {
-    let mut command = crate::enrich_program()?;
+fn program(folder: &Path, server: &str) -> Command {
+    let mut command = crate::viral("describe");
     command.arg("--data").arg(folder).arg("--images").arg(folder.join("images"));
     command.args(["--server", server, "--model", "test/model", "--concurrency", "4"]);
-    Some(command)
+    command
 }
 
 fn run(command: &mut Command) -> (bool, String, String) {
@@ -22,7 +22,7 @@ fn run(command: &mut Command) -> (bool, String, String) {
 fn pictures_become_descriptions() {
     let folder = catalogue(50, 16);
     let server = Server::start(hostile(0.1, 3, false));
-    let Some(mut program) = program(folder.path(), &server.url) else { return };
+    let mut program = program(folder.path(), &server.url);
     let (is_good, shown, errors) = run(program.args(["--price-in", "1", "--price-out", "10"]));
     assert!(is_good, "{errors}");
     for words in
@@ -40,7 +40,7 @@ fn pictures_become_attributes() {
     let folder = catalogue(5, 16);
     let object = r#"{"category": "rattle", "colour": ["red"], "material": "wood", "style": "", "use": "play", "audience": "babies"}"#;
     let server = Server::start(move |_| Act::Answer(200, String::new(), completion(object)));
-    let Some(mut program) = program(folder.path(), &server.url) else { return };
+    let mut program = program(folder.path(), &server.url);
     let (is_good, _, errors) = run(program.args(["--prompt", "attributes"]));
     assert!(is_good, "{errors}");
     let text = std::fs::read_to_string(folder.path().join("attributes.jsonl")).unwrap();
@@ -61,7 +61,7 @@ fn wrong_arguments_are_one_sentence() {
         (["--price-in", "1"], "--price-out"),
     ] {
         let server = if arguments[0] == "--server" { arguments[1] } else { "http://127.0.0.1:9/v1" };
-        let Some(mut program) = program(folder.path(), server) else { return };
+        let mut program = program(folder.path(), server);
         if !["--server", "--data", "--images", "--concurrency"].contains(&arguments[0]) {
             program.args(arguments);
         } else if arguments[0] != "--server" {

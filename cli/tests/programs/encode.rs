@@ -1,15 +1,15 @@
-//! The program `enrich` from descriptions to features that training reads.
+//! `viral encode` and `viral import`: from descriptions to features that training reads.
 
-use crate::embed::{answer, vector};
-use crate::encoder::model;
-use crate::hostile_server::{Act, Server};
+use crate::support::embedder::{answer, vector};
+use crate::support::hostile_server::{Act, Server};
+use crate::support::tiny_bert::model;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use viral::Result;
 use viral::data::{Dataset, ItemFeatures, Mask, Provenance, ReadOptions};
-use viral_enrich::encode::TextEncoder;
 use viral::prelude::Device;
+use viral_enrich::encode::TextEncoder;
 
 /// A folder `toys` of interactions about six items, whose external names are in the mapping; `items.jsonl` has them in
 /// another order, without B4, and with a stranger.
@@ -39,10 +39,10 @@ fn toys() -> (tempfile::TempDir, PathBuf) {
     (outer, folder)
 }
 
-fn program(folder: &Path) -> Option<Command> {
-    let mut command = crate::enrich_program()?;
+fn program(command: &str, folder: &Path) -> Command {
+    let mut command = crate::viral(command);
     command.arg("--data").arg(folder);
-    Some(command)
+    command
 }
 
 fn run(command: &mut Command) -> (bool, String) {
@@ -63,8 +63,8 @@ fn pair(id: &str, reason: &str) -> (String, String) {
 fn descriptions_and_titles_become_features_that_training_reads() -> Result<()> {
     let (_outer, folder) = toys();
     let (_model, encoder) = model();
-    let Some(mut command) = program(&folder) else { return Ok(()) };
-    let (is_good, shown) = run(command.arg("--encode").arg("--encoder").arg(&encoder));
+    let mut command = program("encode", &folder);
+    let (is_good, shown) = run(command.arg("--encoder").arg(&encoder));
     assert!(is_good, "{shown}");
     for words in [
         "text_feat.npy: 4 items of 6, 32 numbers each",
@@ -125,8 +125,8 @@ fn variants_for_an_ablation_lie_beside_each_other() -> Result<()> {
         (&["--only", "text", "--fields", "title", "--text-name", "titles.npy"], "titles.npy", 5, "White cot"),
         (&["--only", "text", "--fields", "brand,title", "--text-name", "b.npy"], "b.npy", 5, "Oak White cot"),
     ] {
-        let Some(mut command) = program(&folder) else { return Ok(()) };
-        let (is_good, shown) = run(command.args(["--encode", "--encoder"]).arg(&model).args(arguments));
+        let mut command = program("encode", &folder);
+        let (is_good, shown) = run(command.args(["--encoder"]).arg(&model).args(arguments));
         assert!(is_good, "{shown}");
         assert_eq!(ItemFeatures::read(folder.join(name))?.row(row), encoder.encode(&[text], |_| {})?);
     }
@@ -152,8 +152,8 @@ fn a_server_encodes_what_it_takes() -> Result<()> {
         true => Act::Answer(413, String::new(), "too long".into()),
         false => answer(seen),
     });
-    let Some(mut command) = program(&folder) else { return Ok(()) };
-    command.args(["--encode", "--server", &server.url, "--model", "test/embedder"]);
+    let mut command = program("encode", &folder);
+    command.args(["--server", &server.url, "--model", "test/embedder"]);
     let (is_good, shown) = run(&mut command);
     assert!(is_good, "{shown}");
     let data = Dataset::read(&folder, &ReadOptions::new())?;
@@ -179,8 +179,8 @@ fn attributes_are_encoded_as_their_text() -> Result<()> {
     std::fs::remove_file(folder.join("descriptions.jsonl")).unwrap();
     let line = "{\"id\":\"B0\",\"text\":\"Category: rattle. Colour: red.\",\"attributes\":{\"category\":\"rattle\"}}\n";
     std::fs::write(folder.join("attributes.jsonl"), line).unwrap();
-    let Some(mut command) = program(&folder) else { return Ok(()) };
-    let (is_good, shown) = run(command.args(["--encode", "--only", "image", "--encoder"]).arg(&model));
+    let mut command = program("encode", &folder);
+    let (is_good, shown) = run(command.args(["--only", "image", "--encoder"]).arg(&model));
     assert!(is_good, "{shown}");
     let expected = TextEncoder::open(&model, &Device::flex())?
         .encode(&["A wooden rattle Category: rattle. Colour: red."], |_| {})?;
@@ -197,12 +197,12 @@ fn matrices_made_elsewhere_are_put_into_order() -> Result<()> {
     std::fs::write(at("lvlm.safetensors"), safetensors::serialize([("hidden", view)], None).unwrap()).unwrap();
     std::fs::write(at("ids.txt"), "B5\nB1\nX9\nB0\n").unwrap();
     let import = |ids: &str, arguments: &[&str]| {
-        let mut command = program(&folder)?;
+        let mut command = program("import", &folder);
         let matrix = format!("{}#hidden", at("lvlm.safetensors").display());
-        command.args(["--import", &matrix, "--ids"]).arg(at(ids)).args(["--only", "image"]).args(arguments);
-        Some(run(&mut command))
+        command.args([&matrix, "--ids"]).arg(at(ids)).args(["--only", "image"]).args(arguments);
+        run(&mut command)
     };
-    let Some((is_good, shown)) = import("ids.txt", &["--model", "some-lvlm"]) else { return Ok(()) };
+    let (is_good, shown) = import("ids.txt", &["--model", "some-lvlm"]);
     assert!(is_good && shown.contains("image_feat.npy: 2 items of 6, 2 numbers each"), "{shown}");
     assert!(shown.contains("1 rows are about items that the catalogue does not have"), "{shown}");
     let visual = Dataset::read(&folder, &ReadOptions::new())?.train.visual.unwrap();
@@ -219,7 +219,7 @@ fn matrices_made_elsewhere_are_put_into_order() -> Result<()> {
         ("a\nb\nc\nd\n", "no id of the catalogue; here are such as `a`, there `B0`"),
     ] {
         std::fs::write(at("ids.txt"), text).unwrap();
-        let Some((is_good, shown)) = import("ids.txt", &[]) else { return Ok(()) };
+        let (is_good, shown) = import("ids.txt", &[]);
         assert!(!is_good && shown.contains(words), "{shown}");
     }
     Ok(())
@@ -229,15 +229,15 @@ fn matrices_made_elsewhere_are_put_into_order() -> Result<()> {
 fn what_stands_in_the_way_is_one_sentence() {
     let (_model, model) = model();
     let encode = |folder: &Path, arguments: &[&str]| {
-        let mut command = program(folder)?;
-        let (is_good, shown) = run(command.args(["--encode", "--encoder"]).arg(&model).args(arguments));
+        let mut command = program("encode", folder);
+        let (is_good, shown) = run(command.args(["--encoder"]).arg(&model).args(arguments));
         assert!(!is_good && !shown.contains("panicked"), "{shown}");
-        Some(shown)
+        shown
     };
     let says = |prepare: &dyn Fn(&Path), arguments: &[&str], words: &str| {
         let (_outer, folder) = toys();
         prepare(&folder);
-        let Some(shown) = encode(&folder, arguments) else { return };
+        let shown = encode(&folder, arguments);
         assert!(shown.contains(words), "no '{words}' in: {shown}");
         assert!(!folder.join("image_feat.npy").exists());
     };
@@ -257,11 +257,11 @@ fn what_stands_in_the_way_is_one_sentence() {
         "items.jsonl: no line is about an item of the folder",
     );
     says(&nothing, &["--fields", "titel"], "no field 'titel'; there are title, brand, categories, description");
-    says(&nothing, &["--device", "cuda"], "this program was built without cuda; run it with `--features cuda`");
+    says(&nothing, &["--device", "cuda"], "this program was built without cuda; build it with `--features cuda`");
     says(&nothing, &["--server", "http://127.0.0.1:9/v1"], "cannot be used with");
     let (_outer, folder) = toys();
-    let Some(mut command) = program(&folder) else { return };
-    let (is_good, shown) = run(command.args(["--encode", "--encoder", "no/such/model"]));
+    let mut command = program("encode", &folder);
+    let (is_good, shown) = run(command.args(["--encoder", "no/such/model"]));
     assert!(!is_good && shown.contains("no/such/model"), "{shown}");
 }
 
@@ -271,8 +271,8 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
     let (_outer, folder) = toys();
     let (_model, model) = model();
     for wait in [0, 1, 2, 4, 6, 8, 10, 15, 20, 30] {
-        let Some(mut command) = program(&folder) else { return Ok(()) };
-        command.args(["--encode", "--encoder"]).arg(&model);
+        let mut command = program("encode", &folder);
+        command.args(["--encoder"]).arg(&model);
         command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait));
@@ -286,8 +286,8 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
             );
         }
     }
-    let Some(mut command) = program(&folder) else { return Ok(()) };
-    assert!(run(command.args(["--encode", "--encoder"]).arg(&model)).0);
+    let mut command = program("encode", &folder);
+    assert!(run(command.args(["--encoder"]).arg(&model)).0);
     let data = Dataset::read(&folder, &ReadOptions::new())?;
     assert!(data.train.text.is_some() && data.train.visual.is_some());
     Ok(())

@@ -4,11 +4,11 @@ use super::attributes::Attributes;
 use super::journal::{Journal, Record};
 use super::prompt::AnswerKind;
 use super::{Items, NO_RECORD};
-use viral::data::WholeFile;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
+use viral::data::WholeFile;
 
 /// A line of `descriptions.jsonl` or `attributes.jsonl`.
 #[derive(Debug, PartialEq, Serialize)]

@@ -1,4 +1,4 @@
-//! The run: workers take items, ask, and write each outcome down before they take the next.
+//! The run: every item without a record is asked about, and what comes of it is written down before the next is taken.
 
 use super::answer::accept;
 use super::completion::Completion;
@@ -6,10 +6,13 @@ use super::folder::read_picture;
 use super::journal::{Entry, Journal, Key, Record};
 use super::question::Question;
 use super::settings::DescribeConfig;
-use super::{AnswerKind, ImageFolder, Item, ItemLines, Items, NO_RECORD, Progress, Tokens, output, prepare_picture};
+use super::{
+    AnswerKind, ImageFolder, Item, ItemLines, Items, NO_RECORD, PictureSettings, Progress, Tokens, output,
+    prepare_picture,
+};
 use crate::digest::hash;
 use crate::features::Source;
-use crate::server::{Client, Health, Reply, ServerReport, Servers, lock};
+use crate::server::{Crew, CrewConfig, Outcome, ServerReport, Tries, Work, lock};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::iter::Enumerate;
@@ -20,9 +23,6 @@ use std::time::Instant;
 
 /// So many items asked about and not one described: something is wrong with prompt or model, not with the items.
 const HOPELESS: usize = 20;
-
-/// The most bytes of an answer that are read.
-const MAX_ANSWER: u64 = 4 << 20;
 
 /// After an answer that cannot be kept, chance decides on the next.
 const WARM: f32 = 0.7;
@@ -67,8 +67,15 @@ impl DescribeConfig {
         journal: &mut Journal,
         observe: impl FnMut(&Progress) -> ControlFlow<()> + Send,
     ) -> Result<Described> {
-        let endpoints = self.endpoints()?;
-        let n_workers = self.concurrency.max(1).saturating_mul(endpoints.len());
+        let crew = Crew::new(CrewConfig {
+            servers: &self.servers,
+            endpoints: self.endpoints()?,
+            api_key: self.api_key.as_ref(),
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            backoff: &self.backoff,
+            patience: self.patience,
+        });
         let outcomes = Outcomes {
             journal,
             observe,
@@ -78,39 +85,30 @@ impl DescribeConfig {
             has_texts: false,
             start: Instant::now(),
         };
-        let run = Run {
+        let describing = Describing {
             config: self,
             images,
-            client: Client::new(self.api_key.clone(), self.timeout, self.concurrency.max(1)),
-            servers: Servers::new(&self.servers, self.concurrency, &self.backoff, self.patience),
-            endpoints,
-            tasks: Mutex::new(Tasks { items: items.iter()?.enumerate(), n_left: self.limit.unwrap_or(usize::MAX) }),
+            items: Mutex::new(items.iter()?.enumerate()),
+            n_left: Mutex::new(self.limit.unwrap_or(usize::MAX)),
             outcomes: Mutex::new(outcomes),
         };
-        let worked = run.servers.work(n_workers.min(items.n_items()), || run.work());
-        let servers = run.servers.reports();
-        let outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let worked = crew.run(&describing, items.n_items());
+        let outcomes = describing.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.journal.sync()?;
         worked?;
+        let (servers, kind, source) = (crew.reports(), self.prompt.kind(), self.source());
         let Outcomes { progress, faults, places, .. } = outcomes;
-        Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), places })
+        Ok(Described { progress, faults, servers, kind, source, places })
     }
 }
 
-struct Tasks {
-    items: Enumerate<ItemLines>,
-    /// How many items may still be asked about.
-    n_left: usize,
-}
-
-/// What workers share.
-struct Run<'a, F> {
+/// The work: items, and what comes of them.
+struct Describing<'a, F> {
     config: &'a DescribeConfig,
     images: &'a ImageFolder,
-    client: Client,
-    servers: Servers,
-    endpoints: Vec<String>,
-    tasks: Mutex<Tasks>,
+    items: Mutex<Enumerate<ItemLines>>,
+    /// How many items may still be asked about.
+    n_left: Mutex<usize>,
     outcomes: Mutex<Outcomes<'a, F>>,
 }
 
@@ -119,140 +117,118 @@ struct Job {
     index: usize,
     text: String,
     record: Record,
-    /// The picture's bytes and its file's name, or what is wrong.
-    picture: std::result::Result<(Vec<u8>, String), String>,
+    picture: Picture,
 }
 
-impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Run<'_, F> {
-    fn work(&self) -> Result<()> {
-        while let Some((index, item)) = self.next()? {
-            let mut job = self.job(index, item);
+/// An item's picture on its way into a request.
+enum Picture {
+    /// The bytes of the file, and its name.
+    File(Vec<u8>, String),
+    /// Made ready.
+    Jpeg(Vec<u8>),
+    /// What is wrong with it.
+    Bad(String),
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Describing<'_, F> {
+    type Job = Job;
+    type Answer = Completion;
+    type Kept = String;
+
+    const MAX_ANSWER: u64 = 4 << 20;
+
+    /// The next item without a record.
+    fn next(&self) -> Result<Option<Job>> {
+        loop {
+            // Pictures are read while others take their items.
+            let Some((index, item)) = lock(&self.items).next() else { return Ok(None) };
+            let job = self.job(index, item?);
             if !lock(&self.outcomes).is_new(&job, self.config.retry_quarantined) {
                 continue;
             }
-            {
-                let mut tasks = lock(&self.tasks);
-                if tasks.n_left == 0 {
-                    continue;
-                }
-                tasks.n_left -= 1;
-            }
-            if !self.answer(&mut job)? {
-                return Ok(());
-            }
-            if lock(&self.outcomes).write(job)?.is_break() {
-                self.servers.stop();
+            let mut n_left = lock(&self.n_left);
+            if *n_left > 0 {
+                *n_left -= 1;
+                return Ok(Some(job));
             }
         }
-        Ok(())
     }
 
-    fn next(&self) -> Result<Option<(usize, Item)>> {
-        if self.servers.is_stopped() {
-            return Ok(None);
+    fn jitter(&self, job: &Job) -> u64 {
+        u64::from(crc32fast::hash(job.record.item.as_bytes()))
+    }
+
+    fn body(&self, job: &mut Job, tries: &Tries) -> std::result::Result<Vec<u8>, String> {
+        let config = self.config;
+        let jpeg = job.picture.ready(&config.picture)?;
+        let temperature = if tries.n_unfit == 0 { config.temperature } else { config.temperature.max(WARM) };
+        let (model, max_tokens) = (config.model.as_str(), config.max_tokens);
+        Ok(Question { model, text: &job.text, jpeg, max_tokens, temperature }.body())
+    }
+
+    fn parse(&self, _: &Job, body: &[u8]) -> std::result::Result<Completion, String> {
+        Completion::parse(body)
+    }
+
+    fn judge(&self, job: &mut Job, completion: Completion) -> std::result::Result<String, String> {
+        job.record.tokens += completion.tokens;
+        accept(&completion, self.config.prompt.kind(), self.config.validation)
+    }
+
+    /// While nobody is answered at all, the servers are to blame rather than the item, up to a point: one that brings its
+    /// server down each time must not hold up the others for ever.
+    fn gives_up(&self, tries: &Tries, is_alone: bool) -> bool {
+        let most = self.config.max_failures.max(1);
+        tries.n_unfit >= self.config.max_unfit.max(1)
+            || tries.n_failed >= if is_alone { most.saturating_mul(2) } else { most }
+    }
+
+    fn finish(&self, job: Job, tries: &Tries, outcome: Outcome<String>) -> Result<ControlFlow<()>> {
+        let Job { index, mut record, .. } = job;
+        record.attempts = tries.n_requests;
+        match outcome {
+            Outcome::Kept(text) => record.text = Some(text),
+            Outcome::Unfit(fault) => record.quarantined = Some(fault),
+            Outcome::Rejected(reason) => record.quarantined = Some(format!("rejected: {reason}")),
+            Outcome::Failed { reason, .. } => record.quarantined = Some(format!("server: {reason}")),
         }
-        let next = lock(&self.tasks).items.next();
-        next.map(|(index, item)| Ok((index, item?))).transpose()
+        lock(&self.outcomes).write(index, record)
     }
+}
 
+impl<F> Describing<'_, F> {
     fn job(&self, index: usize, item: Item) -> Job {
         let picture = match self.images.find(&item) {
-            None => Err("image: no file for it in the folder".to_string()),
+            None => Picture::Bad("image: no file for it in the folder".to_string()),
             Some(path) => {
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 match read_picture(&path, self.config.picture.max_bytes) {
-                    Ok(bytes) => Ok((bytes, name)),
-                    Err(what) => Err(format!("image: {name}: {what}")),
+                    Ok(bytes) => Picture::File(bytes, name),
+                    Err(what) => Picture::Bad(format!("image: {name}: {what}")),
                 }
             }
         };
         let (text, prompt) = self.config.question(&item);
-        let image = picture.as_ref().map_or_else(|_| String::new(), |(bytes, _)| hash(&[bytes]));
+        let image = if let Picture::File(bytes, _) = &picture { hash(&[bytes]) } else { String::new() };
         let model = self.config.model.clone();
         let (tokens, attempts) = (Tokens::default(), 0);
         let record = Record { item: item.id, prompt, model, image, text: None, quarantined: None, tokens, attempts };
         Job { index, text, record, picture }
     }
+}
 
-    /// Asks until there is a text to keep or a reason to give up; `false` if the run was stopped before.
-    fn answer(&self, job: &mut Job) -> Result<bool> {
-        let config = self.config;
-        let jpeg = match &job.picture {
-            Err(what) => Err(what.clone()),
-            Ok((bytes, name)) => {
-                prepare_picture(bytes, &config.picture).map_err(|what| format!("image: {name}: {what}"))
-            }
-        };
-        // The file itself is not needed while the answer is waited for.
-        job.picture = Err(String::new());
-        let jpeg = match jpeg {
-            Ok(jpeg) => jpeg,
-            Err(what) => {
-                job.record.quarantined = Some(what);
-                return Ok(true);
-            }
-        };
-        let (mut n_failed, mut n_unfit, mut avoid) = (0, 0, None);
-        let (most_failed, start) = (config.max_failures.max(1), Instant::now());
-        let jitter = u64::from(crc32fast::hash(job.record.item.as_bytes()));
-        loop {
-            let Some(server) = self.servers.acquire(avoid)? else { return Ok(false) };
-            let temperature = if n_unfit == 0 { config.temperature } else { config.temperature.max(WARM) };
-            let (model, max_tokens) = (config.model.as_str(), config.max_tokens);
-            let question = Question { model, text: &job.text, jpeg: &jpeg, max_tokens, temperature };
-            let endpoint = &self.endpoints[server];
-            let reply = self.client.post(endpoint, &question.body(), MAX_ANSWER, Completion::parse);
-            job.record.attempts += 1;
-            avoid = Some(server);
-            let fault = match reply {
-                Reply::Answer(completion) => {
-                    self.servers.release(server, Health::Good);
-                    job.record.tokens += completion.tokens;
-                    match accept(&completion, config.prompt.kind(), config.validation) {
-                        Ok(text) => {
-                            job.record.text = Some(text);
-                            return Ok(true);
-                        }
-                        Err(fault) => {
-                            n_unfit += 1;
-                            fault
-                        }
-                    }
-                }
-                Reply::Rejected(reason) => {
-                    self.servers.release(server, Health::Good);
-                    job.record.quarantined = Some(format!("rejected: {reason}"));
-                    return Ok(true);
-                }
-                Reply::Failed { reason, wait } => {
-                    n_failed += 1;
-                    self.servers.release(server, Health::Failed { reason: reason.clone(), wait });
-                    if n_failed < most_failed {
-                        self.servers.pause(config.backoff.wait(jitter, n_failed));
-                    }
-                    format!("server: {reason}")
-                }
-                Reply::Unreachable(reason) => {
-                    job.record.attempts -= 1;
-                    self.servers.release(server, Health::Failed { reason, wait: None });
-                    self.servers.pause(config.backoff.wait(jitter, 1));
-                    continue;
-                }
-                Reply::Unusable(reason) => {
-                    // The server's fault and none of the item's: it goes to another server, or the run ends.
-                    self.servers.release(server, Health::Unusable(reason));
-                    self.servers.pause(config.backoff.wait(jitter, 1));
-                    continue;
-                }
+impl Picture {
+    /// The picture as servers get it. The file, decoded, checked and scaled once, is not kept.
+    fn ready(&mut self, settings: &PictureSettings) -> std::result::Result<&[u8], String> {
+        if let Self::File(bytes, name) = self {
+            *self = match prepare_picture(bytes, settings) {
+                Ok(jpeg) => Self::Jpeg(jpeg),
+                Err(what) => Self::Bad(format!("image: {name}: {what}")),
             };
-            // While nobody is answered at all, the servers are to blame rather than the item, up to a point: one that
-            // brings its server down each time must not hold up the others for ever.
-            let is_its_fault = n_failed >= most_failed && self.servers.has_answered_since(start)
-                || n_failed >= most_failed.saturating_mul(2);
-            if n_unfit >= config.max_unfit.max(1) || is_its_fault {
-                job.record.quarantined = Some(fault);
-                return Ok(true);
-            }
+        }
+        match self {
+            Self::Jpeg(jpeg) | Self::File(jpeg, _) => Ok(jpeg),
+            Self::Bad(what) => Err(what.clone()),
         }
     }
 }
@@ -291,10 +267,9 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         }
     }
 
-    fn write(&mut self, job: Job) -> Result<ControlFlow<()>> {
-        let record = job.record;
+    fn write(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
         let entry = self.journal.append(&record)?;
-        self.place(job.index, entry.offset);
+        self.place(index, entry.offset);
         let progress = &mut self.progress;
         progress.n_requests += u64::from(record.attempts);
         progress.tokens += record.tokens;

@@ -2,23 +2,53 @@
 
 use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
 use crate::Result;
-use viral::data::Origin;
 use crate::digest::hash;
 use crate::features::Source;
 use crate::server::{CHAT, endpoints};
 use std::time::Duration;
+use viral::data::Origin;
 
 /// What to ask of whom, how hard to try, and what to keep.
 ///
-/// ```no_run
-/// # use viral_enrich::describe::{DescribeConfig, ImageFolder, Items, Journal, Prompt};
-/// # fn main() -> viral::Result<()> {
-/// let servers = ["http://127.0.0.1:8000/v1"];
-/// let config = DescribeConfig::new(Prompt::by_name("title")?, "Qwen/Qwen2.5-VL-7B-Instruct", servers);
-/// let (items, images) = (Items::open("data/baby/items.jsonl")?, ImageFolder::open("images")?);
-/// let mut journal = Journal::open("data/baby/journal.jsonl")?;
-/// let described = config.run(&items, &images, &mut journal, |_| std::ops::ControlFlow::Continue(()))?;
-/// described.write("data/baby/descriptions.jsonl", &items, &journal)?;
+/// ```
+/// use std::ops::ControlFlow;
+/// use viral_enrich::describe::{DescribeConfig, ImageFolder, Items, Journal, Prompt};
+///
+/// # use std::io::{BufRead, BufReader, Read, Write};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let server = format!("http://{}/v1", listener.local_addr()?);
+/// # std::thread::spawn(move || -> std::io::Result<()> {
+/// #     for stream in listener.incoming() {
+/// #         let (mut stream, mut line, mut length) = (BufReader::new(stream?), String::new(), 0);
+/// #         while stream.read_line(&mut line)? > 2 {
+/// #             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+/// #                 length = value.trim().parse().unwrap_or(0);
+/// #             }
+/// #             line.clear();
+/// #         }
+/// #         stream.read_exact(&mut vec![0; length])?;
+/// #         let text = "A wooden rattle with three red rings, painted by hand.";
+/// #         let body = format!("{{\"choices\": [{{\"message\": {{\"content\": \"{text}\"}}}}]}}");
+/// #         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+/// #         stream.get_mut().write_all((head + &body).as_bytes())?;
+/// #     }
+/// #     Ok(())
+/// # });
+/// # std::fs::write(data.join("items.jsonl"), "{\"id\": \"B001\", \"title\": \"Rattle\"}\n")?;
+/// # image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([200, x as u8, y as u8])).save(data.join("B001.png"))?;
+/// // The address of a `server`, such as "http://127.0.0.1:8000/v1", and a folder of `data` with items.jsonl and pictures.
+/// let config = DescribeConfig::new(Prompt::by_name("title")?, "Qwen/Qwen2.5-VL-7B-Instruct", [server]);
+/// let (items, images) = (Items::open(data.join("items.jsonl"))?, ImageFolder::open(data)?);
+/// let mut journal = Journal::open(data.join("journal.jsonl"))?;
+/// let described = config.run(&items, &images, &mut journal, |progress| {
+///     eprintln!("{} of {}", progress.n_done(), progress.n_items);
+///     ControlFlow::Continue(())
+/// })?;
+/// described.write(data.join("descriptions.jsonl"), &items, &journal)?;
+/// assert_eq!(described.progress.n_described, 1);
 /// # Ok(())
 /// # }
 /// ```

@@ -1,15 +1,13 @@
-//! The run: workers take some texts, ask, and keep each answer before they take the next.
+//! The run: texts that the store does not know are asked for, some at a time, and each answer is kept before the next.
 
 use super::settings::EmbedConfig;
 use super::{VectorStore, parse_embeddings};
-use crate::server::{Client, Health, Reply, ServerReport, Servers, lock};
+use crate::server::{Crew, CrewConfig, Outcome, ServerReport, Tries, Work, lock};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
-
-/// The most bytes of an answer that are read.
-const MAX_ANSWER: u64 = 256 << 20;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +38,15 @@ impl EmbedConfig {
         store: &mut VectorStore,
         observe: impl FnMut(usize) + Send,
     ) -> Result<Embedded> {
-        let endpoints = self.endpoints()?;
+        let crew = Crew::new(CrewConfig {
+            servers: &self.servers,
+            endpoints: self.endpoints()?,
+            api_key: self.api_key.as_ref(),
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            backoff: &self.backoff,
+            patience: self.patience,
+        });
         let keys: Vec<String> = texts.iter().map(|text| VectorStore::key(&self.model, text.as_ref())).collect();
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (text, key) in keys.iter().enumerate() {
@@ -53,22 +59,19 @@ impl EmbedConfig {
             None => 0,
         };
         let (n_known, n_asked) = (first.len() - new.len(), new.len());
-        let tasks: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
-        let n_workers = self.concurrency.max(1).saturating_mul(endpoints.len()).min(tasks.len());
+        let batches: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
+        let n_batches = batches.len();
         let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known };
-        let run = Run {
+        let embedding = Embedding {
             config: self,
-            client: Client::new(self.api_key.clone(), self.timeout, self.concurrency.max(1)),
-            servers: Servers::new(&self.servers, self.concurrency, &self.backoff, self.patience),
-            endpoints,
             texts: texts.iter().map(AsRef::as_ref).collect(),
             keys: &keys,
-            tasks: Mutex::new(tasks),
+            batches: Mutex::new(batches),
             outcomes: Mutex::new(outcomes),
         };
-        let worked = run.servers.work(n_workers, || run.work());
-        let servers = run.servers.reports();
-        let outcomes = run.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let worked = crew.run(&embedding, n_batches);
+        let servers = crew.reports();
+        let outcomes = embedding.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.store.sync()?;
         worked?;
         let Outcomes { store, refused, width, .. } = outcomes;
@@ -93,82 +96,68 @@ impl EmbedConfig {
     }
 }
 
-/// What workers share.
-struct Run<'a, F> {
+/// The work: batches of texts, and what comes of them.
+struct Embedding<'a, F> {
     config: &'a EmbedConfig,
-    client: Client,
-    servers: Servers,
-    endpoints: Vec<String>,
     texts: Vec<&'a str>,
     keys: &'a [String],
-    tasks: Mutex<VecDeque<Vec<usize>>>,
+    batches: Mutex<VecDeque<Vec<usize>>>,
     outcomes: Mutex<Outcomes<'a, F>>,
 }
 
-/// What came of one request and its retries.
-enum Outcome {
-    Vectors(Vec<Vec<f32>>),
-    Rejected(String),
-    Stopped,
-}
+impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
+    type Job = Vec<usize>;
+    type Answer = Vec<Vec<f32>>;
+    type Kept = Vec<Vec<f32>>;
 
-impl<F: FnMut(usize) + Send> Run<'_, F> {
-    fn work(&self) -> Result<()> {
-        loop {
-            let Some(batch) = lock(&self.tasks).pop_front() else { return Ok(()) };
-            match self.answer(&batch)? {
-                Outcome::Vectors(vectors) => lock(&self.outcomes).keep(&batch, &vectors, self.keys)?,
-                // One text may be at fault for all: each half is asked for on its own, by this worker or another.
-                Outcome::Rejected(_) if batch.len() > 1 => {
-                    let (one, other) = batch.split_at(batch.len() / 2);
-                    lock(&self.tasks).extend([one.to_vec(), other.to_vec()]);
-                }
-                Outcome::Rejected(reason) => lock(&self.outcomes).refuse(batch[0], reason),
-                Outcome::Stopped => return Ok(()),
-            }
-        }
+    const MAX_ANSWER: u64 = 256 << 20;
+
+    fn next(&self) -> Result<Option<Vec<usize>>> {
+        Ok(lock(&self.batches).pop_front())
     }
 
-    /// Asks until there are vectors, a reason to give up, or the run is stopped.
-    fn answer(&self, batch: &[usize]) -> Result<Outcome> {
-        let config = self.config;
+    fn jitter(&self, batch: &Vec<usize>) -> u64 {
+        batch[0] as u64
+    }
+
+    fn body(&self, batch: &mut Vec<usize>, _: &Tries) -> std::result::Result<Vec<u8>, String> {
         let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
-        let body =
-            json!({ "model": config.model, "input": input, "encoding_format": "float" }).to_string().into_bytes();
-        let jitter = batch[0] as u64;
-        let (mut n_failed, mut avoid) = (0, None);
-        loop {
-            let Some(server) = self.servers.acquire(avoid)? else { return Ok(Outcome::Stopped) };
-            avoid = Some(server);
-            let parse = |body: &[u8]| {
-                let vectors = parse_embeddings(body, batch.len())?;
-                lock(&self.outcomes).hold_to_width(vectors)
-            };
-            let (health, fault) = match self.client.post(&self.endpoints[server], &body, MAX_ANSWER, parse) {
-                Reply::Answer(vectors) => {
-                    self.servers.release(server, Health::Good);
-                    return Ok(Outcome::Vectors(vectors));
-                }
-                Reply::Rejected(reason) => {
-                    self.servers.release(server, Health::Good);
-                    return Ok(Outcome::Rejected(reason));
-                }
-                Reply::Failed { reason, wait } => {
-                    n_failed += 1;
-                    (Health::Failed { reason: reason.clone(), wait }, reason)
-                }
-                Reply::Unreachable(reason) => (Health::Failed { reason: reason.clone(), wait: None }, reason),
-                Reply::Unusable(reason) => (Health::Unusable(reason.clone()), reason),
-            };
-            self.servers.release(server, health);
-            if n_failed >= config.max_failures.max(1) {
-                let (path, n) = (lock(&self.outcomes).store.path().to_path_buf(), batch.len());
-                let message =
-                    format!("{n} texts failed {n_failed} times, the last at {}: {fault}", config.servers[server]);
-                return Err(Error::file(path, format!("{message}; see to it and start again, what came is kept here")));
+        let body = json!({ "model": self.config.model, "input": input, "encoding_format": "float" });
+        Ok(body.to_string().into_bytes())
+    }
+
+    fn parse(&self, batch: &Vec<usize>, body: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
+        lock(&self.outcomes).hold_to_width(parse_embeddings(body, batch.len())?)
+    }
+
+    fn judge(&self, _: &mut Vec<usize>, vectors: Vec<Vec<f32>>) -> std::result::Result<Vec<Vec<f32>>, String> {
+        Ok(vectors)
+    }
+
+    fn gives_up(&self, tries: &Tries, _: bool) -> bool {
+        tries.n_failed >= self.config.max_failures.max(1)
+    }
+
+    fn finish(&self, batch: Vec<usize>, tries: &Tries, outcome: Outcome<Vec<Vec<f32>>>) -> Result<ControlFlow<()>> {
+        match outcome {
+            Outcome::Kept(vectors) => lock(&self.outcomes).keep(&batch, &vectors, self.keys)?,
+            // One text may be at fault for all: each half is asked for on its own, by this worker or another.
+            Outcome::Rejected(_) if batch.len() > 1 => {
+                let (one, other) = batch.split_at(batch.len() / 2);
+                lock(&self.batches).extend([one.to_vec(), other.to_vec()]);
             }
-            self.servers.pause(config.backoff.wait(jitter, n_failed.max(1)));
+            Outcome::Rejected(reason) | Outcome::Unfit(reason) => lock(&self.outcomes).refuse(&batch, &reason),
+            Outcome::Failed { server, reason } => {
+                let (path, n) = (lock(&self.outcomes).store.path().to_path_buf(), batch.len());
+                let (n_failed, server) = (tries.n_failed, &self.config.servers[server]);
+                let message = format!(
+                    "{n} texts failed {n_failed} times, the last at {server}: {reason}; see to it and start again, what \
+                     came is kept here"
+                );
+                return Err(Error::file(path, message));
+            }
         }
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -202,9 +191,9 @@ impl<F: FnMut(usize)> Outcomes<'_, F> {
         Ok(())
     }
 
-    fn refuse(&mut self, text: usize, reason: String) {
-        self.refused.insert(text, reason);
-        self.count(1);
+    fn refuse(&mut self, batch: &[usize], reason: &str) {
+        self.refused.extend(batch.iter().map(|&text| (text, reason.to_string())));
+        self.count(batch.len());
     }
 
     fn count(&mut self, n: usize) {

@@ -6,11 +6,11 @@ use super::pooling::normalize;
 use super::settings::Settings;
 use super::tokens::{TextTokenizer, Tokens};
 use super::weights::Weights;
-use viral::data::{Origin, sha256_of_file};
 use crate::{Error, Result};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use std::path::Path;
+use viral::data::{Origin, sha256_of_file};
 
 /// Texts that are tokenized and sorted by length together; bounds memory for catalogues of any size.
 const WINDOW: usize = 8192;
@@ -24,14 +24,21 @@ const ROWS: usize = 1024;
 /// one; attention stays within a text. On the CPU a text's vector therefore has the same bits whatever it is batched with,
 /// at any number of threads. On other devices it agrees closely, not in every bit.
 ///
-/// ```no_run
-/// # use viral_enrich::encode::TextEncoder;
+/// ```
+/// # #[cfg(feature = "flex")]
 /// # fn main() -> viral::Result<()> {
-/// let encoder = TextEncoder::open("models/all-MiniLM-L6-v2", &viral::prelude::Device::default())?;
-/// let vectors = encoder.encode(&["A wooden rattle", "A cot"], |_| {})?;
+/// use viral::prelude::Device;
+/// use viral_enrich::encode::TextEncoder;
+///
+/// # let folder = "tests/enrich/fixtures/encoder";
+/// // The `folder` of a model, such as a download of sentence-transformers/all-MiniLM-L6-v2.
+/// let encoder = TextEncoder::open(folder, &Device::flex())?;
+/// let vectors = encoder.encode(&["A wooden rattle", "A cot"], |n_done| eprintln!("{n_done} texts"))?;
 /// assert_eq!(vectors.len(), 2 * encoder.width());
 /// # Ok(())
 /// # }
+/// # #[cfg(not(feature = "flex"))]
+/// # fn main() {}
 /// ```
 pub struct TextEncoder {
     settings: Settings,

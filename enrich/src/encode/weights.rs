@@ -1,10 +1,10 @@
 //! The tensors of `model.safetensors`, by name, with their shapes checked before anything is read.
 
 use super::activation::Activation;
-use viral::data::TensorFile;
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use std::path::{Path, PathBuf};
+use viral::data::TensorFile;
 
 /// An open file of weights.
 pub(super) struct Weights<'a> {

@@ -1,11 +1,11 @@
 //! The items of a data folder in the order of its feature rows.
 
 use super::content::Content;
-use viral::data::{WholeFile, feature_rows, rows_by_number};
 use crate::describe::{Item, Items};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use viral::data::{WholeFile, feature_rows, rows_by_number};
 
 /// A data folder's items, one for each feature row.
 #[derive(Debug, Clone)]

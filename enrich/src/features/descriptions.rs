@@ -1,11 +1,11 @@
 //! What a model said about pictures: `descriptions.jsonl` or `attributes.jsonl`.
 
-use viral::data::{Origin, sha256_of_file};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use viral::data::{Origin, sha256_of_file};
 
 /// Who said what is in a file of descriptions, and what was asked; lies beside it as `<file>.source.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use super::catalogue::Catalogue;
 use super::content::Content;
 use super::table::FeatureTable;
-use viral::data::{ItemFeatures, read_row_ids, sha256_of_file};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+use viral::data::{ItemFeatures, read_row_ids, sha256_of_file};
 
 /// A matrix in the order of a catalogue.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,10 @@
 //! Feature rows with their mask and their provenance, written together.
 
 use super::content::Content;
-use viral::data::{ItemFeatures, Mask, Provenance};
 use crate::{Error, Result};
 use std::io::ErrorKind;
 use std::path::Path;
+use viral::data::{ItemFeatures, Mask, Provenance};
 
 /// Feature rows of a catalogue, zeros where there is no content, and why.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::log::Dense;
 use super::metadata::CatalogueItem;
-use viral::data::{Part, WholeFile};
 use crate::{Error, Result};
+use viral::data::{Part, WholeFile};
 
 /// Writes everything; files take their places only when all of them are complete, the interactions last.
 pub(super) fn write_folder(

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use viral::data::{Part, RATIOS, n_core, random_split, temporal_split};
 use crate::{Error, Result};
+use viral::data::{Part, RATIOS, n_core, random_split, temporal_split};
 
 /// What to do when a user has more than one row about an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

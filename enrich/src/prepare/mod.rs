@@ -28,8 +28,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use viral::data::Part;
 use crate::{Error, Result};
+use viral::data::Part;
 
 pub use coverage::Coverage;
 pub use flaws::{BadRows, Skipped, SkippedRows};
@@ -49,15 +49,30 @@ const MAX_LINE: usize = 16 << 20;
 /// go, in this order, and each kind is counted. Ids become dense in the order of the external ids, so the folder does
 /// not depend on the order of the rows, unless the first or last of repeated rows is to be kept.
 ///
-/// ```no_run
-/// use viral_enrich::{Metadata, Prepare, Reviews};
-///
-/// let reviews = Reviews::amazon("reviews_Baby_5.json.gz");
-/// let prepare = Prepare { metadata: Some(Metadata::amazon("meta_Baby.json.gz")), ..Prepare::new(reviews) };
-/// let prepared = prepare.run("data/baby", |_, _, _| {})?;
-/// println!("{} users, {} with a title", prepared.n_users, prepared.coverage.title);
-/// # Ok::<(), viral::Error>(())
 /// ```
+/// use viral::data::{Dataset, ReadOptions};
+/// use viral_enrich::{Format, Metadata, Prepare, Reviews};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let at = |name: &str| folder.path().join(name);
+/// # let rows: String = (0..12).map(|i| format!("customer-{},sku-{}\n", i / 4, i % 4)).collect();
+/// std::fs::write(at("log.csv"), format!("customer,sku\n{rows}"))?;
+/// std::fs::write(at("items.csv"), "sku,name\nsku-0,\"A red ball, no. 0\"\nsku-1,A blue cushion\n")?;
+///
+/// let reviews = Reviews::new(at("log.csv"), Format::Csv, "customer", "sku");
+/// let items = Metadata { title: Some("name".to_string()), ..Metadata::new(at("items.csv"), Format::Csv, "sku") };
+/// let prepare = Prepare { metadata: Some(items), k_user: 2, k_item: 2, ..Prepare::new(reviews) };
+/// let prepared = prepare.run(at("toys"), |_step, _bytes, _of| {})?;
+/// assert_eq!((prepared.n_users, prepared.n_items, prepared.coverage.title), (3, 4, 2));
+///
+/// let data = Dataset::read(at("toys"), &ReadOptions::new())?;
+/// assert_eq!((data.n_users(), data.n_items()), (3, 4));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Amazon's reviews and metadata of 2014 need no columns: [`Reviews::amazon`], [`Metadata::amazon`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepare {
     /// Who interacted with what.

@@ -89,7 +89,7 @@ impl Rows {
             Format::Python => Parser::Python,
             Format::Csv | Format::Tsv => {
                 let is_csv = format == Format::Csv;
-                let mut record = Record::new(if is_csv { ',' } else { '\t' }, is_csv);
+                let mut record = Record::new(if is_csv { b',' } else { b'\t' }, is_csv);
                 let (places, n_cells) = match numbers(&columns) {
                     Some(places) => (places, None),
                     None => {

@@ -1,7 +1,7 @@
 //! How long to wait before asking again.
 
-use viral::data::splitmix64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use viral::data::splitmix64;
 
 /// Waits that double from `base` to `cap`, each drawn evenly between nothing and its ceiling ("full jitter").
 ///

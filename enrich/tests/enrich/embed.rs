@@ -1,6 +1,7 @@
 //! Vectors from servers that do everything wrong.
 
-use crate::hostile_server::{Act, Seen, Server};
+use crate::support::embedder::{WIDTH, answer, good, inputs, vector};
+use crate::support::hostile_server::{Act, Seen, Server};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,29 +12,6 @@ use viral_enrich::describe::Backoff;
 use viral_enrich::embed::{EmbedConfig, Embedded, VectorStore};
 
 const CHILD: &str = "embed::child";
-const WIDTH: usize = 6;
-
-/// The vector that a good server has for a text.
-pub(crate) fn vector(text: &str) -> Vec<f32> {
-    let seed = text.bytes().fold(7, |hash, byte| splitmix64(hash ^ u64::from(byte)));
-    (0..WIDTH as u64).map(|i| (splitmix64(seed ^ i) % 2000) as f32 / 1000.0 - 1.0005).collect()
-}
-
-fn inputs(seen: &Seen) -> Vec<String> {
-    seen.body["input"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_string()).collect()
-}
-
-/// A good answer, its vectors in reverse order.
-fn good(texts: &[String]) -> Value {
-    let entries = texts.iter().enumerate().rev();
-    let entries: Vec<Value> =
-        entries.map(|(index, text)| json!({ "index": index, "embedding": vector(text) })).collect();
-    json!({ "object": "list", "data": entries, "model": "m" })
-}
-
-pub(crate) fn answer(seen: &Seen) -> Act {
-    Act::Answer(200, String::new(), good(&inputs(seen)).to_string())
-}
 
 /// A `share` of the answers goes wrong, in every way that servers have.
 fn hostile(share: f64, seed: u64) -> impl Fn(&Seen) -> Act + Send + Sync {

@@ -1,34 +1,13 @@
 //! The text encoder against values of the transformers library, and against itself at other batches.
 
+use crate::support::tiny_bert::{fixture, model};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use viral::Result;
 use viral::data::ItemFeatures;
-use viral_enrich::encode::TextEncoder;
 use viral::prelude::Device;
-
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/enrich/fixtures/encoder")
-}
-
-/// A copy of the small model whose files may be changed; `fixtures/make_encoder.py` made it.
-pub(crate) fn model() -> (tempfile::TempDir, PathBuf) {
-    let outer = tempfile::tempdir().unwrap();
-    let folder = outer.path().join("tiny-bert");
-    std::fs::create_dir_all(folder.join("1_Pooling")).unwrap();
-    for name in [
-        "config.json",
-        "modules.json",
-        "sentence_bert_config.json",
-        "tokenizer.json",
-        "model.safetensors",
-        "1_Pooling/config.json",
-    ] {
-        std::fs::copy(fixture().join(name), folder.join(name)).unwrap();
-    }
-    (outer, folder)
-}
+use viral_enrich::encode::TextEncoder;
 
 fn change(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).unwrap();
@@ -224,7 +203,7 @@ fn progress_ends_with_the_number_of_texts() -> Result<()> {
 }
 
 /// `VIRAL_MINILM` names a folder of all-MiniLM-L6-v2. If it holds `titles.txt` and `titles.npy`, made by
-/// `tests/enrich/fixtures/minilm_reference.py`, vectors are held to those.
+/// `enrich/tests/enrich/fixtures/minilm_reference.py`, vectors are held to those.
 #[test]
 fn real_weights_agree_with_sentence_transformers() -> Result<()> {
     let Some(folder) = std::env::var_os("VIRAL_MINILM").map(PathBuf::from) else {

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use viral::data::{Counts, Dataset, ReadOptions};
-use viral_enrich::{
-    BadRows, CatalogueItem, Format, Metadata, Prepare, PrepareStep, Prepared, Repeats, Reviews, Split,
-};
+use viral_enrich::{BadRows, CatalogueItem, Format, Metadata, Prepare, PrepareStep, Prepared, Repeats, Reviews, Split};
 
 /// A folder of files, gzip where the name ends so.
 pub(crate) fn folder(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
