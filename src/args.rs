@@ -137,11 +137,15 @@ enum Precision {
     Bf16,
 }
 
-/// Where tensors live.
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum DeviceName {
+/// Where tensors live, as a command line names it.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceName {
+    /// The CPU
     Flex,
+    /// A Vulkan, Metal, DirectX or WebGPU adapter
     Wgpu,
+    /// An NVIDIA GPU
     Cuda,
 }
 

@@ -144,12 +144,20 @@ impl fmt::Debug for Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+    /// Makes an [`Error::Io`] of what the operating system said about `path`: for `map_err`.
+    ///
+    /// ```
+    /// # use viral::Error;
+    /// let error = std::fs::read("no/such/file").map_err(Error::io("no/such/file")).unwrap_err();
+    /// assert!(error.to_string().starts_with("no/such/file: "));
+    /// ```
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Self::Io { path, source }
     }
 
-    pub(crate) fn line(path: impl AsRef<Path>, line: usize, message: impl Into<String>) -> Self {
+    /// Makes an [`Error::Line`]: what is wrong with a 1-based line of a text file, and what to do about it.
+    pub fn line(path: impl AsRef<Path>, line: usize, message: impl Into<String>) -> Self {
         Self::Line { path: path.as_ref().to_path_buf(), line, message: message.into() }
     }
 
@@ -166,7 +174,8 @@ impl Error {
         Self::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")
     }
 
-    pub(crate) fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
+    /// Makes an [`Error::File`]: what is wrong with a file as a whole, and what to do about it.
+    pub fn file(path: impl AsRef<Path>, message: impl Into<String>) -> Self {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 

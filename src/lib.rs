@@ -49,6 +49,9 @@
 //! [`Error`] with file, line and what to do; a programmer's mistake, such as a matrix of the wrong shape, panics with both
 //! shapes.
 
+// Progress goes to callbacks.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 // The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;
 
@@ -75,9 +78,6 @@ pub mod train;
 pub mod serve;
 
 pub mod recipe;
-
-#[cfg(feature = "enrich")]
-pub mod enrich;
 
 #[cfg(feature = "args")]
 pub mod args;

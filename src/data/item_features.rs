@@ -98,6 +98,11 @@ impl ItemFeatures {
         Self { n_items: rows.len(), width: self.width, values }
     }
 
+    /// The file that a path of features names: `x.safetensors` of `x.safetensors#name`, any other path itself.
+    pub fn file_of(path: &Path) -> &Path {
+        split_name(path).0
+    }
+
     /// Number of rows.
     pub fn n_items(&self) -> usize {
         self.n_items
@@ -126,11 +131,6 @@ fn split_name(path: &Path) -> (&Path, Option<&str>) {
         Some((file, name)) => (Path::new(&file[..file.len() - 1]), Some(name)),
         None => (path, None),
     }
-}
-
-/// The file that a path of features names: `x.safetensors` of `x.safetensors#name`.
-pub(crate) fn file_of(path: &Path) -> &Path {
-    split_name(path).0
 }
 
 #[cfg(test)]

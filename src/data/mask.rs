@@ -34,7 +34,7 @@ struct Line {
 impl Mask {
     /// Where the mask of a feature file lies; that of `x.safetensors#name` is the file's.
     pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
-        let mut path = super::item_features::file_of(features.as_ref()).as_os_str().to_owned();
+        let mut path = super::ItemFeatures::file_of(features.as_ref()).as_os_str().to_owned();
         path.push(".mask.jsonl");
         path.into()
     }

@@ -5,13 +5,14 @@
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
 //! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
-//! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`), both on `floats` |
+//! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `feature_files` and `sidecar` files |
 //! | `log` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory |
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
-//! | `rows` | [`feature_rows`]: which item each feature row of a folder is about |
+//! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
+//! | `whole` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all |
 //! | `split`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
@@ -57,8 +58,6 @@ pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
 pub(crate) use interactions::check_ids;
 pub use item_features::ItemFeatures;
-#[cfg(feature = "enrich")]
-pub(crate) use item_features::file_of;
 pub use key::{StepKey, StreamKey};
 pub use log::{InteractionLog, LogEvent, LogReport};
 pub use mask::Mask;
@@ -69,14 +68,11 @@ pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use rows::{feature_rows, rows_by_number};
-#[cfg(feature = "enrich")]
-pub(crate) use safetensors::TensorFile;
+pub use safetensors::TensorFile;
 pub use sampler::{EpochOrder, Sampler, Triplets};
-#[cfg(feature = "enrich")]
-pub(crate) use sidecar::read_row_ids;
+pub use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
 pub use split_policy::SplitPolicy;
 pub use truth::{Factor, PlantedTruth};
-#[cfg(feature = "enrich")]
-pub(crate) use whole::WholeFile;
-pub(crate) use whole::{remove_unfinished, write_whole};
+pub(crate) use whole::remove_unfinished;
+pub use whole::{WholeFile, write_whole};

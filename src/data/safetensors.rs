@@ -11,8 +11,11 @@ use super::npy::Matrix;
 use crate::{Error, Result};
 
 /// An open `.safetensors` file: its header is read and checked, tensors are read one by one.
+///
+/// Unlike a file that is mapped into memory, it costs the memory of one tensor at a time, and a file that is truncated
+/// while it is read gives an error.
 #[derive(Debug)]
-pub(crate) struct TensorFile {
+pub struct TensorFile {
     path: PathBuf,
     file: File,
     /// Where the tensors' bytes begin, and where the file ends.
@@ -26,7 +29,8 @@ impl TensorFile {
     ///
     /// # Errors
     /// A file that is missing, too short for its header, or no safetensors file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let mut file = File::open(path).map_err(Error::io(path))?;
         let length = file.metadata().map_err(Error::io(path))?.len();
         let mut start = [0u8; 8];
@@ -49,12 +53,12 @@ impl TensorFile {
     }
 
     /// The tensors' names, in the order of their bytes.
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.metadata.offset_keys()
     }
 
     /// The shape of a tensor.
-    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.metadata.info(name).map(|info| &info.shape[..])
     }
 
@@ -62,7 +66,7 @@ impl TensorFile {
     ///
     /// # Errors
     /// No tensor of this name; numbers of another kind; a file that ends too early.
-    pub(crate) fn values(&mut self, name: &str) -> Result<Vec<f32>> {
+    pub fn values(&mut self, name: &str) -> Result<Vec<f32>> {
         let path = &self.path;
         let info = self.metadata.info(name).ok_or_else(|| {
             let names = self.metadata.offset_keys();

@@ -107,12 +107,13 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
     Ok(Some(titles.into_iter().map(Option::unwrap_or_default).collect()))
 }
 
-/// Reads `item_ids.txt`, if there is one: an item id a line, line n for feature row n, the first line for row 0. Gives
-/// the row of each id, and the number of rows.
+/// Reads a file such as `item_ids.txt`, if there is one: an item id a line, line n for feature row n, the first line for
+/// row 0. Gives the row of each id, and the number of rows.
 ///
 /// # Errors
 /// By line: an empty id, an id given twice.
-pub(crate) fn read_row_ids(path: &Path) -> Result<Option<(HashMap<String, usize>, usize)>> {
+pub fn read_row_ids(path: impl AsRef<Path>) -> Result<Option<(HashMap<String, usize>, usize)>> {
+    let path = path.as_ref();
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let mut rows = HashMap::new();
     for (line, id) in lines(&text) {

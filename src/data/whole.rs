@@ -1,4 +1,4 @@
-//! Files written whole or not at all.
+//! Files written atomically: whole or not at all.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,16 +8,37 @@ use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
-/// A file that grows beside its place, under another name, until [`commit`](Self::commit) puts it there. Dropped before
-/// that, it leaves nothing behind.
-pub(crate) struct WholeFile {
+/// A file that is written atomically: it grows beside its place, under another name, until [`commit`](Self::commit) puts
+/// it there. Dropped before that, it leaves nothing behind.
+///
+/// A reader, or a process that starts again after a crash, sees the old file or the new one, never half of it.
+///
+/// ```
+/// # use viral::data::WholeFile;
+/// # fn main() -> viral::Result<()> {
+/// # let folder = tempfile::tempdir().map_err(viral::Error::io("a temporary folder"))?;
+/// let path = folder.path().join("ids.txt");
+/// let mut file = WholeFile::create(&path)?;
+/// file.write(b"B001\n")?;
+/// assert!(!path.exists());
+/// file.commit()?;
+/// assert!(path.exists());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct WholeFile {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,
 }
 
 impl WholeFile {
-    /// Makes the folder, if it is missing, and an empty file in it.
-    pub(crate) fn create(path: &Path) -> Result<Self> {
+    /// Starts a file that will be at `path`. Makes its folder if that is missing.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or written to, or a file is in its place.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if let Some(file) = folder.ancestors().find(|above| above.is_file()) {
             let message =
@@ -35,12 +56,18 @@ impl WholeFile {
     }
 
     /// Appends bytes.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(Error::io(&self.path))
     }
 
     /// Flushes to disk and renames: a reader sees the old file or the new one.
-    pub(crate) fn commit(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// If either fails; the old file, if there is one, then stays as it is.
+    pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let file = file.into_inner().map_err(|e| Error::io(&path)(e.into_error()))?;
         File::sync_all(file.as_file()).map_err(Error::io(&path))?;
@@ -64,8 +91,11 @@ pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file whole or not at all.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file atomically: whole or not at all, as [`WholeFile`] does. Makes its folder if that is missing.
+///
+/// # Errors
+/// If it cannot be written; the old file, if there is one, then stays as it is.
+pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let mut file = WholeFile::create(path)?;
     file.write(bytes)?;
     file.commit()

@@ -13,6 +13,7 @@ mod cube;
 mod edges;
 mod encoder;
 mod gather;
+mod gelu;
 #[cfg(feature = "flex")]
 mod host;
 mod knn_pattern;
@@ -36,6 +37,7 @@ pub use edges::{
 };
 pub use encoder::{EncoderBackend, one_token_layer};
 pub use gather::{GatherBackend, gather_rows, row_range};
+pub use gelu::{bias_gelu, reference_bias_gelu};
 pub use knn_pattern::knn_pattern;
 pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
 pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};

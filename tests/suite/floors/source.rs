@@ -143,13 +143,3 @@ pub(super) fn names(code: &str, here: &[String]) -> Vec<Named> {
 pub(super) fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
-
-/// The words that stand directly before `mark`.
-pub(super) fn words_before(line: &str, mark: char) -> impl Iterator<Item = &str> {
-    let pieces: Vec<&str> = line.split(mark).collect();
-    let n = pieces.len() - 1;
-    pieces.into_iter().take(n).filter_map(|piece| {
-        let last = words(piece).last()?;
-        piece.ends_with(last).then_some(last)
-    })
-}

@@ -1,0 +1,195 @@
+//! `viral describe`: pictures to descriptions.
+
+use super::folder::Folder;
+use super::servers::Requests;
+use crate::bar::{Bar, duration};
+use clap::{Args, ValueEnum};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use viral::Result;
+use viral_enrich::describe::{
+    AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Progress, Prompt,
+    Validation,
+};
+
+/// Describes pictures by a vision-language model behind any OpenAI-compatible server.
+///
+/// Reads items.jsonl of the data folder and writes journal.jsonl, which makes the run safe to stop at any moment and to
+/// start again, and at its end descriptions.jsonl (attributes.jsonl for --prompt attributes). Time and cost are the
+/// server's; the progress tells both. The key of a server that wants one is taken from the environment variable
+/// VIRAL_API_KEY.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  viral describe --data data/baby --images photos --server http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// Folder with the pictures, named as items.jsonl says or <id>.jpg, .png, .webp, …
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// Address of a server; may be given again, for replicas that share the work
+    #[arg(long, value_name = "URL", required = true, help_heading = "Servers")]
+    server: Vec<String>,
+    /// The model's name, as the server knows it
+    #[arg(long, help_heading = "Servers")]
+    model: String,
+    #[command(flatten)]
+    requests: Requests,
+    #[command(flatten)]
+    question: QuestionArguments,
+    #[command(flatten)]
+    answers: AnswerArguments,
+    /// Asks for so many items at most: for a first look
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Asks again for items that were quarantined
+    #[arg(long)]
+    retry_quarantined: bool,
+    #[command(flatten)]
+    prices: PriceArguments,
+}
+
+/// What is asked.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Question")]
+struct QuestionArguments {
+    /// plain, title, attributes, or a text file with places such as {title}
+    #[arg(long, default_value = "title")]
+    prompt: String,
+    /// What a prompt file asks for
+    #[arg(long, value_enum, default_value_t = Kind::Prose)]
+    answer: Kind,
+    /// Tokens at which an answer is cut
+    #[arg(long, default_value_t = 400)]
+    max_tokens: u32,
+    /// Temperature of the first request for an item
+    #[arg(long, default_value_t = 0.0)]
+    temperature: f32,
+    /// Longer side of the pictures that are sent, in pixels
+    #[arg(long, default_value_t = 768)]
+    max_side: u32,
+}
+
+/// Which answers are kept.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Answers")]
+struct AnswerArguments {
+    /// Keeps answers in any language
+    #[arg(long)]
+    any_language: bool,
+    /// Keeps every answer that is not empty: for trying a server, never for results
+    #[arg(long, conflicts_with = "any_language")]
+    accept_any: bool,
+}
+
+/// What tokens cost.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Prices")]
+struct PriceArguments {
+    /// Price of a million tokens of prompts and pictures
+    #[arg(long, value_name = "MONEY", requires = "price_out")]
+    price_in: Option<f64>,
+    /// Price of a million tokens of answers
+    #[arg(long, value_name = "MONEY", requires = "price_in")]
+    price_out: Option<f64>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Kind {
+    Prose,
+    Attributes,
+}
+
+/// Describes every item that the journal does not know yet, and writes the result.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let config = config(arguments)?;
+    let prices =
+        arguments.prices.price_in.zip(arguments.prices.price_out).map(|(input, output)| Prices { input, output });
+    let items = Items::open(arguments.folder.data.join("items.jsonl"))?;
+    let images = ImageFolder::open(&arguments.images)?;
+    let out = arguments.folder.made()?;
+    let mut journal = Journal::open(out.join("journal.jsonl"))?;
+    if journal.n_torn_bytes() > 0 {
+        eprintln!(
+            "journal: the last run was stopped while it wrote; dropped a torn line of {} bytes",
+            journal.n_torn_bytes()
+        );
+    }
+    eprintln!(
+        "{} items, {} records in the journal, prompt '{}'",
+        items.n_items(),
+        journal.n_records(),
+        config.prompt.name()
+    );
+
+    let mut bar = Bar::new(items.n_items(), prices);
+    let described = config.run(&items, &images, &mut journal, |progress| {
+        bar.show(progress);
+        ControlFlow::Continue(())
+    });
+    bar.finish();
+    let described = described?;
+    let name = match config.prompt.kind() {
+        AnswerKind::Prose => "descriptions.jsonl",
+        AnswerKind::Attributes => "attributes.jsonl",
+    };
+    let path = out.join(name);
+    described.write(&path, &items, &journal)?;
+    summary(&described, prices, &path);
+    Ok(())
+}
+
+fn config(arguments: &Arguments) -> Result<DescribeConfig> {
+    let Arguments { question, answers, requests, .. } = arguments;
+    let prompt = match Path::new(&question.prompt) {
+        path if path.is_file() => {
+            let kind = match question.answer {
+                Kind::Prose => AnswerKind::Prose,
+                Kind::Attributes => AnswerKind::Attributes,
+            };
+            Prompt::read(path, kind)?
+        }
+        _ => Prompt::by_name(&question.prompt)?,
+    };
+    let validation = match (answers.accept_any, answers.any_language) {
+        (true, _) => Validation::AnyText,
+        (_, true) => Validation::AnyLanguage,
+        _ => Validation::English,
+    };
+    Ok(DescribeConfig {
+        api_key: requests.api_key()?,
+        concurrency: requests.concurrency(),
+        timeout: requests.timeout(),
+        patience: requests.patience(),
+        max_tokens: question.max_tokens,
+        temperature: question.temperature,
+        picture: PictureSettings { max_side: question.max_side, ..PictureSettings::default() },
+        validation,
+        backoff: requests.backoff(),
+        retry_quarantined: arguments.retry_quarantined,
+        limit: arguments.limit,
+        ..DescribeConfig::new(prompt, &arguments.model, &arguments.server)
+    })
+}
+
+fn summary(described: &Described, prices: Option<Prices>, path: &Path) {
+    let Progress { n_before, n_described, n_quarantined, n_requests, tokens, seconds, .. } = &described.progress;
+    println!(
+        "{n_described} described and {n_quarantined} quarantined in {}, {n_before} known before",
+        duration(*seconds)
+    );
+    for (fault, n) in &described.faults {
+        println!("    {n:>6} quarantined: {fault}");
+    }
+    let money = prices.map_or_else(String::new, |prices| format!(", cost {:.2}", prices.of(*tokens)));
+    println!("{n_requests} requests, {} tokens in and {} out{money}", tokens.input, tokens.output);
+    for server in &described.servers {
+        let failure = server.last_failure.as_ref().map_or_else(String::new, |last| format!("; last failure: {last}"));
+        println!("    {}: {} answers, {} failures{failure}", server.url, server.n_good, server.n_failed);
+    }
+    let left = described.progress.n_items - described.progress.n_done();
+    if left > 0 {
+        println!("{left} items are not asked yet; run it again without --limit");
+    }
+    println!("Descriptions are in {}", path.display());
+}

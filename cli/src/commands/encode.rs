@@ -1,0 +1,192 @@
+//! `viral encode`: descriptions and titles to features.
+
+use super::folder::{FeatureFiles, Folder, Part, write_features};
+use super::servers::Requests;
+use crate::bar::{Bar, duration};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Instant;
+use viral::args::DeviceName;
+use viral::data::{Origin, Provenance, sha256_of_file};
+use viral::{Error, Result};
+use viral_enrich::embed::{EmbedConfig, VectorStore};
+use viral_enrich::encode::TextEncoder;
+use viral_enrich::features::{Catalogue, Content, Descriptions, FeatureTable, ItemText, PictureText};
+
+/// Makes text_feat.npy of the items' texts, and image_feat.npy of their descriptions.
+///
+/// A Sentence-BERT model encodes in this process, some 300 titles a second on two cores, or a server does. Each feature
+/// file comes with its mask and its provenance.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  viral encode --data data/baby --encoder all-MiniLM-L6-v2")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// Hugging Face folder of a Sentence-BERT model; without it, --server and --model say who encodes
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "model"], help_heading = "Encoder")]
+    encoder: Option<PathBuf>,
+    /// Where the encoder runs; wgpu and cuda need the feature of that name
+    #[arg(long, value_enum, default_value_t = DeviceName::Flex, help_heading = "Encoder")]
+    device: DeviceName,
+    /// Address of a server; may be given again, for replicas that share the work
+    #[arg(long, value_name = "URL", required_unless_present = "encoder", help_heading = "Servers")]
+    server: Vec<String>,
+    /// The model's name, as the server knows it
+    #[arg(long, required_unless_present = "encoder", help_heading = "Servers")]
+    model: Option<String>,
+    #[command(flatten)]
+    requests: Requests,
+    #[command(flatten)]
+    texts: TextArguments,
+    #[command(flatten)]
+    files: FeatureFiles,
+}
+
+/// What is encoded.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Texts")]
+struct TextArguments {
+    /// Descriptions to encode [default: descriptions.jsonl, or attributes.jsonl, whichever is there]
+    #[arg(long, value_name = "FILE")]
+    descriptions: Option<PathBuf>,
+    /// Fields of an item that are joined for its text features
+    #[arg(long, value_name = "FIELDS", default_value = "title,brand,categories,description")]
+    fields: String,
+    /// Leaves the title out of the image features: what a picture alone says
+    #[arg(long)]
+    no_title: bool,
+    /// Makes one of the two feature files only
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+}
+
+/// What makes vectors of texts.
+enum Encoder {
+    Here(Box<TextEncoder>),
+    Servers(Box<EmbedConfig>, VectorStore),
+}
+
+/// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { folder, texts, files, .. } = arguments;
+    let path = |part| Ok(folder.made()?.join(files.name(part)));
+    let catalogue = Catalogue::open(&folder.data)?;
+    let items_sha256 = sha256_of_file(folder.data.join("items.jsonl"))?;
+    let mut jobs: Vec<(PathBuf, Vec<Content>, Provenance)> = Vec::new();
+    let nothing = || Provenance::new(Vec::new(), 0).with_input("items.jsonl", &items_sha256);
+    if texts.only != Some(Part::Image) {
+        let text = ItemText::by_names(&texts.fields)?;
+        jobs.push((path(Part::Text)?, catalogue.contents(|item| text.of(item)), nothing()));
+    }
+    if texts.only != Some(Part::Text) {
+        match descriptions(texts, folder)? {
+            Some(descriptions) => {
+                let picture = PictureText { descriptions: &descriptions, with_title: !texts.no_title };
+                let mut made_of = nothing().with_input(&descriptions.name, &descriptions.sha256);
+                if let Some(source) = &descriptions.source {
+                    made_of = made_of.with_prompt(source.prompt.clone()).with_model(source.model.clone());
+                }
+                jobs.push((path(Part::Image)?, catalogue.contents(|item| picture.of(item)), made_of));
+            }
+            None => println!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image)),
+        }
+    }
+    // What could stand in the way of the result is looked for before the work, not after it.
+    jobs.iter().try_for_each(|(path, ..)| FeatureTable::check_free(path))?;
+    let mut encoder = Encoder::open(arguments)?;
+    for (path, mut contents, made_of) in jobs {
+        let (width, vectors) = encoder.vectors(&mut contents)?;
+        let table = FeatureTable::new(catalogue.ids(), &contents, width, &vectors)?;
+        write_features(&catalogue, &table, &path, |new| Provenance {
+            inputs: made_of.inputs,
+            prompt: made_of.prompt,
+            model: made_of.model,
+            encoder: Some(encoder.origin()),
+            ..new
+        })?;
+    }
+    Ok(())
+}
+
+/// The descriptions that are named, or there.
+fn descriptions(texts: &TextArguments, folder: &Folder) -> Result<Option<Descriptions>> {
+    if let Some(path) = &texts.descriptions {
+        return Descriptions::read(path).map(Some);
+    }
+    let there = ["descriptions.jsonl", "attributes.jsonl"].map(|name| folder.out().join(name));
+    match there.each_ref().map(|path| path.exists()) {
+        [true, true] => {
+            let message = "beside attributes.jsonl; name the one to encode with --descriptions".to_string();
+            Err(Error::File { path: there[0].clone(), message })
+        }
+        [true, false] => Descriptions::read(&there[0]).map(Some),
+        [false, true] => Descriptions::read(&there[1]).map(Some),
+        [false, false] => Ok(None),
+    }
+}
+
+impl Encoder {
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let Arguments { folder, requests, .. } = arguments;
+        if let Some(model) = &arguments.encoder {
+            return Ok(Self::Here(Box::new(TextEncoder::open(model, &arguments.device.open()?)?)));
+        }
+        let config = EmbedConfig {
+            api_key: requests.api_key()?,
+            concurrency: requests.concurrency(),
+            timeout: requests.timeout(),
+            patience: requests.patience(),
+            backoff: requests.backoff(),
+            ..EmbedConfig::new(arguments.model.clone().unwrap_or_default(), &arguments.server)
+        };
+        Ok(Self::Servers(Box::new(config), VectorStore::open(folder.made()?.join("embeddings.jsonl"))?))
+    }
+
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Here(encoder) => encoder.origin().clone(),
+            Self::Servers(config, _) => Origin::named(&config.model),
+        }
+    }
+
+    /// Vectors of the texts that there are. A text that a server refuses becomes content that is missing.
+    fn vectors(&mut self, contents: &mut [Content]) -> Result<(usize, Vec<f32>)> {
+        let start = Instant::now();
+        let texts = FeatureTable::texts(contents);
+        let mut bar = Bar::new(texts.len(), None);
+        let found = match self {
+            Self::Here(encoder) => {
+                let vectors = encoder.encode(&texts, |n| bar.count(n));
+                bar.finish();
+                let seconds = start.elapsed().as_secs_f64();
+                eprintln!(
+                    "{} texts encoded in {}, {:.0}/s",
+                    texts.len(),
+                    duration(seconds),
+                    texts.len() as f64 / seconds
+                );
+                (encoder.width(), vectors?)
+            }
+            Self::Servers(config, store) => {
+                let embedded = config.run(&texts, store, |n| bar.count(n));
+                bar.finish();
+                let embedded = embedded?;
+                eprintln!("{} texts embedded, {} of them asked for now", texts.len(), embedded.n_asked);
+                let width = embedded.width;
+                let kept = |text: &usize| !embedded.refused.contains_key(text);
+                let rows =
+                    (0..texts.len()).filter(kept).flat_map(|text| embedded.values[text * width..][..width].to_vec());
+                let vectors = rows.collect();
+                let there = contents.iter_mut().filter(|content| content.is_ok());
+                for (text, content) in there.enumerate() {
+                    if let Some(reason) = embedded.refused.get(&text) {
+                        *content = Err(format!("refused: {reason}"));
+                    }
+                }
+                (width, vectors)
+            }
+        };
+        Ok(found)
+    }
+}

@@ -1,0 +1,38 @@
+//! The commands, a file each: the arguments, and what is done with them.
+//!
+//! A new command is a file here, a variant of [`Command`] and a line in [`Command::run`].
+
+mod describe;
+mod encode;
+mod folder;
+mod import;
+mod prepare;
+mod recommend;
+mod servers;
+mod train;
+
+use clap::Subcommand;
+use viral::Result;
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Prepare(Box<prepare::Arguments>),
+    Describe(Box<describe::Arguments>),
+    Encode(Box<encode::Arguments>),
+    Import(import::Arguments),
+    Train(Box<train::Arguments>),
+    Recommend(Box<recommend::Arguments>),
+}
+
+impl Command {
+    pub(crate) fn run(self) -> Result<()> {
+        match self {
+            Self::Prepare(arguments) => prepare::run(&arguments),
+            Self::Describe(arguments) => describe::run(&arguments),
+            Self::Encode(arguments) => encode::run(&arguments),
+            Self::Import(arguments) => import::run(&arguments),
+            Self::Train(arguments) => train::run(&arguments),
+            Self::Recommend(arguments) => recommend::run(&arguments),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `viral recommend`: what a saved model recommends, and why.
+
+use clap::{ArgGroup, Args};
+use std::path::PathBuf;
+use viral::prelude::{RecommendOptions, Recommendation, Recommender};
+use viral::{Error, Result};
+
+/// Recommends items from a saved model, each score split into what its blocks gave.
+///
+/// To a known user, to somebody new by what they liked, or items similar to an item. What a user is known to have does not come
+/// again.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("whom").required(true))]
+#[command(after_help = "Example:\n  viral recommend --model out/baby-viral-default-seed0 --user A1004703RC79J9 -k 10")]
+pub(crate) struct Arguments {
+    /// Folder with model.safetensors, or the file itself
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Number of items
+    #[arg(short, default_value_t = 10)]
+    k: usize,
+    /// Prints one JSON object instead of the table, with all digits
+    #[arg(long)]
+    json: bool,
+    /// External id of a user
+    #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
+    user: Option<String>,
+    /// External ids of items that somebody new liked, separated by commas
+    #[arg(
+        long,
+        value_name = "ID,…",
+        group = "whom",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "For whom"
+    )]
+    liked: Vec<String>,
+    /// External id of an item: others like it
+    #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
+    similar: Option<String>,
+    /// Items that must not come, separated by commas
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
+    exclude: Vec<String>,
+    /// The only items that may come, separated by commas
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
+    among: Option<Vec<String>>,
+    /// Multiplies the share of a block; may be given again
+    #[arg(long, value_name = "BLOCK=FACTOR", help_heading = "Which items")]
+    weigh: Vec<String>,
+    /// Items that the user is known to have may come as well
+    #[arg(long, help_heading = "Which items")]
+    with_known: bool,
+}
+
+impl Arguments {
+    fn options(&self) -> Result<RecommendOptions> {
+        let mut options = RecommendOptions::new(self.k).exclude(self.exclude.clone()).with_known(self.with_known);
+        if let Some(among) = &self.among {
+            options = options.among(among.clone());
+        }
+        for weigh in &self.weigh {
+            let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
+            let (block, factor) = parsed
+                .ok_or_else(|| Error::Config(format!("--weigh {weigh}: write block=factor, such as visual=0.5")))?;
+            options = options.weigh(block, factor);
+        }
+        Ok(options)
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let recommender = Recommender::load(&arguments.model)?;
+    let options = arguments.options()?;
+    let (mut note, found) = match (&arguments.user, &arguments.similar) {
+        (Some(user), _) => (format!("new items for user {user}"), recommender.recommend_with(user, &options)),
+        (_, Some(item)) => (format!("items similar to {item}"), recommender.similar_with(item, &options)),
+        _ => {
+            let liked = arguments.liked.join(", ");
+            (
+                format!("items for somebody who liked {liked}"),
+                recommender.recommend_for_with(&arguments.liked, &options),
+            )
+        }
+    };
+    let items = match found {
+        // Nothing is known of them: what most have is the best that can be said, and is called so.
+        Err(error @ Error::NoHistory { .. }) => {
+            eprintln!("{error}");
+            note = "items that most users have, for this user has no history".into();
+            recommender.popular_with(&options)?
+        }
+        found => found?,
+    };
+    let (model, data) = (recommender.model_name().unwrap_or("a model"), recommender.data_name());
+    if arguments.json {
+        let all = serde_json::json!({
+            "data": data, "model": model, "user": arguments.user, "note": note, "items": items
+        });
+        println!("{all:#}");
+        return Ok(());
+    }
+    println!("{model} on {data}: {} {note}\n\n{}", items.len(), Recommendation::table(&items).to_text());
+    if items.iter().any(|item| !item.shares.is_empty()) {
+        println!("The shares of the blocks add up to the score; the table rounds to six digits, --json does not.");
+    }
+    Ok(())
+}

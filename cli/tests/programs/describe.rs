@@ -1,0 +1,77 @@
+//! `viral describe` on toy data, as a user runs it.
+
+use crate::support::catalogue::catalogue;
+use crate::support::hostile_server::{Act, Server, completion, hostile};
+use std::path::Path;
+use std::process::Command;
+
+fn program(folder: &Path, server: &str) -> Command {
+    let mut command = crate::viral("describe");
+    command.arg("--data").arg(folder).arg("--images").arg(folder.join("images"));
+    command.args(["--server", server, "--model", "test/model", "--concurrency", "4"]);
+    command
+}
+
+fn run(command: &mut Command) -> (bool, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn pictures_become_descriptions() {
+    let folder = catalogue(50, 16);
+    let server = Server::start(hostile(0.1, 3, false));
+    let mut program = program(folder.path(), &server.url);
+    let (is_good, shown, errors) = run(program.args(["--price-in", "1", "--price-out", "10"]));
+    assert!(is_good, "{errors}");
+    for words in
+        ["48 described and 2 quarantined", "2 quarantined: image", "tokens in", "cost 0.01", "descriptions.jsonl"]
+    {
+        assert!(shown.contains(words), "no '{words}' in:\n{shown}");
+    }
+    assert!(errors.contains("quarantined item-0042: image: item-0042.jpg: an HTML page"), "{errors}");
+    let text = std::fs::read_to_string(folder.path().join("descriptions.jsonl")).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains("\"text\":\"This is item-")).count(), 48);
+}
+
+#[test]
+fn pictures_become_attributes() {
+    let folder = catalogue(5, 16);
+    let object = r#"{"category": "rattle", "colour": ["red"], "material": "wood", "style": "", "use": "play", "audience": "babies"}"#;
+    let server = Server::start(move |_| Act::Answer(200, String::new(), completion(object)));
+    let mut program = program(folder.path(), &server.url);
+    let (is_good, _, errors) = run(program.args(["--prompt", "attributes"]));
+    assert!(is_good, "{errors}");
+    let text = std::fs::read_to_string(folder.path().join("attributes.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(first["text"], "Category: rattle. Colour: red. Material: wood. Use: play. Audience: babies.");
+    assert_eq!(first["attributes"], serde_json::from_str::<serde_json::Value>(object).unwrap());
+}
+
+#[test]
+fn wrong_arguments_are_one_sentence() {
+    let folder = catalogue(2, 16);
+    for (arguments, words) in [
+        (["--prompt", "titel"], "no prompt 'titel'; there are plain, title and attributes"),
+        (["--data", "no/such/folder"], "no/such/folder/items.jsonl"),
+        (["--images", "no/such/folder"], "no/such/folder"),
+        (["--server", "127.0.0.1:8000"], "http://127.0.0.1:8000/v1"),
+        (["--concurrency", "0"], "--concurrency"),
+        (["--price-in", "1"], "--price-out"),
+    ] {
+        let server = if arguments[0] == "--server" { arguments[1] } else { "http://127.0.0.1:9/v1" };
+        let mut program = program(folder.path(), server);
+        if !["--server", "--data", "--images", "--concurrency"].contains(&arguments[0]) {
+            program.args(arguments);
+        } else if arguments[0] != "--server" {
+            // Given once only: the right one is replaced.
+            let given: Vec<_> = program.get_args().map(ToOwned::to_owned).collect();
+            let at = given.iter().position(|given| given == arguments[0]).unwrap();
+            program = Command::new(program.get_program());
+            program.args(&given[..=at]).arg(arguments[1]).args(&given[at + 2..]);
+        }
+        let (is_good, _, errors) = run(&mut program);
+        assert!(!is_good && errors.contains(words) && !errors.contains("panicked"), "{arguments:?}: {errors}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The program `viral` on toy data, as a user runs it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod describe;
+mod encode;
+mod prepare;
+#[allow(dead_code)] // the tests of the library use the rest
+#[path = "../../../enrich/tests/enrich/support/mod.rs"]
+mod support;
+
+/// A command of the program.
+fn viral(command: &str) -> std::process::Command {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_viral"));
+    program.arg(command);
+    program
+}

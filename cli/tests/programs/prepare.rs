@@ -1,0 +1,80 @@
+//! `viral prepare` on a toy log, and what every command has in common.
+
+use std::process::Command;
+use viral::Result;
+use viral::data::{Dataset, ReadOptions};
+
+fn run(command: &mut Command) -> (bool, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+/// Six customers who bought every one of six toys, in two tables.
+fn shop() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    let row = |i: usize| format!("\"customer, {}\",T{},{}\n", i / 6, i % 6, 1000 + i);
+    write("log.csv", format!("customer,sku,date\n{}", (0..36).map(row).collect::<String>()));
+    let item = |i: usize| format!("T{i},A \"\"wooden\"\" toy {i}\n").replace(",A", ",\"A").replace("\n", "\"\n");
+    write("items.csv", format!("sku,name\n{}", (0..6).map(item).collect::<String>()));
+    folder
+}
+
+#[test]
+fn a_log_becomes_a_folder_that_training_reads() -> Result<()> {
+    let shop = shop();
+    let at = |name: &str| shop.path().join(name);
+    let mut command = crate::viral("prepare");
+    command.arg("--reviews").arg(at("log.csv")).args(["--user", "customer", "--item", "sku", "--time", "date"]);
+    command.arg("--meta").arg(at("items.csv")).args(["--id", "sku", "--title", "name", "--split", "leave-one-out"]);
+    let (is_good, shown, errors) = run(command.arg("--out").arg(at("toys")));
+    assert!(is_good, "{errors}");
+    for words in ["toys: 6 users, 6 items, 24 train, 6 valid and 6 test pairs", "36 rows read", "Train on it:"] {
+        assert!(shown.contains(words), "no '{words}' in:\n{shown}");
+    }
+    let data = Dataset::read(at("toys"), &ReadOptions::new())?;
+    assert_eq!((data.n_users(), data.n_items()), (6, 6));
+    assert!(data.user_ids.contains(&"customer, 3".to_string()), "{:?}", data.user_ids);
+    let items = std::fs::read_to_string(at("toys/items.jsonl")).unwrap();
+    let titles: Vec<String> = items
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["title"].as_str().unwrap().to_string())
+        .collect();
+    assert!(titles.len() == 6 && titles.contains(&"A \"wooden\" toy 2".to_string()), "{titles:?}");
+    Ok(())
+}
+
+#[test]
+fn wrong_arguments_are_one_sentence() {
+    let shop = shop();
+    let out = shop.path().join("toys");
+    for (arguments, words) in [
+        (&["--reviews", "no/such/log.json"][..], "no/such/log.json: "),
+        (&["--reviews", "log.csv"], "--user and --item: name the columns of the file"),
+        (&["--reviews", "log"], "the name does not tell the format"),
+        (&["--download", "Babies"], "Babies"),
+        (&[], "--reviews <FILE>"),
+    ] {
+        let mut command = crate::viral("prepare");
+        let (is_good, _, errors) = run(command.current_dir(shop.path()).args(arguments).arg("--out").arg(&out));
+        assert!(!is_good && errors.contains(words) && !errors.contains("panicked"), "{arguments:?}: {errors}");
+        assert!(!out.exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_program_says_what_it_is() {
+    let (is_good, shown, _) = run(&mut crate::viral("--version"));
+    assert!(is_good && shown == format!("viral {}\n", env!("CARGO_PKG_VERSION")), "{shown}");
+    let (is_good, shown, _) = run(&mut crate::viral("--help"));
+    assert!(is_good, "{shown}");
+    for command in ["prepare", "describe", "encode", "import"] {
+        assert!(shown.contains(&format!("\n  {command}")), "{shown}");
+    }
+    let (is_good, shown, _) = run(crate::viral("prepare").arg("--help"));
+    assert!(is_good, "{shown}");
+    for heading in ["Download:", "Interactions", "Items:", "Selection and split:", "Examples:"] {
+        assert!(shown.contains(heading), "no '{heading}' in:\n{shown}");
+    }
+}

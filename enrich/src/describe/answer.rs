@@ -1,0 +1,244 @@
+//! Which answers are worth keeping. Each fault has a name, so that a summary can count them.
+
+use super::attributes::Attributes;
+use super::completion::Completion;
+use super::prompt::AnswerKind;
+use super::words;
+
+/// How strictly answers are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Validation {
+    /// Empty, cut, repeated, refused and non-English answers are refused, and attributes must be complete.
+    #[default]
+    English,
+    /// The same for answers in whatever language.
+    AnyLanguage,
+    /// Everything that is not empty is kept. For trying a server, such as one with a random model, never for results.
+    AnyText,
+}
+
+/// The fewest and the most characters of a description.
+const LENGTH: std::ops::RangeInclusive<usize> = 20..=4000;
+
+/// Takes from a completion the text to keep: sentences on one line, or a JSON object.
+///
+/// # Errors
+/// The fault, as `name: explanation` with one of the names `empty`, `truncated`, `repeated`, `refused`, `language`,
+/// `length` or `attributes`.
+pub fn accept(completion: &Completion, kind: AnswerKind, validation: Validation) -> Result<String, String> {
+    let text = without_thoughts(&completion.text);
+    let line = words::one_line(text);
+    if line.is_empty() {
+        return Err("empty: the model said nothing".to_string());
+    }
+    if validation == Validation::AnyText {
+        return Ok(line.chars().take(*LENGTH.end()).collect());
+    }
+    if completion.is_cut {
+        return Err("truncated: the answer reached the limit of tokens".to_string());
+    }
+    match kind {
+        AnswerKind::Attributes => {
+            let found =
+                Attributes::parse(text).map_err(|fault| if is_refusal(&line) { refused(&line) } else { fault })?;
+            if words::is_repetitive(&found.0.to_text()) {
+                return Err("repeated: the values say the same over and over".to_string());
+            }
+            if validation == Validation::English && !words::is_latin(&found.0.to_text()) {
+                return Err("language: the values are not in English".to_string());
+            }
+            Ok(found.1)
+        }
+        AnswerKind::Prose => prose(line, validation),
+    }
+}
+
+fn prose(line: String, validation: Validation) -> Result<String, String> {
+    let text = without_heading(&line);
+    if is_refusal(text) {
+        return Err(refused(text));
+    }
+    let n_chars = text.chars().count();
+    if !LENGTH.contains(&n_chars) {
+        return Err(format!("length: {n_chars} characters, not {} to {}", LENGTH.start(), LENGTH.end()));
+    }
+    if words::is_repetitive(text) {
+        return Err("repeated: the same words over and over".to_string());
+    }
+    if validation == Validation::English && !words::is_english(text) {
+        return Err("language: not English".to_string());
+    }
+    if !words::ends_like_a_sentence(text) {
+        return Err("truncated: the last sentence has no end".to_string());
+    }
+    Ok(text.to_string())
+}
+
+/// What stands after the thoughts of a reasoning model.
+fn without_thoughts(text: &str) -> &str {
+    match text.rfind("</think>") {
+        Some(end) => &text[end + "</think>".len()..],
+        // A thought without an end has no answer after it.
+        None if text.trim_start().starts_with("<think>") => "",
+        None => text,
+    }
+}
+
+/// What stands after `Final description:` and inside quotation marks.
+fn without_heading(line: &str) -> &str {
+    let mut text = line.trim_matches(['*', '#', ' ']);
+    if let Some((head, rest)) = text.split_once(':') {
+        let head = head.trim_matches(['*', '#', ' ']).to_lowercase();
+        let is_heading = ["description", "final description", "final answer", "answer", "product description"];
+        if is_heading.contains(&head.as_str()) {
+            text = rest.trim_matches(['*', ' ']);
+        }
+    }
+    for (open, close) in [('"', '"'), ('“', '”'), ('«', '»')] {
+        let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        if let Some(inside) = inside.filter(|inside| !inside.contains([open, close])) {
+            text = inside.trim();
+        }
+    }
+    text
+}
+
+fn refused(text: &str) -> String {
+    let head: String = text.chars().take(80).collect();
+    format!("refused: {head}")
+}
+
+/// Whether the model declines, or has not seen the picture.
+fn is_refusal(text: &str) -> bool {
+    const STARTS: [&str; 19] = [
+        "i'm sorry",
+        "i am sorry",
+        "sorry,",
+        "sorry, but",
+        "i apologize",
+        "i apologise",
+        "i can't",
+        "i cannot",
+        "i can not",
+        "i'm unable",
+        "i am unable",
+        "i'm not able",
+        "i am not able",
+        "i won't",
+        "unfortunately, i",
+        "as an ai",
+        "as a language model",
+        "i don't see",
+        "i do not see",
+    ];
+    const ANYWHERE: [&str; 11] = [
+        "as an ai language model",
+        "no image was provided",
+        "no image is provided",
+        "no image has been provided",
+        "please provide an image",
+        "please provide the image",
+        "please upload",
+        "i can't see the image",
+        "i cannot see the image",
+        "unable to view the image",
+        "cannot assist with",
+    ];
+    let head: String = text.chars().take(400).collect::<String>().to_lowercase().replace('’', "'");
+    let head = head.trim_start_matches(|c: char| !c.is_alphanumeric());
+    STARTS.iter().any(|start| head.starts_with(start)) || ANYWHERE.iter().any(|words| head.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::describe::completion::Tokens;
+    use proptest::prelude::*;
+
+    fn completion(text: &str) -> Completion {
+        Completion { text: text.into(), is_cut: false, tokens: Tokens::default() }
+    }
+
+    fn prose(text: &str) -> Result<String, String> {
+        accept(&completion(text), AnswerKind::Prose, Validation::English)
+    }
+
+    const GOOD: &str = "A wooden rattle with two silver bells and a smooth, rounded handle. Its small size and soft edges \
+                        suit the hands of a baby, and the plain finish fits a natural nursery.";
+
+    #[test]
+    fn descriptions_are_kept() {
+        assert_eq!(prose(GOOD).unwrap(), GOOD);
+        assert_eq!(prose(&format!("<think>a rattle? the title says…</think>\n\n{GOOD}\n")).unwrap(), GOOD);
+        assert_eq!(prose(&format!("**Final description:** {GOOD}")).unwrap(), GOOD);
+        assert_eq!(prose(&format!("\"{GOOD}\"")).unwrap(), GOOD);
+        assert_eq!(prose(&GOOD.replace(". ", ".\n\n")).unwrap(), GOOD);
+        let unsorry =
+            "A sorry-looking grey donkey, as an old toy that has been loved for years and is still soft to hold.";
+        assert_eq!(prose(unsorry).unwrap(), unsorry);
+    }
+
+    #[test]
+    fn bad_answers_are_named() {
+        let fault = |text: &str| prose(text).unwrap_err().split(':').next().unwrap().to_string();
+        for text in ["", " \n", "<think>hm", "<think>hm</think> "] {
+            assert_eq!(fault(text), "empty");
+        }
+        assert_eq!(
+            fault("A wooden rattle with two silver bells and a smooth, rounded handle. Its small size and"),
+            "truncated"
+        );
+        assert_eq!(fault("I'm sorry, but I can't help with identifying this product in the image."), "refused");
+        assert_eq!(fault("I’m unable to view images."), "refused");
+        assert_eq!(fault("It seems that no image was provided. Please upload the picture of the product."), "refused");
+        assert_eq!(fault("A rattle."), "length");
+        assert_eq!(fault(&"red red red red red red red red red red.".repeat(3)), "repeated");
+        assert_eq!(fault(&"The rattle is red and has two bells. ".repeat(5)), "repeated");
+        assert_eq!(fault(&format!("A rattle{}", "!".repeat(300))), "repeated");
+        assert_eq!(fault("这是一个木制拨浪鼓，带有两个银色铃铛和一个光滑的圆形手柄，适合婴儿。"), "language");
+        assert_eq!(
+            fault("Eine Rassel aus Holz mit zwei silbernen Glocken und einem glatten runden Griff für Babys."),
+            "language"
+        );
+        let cut = Completion { is_cut: true, ..completion(GOOD) };
+        assert!(accept(&cut, AnswerKind::Prose, Validation::English).unwrap_err().starts_with("truncated"));
+    }
+
+    #[test]
+    fn strictness_is_a_choice() {
+        let german = "Eine Rassel aus Holz mit zwei silbernen Glocken und einem glatten runden Griff für Babys.";
+        assert_eq!(accept(&completion(german), AnswerKind::Prose, Validation::AnyLanguage).unwrap(), german);
+        let garbage = Completion { is_cut: true, ..completion("zx\nzx zx") };
+        assert_eq!(accept(&garbage, AnswerKind::Prose, Validation::AnyText).unwrap(), "zx zx zx");
+        assert!(accept(&completion(" "), AnswerKind::Prose, Validation::AnyText).is_err());
+    }
+
+    #[test]
+    fn attributes_are_looked_at_too() {
+        let take = |text: &str| accept(&completion(text), AnswerKind::Attributes, Validation::English);
+        let good = r#"{"category":"rattle","colour":"red","material":"wood","style":"plain","use":"play","audience":"babies"}"#;
+        assert_eq!(take(&format!("Here it is:\n```json\n{good}\n```")).unwrap(), good);
+        assert!(take("I cannot help with that.").unwrap_err().starts_with("refused"));
+        assert!(take("A red rattle.").unwrap_err().starts_with("attributes"));
+        assert!(take(&good.replace("wood", &"wood ".repeat(30))).unwrap_err().starts_with("repeated"));
+        assert!(
+            take(&good.replace("rattle", "拨浪鼓木制玩具婴儿用品").replace("wood", "木头木头木头木头木头木头木头木头"))
+                .unwrap_err()
+                .starts_with("language")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_survived_and_kept_text_is_one_line(text in any::<String>(), cut in any::<bool>()) {
+            for kind in [AnswerKind::Prose, AnswerKind::Attributes] {
+                for validation in [Validation::English, Validation::AnyLanguage, Validation::AnyText] {
+                    let completion = Completion { is_cut: cut, ..completion(&text) };
+                    if let Ok(kept) = accept(&completion, kind, validation) {
+                        prop_assert!(!kept.is_empty() && !kept.contains('\n'));
+                    }
+                }
+            }
+        }
+    }
+}

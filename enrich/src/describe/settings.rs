@@ -1,0 +1,169 @@
+//! The settings of a run.
+
+use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
+use crate::Result;
+use crate::digest::hash;
+use crate::features::Source;
+use crate::server::{CHAT, endpoints};
+use std::time::Duration;
+use viral::data::Origin;
+
+/// What to ask of whom, how hard to try, and what to keep.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use viral_enrich::describe::{DescribeConfig, ImageFolder, Items, Journal, Prompt};
+///
+/// # use std::io::{BufRead, BufReader, Read, Write};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let server = format!("http://{}/v1", listener.local_addr()?);
+/// # std::thread::spawn(move || -> std::io::Result<()> {
+/// #     for stream in listener.incoming() {
+/// #         let (mut stream, mut line, mut length) = (BufReader::new(stream?), String::new(), 0);
+/// #         while stream.read_line(&mut line)? > 2 {
+/// #             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+/// #                 length = value.trim().parse().unwrap_or(0);
+/// #             }
+/// #             line.clear();
+/// #         }
+/// #         stream.read_exact(&mut vec![0; length])?;
+/// #         let text = "A wooden rattle with three red rings, painted by hand.";
+/// #         let body = format!("{{\"choices\": [{{\"message\": {{\"content\": \"{text}\"}}}}]}}");
+/// #         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+/// #         stream.get_mut().write_all((head + &body).as_bytes())?;
+/// #     }
+/// #     Ok(())
+/// # });
+/// # std::fs::write(data.join("items.jsonl"), "{\"id\": \"B001\", \"title\": \"Rattle\"}\n")?;
+/// # image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([200, x as u8, y as u8])).save(data.join("B001.png"))?;
+/// // The address of a `server`, such as "http://127.0.0.1:8000/v1", and a folder of `data` with items.jsonl and pictures.
+/// let config = DescribeConfig::new(Prompt::by_name("title")?, "Qwen/Qwen2.5-VL-7B-Instruct", [server]);
+/// let (items, images) = (Items::open(data.join("items.jsonl"))?, ImageFolder::open(data)?);
+/// let mut journal = Journal::open(data.join("journal.jsonl"))?;
+/// let described = config.run(&items, &images, &mut journal, |progress| {
+///     eprintln!("{} of {}", progress.n_done(), progress.n_items);
+///     ControlFlow::Continue(())
+/// })?;
+/// described.write(data.join("descriptions.jsonl"), &items, &journal)?;
+/// assert_eq!(described.progress.n_described, 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct DescribeConfig {
+    /// What is asked.
+    pub prompt: Prompt,
+    /// The model's name, as the servers know it.
+    pub model: String,
+    /// Addresses such as `http://127.0.0.1:8000/v1`. Nothing else is ever connected to.
+    pub servers: Vec<String>,
+    /// The key, sent to these servers only.
+    pub api_key: Option<ApiKey>,
+    /// Requests in flight at each server (8).
+    pub concurrency: usize,
+    /// The longest that one request may take (3 min).
+    pub timeout: Duration,
+    /// Tokens at which an answer is cut (400).
+    pub max_tokens: u32,
+    /// Temperature of the first request (0); after an answer that cannot be kept it is 0.7 at least, or the same answer
+    /// would come again.
+    pub temperature: f32,
+    /// How pictures are made ready.
+    pub picture: PictureSettings,
+    /// Which answers are kept.
+    pub validation: Validation,
+    /// How long to wait after failures.
+    pub backoff: Backoff,
+    /// Requests for one item that may fail before it is quarantined (6); twice as many while no server answers anything.
+    /// A server that cannot be reached does not count.
+    pub max_failures: u32,
+    /// Answers for one item that may be unfit before it is quarantined (3).
+    pub max_unfit: u32,
+    /// How long no server may answer before the run ends with an error (10 min).
+    pub patience: Duration,
+    /// Asks quarantined items again.
+    pub retry_quarantined: bool,
+    /// Asks for so many items at most.
+    pub limit: Option<usize>,
+}
+
+impl DescribeConfig {
+    /// The usual settings.
+    pub fn new(prompt: Prompt, model: impl Into<String>, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            prompt,
+            model: model.into(),
+            servers: servers.into_iter().map(Into::into).collect(),
+            api_key: None,
+            concurrency: 8,
+            timeout: Duration::from_secs(180),
+            max_tokens: 400,
+            temperature: 0.0,
+            picture: PictureSettings::default(),
+            validation: Validation::default(),
+            backoff: Backoff::default(),
+            max_failures: 6,
+            max_unfit: 3,
+            patience: Duration::from_secs(600),
+            retry_quarantined: false,
+            limit: None,
+        }
+    }
+
+    /// The servers' addresses for completions.
+    pub(super) fn endpoints(&self) -> Result<Vec<String>> {
+        endpoints(&self.servers, &self.model, CHAT)
+    }
+
+    /// What is asked, and of whom.
+    pub(super) fn source(&self) -> Source {
+        let prompt = Origin::of_bytes(self.prompt.name(), self.prompt.template().as_bytes());
+        Source { prompt, model: Origin::named(&self.model) }
+    }
+
+    /// What is asked about an item, and the hash of everything about the request but model and picture: an item is asked
+    /// again if, and only if, its own request has changed.
+    pub(super) fn question(&self, item: &Item) -> (String, String) {
+        let text = self.prompt.render(item);
+        let PictureSettings { max_side, quality, .. } = self.picture;
+        let settings =
+            format!("{:?} {} {} {max_side} {quality}", self.prompt.kind(), self.max_tokens, self.temperature);
+        let hash = hash(&[settings.as_bytes(), text.as_bytes()]);
+        (text, hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_changes_with_what_is_asked_and_with_nothing_else() -> Result<()> {
+        let config = |prompt: &str| Ok(DescribeConfig::new(Prompt::by_name(prompt)?, "m", ["http://a/v1"]));
+        let item = |title: &str, brand: &str| Item { title: title.into(), brand: brand.into(), ..Item::default() };
+        let of = |config: &DescribeConfig, item: &Item| config.question(item).1;
+        let title: DescribeConfig = config("title")?;
+        let cot = of(&title, &item("Cot", "Oak"));
+        assert_eq!(cot, of(&title, &item("Cot", "Elm")), "the prompt does not quote the brand");
+        assert_ne!(cot, of(&title, &item("Crib", "Oak")));
+        assert_ne!(cot, of(&DescribeConfig { max_tokens: 9, ..title.clone() }, &item("Cot", "")));
+        let harder = DescribeConfig { max_failures: 99, concurrency: 1, servers: vec!["http://b".into()], ..title };
+        assert_eq!(cot, of(&harder, &item("Cot", "")));
+        let plain: DescribeConfig = config("plain")?;
+        assert_eq!(of(&plain, &item("Cot", "")), of(&plain, &item("Crib", "")));
+        Ok(())
+    }
+
+    #[test]
+    fn servers_are_checked_before_anything_is_asked() -> Result<()> {
+        let endpoints =
+            |servers: &[&str]| DescribeConfig::new(Prompt::by_name("plain")?, "m", servers.iter().copied()).endpoints();
+        assert_eq!(endpoints(&["http://a", "http://b/v1"])?.len(), 2);
+        assert!(endpoints(&[]).unwrap_err().to_string().starts_with("no server"));
+        assert!(endpoints(&["http://a", "http://a/v1/"]).unwrap_err().to_string().contains("named twice"));
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! The run: texts that the store does not know are asked for, some at a time, and each answer is kept before the next.
+
+use super::settings::EmbedConfig;
+use super::{VectorStore, parse_embeddings};
+use crate::server::{Crew, CrewConfig, Outcome, ServerReport, Tries, Work, lock};
+use crate::{Error, Result};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Numbers of a vector; 0 if there is none.
+    pub width: usize,
+    /// `[n_texts, width]`, row-major, in the order of the texts; zeros for those that were refused.
+    pub values: Vec<f32>,
+    /// Texts that a server will not take, now or later, by their place, with its reason.
+    pub refused: BTreeMap<usize, String>,
+    /// Texts that were asked about in this run; the others were known, or equal to one of them.
+    pub n_asked: usize,
+    /// How the servers did.
+    pub servers: Vec<ServerReport>,
+}
+
+impl EmbedConfig {
+    /// The vectors of texts. Those that the store knows are not asked for again, and equal texts are asked for once.
+    /// `observe` gets the number of different texts that are done, now and then.
+    ///
+    /// # Errors
+    /// Settings that cannot be used; servers that all fail for longer than `patience`, refuse the key or do not know the
+    /// model; texts that fail `max_failures` times; vectors of different widths; a store that cannot be written. What was
+    /// paid for until then is in the store.
+    pub fn run(
+        &self,
+        texts: &[impl AsRef<str> + Sync],
+        store: &mut VectorStore,
+        observe: impl FnMut(usize) + Send,
+    ) -> Result<Embedded> {
+        let crew = Crew::new(CrewConfig {
+            servers: &self.servers,
+            endpoints: self.endpoints()?,
+            api_key: self.api_key.as_ref(),
+            concurrency: self.concurrency,
+            timeout: self.timeout,
+            backoff: &self.backoff,
+            patience: self.patience,
+        });
+        let keys: Vec<String> = texts.iter().map(|text| VectorStore::key(&self.model, text.as_ref())).collect();
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (text, key) in keys.iter().enumerate() {
+            first.entry(key).or_insert(text);
+        }
+        let mut new: Vec<usize> = first.iter().filter(|(key, _)| store.place(key).is_none()).map(|(_, &t)| t).collect();
+        new.sort_unstable();
+        let width = match keys.iter().find_map(|key| store.place(key)) {
+            Some(place) => store.reader()?.read(place)?.len(),
+            None => 0,
+        };
+        let (n_known, n_asked) = (first.len() - new.len(), new.len());
+        let batches: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
+        let n_batches = batches.len();
+        let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known };
+        let embedding = Embedding {
+            config: self,
+            texts: texts.iter().map(AsRef::as_ref).collect(),
+            keys: &keys,
+            batches: Mutex::new(batches),
+            outcomes: Mutex::new(outcomes),
+        };
+        let worked = crew.run(&embedding, n_batches);
+        let servers = crew.reports();
+        let outcomes = embedding.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcomes.store.sync()?;
+        worked?;
+        let Outcomes { store, refused, width, .. } = outcomes;
+        let mut embedded =
+            Embedded { width, values: vec![0.0; texts.len() * width], refused: BTreeMap::new(), n_asked, servers };
+        let mut reader = store.reader()?;
+        for (text, key) in keys.iter().enumerate() {
+            let Some(place) = store.place(key) else {
+                let reason = first.get(key.as_str()).and_then(|text| refused.get(text)).cloned();
+                embedded.refused.insert(text, reason.unwrap_or_default());
+                continue;
+            };
+            let vector = reader.read(place)?;
+            if vector.len() != width {
+                let message =
+                    format!("vectors of {} and {width} numbers; remove this file, or name another", vector.len());
+                return Err(Error::file(store.path(), message));
+            }
+            embedded.values[text * width..][..width].copy_from_slice(&vector);
+        }
+        Ok(embedded)
+    }
+}
+
+/// The work: batches of texts, and what comes of them.
+struct Embedding<'a, F> {
+    config: &'a EmbedConfig,
+    texts: Vec<&'a str>,
+    keys: &'a [String],
+    batches: Mutex<VecDeque<Vec<usize>>>,
+    outcomes: Mutex<Outcomes<'a, F>>,
+}
+
+impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
+    type Job = Vec<usize>;
+    type Answer = Vec<Vec<f32>>;
+    type Kept = Vec<Vec<f32>>;
+
+    const MAX_ANSWER: u64 = 256 << 20;
+
+    fn next(&self) -> Result<Option<Vec<usize>>> {
+        Ok(lock(&self.batches).pop_front())
+    }
+
+    fn jitter(&self, batch: &Vec<usize>) -> u64 {
+        batch[0] as u64
+    }
+
+    fn body(&self, batch: &mut Vec<usize>, _: &Tries) -> std::result::Result<Vec<u8>, String> {
+        let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
+        let body = json!({ "model": self.config.model, "input": input, "encoding_format": "float" });
+        Ok(body.to_string().into_bytes())
+    }
+
+    fn parse(&self, batch: &Vec<usize>, body: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
+        lock(&self.outcomes).hold_to_width(parse_embeddings(body, batch.len())?)
+    }
+
+    fn judge(&self, _: &mut Vec<usize>, vectors: Vec<Vec<f32>>) -> std::result::Result<Vec<Vec<f32>>, String> {
+        Ok(vectors)
+    }
+
+    fn gives_up(&self, tries: &Tries, _: bool) -> bool {
+        tries.n_failed >= self.config.max_failures.max(1)
+    }
+
+    fn finish(&self, batch: Vec<usize>, tries: &Tries, outcome: Outcome<Vec<Vec<f32>>>) -> Result<ControlFlow<()>> {
+        match outcome {
+            Outcome::Kept(vectors) => lock(&self.outcomes).keep(&batch, &vectors, self.keys)?,
+            // One text may be at fault for all: each half is asked for on its own, by this worker or another.
+            Outcome::Rejected(_) if batch.len() > 1 => {
+                let (one, other) = batch.split_at(batch.len() / 2);
+                lock(&self.batches).extend([one.to_vec(), other.to_vec()]);
+            }
+            Outcome::Rejected(reason) | Outcome::Unfit(reason) => lock(&self.outcomes).refuse(&batch, &reason),
+            Outcome::Failed { server, reason } => {
+                let (path, n) = (lock(&self.outcomes).store.path().to_path_buf(), batch.len());
+                let (n_failed, server) = (tries.n_failed, &self.config.servers[server]);
+                let message = format!(
+                    "{n} texts failed {n_failed} times, the last at {server}: {reason}; see to it and start again, what \
+                     came is kept here"
+                );
+                return Err(Error::file(path, message));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// What has come of the texts; one worker at a time writes here.
+struct Outcomes<'a, F> {
+    store: &'a mut VectorStore,
+    observe: F,
+    /// Numbers of a vector; 0 before the first.
+    width: usize,
+    refused: BTreeMap<usize, String>,
+    n_done: usize,
+}
+
+impl<F: FnMut(usize)> Outcomes<'_, F> {
+    /// The first answer decides how wide all are.
+    fn hold_to_width(&mut self, vectors: Vec<Vec<f32>>) -> std::result::Result<Vec<Vec<f32>>, String> {
+        let found = vectors.first().map_or(0, Vec::len);
+        let width = if self.width == 0 { found } else { self.width };
+        if found != width {
+            return Err(format!(
+                "vectors of {found} numbers where others have {width}; if those are wrong, remove the file"
+            ));
+        }
+        self.width = width;
+        Ok(vectors)
+    }
+
+    fn keep(&mut self, batch: &[usize], vectors: &[Vec<f32>], keys: &[String]) -> Result<()> {
+        batch.iter().zip(vectors).try_for_each(|(&text, vector)| self.store.append(&keys[text], vector))?;
+        self.count(batch.len());
+        Ok(())
+    }
+
+    fn refuse(&mut self, batch: &[usize], reason: &str) {
+        self.refused.extend(batch.iter().map(|&text| (text, reason.to_string())));
+        self.count(batch.len());
+    }
+
+    fn count(&mut self, n: usize) {
+        self.n_done += n;
+        (self.observe)(self.n_done);
+    }
+}

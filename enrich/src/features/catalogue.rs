@@ -1,0 +1,93 @@
+//! The items of a data folder in the order of its feature rows.
+
+use super::content::Content;
+use crate::describe::{Item, Items};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use viral::data::{WholeFile, feature_rows, rows_by_number};
+
+/// A data folder's items, one for each feature row.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    folder: PathBuf,
+    /// The external id of each row; empty for rows that are nobody's.
+    ids: Vec<String>,
+    /// The line of each row in `items.jsonl`, where there is one.
+    items: Vec<Option<Item>>,
+    /// Whether the folder lacks `item_ids.txt` and needs it.
+    needs_ids: bool,
+}
+
+impl Catalogue {
+    /// Reads `items.jsonl` of a folder.
+    ///
+    /// Rows are in the order of `item_ids.txt`, or else of `i_id_mapping.csv`. If neither is there, item n has row n where
+    /// ids are such numbers; other ids get their rows in the order of `items.jsonl`, and [`write_ids`](Self::write_ids)
+    /// says so.
+    ///
+    /// # Errors
+    /// All of [`Items::open`]'s and [`feature_rows`]'s; not one line about an item of the folder.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref().to_path_buf();
+        let path = folder.join("items.jsonl");
+        let known = feature_rows(&folder)?;
+        let mut by_id: HashMap<String, Item> = HashMap::new();
+        let mut order = Vec::new();
+        for item in Items::open(&path)?.iter()? {
+            let item = item?;
+            order.push(item.id.clone());
+            by_id.insert(item.id.clone(), item);
+        }
+        let numbered = || rows_by_number(order.iter().map(|id| (id.as_str(), id.as_str())));
+        let (ids, needs_ids) = match known {
+            Some(ids) => (ids, false),
+            None => numbered().map_or_else(|| (order.clone(), true), |ids| (ids, false)),
+        };
+        let items: Vec<Option<Item>> = ids.iter().map(|id| by_id.remove(id)).collect();
+        if items.iter().all(Option::is_none) {
+            let example = ids.iter().find(|id| !id.is_empty()).map_or("", String::as_str);
+            let message =
+                format!("no line is about an item of the folder; `id` must be an item's name, such as `{example}`");
+            return Err(Error::file(path, message));
+        }
+        Ok(Self { folder, ids, items, needs_ids })
+    }
+
+    /// The external id of each row; empty for rows that are nobody's.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The content of each row by `of`, which gets the item; the reason for items without a line, and none for nobody's.
+    pub fn contents(&self, of: impl Fn(&Item) -> Content) -> Vec<Content> {
+        let content = |(id, item): (&String, &Option<Item>)| match item {
+            Some(item) => of(item),
+            None if id.is_empty() => Err(String::new()),
+            None => Err("no line in items.jsonl".to_string()),
+        };
+        self.ids.iter().zip(&self.items).map(content).collect()
+    }
+
+    /// Writes `item_ids.txt` where the order of rows is this catalogue's own choice; whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written; an id with a line end.
+    pub fn write_ids(&self) -> Result<()> {
+        if !self.needs_ids {
+            return Ok(());
+        }
+        let path = self.folder.join("item_ids.txt");
+        if let Some(id) = self.ids.iter().find(|id| id.contains(['\n', '\r']) || id.trim() != id.as_str()) {
+            return Err(Error::file(&path, format!("id {id:?} cannot stand in a line; give the item another")));
+        }
+        let mut file = WholeFile::create(&path)?;
+        self.ids.iter().try_for_each(|id| file.write(format!("{id}\n").as_bytes()))?;
+        file.commit()
+    }
+}

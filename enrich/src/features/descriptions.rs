@@ -1,0 +1,103 @@
+//! What a model said about pictures: `descriptions.jsonl` or `attributes.jsonl`.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use viral::data::{Origin, sha256_of_file};
+
+/// Who said what is in a file of descriptions, and what was asked; lies beside it as `<file>.source.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// What was asked.
+    pub prompt: Origin,
+    /// Who answered.
+    pub model: Origin,
+}
+
+impl Source {
+    /// Where the source of a file lies.
+    pub fn path_beside(descriptions: impl AsRef<Path>) -> PathBuf {
+        let mut path = descriptions.as_ref().as_os_str().to_owned();
+        path.push(".source.json");
+        path.into()
+    }
+
+    /// Writes it beside a file, whole or not at all.
+    pub fn write_beside(&self, descriptions: impl AsRef<Path>) -> Result<()> {
+        let path = Self::path_beside(descriptions);
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, e.to_string()))?;
+        viral::data::write_whole(&path, &text)
+    }
+
+    fn read_beside(descriptions: &Path) -> Result<Option<Self>> {
+        let path = Self::path_beside(descriptions);
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Ok(None);
+        }
+        let text = std::fs::read(&path).map_err(Error::io(&path))?;
+        let not = |error| Error::file(&path, format!("not the source of descriptions ({error}); remove it"));
+        serde_json::from_slice(&text).map(Some).map_err(not)
+    }
+}
+
+/// A file of descriptions.
+#[derive(Debug, Clone)]
+pub struct Descriptions {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its content.
+    pub sha256: String,
+    /// Who said it, where that is known.
+    pub source: Option<Source>,
+    texts: HashMap<String, std::result::Result<String, String>>,
+}
+
+/// As much of a line as is needed: attributes come rendered as text.
+#[derive(Deserialize)]
+struct Line {
+    id: String,
+    text: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+impl Descriptions {
+    /// Reads a file with a line for each item: `id`, and `text`, which is `null` with a `reason` where there is none.
+    ///
+    /// # Errors
+    /// By line: no such object; an item given twice.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let mut texts = HashMap::new();
+        for (index, line) in BufReader::new(file).lines().enumerate() {
+            let line =
+                line.map_err(|error| Error::line(path, index + 1, format!("{error}; describe the items again")))?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let Line { id, text, reason } = serde_json::from_str(&line).map_err(|error| {
+                let hint = "write {\"id\": \"…\", \"text\": \"…\"}, or describe the items again";
+                Error::line(path, index + 1, format!("not a description ({error}); {hint}"))
+            })?;
+            let content = text.ok_or_else(|| reason.unwrap_or_else(|| "no reason given".to_string()));
+            if texts.insert(id.clone(), content).is_some() {
+                let message = format!("item {id} has a line already; remove one of the two");
+                return Err(Error::line(path, index + 1, message));
+            }
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, sha256: sha256_of_file(path)?, source: Source::read_beside(path)?, texts })
+    }
+
+    /// What was said about an item, or why nothing was.
+    pub(super) fn of(&self, id: &str) -> std::result::Result<&str, String> {
+        match self.texts.get(id) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(reason)) => Err(format!("no description: {reason}")),
+            None => Err(format!("no line in {}", self.name)),
+        }
+    }
+}

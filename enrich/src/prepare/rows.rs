@@ -1,0 +1,350 @@
+//! The wanted columns of a file, row by row, whatever its format.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::flaws::Flaw;
+use super::json::read_fields;
+use super::lines::Lines;
+use super::literal::parse_literal;
+use super::record::Record;
+use crate::{Error, Result};
+
+/// How a file of rows is written. Each may be compressed with gzip, which is told by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// One Python dictionary a line, as Amazon's metadata of 2014. It is parsed, never evaluated.
+    Python,
+    /// Commas between cells; `"` encloses cells that contain commas, quotes or line ends.
+    Csv,
+    /// Tabs between cells; quotes are ordinary characters.
+    Tsv,
+}
+
+impl Format {
+    /// The format that a file's name tells, a `.gz` at its end aside: `.json`, `.jsonl` and `.ndjson`, `.csv`, `.tsv`
+    /// and `.tab`.
+    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
+        let name = path.as_ref().file_name()?.to_string_lossy().to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        match name.rsplit_once('.')?.1 {
+            "json" | "jsonl" | "ndjson" => Some(Self::Json),
+            "csv" => Some(Self::Csv),
+            "tsv" | "tab" => Some(Self::Tsv),
+            _ => None,
+        }
+    }
+
+    /// The format's name, as programs take it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Python => "python",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+        }
+    }
+}
+
+/// The values of the wanted columns, in their order; `None` where a row has none.
+pub(super) type Row = [Option<Value>];
+
+/// Reads a file's rows one at a time.
+pub(super) struct Rows {
+    lines: Lines,
+    columns: Vec<String>,
+    format: Parser,
+    row: Vec<Option<Value>>,
+    limit: usize,
+    /// A line has been read ahead.
+    is_held: bool,
+}
+
+enum Parser {
+    Json,
+    Python,
+    /// The places of the columns, and how many cells each row has; unknown before the first one where there is no header.
+    Cells {
+        record: Record,
+        places: Vec<usize>,
+        n_cells: Option<usize>,
+    },
+}
+
+impl Rows {
+    /// Opens a file for these columns. Those of delimited text are names in its header or, where all of them are `#1`,
+    /// `#2` and so on, places in a file without a header.
+    ///
+    /// # Errors
+    /// Names the file: missing, empty where there must be a header, a header without one of the columns.
+    pub(super) fn open(path: &Path, format: Format, columns: Vec<String>, limit: usize) -> Result<Self> {
+        let mut lines = Lines::open(path, limit)?;
+        let format = match format {
+            Format::Json => Parser::Json,
+            Format::Python => Parser::Python,
+            Format::Csv | Format::Tsv => {
+                let is_csv = format == Format::Csv;
+                let mut record = Record::new(if is_csv { b',' } else { b'\t' }, is_csv);
+                let (places, n_cells) = match numbers(&columns) {
+                    Some(places) => (places, None),
+                    None => {
+                        let (places, n_cells) = header(&mut lines, &mut record, &columns)?;
+                        (places, Some(n_cells))
+                    }
+                };
+                Parser::Cells { record, places, n_cells }
+            }
+        };
+        let row = vec![None; columns.len()];
+        Ok(Self { lines, columns, format, row, limit, is_held: false })
+    }
+
+    /// The next row with its line, or what is wrong with it; `None` at the end.
+    ///
+    /// # Errors
+    /// Where reading cannot go on: damaged compression, a quote that is never closed.
+    pub(super) fn next(&mut self) -> Result<Option<(usize, std::result::Result<&Row, Flaw>)>> {
+        if !std::mem::take(&mut self.is_held) {
+            let mut blank = None;
+            loop {
+                if !self.lines.advance()? {
+                    return Ok(None); // blank lines at the end are nobody's rows
+                } else if !self.lines.is_blank() {
+                    break;
+                }
+                blank.get_or_insert(self.lines.number());
+            }
+            if let Some(line) = blank {
+                self.is_held = true;
+                return Ok(Some((line, Err(Flaw::new("blank line", "a blank line between rows")))));
+            }
+        }
+        let line = self.lines.number();
+        let parsed = self.parse()?;
+        Ok(Some((line, parsed.map(|()| self.row.as_slice()))))
+    }
+
+    fn parse(&mut self) -> Result<std::result::Result<(), Flaw>> {
+        let text = match self.lines.text() {
+            Ok(text) => text,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
+        self.row.fill(None);
+        Ok(match &mut self.format {
+            Parser::Json => read_fields(text, &self.columns, &mut self.row),
+            Parser::Python => match parse_literal(text) {
+                Err(error) => Err(Flaw::new("not a Python literal", format!("not a Python literal: {error}"))),
+                Ok(Value::Object(mut map)) => {
+                    self.row.iter_mut().zip(&self.columns).for_each(|(cell, column)| *cell = map.remove(column));
+                    Ok(())
+                }
+                Ok(_) => Err(Flaw::new("not a dictionary", "no dictionary; write one a line")),
+            },
+            Parser::Cells { record, places, n_cells } => {
+                let is_complete = match record.start(text) {
+                    Ok(is_complete) => is_complete,
+                    Err(flaw) => return Ok(Err(flaw)),
+                };
+                if !is_complete && let Err(flaw) = complete(&mut self.lines, record, self.limit)? {
+                    return Ok(Err(flaw));
+                }
+                pick(record.cells(), places, n_cells, &mut self.row)
+            }
+        })
+    }
+
+    /// The file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        self.lines.path()
+    }
+
+    /// How many bytes of the file have been read.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.lines.n_bytes()
+    }
+
+    /// SHA-256 of the whole file, after the last row.
+    pub(super) fn sha256(&self) -> String {
+        self.lines.sha256()
+    }
+}
+
+/// Reads on to the end of a quoted cell. Where that end never comes, nobody knows where rows begin: no row is skipped.
+fn complete(lines: &mut Lines, record: &mut Record, limit: usize) -> Result<std::result::Result<(), Flaw>> {
+    let first = lines.number();
+    let fail = |lines: &Lines, what: &str| {
+        let message = format!("{what}; close the quote, or write quotes within a cell twice");
+        Error::line(lines.path(), first, message)
+    };
+    loop {
+        if !lines.advance()? {
+            return Err(fail(lines, "a quoted cell has no end"));
+        }
+        let text = lines.text().map_err(|flaw| fail(lines, &format!("{} within a quoted cell", flaw.message)))?;
+        match record.go_on(text) {
+            Ok(false) if record.n_bytes() > limit => {
+                return Err(fail(lines, &format!("a quoted cell goes on for more than {limit} bytes")));
+            }
+            Ok(false) => {}
+            Ok(true) => return Ok(Ok(())),
+            Err(flaw) => return Ok(Err(flaw)),
+        }
+    }
+}
+
+/// The cells of the wanted columns; empty ones are missing.
+fn pick(
+    cells: &[String],
+    places: &[usize],
+    n_cells: &mut Option<usize>,
+    row: &mut Row,
+) -> std::result::Result<(), Flaw> {
+    let wanted = *n_cells.get_or_insert(cells.len());
+    if cells.len() != wanted {
+        let kind = if cells.len() < wanted { "too few cells" } else { "too many cells" };
+        return Err(Flaw::new(kind, format!("the row has {} cells, the first one {wanted}", cells.len())));
+    }
+    for (value, &place) in row.iter_mut().zip(places) {
+        match cells.get(place) {
+            None => return Err(Flaw::new("too few cells", format!("{wanted} cells and no cell #{}", place + 1))),
+            Some(cell) => *value = (!cell.is_empty()).then(|| Value::String(cell.clone())),
+        }
+    }
+    Ok(())
+}
+
+/// The places that `#1`, `#2` and so on mean, if all columns are of this kind.
+fn numbers(columns: &[String]) -> Option<Vec<usize>> {
+    let number = |column: &String| column.strip_prefix('#')?.parse::<usize>().ok()?.checked_sub(1);
+    columns.iter().map(number).collect()
+}
+
+fn header(lines: &mut Lines, record: &mut Record, columns: &[String]) -> Result<(Vec<usize>, usize)> {
+    let path = lines.path().to_path_buf();
+    let fail = |message: String| Error::line(&path, 1, message);
+    let is_complete = match lines.advance()? && !lines.is_blank() {
+        true => lines.text().and_then(|text| record.start(text)).map_err(|flaw| fail(flaw.message))?,
+        false => return Err(fail(format!("no header; write `{}`, then rows", columns.join(",")))),
+    };
+    if !is_complete {
+        return Err(fail("a quote without an end in the header; close it".to_string()));
+    }
+    let names = record.cells();
+    let place = |column: &String| {
+        let mut found = (0..names.len()).filter(|&place| names[place] == *column);
+        match (found.next(), found.next()) {
+            (Some(place), None) => Ok(place),
+            (None, _) => {
+                let there: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                Err(fail(format!("no column `{column}` among {}; name one of these", there.join(", "))))
+            }
+            (Some(_), Some(_)) => Err(fail(format!("two columns `{column}`; rename one of them"))),
+        }
+    };
+    Ok((columns.iter().map(place).collect::<Result<_>>()?, names.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    type Found = Vec<(usize, std::result::Result<Vec<Value>, &'static str>)>;
+
+    fn rows(format: Format, columns: &[&str], text: &str) -> Result<Found> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        std::fs::write(&path, text).unwrap();
+        let columns = columns.iter().map(|column| column.to_string()).collect();
+        let mut rows = Rows::open(&path, format, columns, 1000)?;
+        let mut found = Vec::new();
+        while let Some((line, row)) = rows.next()? {
+            let values = |row: &Row| row.iter().map(|value| value.clone().unwrap_or_default()).collect();
+            found.push((line, row.map(values).map_err(|flaw| flaw.kind)));
+        }
+        Ok(found)
+    }
+
+    fn message(format: Format, columns: &[&str], text: &str) -> String {
+        let message = rows(format, columns, text).unwrap_err().to_string();
+        message[message.find("rows:").unwrap()..].to_string()
+    }
+
+    #[test]
+    fn all_formats_give_the_same_rows() -> Result<()> {
+        let expected = vec![(1, Ok(vec![json!("ann"), json!("x, y")])), (2, Ok(vec![json!("zoe"), Value::Null]))];
+        let json = "{\"u\": \"ann\", \"i\": \"x, y\"}\n{\"i\": null, \"u\": \"zoe\"}\n\n\n";
+        assert_eq!(rows(Format::Json, &["u", "i"], json)?, expected);
+        assert_eq!(rows(Format::Python, &["u", "i"], "{'u': 'ann', 'i': 'x, y'}\n{'u': u'zoe'}")?, expected);
+        assert_eq!(rows(Format::Csv, &["#1", "#3"], "ann,0,\"x, y\"\nzoe,0,\n")?, expected);
+        let shifted: Found = expected.into_iter().map(|(line, row)| (line + 1, row)).collect();
+        assert_eq!(rows(Format::Csv, &["u", "i"], "i,u\n\"x, y\",ann\n,zoe\n")?, shifted);
+        assert_eq!(rows(Format::Tsv, &["u", "i"], "i\tu\r\nx, y\tann\r\n\tzoe\r\n")?, shifted);
+        Ok(())
+    }
+
+    #[test]
+    fn rows_of_several_lines_keep_the_count() -> Result<()> {
+        let text = "u,i\nann,\"one\n\ntwo\"\nzoe,5\" pipe\nbob,x\n";
+        let expected = vec![
+            (2, Ok(vec![json!("ann"), json!("one\n\ntwo")])),
+            (5, Err("a quote within a cell")),
+            (6, Ok(vec![json!("bob"), json!("x")])),
+        ];
+        assert_eq!(rows(Format::Csv, &["u", "i"], text)?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn bad_rows_do_not_end_the_reading() -> Result<()> {
+        let text = "a\tb\n\n\nc\n1\t2\t3\nd\te\n";
+        let expected = vec![
+            (1, Ok(vec![json!("b")])),
+            (2, Err("blank line")),
+            (4, Err("too few cells")),
+            (5, Err("too many cells")),
+            (6, Ok(vec![json!("e")])),
+        ];
+        assert_eq!(rows(Format::Tsv, &["#2"], text)?, expected);
+        assert_eq!(rows(Format::Tsv, &["#3"], "a\tb\n")?, vec![(1, Err("too few cells"))]);
+        assert_eq!(
+            rows(Format::Python, &["a"], "[1]\n{'a': f()}\n")?[..],
+            [(1, Err("not a dictionary")), (2, Err("not a Python literal"))]
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn headers_and_open_quotes_end_it() {
+        let expected = "rows:1: no column `u` among `user`, `item`; name one of these";
+        assert_eq!(message(Format::Csv, &["u"], "user,item\n1,2\n"), expected);
+        assert_eq!(message(Format::Csv, &["u"], "u,u\n1,2\n"), "rows:1: two columns `u`; rename one of them");
+        assert_eq!(message(Format::Tsv, &["u", "i"], ""), "rows:1: no header; write `u,i`, then rows");
+        assert!(message(Format::Csv, &["u"], "u,\"i\n1,2\n").starts_with("rows:1: a quote without an end"));
+        let again = "close the quote, or write quotes within a cell twice";
+        let expected = format!("rows:3: a quoted cell has no end; {again}");
+        assert_eq!(message(Format::Csv, &["u"], "u\n1\n\"2\n3\n"), expected);
+        let long = format!("u\n\"{}", "x\n".repeat(1000));
+        let expected = format!("rows:2: a quoted cell goes on for more than 1000 bytes; {again}");
+        assert_eq!(message(Format::Csv, &["u"], &long), expected);
+    }
+
+    #[test]
+    fn names_tell_formats() {
+        for (name, format) in [
+            ("a/reviews_Baby_5.json.gz", Some(Format::Json)),
+            ("a.JSONL", Some(Format::Json)),
+            ("a.csv", Some(Format::Csv)),
+            ("a.tsv.gz", Some(Format::Tsv)),
+            ("a.gz", None),
+            ("csv", None),
+        ] {
+            assert_eq!(Format::of_path(name), format, "{name}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the tests of this package and those of the program share: servers, catalogues, a model.
+
+pub(crate) mod catalogue;
+pub(crate) mod embedder;
+pub(crate) mod hostile_server;
+pub(crate) mod tiny_bert;

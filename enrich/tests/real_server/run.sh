@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# From fifty photos, a table of items and a log of purchases to recommendations, with a server that is not ours:
+# `transformers serve` around a tiny vision-language model with random weights, and a tiny Sentence-BERT model, both made on
+# the spot. Nothing is downloaded by this script, and the describing run is killed once on the way.
+#
+#     python3 -m venv venv && venv/bin/pip install torch pillow "transformers[serving]"
+#     enrich/tests/real_server/run.sh venv/bin/python [PROGRAMS]
+#
+# PROGRAMS is a folder with the built programs `viral`, `train_baby` and `recommend`; without it, cargo builds them. Where
+# the server cannot be had, it says SKIPPED.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+python=${1:-python3}
+programs=${2:-}
+if ! "$python" -c 'import fastapi, PIL, torch, transformers, uvicorn' 2>/dev/null; then
+    echo "SKIPPED: $python lacks torch, pillow or transformers[serving]; this run has tested NOTHING" >&2
+    exit 0
+fi
+if [ -z "$programs" ]; then
+    manifest=$here/../../../Cargo.toml
+    cargo build --release --manifest-path "$manifest" -p viral-cli
+    cargo build --release --manifest-path "$manifest" --example train_baby --example recommend
+    target=${CARGO_TARGET_DIR:-$here/../../../target}/release
+fi
+
+work=$(mktemp -d)
+if [ -z "$programs" ]; then
+    programs=$work/programs
+    mkdir "$programs"
+    cp "$target/viral" "$target/examples/train_baby" "$target/examples/recommend" "$programs"
+fi
+server=
+cleanup() {
+    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+    rm -rf "$work"
+}
+trap cleanup EXIT
+export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
+
+# Prints a command without the folders of this machine, and runs it.
+step() {
+    echo "\$ ${*}" | sed -e "s|$programs/||g" -e "s|$work/||g"
+    "$@"
+}
+
+"$python" "$here/tiny_vlm.py" "$work/model" 2>/dev/null
+"$python" "$here/tiny_bert.py" "$work/tiny-bert" 2>/dev/null
+"$python" "$here/catalogue.py" "$work/shop"
+step "$programs/viral" prepare --reviews "$work/shop/log.csv" --user customer --item sku --meta "$work/shop/items.csv" \
+    --id sku --title name --categories kind --images "$work/shop/images" --core 2 --out "$work/toys"
+
+port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+"$python" -c 'from transformers.cli.transformers import main; main()' \
+    serve "$work/model" --host 127.0.0.1 --port "$port" --device cpu >"$work/server.log" 2>&1 &
+server=$!
+
+# A model that never learned to speak says nothing that the validators would keep, hence --accept-any. The server takes its
+# time to start; the program waits for it.
+describe=("$programs/viral" describe --data "$work/toys" --images "$work/shop/images" --server "http://127.0.0.1:$port/v1"
+    --model "$work/model" --max-tokens 24 --temperature 1 --accept-any --concurrency 2 --patience 300)
+step "${describe[@]}" --limit 10
+"${describe[@]}" & run=$!
+sleep 2
+kill -9 "$run" 2>/dev/null && echo "killed on the way"
+wait "$run" 2>/dev/null || true
+step "${describe[@]}"
+step "$programs/viral" encode --data "$work/toys" --encoder "$work/tiny-bert"
+step "$programs/train_baby" --data "$work/toys" --epochs 5 --set d_embed=16 --set d_fusion=16 --out "$work/model-of-toys"
+step "$programs/recommend" --model "$work/model-of-toys" --user customer-07 -k 5
+"$programs/recommend" --model "$work/model-of-toys" --user customer-07 -k 5 --json >"$work/answer.json"
+"$python" - "$work" <<'CHECK'
+import json, sys
+from pathlib import Path
+
+work = Path(sys.argv[1])
+lines = [json.loads(line) for line in (work / "toys" / "descriptions.jsonl").read_text().splitlines()]
+records = [json.loads(line) for line in (work / "toys" / "journal.jsonl").read_text().splitlines()]
+asked = (work / "server.log").read_text().count('"POST /v1/chat/completions HTTP/1.1" 200')
+assert len(lines) == 50 and all(line["text"] for line in lines), lines
+assert len(records) == len({record["item"] for record in records}) == 50
+assert all(record["tokens_in"] > 0 and record["tokens_out"] > 0 for record in records)
+known = sum(record["attempts"] for record in records)
+assert known <= asked <= known + 2, f"{asked} answers, {known} of them in the journal; two were in flight at the kill"
+texts = len({line["text"] for line in lines})
+assert texts > 25, f"{texts} different texts for 50 pictures"
+ids = [line["id"] for line in lines]
+for name in ("text_feat.npy", "image_feat.npy"):
+    provenance = json.loads((work / "toys" / f"{name}.provenance.json").read_text())
+    assert provenance["width"] == 64 and sorted(provenance["ids"]) == sorted(ids), provenance
+    assert provenance["encoder"]["name"] == "tiny-bert" and provenance["encoder"]["sha256"], provenance
+    assert (work / "toys" / f"{name}.mask.jsonl").read_text() == "", "every toy has a text and a picture"
+assert provenance["prompt"]["name"] == "title" and provenance["model"]["name"] == str(work / "model"), provenance
+answer = json.loads((work / "answer.json").read_text())
+items = answer["items"]
+assert len(items) == 5 and all(item["item"] in ids and item["title"].startswith("A ") for item in items), items
+assert all({share[0] for share in item["shares"]} == {"text", "synergy", "visual"} for item in items), items
+print(f"50 pictures described by a real server in {asked} answers; the first: {lines[0]['text']!r}")
+print(f"encoded, trained on and recommended from: {items[0]['item']} ({items[0]['title']}) to customer-07")
+CHECK
