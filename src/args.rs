@@ -159,7 +159,10 @@ fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
 }
 
 impl DeviceName {
-    fn open(self) -> Result<Device> {
+    ///
+    /// # Errors
+    /// If there is none, or the program was built without it.
+    pub fn open(self) -> Result<Device> {
         Ok(match self {
             #[cfg(feature = "flex")]
             DeviceName::Flex => Device::flex(),
