@@ -159,6 +159,7 @@ fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
 }
 
 impl DeviceName {
+    /// The device of that name.
     ///
     /// # Errors
     /// If there is none, or the program was built without it.

@@ -8,7 +8,7 @@
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `feature_files` and `sidecar` files |
-//! | `log` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory |
+//! | `log`, `log_report` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory; [`LogReport`]: what was counted |
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
@@ -32,6 +32,7 @@ mod item_features;
 mod key;
 mod load;
 mod log;
+mod log_report;
 mod mask;
 mod modality;
 mod n_core;
@@ -59,7 +60,8 @@ pub use interactions::Interactions;
 pub(crate) use interactions::check_ids;
 pub use item_features::ItemFeatures;
 pub use key::{StepKey, StreamKey};
-pub use log::{InteractionLog, LogEvent, LogReport};
+pub use log::{InteractionLog, LogEvent};
+pub use log_report::LogReport;
 pub use mask::Mask;
 pub use modality::{Modality, ModalityName};
 pub use n_core::n_core;

@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use viral::Result;
-use viral::data::{Dataset, ItemFeatures, Mask, Modality, Provenance};
+use viral::data::{Dataset, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
 use viral::prelude::Device;
 use viral_enrich::encode::TextEncoder;
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use viral::Result;
-use viral::data::{Dataset, ReadOptions};
+use viral::data::Dataset;
 
 fn run(command: &mut Command) -> (bool, String, String) {
     let output = command.output().unwrap();
@@ -33,7 +33,7 @@ fn a_log_becomes_a_folder_that_training_reads() -> Result<()> {
     for words in ["toys: 6 users, 6 items, 24 train, 6 valid and 6 test pairs", "36 rows read", "Train on it:"] {
         assert!(shown.contains(words), "no '{words}' in:\n{shown}");
     }
-    let data = Dataset::read(at("toys"), &ReadOptions::new())?;
+    let data = Dataset::read(at("toys"))?;
     assert_eq!((data.n_users(), data.n_items()), (6, 6));
     assert!(data.user_ids.contains(&"customer, 3".to_string()), "{:?}", data.user_ids);
     let items = std::fs::read_to_string(at("toys/items.jsonl")).unwrap();
