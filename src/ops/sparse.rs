@@ -18,21 +18,6 @@ pub(crate) struct Csr {
 /// Memory: 8 bytes a nonzero and 4 a row for each of `A` and `Aᵀ`; a symmetric matrix shares the buffers of both. The first
 /// [`spmm_values`] adds 8 a nonzero. Cloning is free: tensors are reference-counted.
 ///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// use burn::tensor::{Device, Tensor};
-/// use viral::data::Interactions;
-/// use viral::graph::bipartite_adjacency;
-/// use viral::ops::SparseMatrix;
-///
-/// let device = Device::flex();
-/// let interactions = Interactions::from_pairs(2, 2, &[(0, 0), (1, 0), (1, 1)]);
-/// let graph = SparseMatrix::new(&bipartite_adjacency(&interactions, 0.0), &device);
-/// assert_eq!((graph.dims(), graph.nnz()), ([4, 4], 6));
-/// assert_eq!(graph.matmul(Tensor::ones([4, 8], &device)).dims(), [4, 8]);
-/// # }
-/// ```
-///
 /// [`spmm_values`]: super::spmm_values
 #[derive(Module, Debug)]
 pub struct SparseMatrix {

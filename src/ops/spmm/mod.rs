@@ -168,24 +168,6 @@ fn check_polynomial(a: &SparseMatrix, x: &Tensor<2>, coefficients: &[f32]) {
 /// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on how a
 /// GPU schedules its work.
 ///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// use burn::tensor::{Device, Tensor};
-/// use sprs::CsMat;
-/// use viral::ops::{SparseMatrix, spmm};
-///
-/// let device = Device::flex().autodiff();
-/// // [[0, 2], [3, 0]]
-/// let a = SparseMatrix::new(&CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![2.0, 3.0]), &device);
-/// let x = Tensor::<2>::from_floats([[1.0], [10.0]], &device).require_grad();
-/// let y = spmm(&a, x.clone());
-/// assert_eq!(y.to_data().iter::<f32>().collect::<Vec<_>>(), [20.0, 3.0]);
-/// // The gradient of the sum is Aᵀ 1.
-/// let gradient = x.grad(&y.sum().backward()).unwrap();
-/// assert_eq!(gradient.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 2.0]);
-/// # }
-/// ```
-///
 /// # Shapes
 /// - `a`: `[n, m]`, constant
 /// - `x`: `[m, d]`
