@@ -168,24 +168,6 @@ fn check_polynomial(a: &SparseMatrix, x: &Tensor<2>, coefficients: &[f32]) {
 /// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on how a
 /// GPU schedules its work.
 ///
-/// ```
-/// # #[cfg(feature = "flex")] {
-/// use burn::tensor::{Device, Tensor};
-/// use sprs::CsMat;
-/// use viral::ops::{SparseMatrix, spmm};
-///
-/// let device = Device::flex().autodiff();
-/// // [[0, 2], [3, 0]]
-/// let a = SparseMatrix::new(&CsMat::new((2, 2), vec![0, 1, 2], vec![1, 0], vec![2.0, 3.0]), &device);
-/// let x = Tensor::<2>::from_floats([[1.0], [10.0]], &device).require_grad();
-/// let y = spmm(&a, x.clone());
-/// assert_eq!(y.to_data().iter::<f32>().collect::<Vec<_>>(), [20.0, 3.0]);
-/// // The gradient of the sum is Aᵀ 1.
-/// let gradient = x.grad(&y.sum().backward()).unwrap();
-/// assert_eq!(gradient.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 2.0]);
-/// # }
-/// ```
-///
 /// # Shapes
 /// - `a`: `[n, m]`, constant
 /// - `x`: `[m, d]`
@@ -193,6 +175,19 @@ fn check_polynomial(a: &SparseMatrix, x: &Tensor<2>, coefficients: &[f32]) {
 ///
 /// # Panics
 /// When the shapes do not agree.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{SparseMatrix, spmm};
+///
+/// let device = Device::flex().autodiff();
+/// let graph = SparseMatrix::from_edges(2, 3, &[(0, 1, 2.0), (1, 0, 1.0), (1, 2, 0.5)], &device);
+/// let x = Tensor::<2>::from_data([[1.0], [10.0], [100.0]], &device).require_grad();
+/// let y = spmm(&graph, x.clone());
+/// let gradients = y.clone().sum().backward();
+/// assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [20.0, 51.0]);
+/// assert_eq!(x.grad(&gradients).unwrap().into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 2.0, 0.5]);
+/// ```
 pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     check_operands(a, &x);
     let (m, t) = (a.a.clone(), a.at.clone());
@@ -218,6 +213,18 @@ pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 ///
 /// # Panics
 /// When the shapes do not agree or there is no coefficient.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{SparseMatrix, spmm_polynomial};
+///
+/// let device = Device::flex();
+/// let swap = SparseMatrix::from_edges(2, 2, &[(0, 1, 1.0), (1, 0, 1.0)], &device);
+/// let x = Tensor::<2>::from_data([[1.0], [3.0]], &device);
+/// // ½ x + ½ A x: LightGCN of one layer.
+/// let mean = spmm_polynomial(&swap, x, &[0.5, 0.5]);
+/// assert_eq!(mean.into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 2.0]);
+/// ```
 pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
     check_polynomial(a, &x, coefficients);
     let (m, t) = (a.a.clone(), a.at.clone());
@@ -244,6 +251,17 @@ pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> 
 ///
 /// # Panics
 /// When the shapes do not agree or there is no coefficient; on the CPU where an id is not below `n`.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{SparseMatrix, spmm_polynomial_rows};
+///
+/// let device = Device::flex();
+/// let swap = SparseMatrix::from_edges(2, 2, &[(0, 1, 1.0), (1, 0, 1.0)], &device);
+/// let x = Tensor::<2>::from_data([[1.0], [3.0]], &device);
+/// let batch = spmm_polynomial_rows(&swap, x, &[0.0, 1.0], Tensor::from_data([1, 1, 0], &device)); // [3, 1]
+/// assert_eq!(batch.into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 1.0, 3.0]);
+/// ```
 pub fn spmm_polynomial_rows(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32], ids: Tensor<1, Int>) -> Tensor<2> {
     check_polynomial(a, &x, coefficients);
     let (m, t) = (a.a.clone(), a.at.clone());
@@ -270,6 +288,19 @@ pub fn spmm_polynomial_rows(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]
 ///
 /// # Panics
 /// When the shapes do not agree.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{SparseMatrix, spmm_values};
+///
+/// let device = Device::flex().autodiff();
+/// let graph = SparseMatrix::from_edges(1, 2, &[(0, 0, 1.0), (0, 1, 1.0)], &device);
+/// let values = Tensor::<1>::from_data([2.0, 3.0], &device).require_grad();
+/// let y = spmm_values(&graph, values.clone(), Tensor::from_data([[1.0], [10.0]], &device)); // [1, 1]
+/// let gradients = y.clone().sum().backward();
+/// assert_eq!(y.into_scalar::<f32>(), 32.0);
+/// assert_eq!(values.grad(&gradients).unwrap().into_data().iter::<f32>().collect::<Vec<_>>(), [1.0, 10.0]);
+/// ```
 pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
     check_operands(a, &x);
     assert_eq!(values.dims(), [a.nnz()], "spmm_values: A has {} nonzeros, values {:?}", a.nnz(), values.dims());
@@ -299,6 +330,17 @@ pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<
 ///
 /// # Panics
 /// When the shapes do not agree; on the CPU where a row or column is out of range.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::sddmm;
+///
+/// let device = Device::flex();
+/// let users = Tensor::<2>::from_data([[1.0, 0.0], [1.0, 2.0]], &device);
+/// let items = Tensor::<2>::from_data([[3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], &device);
+/// let scores = sddmm(users, Tensor::from_data([0, 1], &device), items, Tensor::from_data([2, 0], &device));
+/// assert_eq!(scores.into_data().iter::<f32>().collect::<Vec<_>>(), [7.0, 11.0]);
+/// ```
 pub fn sddmm(x: Tensor<2>, rows: Tensor<1, Int>, y: Tensor<2>, cols: Tensor<1, Int>) -> Tensor<1> {
     let ([n, d], [m, d_y]) = (x.dims(), y.dims());
     let (n_rows, n_cols) = (rows.dims()[0], cols.dims()[0]);

@@ -13,12 +13,11 @@ use viral::nn::{
 };
 use viral::ops::SparseMatrix;
 
-/// The outputs, the gradients of inputs, and those of all parameters by their names.
-fn collect<M: Module>(
-    layer: &M,
-    outputs: Vec<Tensor<2>>,
-    inputs: &[Tensor<2>],
-) -> (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>) {
+/// Outputs and gradients of inputs, and the gradients of all parameters by their names.
+type Found = (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>);
+
+/// From the sum of the outputs, each weighted by a matrix of its own.
+fn collect<M: Module>(layer: &M, outputs: Vec<Tensor<2>>, inputs: &[Tensor<2>]) -> Found {
     let loss = outputs.iter().zip(20..).map(|(y, tag)| (y.clone() * matrix(tag, y.dims())).sum());
     let of: Gradients = loss.reduce(|a, b| a + b).unwrap().backward();
     let mut found: Vec<Vec<f32>> = outputs.into_iter().map(values).collect();
@@ -27,12 +26,7 @@ fn collect<M: Module>(
     (found, parameters)
 }
 
-fn compare(
-    what: &str,
-    found: (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>),
-    expected: (Vec<Vec<f32>>, Vec<(String, Vec<f32>)>),
-    n_parameters: usize,
-) {
+fn compare(what: &str, found: Found, expected: Found, n_parameters: usize) {
     assert_eq!((found.0.len(), found.1.len()), (expected.0.len(), n_parameters), "{what}");
     for (i, (found, expected)) in found.0.iter().zip(&expected.0).enumerate() {
         close(&format!("{what}: output or gradient {i}"), found, expected, 1e-5);
