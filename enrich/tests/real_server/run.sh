@@ -4,32 +4,24 @@
 # the spot. Nothing is downloaded by this script, and the describing run is killed once on the way.
 #
 #     python3 -m venv venv && venv/bin/pip install torch pillow "transformers[serving]"
-#     enrich/tests/real_server/run.sh venv/bin/python [PROGRAMS]
+#     enrich/tests/real_server/run.sh venv/bin/python [VIRAL]
 #
-# PROGRAMS is a folder with the built programs `viral`, `train_baby` and `recommend`; without it, cargo builds them. Where
-# the server cannot be had, it says SKIPPED.
+# VIRAL is the built program; without it, cargo builds it. Where the server cannot be had, it says SKIPPED.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 python=${1:-python3}
-programs=${2:-}
+viral=${2:-}
 if ! "$python" -c 'import fastapi, PIL, torch, transformers, uvicorn' 2>/dev/null; then
     echo "SKIPPED: $python lacks torch, pillow or transformers[serving]; this run has tested NOTHING" >&2
     exit 0
 fi
-if [ -z "$programs" ]; then
-    manifest=$here/../../../Cargo.toml
-    cargo build --release --manifest-path "$manifest" -p viral-cli
-    cargo build --release --manifest-path "$manifest" --example train_baby --example recommend
-    target=${CARGO_TARGET_DIR:-$here/../../../target}/release
+if [ -z "$viral" ]; then
+    cargo build --release --manifest-path "$here/../../../Cargo.toml" -p viral-cli
+    viral=${CARGO_TARGET_DIR:-$here/../../../target}/release/viral
 fi
 
 work=$(mktemp -d)
-if [ -z "$programs" ]; then
-    programs=$work/programs
-    mkdir "$programs"
-    cp "$target/viral" "$target/examples/train_baby" "$target/examples/recommend" "$programs"
-fi
 server=
 cleanup() {
     if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
@@ -47,7 +39,7 @@ step() {
 "$python" "$here/tiny_vlm.py" "$work/model" 2>/dev/null
 "$python" "$here/tiny_bert.py" "$work/tiny-bert" 2>/dev/null
 "$python" "$here/catalogue.py" "$work/shop"
-step "$programs/viral" prepare --reviews "$work/shop/log.csv" --user customer --item sku --meta "$work/shop/items.csv" \
+step "$viral" prepare --reviews "$work/shop/log.csv" --user customer --item sku --meta "$work/shop/items.csv" \
     --id sku --title name --categories kind --images "$work/shop/images" --core 2 --out "$work/toys"
 
 port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -57,7 +49,7 @@ server=$!
 
 # A model that never learned to speak says nothing that the validators would keep, hence --accept-any. The server takes its
 # time to start; the program waits for it.
-describe=("$programs/viral" describe --data "$work/toys" --images "$work/shop/images" --server "http://127.0.0.1:$port/v1"
+describe=("$viral" describe --data "$work/toys" --images "$work/shop/images" --server "http://127.0.0.1:$port/v1"
     --model "$work/model" --max-tokens 24 --temperature 1 --accept-any --concurrency 2 --patience 300)
 step "${describe[@]}" --limit 10
 "${describe[@]}" & run=$!
@@ -65,10 +57,10 @@ sleep 2
 kill -9 "$run" 2>/dev/null && echo "killed on the way"
 wait "$run" 2>/dev/null || true
 step "${describe[@]}"
-step "$programs/viral" encode --data "$work/toys" --encoder "$work/tiny-bert"
-step "$programs/train_baby" --data "$work/toys" --epochs 5 --set d_embed=16 --set d_fusion=16 --out "$work/model-of-toys"
-step "$programs/recommend" --model "$work/model-of-toys" --user customer-07 -k 5
-"$programs/recommend" --model "$work/model-of-toys" --user customer-07 -k 5 --json >"$work/answer.json"
+step "$viral" encode --data "$work/toys" --encoder "$work/tiny-bert"
+step "$viral" train --data "$work/toys" --epochs 5 --set d_embed=16 --set d_fusion=16 --out "$work/model-of-toys"
+step "$viral" recommend --model "$work/model-of-toys" --user customer-07 -k 5
+"$viral" recommend --model "$work/model-of-toys" --user customer-07 -k 5 --json >"$work/answer.json"
 "$python" - "$work" <<'CHECK'
 import json, sys
 from pathlib import Path
