@@ -38,7 +38,7 @@ mod tests {
     fn every_command_is_well_formed_and_ends_with_an_example() {
         let mut command = Arguments::command();
         command.build();
-        command.debug_assert();
+        command.clone().debug_assert();
         assert!(command.get_version().is_some());
         for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
             let name = command.get_name().to_string();
