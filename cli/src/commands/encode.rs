@@ -70,7 +70,7 @@ enum Encoder {
 /// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, texts, files, .. } = arguments;
-    let path = |part| Ok(folder.made()?.join(files.name(part)));
+    let path = |part| -> Result<PathBuf> { Ok(folder.made()?.join(files.name(part))) };
     let catalogue = Catalogue::open(&folder.data)?;
     let items_sha256 = sha256_of_file(folder.data.join("items.jsonl"))?;
     let mut jobs: Vec<(PathBuf, Vec<Content>, Provenance)> = Vec::new();

@@ -1,5 +1,7 @@
 //! `viral prepare` on a toy log, and what every command has in common.
 
+use crate::support::download_server::{Answer, serve};
+use crate::support::raw::{gzip, review};
 use std::process::Command;
 use viral::Result;
 use viral::data::Dataset;
@@ -43,6 +45,34 @@ fn a_log_becomes_a_folder_that_training_reads() -> Result<()> {
         .collect();
     assert!(titles.len() == 6 && titles.contains(&"A \"wooden\" toy 2".to_string()), "{titles:?}");
     Ok(())
+}
+
+#[test]
+fn a_category_is_fetched_and_prepared() {
+    let users = (0..6).map(|user| format!("U{user}"));
+    let rows: String = users.flat_map(|user| (0..6).map(move |i| review(&user, &format!("B{i}"), 5.0, i))).collect();
+    let meta: String = (0..6).map(|i| format!("{{'asin': 'B{i}', 'title': 'Cup {i}'}}\n")).collect();
+    let (address, requests) = serve(vec![
+        Answer::BreakOff(gzip(rows.as_bytes()), "\"1\"", 100),
+        Answer::Whole(gzip(rows.as_bytes()), "\"1\""),
+        Answer::Whole(gzip(meta.as_bytes()), "\"2\""),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("baby");
+    let run = || run(crate::viral("prepare").args(["--download", "baby", "--mirror", &address, "--out"]).arg(&out));
+    let (is_ok, shown, errors) = run();
+    assert!(is_ok, "{errors}");
+    for part in ["baby: 6 users, 6 items, 24 train, 6 valid and 6 test pairs", "text: title or description"] {
+        assert!(shown.contains(part), "no '{part}' in\n{shown}");
+    }
+    let paths: Vec<String> = requests.iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/reviews_Baby_5.json.gz", "/reviews_Baby_5.json.gz", "/meta_Baby.json.gz"]);
+    // Again, without the server: everything is there.
+    let (is_ok, shown, errors) = run();
+    assert!(is_ok && shown.contains("was there, as its hash says"), "{shown}{errors}");
+    let output = crate::viral("prepare").args(["--download", "Sports", "--out"]).arg(&out).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && errors.contains("no category 'Sports'; there are"), "{errors}");
 }
 
 #[test]

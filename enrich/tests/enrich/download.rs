@@ -1,90 +1,9 @@
 //! Downloads from a server on this machine that breaks off, changes its mind and lies.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use crate::support::download_server::{Answer, Request, serve};
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::mpsc::{Receiver, channel};
-
-use super::prepare::{gzip, review};
 use viral::data::sha256_of_file;
 use viral_enrich::Download;
-
-/// How the server answers one request.
-#[derive(Clone)]
-enum Answer {
-    /// As it should: the file, or the range asked for.
-    Whole(Vec<u8>, &'static str),
-    /// The same, but the connection is closed after so many bytes.
-    BreakOff(Vec<u8>, &'static str, usize),
-    /// The whole file, whatever was asked.
-    IgnoreRange(Vec<u8>),
-    /// These very lines and nothing else.
-    Raw(&'static str),
-}
-
-/// A request: its path, and the range and version that it names.
-#[derive(Debug, PartialEq)]
-struct Request {
-    path: String,
-    range: Option<String>,
-    if_range: Option<String>,
-}
-
-/// Answers one request after the other as told, then closes. Gives the address and the requests.
-fn serve(answers: Vec<Answer>) -> (String, Receiver<Request>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, requests) = channel();
-    std::thread::spawn(move || {
-        for answer in answers {
-            let (stream, _) = listener.accept().unwrap();
-            let request = read_request(&stream);
-            respond(stream, &request, answer);
-            let _ = sender.send(request);
-        }
-    });
-    (address, requests)
-}
-
-fn read_request(stream: &TcpStream) -> Request {
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_string();
-    let mut request = Request { path, range: None, if_range: None };
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(": ").unwrap();
-        match name.to_ascii_lowercase().as_str() {
-            "range" => request.range = Some(value.to_string()),
-            "if-range" => request.if_range = Some(value.to_string()),
-            _ => {}
-        }
-    }
-    request
-}
-
-fn respond(mut stream: TcpStream, request: &Request, answer: Answer) {
-    let (file, tag, most, obeys) = match answer {
-        Answer::Whole(file, tag) => (file, tag, usize::MAX, true),
-        Answer::BreakOff(file, tag, most) => (file, tag, most, true),
-        Answer::IgnoreRange(file) => (file, "", usize::MAX, false),
-        Answer::Raw(text) => {
-            let _ = stream.write_all(text.as_bytes());
-            return;
-        }
-    };
-    let is_same = request.if_range.as_deref().is_none_or(|wanted| wanted == tag);
-    let range = request.range.as_ref().filter(|_| obeys && is_same);
-    let start = range.map_or(0, |range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
-    let status = match range {
-        Some(_) => format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", file.len() - 1, file.len()),
-        None => "200 OK".to_string(),
-    };
-    let tag = if tag.is_empty() { String::new() } else { format!("ETag: {tag}\r\n") };
-    let length = file.len() - start;
-    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{tag}Connection: close\r\n\r\n");
-    let _ = stream.write_all(head.as_bytes());
-    let _ = stream.write_all(&file[start..][..length.min(most)]);
-}
 
 fn file() -> Vec<u8> {
     (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect()
@@ -230,45 +149,4 @@ fn servers_that_refuse_or_lie_are_named() {
         assert!(message.contains(expected), "{message}\nfor {answer:?}");
         assert!(message.contains(&address) && !path.exists(), "{message}");
     }
-}
-
-#[test]
-fn the_program_fetches_and_prepares_a_category() {
-    let mut program: PathBuf = std::env::current_exe().unwrap();
-    program.pop();
-    program.pop();
-    program.push(format!("examples/prepare{}", std::env::consts::EXE_SUFFIX));
-    if !program.exists() {
-        eprintln!("skipped: {} is not built", program.display());
-        return;
-    }
-    let users = (0..6).map(|user| format!("U{user}"));
-    let rows: String = users.flat_map(|user| (0..6).map(move |i| review(&user, &format!("B{i}"), 5.0, i))).collect();
-    let meta: String = (0..6).map(|i| format!("{{'asin': 'B{i}', 'title': 'Cup {i}'}}\n")).collect();
-    let (address, requests) = serve(vec![
-        Answer::BreakOff(gzip(rows.as_bytes()), "\"1\"", 100),
-        Answer::Whole(gzip(rows.as_bytes()), "\"1\""),
-        Answer::Whole(gzip(meta.as_bytes()), "\"2\""),
-    ]);
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("baby");
-    let run = || {
-        let output =
-            Command::new(&program).args(["--download", "baby", "--mirror", &address, "--out"]).arg(&out).output();
-        let output = output.unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (is_ok, shown, errors) = run();
-    assert!(is_ok, "{errors}");
-    for part in ["baby: 6 users, 6 items, 24 train, 6 valid and 6 test pairs", "text: title or description"] {
-        assert!(shown.contains(part), "no '{part}' in\n{shown}");
-    }
-    let paths: Vec<String> = requests.iter().map(|request| request.path).collect();
-    assert_eq!(paths, ["/reviews_Baby_5.json.gz", "/reviews_Baby_5.json.gz", "/meta_Baby.json.gz"]);
-    // Again, without the server: everything is there.
-    let (is_ok, shown, errors) = run();
-    assert!(is_ok && shown.contains("was there, as its hash says"), "{shown}{errors}");
-    let output = Command::new(&program).args(["--download", "Sports", "--out"]).arg(&out).output().unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && errors.contains("no category 'Sports'; there are"), "{errors}");
 }

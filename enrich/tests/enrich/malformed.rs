@@ -1,6 +1,6 @@
 //! Malformed rows of every kind: each is named by file and line, or left out and counted under its kind.
 
-use super::prepare::{folder, review};
+use crate::support::raw::{folder, review};
 use std::path::Path;
 use viral_enrich::{BadRows, Format, Metadata, Prepare, Prepared, Reviews};
 

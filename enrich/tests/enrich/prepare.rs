@@ -1,35 +1,10 @@
 //! From raw catalogues to folders: what is written, and that it is what the library reads.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use crate::support::raw::{folder, review};
+use std::path::Path;
 
-use tempfile::TempDir;
 use viral::data::{Counts, Dataset, ReadOptions};
 use viral_enrich::{BadRows, CatalogueItem, Format, Metadata, Prepare, PrepareStep, Prepared, Repeats, Reviews, Split};
-
-/// A folder of files, gzip where the name ends so.
-pub(crate) fn folder(files: &[(&str, &str)]) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().to_path_buf();
-    for (name, text) in files {
-        let bytes = if name.ends_with(".gz") { gzip(text.as_bytes()) } else { text.as_bytes().to_vec() };
-        std::fs::write(path.join(name), bytes).unwrap();
-    }
-    (folder, path)
-}
-
-pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
-}
-
-pub(crate) fn review(user: &str, item: &str, rating: f64, time: u64) -> String {
-    format!(
-        "{{\"reviewerID\": \"{user}\", \"asin\": \"{item}\", \"reviewText\": \"so \\\"so\\\"\", \"overall\": {rating:?}, \
-         \"unixReviewTime\": {time}, \"helpful\": [0, 0]}}\n"
-    )
-}
 
 /// Three users with the same three items; one more user and item that no 2-core has room for; a repeat, a bad rating.
 fn reviews() -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::prepare::{folder, gzip};
+use crate::support::raw::{folder, gzip};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -9,8 +9,8 @@ use viral::graph::{MMREC_EPS, bipartite_adjacency};
 use viral::loss::{Objective, bpr, pair_scores};
 use viral::model::{Batch, Embed, Embeddings, Trainable, features};
 use viral::nn::{
-    IdTables, Init, LayerAggregation, LearnedItemGraph, LearnedItemGraphConfig, LightGcnPropagation, ModalityProjections,
-    ModalityProjectionsConfig, nodes, users_and_items,
+    IdTables, Init, LayerAggregation, LearnedItemGraph, LearnedItemGraphConfig, LightGcnPropagation,
+    ModalityProjections, ModalityProjectionsConfig, nodes, users_and_items,
 };
 use viral::ops::{SparseMatrix, dropout, gather_rows};
 
