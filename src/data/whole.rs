@@ -121,7 +121,7 @@ mod tests {
         write_whole(&path, b"all")?;
         write_whole(&path, b"of it")?;
         assert_eq!((names(), std::fs::read(&path).unwrap()), (vec!["file.txt".to_string()], b"of it".to_vec()));
-        let below_a_file = write_whole(&path.join("x"), b"").unwrap_err().to_string();
+        let below_a_file = write_whole(path.join("x"), b"").unwrap_err().to_string();
         assert!(below_a_file.contains("is a file, not a folder; choose another output"), "{below_a_file}");
         Ok(())
     }

@@ -70,7 +70,7 @@ enum Parser {
     Python,
     /// The places of the columns, and how many cells each row has; unknown before the first one where there is no header.
     Cells {
-        record: Record,
+        record: Box<Record>,
         places: Vec<usize>,
         n_cells: Option<usize>,
     },
@@ -89,7 +89,7 @@ impl Rows {
             Format::Python => Parser::Python,
             Format::Csv | Format::Tsv => {
                 let is_csv = format == Format::Csv;
-                let mut record = Record::new(if is_csv { b',' } else { b'\t' }, is_csv);
+                let mut record = Box::new(Record::new(if is_csv { b',' } else { b'\t' }, is_csv));
                 let (places, n_cells) = match numbers(&columns) {
                     Some(places) => (places, None),
                     None => {
