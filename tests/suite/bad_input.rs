@@ -274,10 +274,14 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     }
     let mut slower = trainer();
     slower.adam.lr = 5e-4;
-    for other in [TrainerConfig { seed: 9, ..trainer() }, TrainerConfig { batch_size: 16.into(), ..trainer() }, slower]
-    {
+    for (other, difference) in [
+        (TrainerConfig { seed: 9, ..trainer() }, "seed is 0, here 9"),
+        (TrainerConfig { batch_size: 16.into(), ..trainer() }, "batch_size is 32, here 16"),
+        (slower, "adam.lr is 0.001, here 0.0005"),
+    ] {
         let belongs_to = Checkpoint::new(&config(2), &other, &data.fingerprint()).unwrap();
-        expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &["is of another training", advice]);
+        let parts = ["is of another training", difference, advice];
+        expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &parts);
     }
     // Only how long it goes on may change.
     let longer = TrainerConfig { epochs: 9, patience: 5, ..trainer() };
