@@ -45,6 +45,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     write_features(&catalogue, &imported.table, &path, |new| {
         let model = arguments.model.as_ref().map(Origin::named);
-        Provenance { inputs: imported.inputs.clone(), model, ..new }
+        let named =
+            imported.inputs.iter().map(|(input, sha256)| (Provenance::input_name(input, &path), sha256.clone()));
+        Provenance { inputs: named.collect(), model, ..new }
     })
 }
