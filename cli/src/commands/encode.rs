@@ -70,6 +70,7 @@ enum Encoder {
 /// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, texts, files, .. } = arguments;
+    folder.check()?;
     let path = |part| -> Result<PathBuf> { Ok(folder.made()?.join(files.name(part))) };
     let catalogue = Catalogue::open(&folder.data)?;
     let items = folder.data.join("items.jsonl");

@@ -35,6 +35,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.folder.check()?;
     let path = arguments.folder.made()?.join(arguments.files.name(arguments.only));
     // Someone else's file at that place is found before the matrix is read.
     FeatureTable::check_free(&path)?;
