@@ -30,8 +30,14 @@ const MAX_OBJECT: usize = 16_000;
 const MAX_BRACES: usize = 1000;
 
 /// The attributes, each with the names that it goes by.
-const NAMES: [&[&str]; 6] =
-    [&["category"], &["colour", "color", "colours", "colors"], &["material", "materials"], &["style"], &["use"], &["audience"]];
+const NAMES: [&[&str]; 6] = [
+    &["category"],
+    &["colour", "color", "colours", "colors"],
+    &["material", "materials"],
+    &["style"],
+    &["use"],
+    &["audience"],
+];
 
 impl Attributes {
     /// Finds the object in a model's answer, with or without words, code fences, other braces and other objects around it:

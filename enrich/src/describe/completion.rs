@@ -128,7 +128,10 @@ mod tests {
         assert_eq!((found.text.as_str(), found.refusal), ("A cot.", None));
         let body = r#"{"choices":[{"message":{"content":[{"type":"refusal","refusal":"No."}]}}]}"#;
         assert_eq!(parse(body).unwrap().refusal.as_deref(), Some("No."));
-        assert_eq!(parse(r#"{"choices":[{"message":{"content":{"type":"text","text":"A cot."}}}]}"#).unwrap().text, "A cot.");
+        assert_eq!(
+            parse(r#"{"choices":[{"message":{"content":{"type":"text","text":"A cot."}}}]}"#).unwrap().text,
+            "A cot."
+        );
     }
 
     #[test]

@@ -84,7 +84,9 @@ pub(super) fn without_manners(text: &str) -> String {
     let mut text = plain.as_str();
     loop {
         let before = text;
-        text = text.trim_start_matches(['*', '#', ' ', '\n', '\r', '\t']).trim_end_matches(['*', '#', ' ', '\n', '\r', '\t']);
+        text = text
+            .trim_start_matches(['*', '#', ' ', '\n', '\r', '\t'])
+            .trim_end_matches(['*', '#', ' ', '\n', '\r', '\t']);
         text = without_garbage(text);
         text = without_interjection(text);
         text = without_offer(text);
@@ -131,7 +133,9 @@ fn without_garbage(text: &str) -> &str {
 /// Whether a word is written like names in programs: `addCriterion`, `add_criterion`, `$word`, `word()`.
 fn is_name_in_code(word: &str) -> bool {
     let letters = || word.bytes();
-    if !letters().all(|b| b.is_ascii_alphanumeric() || b"_$().{}<>/".contains(&b)) || !letters().any(|b| b.is_ascii_alphabetic()) {
+    if !letters().all(|b| b.is_ascii_alphanumeric() || b"_$().{}<>/".contains(&b))
+        || !letters().any(|b| b.is_ascii_alphabetic())
+    {
         return false;
     }
     // Two small letters at least before the hump: product names such as iPhone have one.
@@ -147,7 +151,9 @@ fn is_name_in_code(word: &str) -> bool {
 fn without_interjection(text: &str) -> &str {
     let found = INTERJECTIONS.iter().find_map(|word| {
         let rest = strip(text, word)?;
-        let rest = rest.strip_prefix(['!', ',', '.', '\n', ':']).or_else(|| rest.strip_prefix(" —").or_else(|| rest.strip_prefix(" -")))?;
+        let rest = rest
+            .strip_prefix(['!', ',', '.', '\n', ':'])
+            .or_else(|| rest.strip_prefix(" —").or_else(|| rest.strip_prefix(" -")))?;
         Some(rest.trim_start_matches(['!', '.']).trim_start())
     });
     found.filter(|rest| !rest.is_empty()).unwrap_or(text)
@@ -196,7 +202,10 @@ fn without_introduction(text: &str) -> &str {
     let Some(rest) = behind_opening(text) else { return text };
     let opening = text[..text.len() - rest.len()].to_lowercase().replace('’', "'");
     let is_opening = WORDS.iter().any(|word| opening.contains(word));
-    let ends_so = opening.trim_end().ends_with(':') || opening.contains("here") || opening.contains("below") || opening.ends_with('\n');
+    let ends_so = opening.trim_end().ends_with(':')
+        || opening.contains("here")
+        || opening.contains("below")
+        || opening.ends_with('\n');
     if is_opening && ends_so && !rest.is_empty() { rest } else { text }
 }
 
@@ -204,7 +213,8 @@ fn without_introduction(text: &str) -> &str {
 fn behind_opening(text: &str) -> Option<&str> {
     let end = text.char_indices().take(MAX_OPENING).find(|&(at, c)| {
         let next = text[at + c.len_utf8()..].chars().next();
-        c == '\n' || matches!(c, ':' | '.' | '!' | '?') && next.is_none_or(|c| c.is_whitespace() || c == '*' || c == '"')
+        c == '\n'
+            || matches!(c, ':' | '.' | '!' | '?') && next.is_none_or(|c| c.is_whitespace() || c == '*' || c == '"')
     });
     let (at, c) = end?;
     Some(text[at + c.len_utf8()..].trim_start()).filter(|rest| !rest.is_empty())

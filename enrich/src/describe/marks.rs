@@ -116,7 +116,8 @@ pub(super) fn without_control_words(text: &str) -> &str {
         if !text[..start].trim().is_empty() {
             return &text[..start];
         }
-        let is_header = low[start..end].contains("start") || low[start..end].contains("turn") || low[start..end].contains("header");
+        let is_header =
+            low[start..end].contains("start") || low[start..end].contains("turn") || low[start..end].contains("header");
         text = &text[end..];
         let role = ROLES.iter().find(|role| is_header && lower(text).starts_with(**role));
         text = &text[role.map_or(0, |role| role.len())..];
@@ -219,9 +220,14 @@ mod tests {
         ] {
             assert_eq!(without_thoughts(text), "A cot.", "{text}");
         }
-        for text in
-            ["<think>hm", "◁think▷hm", "[THINK]hm", "<|channel|>analysis<|message|>hm", "<|channel>thought hm", "analysisThe user asks."]
-        {
+        for text in [
+            "<think>hm",
+            "◁think▷hm",
+            "[THINK]hm",
+            "<|channel|>analysis<|message|>hm",
+            "<|channel>thought hm",
+            "analysisThe user asks.",
+        ] {
             assert_eq!(without_thoughts(text), "", "{text}");
         }
         assert_eq!(without_thoughts("analysis of a cot."), "analysis of a cot.");
@@ -254,13 +260,18 @@ mod tests {
 
     #[test]
     fn fences_and_json_are_taken_off() {
-        for text in ["```\nA cot.\n```", "```text\nA cot.\n```", "Here it is:\n```\nA cot.\n```\nBye", "A cot.", "```A cot.```"] {
+        for text in
+            ["```\nA cot.\n```", "```text\nA cot.\n```", "Here it is:\n```\nA cot.\n```\nBye", "A cot.", "```A cot.```"]
+        {
             assert_eq!(without_fence(text), "A cot.", "{text}");
         }
         assert_eq!(without_fence("A `cot` with ```x``` in it"), "A `cot` with ```x``` in it");
-        for text in
-            [r#"{"description": "A cot."}"#, r#"[{"Description": "A cot.", "n": 1}]"#, r#""A cot.""#, r#"{"x": {"y": "A cot."}}"#]
-        {
+        for text in [
+            r#"{"description": "A cot."}"#,
+            r#"[{"Description": "A cot.", "n": 1}]"#,
+            r#""A cot.""#,
+            r#"{"x": {"y": "A cot."}}"#,
+        ] {
             assert_eq!(without_json(text).as_deref(), Some("A cot."), "{text}");
         }
         for text in ["A cot.", r#"{"a": "A cot.", "b": "x"}"#, "{A cot.}", "[]"] {

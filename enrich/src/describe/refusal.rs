@@ -2,39 +2,154 @@
 
 /// Words about pictures.
 const PICTURES: [&str; 14] = [
-    "image", "images", "picture", "pictures", "photo", "photos", "photograph", "photographs", "attachment", "attachments",
-    "visual", "visuals", "visually", "pixels",
+    "image",
+    "images",
+    "picture",
+    "pictures",
+    "photo",
+    "photos",
+    "photograph",
+    "photographs",
+    "attachment",
+    "attachments",
+    "visual",
+    "visuals",
+    "visually",
+    "pixels",
 ];
 
 /// What somebody does with a picture, or for somebody who asks.
 const DEEDS: [&str; 30] = [
-    "see", "seeing", "view", "viewing", "access", "open", "load", "display", "look", "analyze", "analyse", "interpret", "process",
-    "perceive", "inspect", "describe", "provide", "assist", "help", "identify", "comply", "fulfill", "fulfil", "generate", "create",
-    "discuss", "answer", "examine", "read", "retrieve",
+    "see",
+    "seeing",
+    "view",
+    "viewing",
+    "access",
+    "open",
+    "load",
+    "display",
+    "look",
+    "analyze",
+    "analyse",
+    "interpret",
+    "process",
+    "perceive",
+    "inspect",
+    "describe",
+    "provide",
+    "assist",
+    "help",
+    "identify",
+    "comply",
+    "fulfill",
+    "fulfil",
+    "generate",
+    "create",
+    "discuss",
+    "answer",
+    "examine",
+    "read",
+    "retrieve",
 ];
 
 /// Words that say no.
 const NOT: [&str; 24] = [
-    "not", "cannot", "can't", "cant", "don't", "doesn't", "didn't", "won't", "wouldn't", "couldn't", "haven't", "hasn't", "isn't",
-    "wasn't", "aren't", "unable", "no", "without", "never", "lack", "lacks", "only", "unfortunately", "sorry",
+    "not",
+    "cannot",
+    "can't",
+    "cant",
+    "don't",
+    "doesn't",
+    "didn't",
+    "won't",
+    "wouldn't",
+    "couldn't",
+    "haven't",
+    "hasn't",
+    "isn't",
+    "wasn't",
+    "aren't",
+    "unable",
+    "no",
+    "without",
+    "never",
+    "lack",
+    "lacks",
+    "only",
+    "unfortunately",
+    "sorry",
 ];
 
 /// What is said of a picture that is not there.
 const STATES: [&str; 18] = [
-    "visible", "available", "provided", "attached", "included", "shown", "seen", "loaded", "load", "accessible", "viewable",
-    "displayed", "display", "received", "present", "uploaded", "viewed", "opened",
+    "visible",
+    "available",
+    "provided",
+    "attached",
+    "included",
+    "shown",
+    "seen",
+    "loaded",
+    "load",
+    "accessible",
+    "viewable",
+    "displayed",
+    "display",
+    "received",
+    "present",
+    "uploaded",
+    "viewed",
+    "opened",
 ];
 
 /// Words that may stand between a picture and what is said of it.
 const BETWEEN: [&str; 40] = [
-    "itself", "you", "that", "which", "was", "were", "is", "are", "be", "been", "being", "has", "have", "had", "seems", "seem",
-    "appears", "appear", "to", "provided", "attached", "uploaded", "sent", "mentioned", "link", "url", "file", "data", "content",
-    "here", "me", "of", "this", "item", "actually", "currently", "directly", "unfortunately", "could", "did",
+    "itself",
+    "you",
+    "that",
+    "which",
+    "was",
+    "were",
+    "is",
+    "are",
+    "be",
+    "been",
+    "being",
+    "has",
+    "have",
+    "had",
+    "seems",
+    "seem",
+    "appears",
+    "appear",
+    "to",
+    "provided",
+    "attached",
+    "uploaded",
+    "sent",
+    "mentioned",
+    "link",
+    "url",
+    "file",
+    "data",
+    "content",
+    "here",
+    "me",
+    "of",
+    "this",
+    "item",
+    "actually",
+    "currently",
+    "directly",
+    "unfortunately",
+    "could",
+    "did",
 ];
 
 /// What denies it.
 const NEGATED: [&str; 12] = [
-    "not", "isn't", "wasn't", "aren't", "cannot", "can't", "couldn't", "hasn't", "haven't", "didn't", "doesn't", "failed",
+    "not", "isn't", "wasn't", "aren't", "cannot", "can't", "couldn't", "hasn't", "haven't", "didn't", "doesn't",
+    "failed",
 ];
 
 /// What denies it in one word.
@@ -109,7 +224,8 @@ pub(super) fn is_refusal(text: &str) -> bool {
 
 /// Whether one sentence says so.
 fn is_refused_in(sentence: &str) -> bool {
-    let words: Vec<&str> = sentence.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        sentence.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
     let has = |set: &[&str]| words.iter().any(|word| set.contains(word));
     // A product is not described in the first person: "I am not able to see the picture".
     let is_first_person = has(&["i", "i'm", "i've", "i'd", "we", "we're"]);
@@ -117,12 +233,19 @@ fn is_refused_in(sentence: &str) -> bool {
         return true;
     }
     // "This model does not support images."
-    if has(&["model", "assistant", "ai"]) && has(&PICTURES) && has(&NOT) && has(&["support", "supports", "process", "see", "view", "access", "accept", "handle"]) {
+    if has(&["model", "assistant", "ai"])
+        && has(&PICTURES)
+        && has(&NOT)
+        && has(&["support", "supports", "process", "see", "view", "access", "accept", "handle"])
+    {
         return true;
     }
     // "Please upload the picture." "Could you attach the image?"
     let asks = has(&["please"]) || words.windows(2).any(|pair| matches!(pair, ["could" | "can" | "would", "you"]));
-    if asks && has(&PICTURES) && has(&["provide", "upload", "share", "attach", "send", "resend", "reupload", "include", "add", "supply"]) {
+    if asks
+        && has(&PICTURES)
+        && has(&["provide", "upload", "share", "attach", "send", "resend", "reupload", "include", "add", "supply"])
+    {
         return true;
     }
     words.iter().enumerate().any(|(at, word)| PICTURES.contains(word) && is_missing(&words, at))
@@ -132,7 +255,8 @@ fn is_refused_in(sentence: &str) -> bool {
 /// provided", "there is no picture". "The handle is not visible in the image" says so of something else.
 fn is_missing(words: &[&str], at: usize) -> bool {
     let is_negated = at > 0 && words[at - 1] == "no" || at > 1 && words[at - 2] == "no";
-    let there = words[..at].iter().rev().take(5).any(|word| ["there", "there's", "see", "seems", "appears"].contains(word));
+    let there =
+        words[..at].iter().rev().take(5).any(|word| ["there", "there's", "see", "seems", "appears"].contains(word));
     if is_negated && there {
         return true;
     }

@@ -63,7 +63,8 @@ fn vector(value: &Value) -> Result<Vec<f32>, String> {
     let numbers: Option<Vec<f32>> = match value {
         Value::Array(numbers) => numbers.iter().map(|value| value.as_f64().map(|x| x as f32)).collect(),
         Value::String(text) => {
-            let bytes = STANDARD.decode(text.trim()).map_err(|error| format!("an `embedding` that is no base64 ({error})"))?;
+            let bytes =
+                STANDARD.decode(text.trim()).map_err(|error| format!("an `embedding` that is no base64 ({error})"))?;
             let numbers = bytes.chunks_exact(4);
             if !numbers.remainder().is_empty() {
                 return Err(format!("an `embedding` of {} bytes, which are no 32-bit numbers", bytes.len()));
@@ -91,7 +92,8 @@ mod tests {
     fn an_index_may_be_left_out() {
         let parse = |entries: &str, n| parse_embeddings(format!("{{\"data\":[{entries}]}}").as_bytes(), n);
         let vectors = Ok(vec![vec![1.0], vec![2.0], vec![3.0]]);
-        let (one, two, three) = (r#"{"embedding":[1]}"#, r#"{"index":1,"embedding":[2]}"#, r#"{"index":2,"embedding":[3]}"#);
+        let (one, two, three) =
+            (r#"{"embedding":[1]}"#, r#"{"index":1,"embedding":[2]}"#, r#"{"index":2,"embedding":[3]}"#);
         assert_eq!(parse(&format!("{one},{two},{three}"), 3), vectors);
         assert_eq!(parse(&format!("{three},{one},{two}"), 3), vectors);
         assert_eq!(parse(r#"{"embedding":[1]},{"embedding":[2],"index":null},{"embedding":[3]}"#, 3), vectors);

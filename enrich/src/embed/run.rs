@@ -216,7 +216,9 @@ impl<F: FnMut(usize)> Outcomes<'_, F> {
         if n < least || self.n_known > 0 || self.n_done > n {
             return Ok(());
         }
-        let message = format!("none of {n} texts is taken; the first is refused for this reason: {reason}; mend that and start again");
+        let message = format!(
+            "none of {n} texts is taken; the first is refused for this reason: {reason}; mend that and start again"
+        );
         Err(Error::Data(message))
     }
 

@@ -40,7 +40,9 @@ impl FeatureTable {
         for (index, (id, content)) in ids.iter().zip(contents).enumerate() {
             match content {
                 // Without any vector the width is 0, and there is no row.
-                Ok(_) => next.next().into_iter().for_each(|vector| values[index * width..][..width].copy_from_slice(vector)),
+                Ok(_) => {
+                    next.next().into_iter().for_each(|vector| values[index * width..][..width].copy_from_slice(vector))
+                }
                 Err(_) if id.is_empty() => {}
                 Err(reason) => drop(mask.reasons.insert(id.clone(), reason.clone())),
             }

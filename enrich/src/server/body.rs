@@ -56,7 +56,9 @@ fn mended(text: &str) -> Cow<'_, str> {
                 out.push(c);
             }
             (true, '\\') => {
-                let unit = |text: &str| text.strip_prefix("\\u").and_then(|digits| u16::from_str_radix(digits.get(..4)?, 16).ok());
+                let unit = |text: &str| {
+                    text.strip_prefix("\\u").and_then(|digits| u16::from_str_radix(digits.get(..4)?, 16).ok())
+                };
                 n = match unit(rest) {
                     Some(0xD800..=0xDBFF) if matches!(rest.get(6..).and_then(unit), Some(0xDC00..=0xDFFF)) => 12,
                     Some(0xD800..=0xDFFF) => {
@@ -91,16 +93,8 @@ pub(super) fn decoded<'a>(body: Cow<'a, [u8]>, content_type: &str) -> Cow<'a, [u
     if !is_latin || std::str::from_utf8(&body).is_ok() {
         return body;
     }
-    const QUOTES: [(u8, char); 8] = [
-        (0x80, '€'),
-        (0x85, '…'),
-        (0x91, '‘'),
-        (0x92, '’'),
-        (0x93, '“'),
-        (0x94, '”'),
-        (0x96, '–'),
-        (0x97, '—'),
-    ];
+    const QUOTES: [(u8, char); 8] =
+        [(0x80, '€'), (0x85, '…'), (0x91, '‘'), (0x92, '’'), (0x93, '“'), (0x94, '”'), (0x96, '–'), (0x97, '—')];
     let char = |&byte: &u8| QUOTES.iter().find(|(code, _)| *code == byte).map_or(char::from(byte), |&(_, c)| c);
     Cow::Owned(body.iter().map(char).collect::<String>().into_bytes())
 }
@@ -121,7 +115,10 @@ mod tests {
         let ok = |text: &str| json_of(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(ok("\u{feff} {\"a\": 1}")["a"], 1);
         let found = ok(r#"{"logprob": -Infinity, "b": [NaN, Infinity], "text": "NaN -Infinity \"NaN", "n": -3}"#);
-        assert_eq!(found, serde_json::json!({"logprob": null, "b": [null, null], "text": "NaN -Infinity \"NaN", "n": -3}));
+        assert_eq!(
+            found,
+            serde_json::json!({"logprob": null, "b": [null, null], "text": "NaN -Infinity \"NaN", "n": -3})
+        );
         assert_eq!(ok(r#"{"a": "x\ud83dy\udc00\\ud83d😀\u00e9"}"#)["a"], "x\u{fffd}y\u{fffd}\\ud83d😀é");
         assert_eq!(ok(r#"{"a": "\ud83d\ude00\ud83d"}"#)["a"], "😀\u{fffd}");
         assert!(json_of(b"{\"a\": \"caf\xe9\"}").unwrap_err().starts_with("not UTF-8 text at byte 10"));
@@ -137,13 +134,17 @@ mod tests {
                       data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\ndata: [DONE]\n\n";
         let found = json_of(stream.as_bytes()).unwrap();
         assert_eq!(found["choices"][0]["message"]["content"], "A cot.");
-        assert_eq!((found["choices"][0]["finish_reason"].as_str(), found["usage"]["prompt_tokens"].as_u64()), (Some("stop"), Some(7)));
+        assert_eq!(
+            (found["choices"][0]["finish_reason"].as_str(), found["usage"]["prompt_tokens"].as_u64()),
+            (Some("stop"), Some(7))
+        );
         let cut = stream.split("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"cot").next().unwrap();
         assert_eq!(json_of(cut.as_bytes()).unwrap_err(), "a stream that breaks off");
         assert!(json_of(b"data: {\"choices\": [").unwrap_err().starts_with("an event that is no JSON"));
         assert!(json_of(b"data: {\"error\": {\"message\": \"no memory\"}}\n").unwrap_err().contains("no memory"));
         assert!(json_of(b": nothing\n\ndata: [DONE]\n").unwrap_err().starts_with("a stream without"));
-        let lines = "{\"message\":{\"content\":\"A \"},\"done\":false}\n{\"message\":{\"content\":\"cot.\"},\"done\":true}\n";
+        let lines =
+            "{\"message\":{\"content\":\"A \"},\"done\":false}\n{\"message\":{\"content\":\"cot.\"},\"done\":true}\n";
         assert_eq!(json_of(lines.as_bytes()).unwrap()["choices"][0]["message"]["content"], "A cot.");
         assert_eq!(json_of(b"data: {\"data\": [7]}\n\n").unwrap()["data"][0], 7);
     }

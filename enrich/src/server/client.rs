@@ -21,7 +21,8 @@ pub(crate) const EMBEDDINGS: &str = "/embeddings";
 /// What tells an address of Azure's, and is the only thing that may stand behind a question mark.
 const AZURE: &str = "?api-version=";
 
-const NO_TLS: &str = "the server does not speak TLS, or not with us; if it wants plain http, write http:// in its address";
+const NO_TLS: &str =
+    "the server does not speak TLS, or not with us; if it wants plain http, write http:// in its address";
 
 /// A key for the servers. It is not shown by `Debug`, not written to any file, and cut out of what servers say.
 #[derive(Clone, PartialEq, Eq)]
@@ -278,7 +279,8 @@ mod tests {
             );
         }
         let azure = "https://x.openai.azure.com/openai/deployments/gpt";
-        for server in [format!("{azure}?api-version=2024-10-21"), format!("{azure}/chat/completions?api-version=2024-10-21")]
+        for server in
+            [format!("{azure}?api-version=2024-10-21"), format!("{azure}/chat/completions?api-version=2024-10-21")]
         {
             assert_eq!(endpoint(&server, CHAT)?, format!("{azure}/chat/completions?api-version=2024-10-21"));
         }

@@ -70,7 +70,8 @@ impl Dialect {
             next.is_streamed = true;
             return Some(next);
         }
-        let is_unknown = UNKNOWN.iter().any(|words| said.contains(words)) && !OF_VALUES.iter().any(|words| said.contains(words));
+        let is_unknown =
+            UNKNOWN.iter().any(|words| said.contains(words)) && !OF_VALUES.iter().any(|words| said.contains(words));
         // A server that names a better one does not take this one, in whatever words.
         let other = |(parameter, others): (&'static str, &'static [&'static str])| {
             let has_other_name = self.names.contains_key(parameter);
@@ -78,11 +79,18 @@ impl Dialect {
         };
         let blamed = serde_json::from_str::<Value>(refusal).ok();
         let blamed = blamed.as_ref().and_then(|value| value.get("error").unwrap_or(value).get("param")?.as_str());
-        let is_ours = |name: &str| OPTIONAL.iter().any(|(parameter, _)| self.name(parameter) == Some(name));
-        let blamed = blamed.filter(|name| is_ours(name));
+        let is_sent = |name: &str| OPTIONAL.iter().any(|(parameter, _)| self.name(parameter) == Some(name));
+        let is_known =
+            |name: &str| OPTIONAL.iter().any(|(parameter, others)| *parameter == name || others.contains(&name));
+        if blamed.is_some_and(|name| is_known(name) && !is_sent(name)) {
+            return None;
+        }
+        let blamed = blamed.filter(|name| is_sent(name));
         for (parameter, others) in OPTIONAL {
             let Some(name) = self.name(parameter) else { continue };
-            let is_meant = blamed.map_or_else(|| has_word(&said, name), |blamed| blamed == name);
+            // Words about the usual name, which is not sent any more, are about another request.
+            let is_named = has_word(&said, name) && (name == parameter || !has_word(&said, parameter));
+            let is_meant = blamed.map_or(is_named, |blamed| blamed == name);
             let better = other((parameter, others));
             if is_meant && (is_unknown || better.is_some() && said.contains("instead")) {
                 next.names.insert(parameter, better);
@@ -105,9 +113,8 @@ impl Dialect {
 /// Whether a text has a word that is not part of a longer one.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part)
-    })
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
 }
 
 #[cfg(test)]

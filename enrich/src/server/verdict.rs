@@ -11,7 +11,9 @@ pub(super) fn advice(status: u16, said: &str, has_wait: bool) -> Option<&'static
     }
     if status == 429 {
         // Quotas by the minute or the day come back by themselves, an empty account does not.
-        let is_quota = said.contains("exceeded your current quota") && !has_wait && !has(&["retrydelay", "retry in", "perminute", "per minute"]);
+        let is_quota = said.contains("exceeded your current quota")
+            && !has_wait
+            && !has(&["retrydelay", "retry in", "perminute", "per minute"]);
         return (has(&MONEY) || is_quota).then_some("waiting does not fill the account; see to it and start again");
     }
     match status {
