@@ -154,7 +154,10 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
             // One text may be at fault for all: each half is asked for on its own, by this worker or another.
             Outcome::Rejected(_) if batch.len() > 1 => {
                 let (one, other) = batch.split_at(batch.len() / 2);
-                lock(&self.batches).extend([one.to_vec(), other.to_vec()]);
+                // Before all others: if every text is refused, that shows soon.
+                let mut batches = lock(&self.batches);
+                batches.push_front(other.to_vec());
+                batches.push_front(one.to_vec());
             }
             Outcome::Rejected(reason) | Outcome::Unfit(reason) => lock(&self.outcomes).refuse(&batch, &reason)?,
             Outcome::Failed { server, reason } => {

@@ -109,11 +109,8 @@ impl Client {
         let mut request = self.agent.post(endpoint).header("content-type", "application/json");
         request = request.header("accept-encoding", "identity");
         if let Some(ApiKey(key)) = &self.key {
-            // Azure takes keys under a name of its own; what it takes as a bearer is a signed token.
-            request = match endpoint.contains(AZURE) && !key.starts_with("eyJ") {
-                true => request.header("api-key", key),
-                false => request.header("authorization", format!("Bearer {key}")),
-            };
+            let (name, value) = authorization(endpoint, key);
+            request = request.header(name, value);
         }
         let failed = |reason: String| Reply::Failed { reason: self.redacted(reason), wait: None };
         let mut response = match request.send(body) {
@@ -194,6 +191,14 @@ impl Client {
             Some(ApiKey(key)) => text.replace(key.as_str(), "…"),
             None => text,
         }
+    }
+}
+
+/// The header that carries the key. Azure takes keys under a name of its own; what it takes as a bearer is a signed token.
+fn authorization(endpoint: &str, key: &str) -> (&'static str, String) {
+    match endpoint.contains(AZURE) && !key.starts_with("eyJ") {
+        true => ("api-key", key.to_string()),
+        false => ("authorization", format!("Bearer {key}")),
     }
 }
 
@@ -291,6 +296,14 @@ mod tests {
         let message = endpoint("http://me:hunter2@x/v1", CHAT).unwrap_err().to_string();
         assert!(!message.contains("hunter2") && message.contains("VIRAL_API_KEY"));
         Ok(())
+    }
+
+    #[test]
+    fn keys_go_where_the_server_looks_for_them() {
+        let azure = "https://x/openai/deployments/gpt/chat/completions?api-version=1";
+        assert_eq!(authorization(azure, "k"), ("api-key", "k".to_string()));
+        assert_eq!(authorization(azure, "eyJ0"), ("authorization", "Bearer eyJ0".to_string()));
+        assert_eq!(authorization("https://x/v1/embeddings", "k"), ("authorization", "Bearer k".to_string()));
     }
 
     #[test]
