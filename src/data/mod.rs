@@ -12,7 +12,8 @@
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
-//! | `whole` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all |
+//! | `whole`, `folder_lock` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`FolderLock`]: by one process at a time |
+//! | `time` | [`parse_time`]: numbers and dates |
 //! | `split`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
@@ -25,6 +26,7 @@ mod dataset;
 mod feature_files;
 mod features;
 mod floats;
+mod folder_lock;
 mod ids;
 mod inter;
 mod interactions;
@@ -47,6 +49,7 @@ mod sidecar;
 mod split;
 mod split_policy;
 mod table;
+mod time;
 mod truth;
 mod whole;
 
@@ -54,6 +57,7 @@ pub use counter::splitmix64;
 pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 pub use features::Features;
+pub use folder_lock::FolderLock;
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
@@ -75,6 +79,6 @@ pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
 pub use split_policy::SplitPolicy;
+pub use time::parse_time;
 pub use truth::{Factor, PlantedTruth};
-pub(crate) use whole::remove_unfinished;
 pub use whole::{WholeFile, write_whole};
