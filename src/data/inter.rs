@@ -1,5 +1,6 @@
 //! MMRec's `.inter` files: one interaction a line.
 
+use crate::named::named;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -26,10 +27,18 @@ pub enum Part {
     Test,
 }
 
+named! {
+    Part, "part":
+    Train => "train",
+    Valid => "valid",
+    Test => "test",
+}
+
 /// What to do with a pair that a file gives twice under the same label.
 ///
 /// The same pair under two labels is always an error: held-out data would leak into train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Duplicates {
     /// Keep the first row.
     #[default]

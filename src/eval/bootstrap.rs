@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The mean difference of a metric between two models on the same users, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// First model minus second, mean over users.
     pub mean: f64,

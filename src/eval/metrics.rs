@@ -2,6 +2,7 @@
 
 use super::ranking::{Ranking, rank};
 use crate::data::Interactions;
+use crate::named::named;
 use crate::{Error, Result};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,12 @@ use std::fmt;
 /// precision@k = |{r ≤ k}| / k
 /// map@k       = Σ_{r ≤ k} precision@r / min(|T|, k)
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Metric {
     /// Share of the held-out items that were found.
+    #[default]
     Recall,
     /// Discounted gain of binary relevance over the best possible.
     Ndcg,
@@ -30,33 +33,15 @@ pub enum Metric {
 
 impl Metric {
     /// All four, in the order of reports.
-    pub const ALL: [Self; 4] = [Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
-
-    /// The name in reports and files, such as `recall`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Recall => "recall",
-            Self::Ndcg => "ndcg",
-            Self::Precision => "precision",
-            Self::Map => "map",
-        }
-    }
+    pub const ALL: &'static [Self] = &[Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
 }
 
-impl std::str::FromStr for Metric {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name).ok_or_else(|| {
-            Error::Config(format!("no metric '{name}'; there are {}", Self::ALL.map(Self::name).join(", ")))
-        })
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+named! {
+    Metric, "metric":
+    Recall => "recall",
+    Ndcg => "ndcg",
+    Precision => "precision",
+    Map => "map",
 }
 
 /// Every metric at every cutoff, user by user.
@@ -168,7 +153,7 @@ impl Metrics {
 
     /// All means with their names, such as `recall@20`.
     pub fn means(&self) -> impl Iterator<Item = (String, f64)> + '_ {
-        let all = Metric::ALL.into_iter().flat_map(|metric| self.cutoffs.iter().map(move |&k| (metric, k)));
+        let all = Metric::ALL.iter().flat_map(|&metric| self.cutoffs.iter().map(move |&k| (metric, k)));
         all.map(|(metric, k)| (format!("{metric}@{k}"), self.mean(metric, k)))
     }
 }
@@ -178,7 +163,7 @@ impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<9}", "")?;
         self.cutoffs.iter().try_for_each(|k| write!(f, "  {:>6}", format!("@{k}")))?;
-        for metric in Metric::ALL {
+        for &metric in Metric::ALL {
             write!(f, "\n{:<9}", metric.name())?;
             self.cutoffs.iter().try_for_each(|&k| write!(f, "  {:.4}", self.mean(metric, k)))?;
         }

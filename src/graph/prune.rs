@@ -1,18 +1,26 @@
 //! A random part of the user-item pairs, epoch by epoch.
 
 use crate::data::{Interactions, splitmix64};
+use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Which pairs a pruned graph is likely to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Pruning {
     /// All alike.
     Uniform,
     /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, Zhou & Shen 2023, Eq. 6).
     #[default]
     DegreeSensitive,
+}
+
+named! {
+    Pruning, "pruning":
+    Uniform => "uniform",
+    DegreeSensitive => "degree_sensitive",
 }
 
 /// Draws the pairs that a training graph keeps.

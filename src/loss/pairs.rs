@@ -30,7 +30,7 @@ pub fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
 /// let device = Device::flex();
 /// let users = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
 /// let items = Tensor::from_floats([[2.0, 0.0], [0.0, 3.0]], &device);
-/// let triplets = Triplets { users: vec![0, 1], positives: vec![0, 1], negatives: vec![1, 0] };
+/// let triplets = Triplets::new(vec![0, 1], vec![0, 1], vec![1, 0]);
 /// let batch = Batch::new(&triplets, StepKey::default(), &device);
 /// let [positive, negative] = pair_scores(users, items, batch.pairs());
 /// assert_eq!(positive.clone().into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 3.0]);

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 /// Settings of [`BprMf`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BprMfConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Weight of the norms of the batch's vectors.
+    /// Weight of the norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 

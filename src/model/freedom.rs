@@ -17,20 +17,21 @@ use serde::{Deserialize, Serialize};
 /// Settings of [`Freedom`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FreedomConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph.
+    /// Layers of the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph.
+    /// Layers of the item-item graph. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality.
+    /// Neighbours of an item in each modality. Default: 10.
     pub n_neighbors: usize,
-    /// Weight of the visual neighbours; the text's is the rest.
+    /// Weight of the visual neighbours; the text's is the rest. Default: 0.1.
     pub visual_weight: f64,
-    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high.
+    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.8.
     pub edge_dropout: f64,
-    /// Weight of the modalities' own ranking losses.
+    /// Weight of the modalities' own ranking losses. Default: 0.001.
     pub reg: f64,
 }
 

@@ -13,12 +13,13 @@ use serde::{Deserialize, Serialize};
 /// Settings of [`LightGcn`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LightGcnConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of propagation.
+    /// Layers of propagation. Default: 2.
     pub n_layers: usize,
-    /// Weight of the norms of the batch's vectors before propagation.
+    /// Weight of the norms of the batch's vectors before propagation. Default: 0.0001.
     pub reg: f64,
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Popularity has no settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PopularityConfig {}
 
 impl PopularityConfig {

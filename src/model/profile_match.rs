@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 /// Settings of [`ProfileMatch`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProfileMatchConfig {
     /// Share of the visual cosine in an item's likeness to another, between 0 and 1; the rest is the text's. This is for
-    /// data with these two modalities; of any others, each has the same share, and this is not used.
+    /// data with these two modalities; of any others, each has the same share, and this is not used. Default: 0.5.
     pub visual_weight: f64,
 }
 
@@ -105,8 +106,9 @@ mod tests {
         let data = TrainSet { interactions, features };
         let scores = |visual_weight: f64| -> Result<Vec<f32>> {
             let config = ProfileMatchConfig { visual_weight };
-            let z = config.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
-            Ok(z.users.matmul(z.items.transpose()).into_data().iter::<f32>().collect())
+            let model = config.init(&data, &mut Init::new(0, &Device::flex()))?;
+            let (users, items) = model.embed().into_users_and_items();
+            Ok(users.matmul(items.transpose()).into_data().iter::<f32>().collect())
         };
         let half = 0.5f32.sqrt();
         // User 2 has nothing: all scores are zero.
@@ -130,8 +132,9 @@ mod tests {
             let interactions = Interactions::from_pairs(1, 3, &[(0, 0)]);
             let data = TrainSet { interactions, features: features.clone() };
             let z = ProfileMatchConfig { visual_weight: 0.9 }.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
-            let names = z.blocks.iter().map(|block| block.0.clone()).collect();
-            Ok((names, z.users.matmul(z.items.transpose()).into_data().iter::<f32>().collect()))
+            let names = z.blocks().iter().map(|block| block.0.clone()).collect();
+            let (users, items) = z.into_users_and_items();
+            Ok((names, users.matmul(items.transpose()).into_data().iter::<f32>().collect()))
         };
         // Item 1 has the sign of item 0 in two of three modalities, item 2 as well.
         let (names, found) = scores(&features)?;

@@ -12,6 +12,7 @@ macro_rules! table {
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "model")]
         #[allow(clippy::large_enum_variant)]
+        #[non_exhaustive]
         pub enum ModelConfig {
             $($(#[$doc])* #[serde(rename = $tag)] $variant($config),)*
         }
@@ -19,6 +20,7 @@ macro_rules! table {
         /// Any model of the table.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant)]
+        #[non_exhaustive]
         pub enum Model {
             $($(#[$doc])* $variant($variant),)*
         }
@@ -89,6 +91,15 @@ table! {
     "freedom" => Freedom, FreedomConfig;
     /// [`Viral`]
     "viral" => Viral, ViralConfig;
+}
+
+/// [`ModelConfig::by_name`].
+impl std::str::FromStr for ModelConfig {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::by_name(name)
+    }
 }
 
 impl ModelConfig {

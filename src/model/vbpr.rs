@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 /// Settings of [`Vbpr`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VbprConfig {
-    /// Width of the free part and of the content part.
+    /// Width of the free part and of the content part. Default: 64.
     pub d_embed: usize,
-    /// Weight of the norms of the batch's vectors.
+    /// Weight of the norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 
@@ -66,9 +67,9 @@ impl Embed for Vbpr {
 
 impl Trainable for Vbpr {
     fn objective(&self, batch: &Batch) -> Objective {
-        let all = self.embed();
+        let (users, items) = self.embed().into_users_and_items();
         let pairs = batch.pairs();
-        let rows = [(all.users.clone(), batch.users.clone()), (all.items.clone(), pairs[1].clone())];
-        bpr_with_l2(pair_scores(all.users, all.items, pairs), squared_lengths(rows, 3), self.reg)
+        let rows = [(users.clone(), batch.users.clone()), (items.clone(), pairs[1].clone())];
+        bpr_with_l2(pair_scores(users, items, pairs), squared_lengths(rows, 3), self.reg)
     }
 }

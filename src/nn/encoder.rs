@@ -26,13 +26,13 @@ impl EncoderConfig {
         Self { d_model, n_layers: 1, n_heads: 1, attention: false, d_feed_forward: 4 * d_model }
     }
 
-    /// Number of layers.
+    /// Number of layers. Default: 1.
     pub fn with_n_layers(mut self, n_layers: usize) -> Self {
         self.n_layers = n_layers;
         self
     }
 
-    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`].
+    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`]. Default: neither.
     ///
     /// # Panics
     /// When `n_heads` is 0 or does not divide `d_model`.
@@ -43,7 +43,7 @@ impl EncoderConfig {
         self
     }
 
-    /// Width of the feed-forward's hidden layer; `4 d_model` unless said otherwise.
+    /// Width of the feed-forward's hidden layer. Default: `4 d_model`.
     pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
         self.d_feed_forward = d_feed_forward;
         self

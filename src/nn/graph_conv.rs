@@ -23,7 +23,7 @@ impl GraphConvConfig {
         Self { d_in, d_out, slope: 0.01 }
     }
 
-    /// Slope of the LeakyReLU below zero: 0 for a ReLU, 1 for no activation.
+    /// Slope of the LeakyReLU below zero: 0 for a ReLU, 1 for no activation. Default: 0.01.
     pub fn with_slope(mut self, slope: f64) -> Self {
         self.slope = slope;
         self
@@ -108,13 +108,13 @@ impl ResidualGraphConvConfig {
         Self { d_in, d_message: d_in, d_out, slope: 0.01 }
     }
 
-    /// Width of what neighbours send.
+    /// Width of what neighbours send. Default: `d_in`.
     pub fn with_d_message(mut self, d_message: usize) -> Self {
         self.d_message = d_message;
         self
     }
 
-    /// Slope of the LeakyReLUs below zero.
+    /// Slope of the LeakyReLUs below zero. Default: 0.01.
     pub fn with_slope(mut self, slope: f64) -> Self {
         self.slope = slope;
         self

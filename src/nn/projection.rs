@@ -23,13 +23,13 @@ impl FeatureProjectionConfig {
         Self { d_in, d_out, d_hidden: None, negative_slope: 0.01 }
     }
 
-    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead.
+    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead. Default: none.
     pub fn with_d_hidden(mut self, d_hidden: usize) -> Self {
         self.d_hidden = Some(d_hidden);
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out.
+    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self
@@ -98,13 +98,13 @@ impl ModalityProjectionsConfig {
         Self { d_out, d_hidden: None, negative_slope: 0.01 }
     }
 
-    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead.
+    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead. Default: none.
     pub fn with_d_hidden(mut self, d_hidden: usize) -> Self {
         self.d_hidden = Some(d_hidden);
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out.
+    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self

@@ -27,4 +27,5 @@ mod replays;
 mod serving;
 mod settings;
 mod shapes;
+mod support;
 mod table;

@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait BiasBackend: Backend {
     /// `relu(z) - slope · relu(-z)` with `z = x + bias`.
     #[fusion(default)]

@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait BlocksBackend: Backend {
     /// `out[r, k, c] = w[r, k] x[r, k, c]` of `[n, blocks · d]` by `[n, blocks]`.
     #[fusion(default)]

@@ -23,6 +23,7 @@ fn with_rows(n_rows: &usize, g: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait GatherBackend: Backend {
     /// `out[e] = X[ids[e]]`.
     #[fusion(default)]

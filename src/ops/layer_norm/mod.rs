@@ -26,6 +26,7 @@ pub(super) const EPSILON: f32 = 1e-5;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait LayerNormBackend: Backend {
     /// See [`layer_norm`].
     #[fusion(default)]

@@ -24,6 +24,7 @@ const TILE: usize = 1 << 24;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait LogSumExpBackend: MatmulBackend {
     /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`.
     #[fusion(default)]

@@ -30,6 +30,7 @@ fn out_shape(a: &Shape, b: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait MatmulBackend: Backend {
     /// `A B` of two matrices in f32.
     #[fusion(default)]

@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait SoftplusBackend: Backend {
     /// `out_i = Σ_j softplus(n_ij - p_i)`.
     #[fusion(default)]

@@ -24,6 +24,7 @@ fn best(scores: &TensorSpec, row_ptr: &TensorSpec, _: &TensorSpec, k: &usize) ->
 /// Constants in, constants out: there is nothing here for a gradient.
 #[doc(hidden)]
 #[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Fusion: cfg(feature = "fusion"))]
+#[doc(hidden)]
 pub trait TopKBackend: Backend {
     /// Ids and scores of [`masked_top_k`].
     #[fusion(meta = best)]
