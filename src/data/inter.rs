@@ -72,6 +72,17 @@ pub struct InterRow {
 /// Columns come in any order, in any case, with or without RecBole's `:type`; further ones (`rating`) are ignored. Cells
 /// are separated by tabs where the header has one, else by commas. CRLF, a byte order mark and blank lines at the end
 /// are accepted.
+///
+/// ```
+/// use viral::data::InterFile;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("shop.inter");
+/// std::fs::write(&path, "userID:token\titemID:token\tx_label:float\nann\tcup\t0\nzoe\tcot\t2\n").unwrap();
+/// let file = InterFile::read(&path)?;
+/// assert_eq!((file.users.names(), file.pairs()), (&["ann".to_string(), "zoe".to_string()][..], vec![(0, 0), (1, 1)]));
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct InterFile {
     /// The interactions in file order, without duplicates.

@@ -25,8 +25,7 @@ impl Difference {
     }
 }
 
-/// Resamples users with replacement and takes the percentile interval of the mean difference `a - b` (Efron & Tibshirani
-/// 1993, §13.3). Pairing by user cancels what makes some users easier than others.
+/// Resamples users with replacement and takes the percentile interval of the mean difference `a - b`. Pairing by user cancels what makes some users easier than others.
 ///
 /// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
 ///

@@ -16,6 +16,14 @@ use std::fmt;
 /// precision@k = |{r ≤ k}| / k
 /// map@k       = Σ_{r ≤ k} precision@r / min(|T|, k)
 /// ```
+///
+/// ```
+/// use viral::eval::Metric;
+///
+/// assert_eq!("ndcg".parse::<Metric>()?, Metric::Ndcg);
+/// assert_eq!(Metric::Ndcg.to_string(), "ndcg");
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -47,6 +55,18 @@ named! {
 /// Every metric at every cutoff, user by user.
 ///
 /// Serialises as the map of means, `{"recall@20": 0.07636, …}`. [`evaluate`] has an example.
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::eval::{Metric, Metrics, rank};
+///
+/// let (seen, held_out) = (Interactions::from_pairs(1, 3, &[]), Interactions::from_pairs(1, 3, &[(0, 1)]));
+/// let ranking = rank(&[1.0], &[0.3, 0.2, 0.1], 1, &seen, &[0], 2)?;
+/// let metrics = Metrics::of(&ranking, &held_out, &[1, 2])?;
+/// assert_eq!((metrics.recall(1), metrics.recall(2), metrics.mean(Metric::Map, 2)), (0.0, 1.0, 0.5));
+/// assert_eq!(metrics.per_user(Metric::Precision, 2), [0.5]);
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
     cutoffs: Vec<usize>,
@@ -181,7 +201,7 @@ impl Serialize for Metrics {
     }
 }
 
-/// Ranks all items for every user with something held out, what he has seen left out, and counts.
+/// Ranks all items for every user with something held out, what they have seen left out, and counts.
 ///
 /// A cutoff above the number of items is allowed: the ranks that are not there are misses. Shapes, complexity and panics:
 /// [`rank`]; errors: [`rank`] and [`Metrics::of`].

@@ -32,6 +32,16 @@ named! {
 }
 
 /// How neighbours are looked for.
+///
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::KnnSearch;
+///
+/// let features = ItemFeatures::new(4, 1, vec![1.0, 2.0, -1.0, -2.0])?;
+/// let found = KnnSearch::Exact.neighbors(&[&features], 1, false)?;
+/// assert_eq!(found.index, [1, 0, 3, 2]);
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Pruning {
     /// All alike.
     Uniform,
-    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, Zhou & Shen 2023, Eq. 6).
+    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, arXiv 2211.06924).
     #[default]
     DegreeSensitive,
 }
@@ -29,7 +29,7 @@ named! {
 /// n = floor(pairs · (1 - dropout)) pairs without replacement, P(next = (u, i)) ∝ 1/√(deg(u) deg(i))
 /// ```
 ///
-/// By exponential keys (Efraimidis & Spirakis 2006): the `n` smallest `-ln(U)/w` are such a draw, in law what
+/// By exponential keys: the `n` smallest `-ln(U)/w` are such a draw, in law what
 /// `torch.multinomial` gives FREEDOM. What is kept depends on `(seed, epoch)` alone.
 ///
 /// A draw takes O(pairs) time and memory.

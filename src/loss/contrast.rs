@@ -25,6 +25,19 @@ named! {
 }
 
 /// Settings of a [contrast].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::{ContrastConfig, Similarity, contrast};
+///
+/// let device = Device::flex();
+/// let config = ContrastConfig::new(0.2).one_sided().with_similarity(Similarity::InnerProduct);
+/// // Two rows that cannot be told apart.
+/// let loss = contrast(Tensor::ones([2, 4], &device), Tensor::ones([2, 4], &device), &config);
+/// assert!((loss.into_scalar::<f32>() - 2f32.ln()).abs() < 1e-5);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ContrastConfig {
     temperature: f32,

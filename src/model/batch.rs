@@ -5,6 +5,20 @@ use crate::ops::indices;
 use burn::tensor::{Device, Int, Tensor};
 
 /// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::Device;
+/// use viral::data::{StepKey, Triplets};
+/// use viral::model::Batch;
+///
+/// let triplets = Triplets::new(vec![4, 9], vec![0, 1], vec![7, 7]);
+/// let batch = Batch::new(&triplets, StepKey::default(), &Device::flex());
+/// // Each user with their positive, then each with their negative.
+/// let [users, items] = batch.pairs().map(|ids| ids.into_data().iter::<i32>().collect::<Vec<_>>());
+/// assert_eq!((users, items), (vec![4, 9, 4, 9], vec![0, 1, 7, 7]));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[n]`.

@@ -11,6 +11,29 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`ProfileMatch`].
+///
+/// The baseline of *VLM4Rec: Multimodal Semantic Representation for Recommendation with Large Vision-Language Models* (Valencia,
+/// Barlas, Singhal, Bhatia, Yang), course project, USC, 2026.
+///
+/// ```text
+/// cos(i, j) = Σ_m w_m cos_m(i, j),    ŷ_ui = cos(mean of the items of u, i)
+/// ```
+///
+/// Nothing is trained. Time O(pairs · width), once; memory O((users + items) · width).
+///
+/// ```
+/// use viral::model::ProfileMatchConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = ProfileMatchConfig::default();
+/// config.visual_weight = 0.0; // by text alone
+/// let z = config.init(&data.train, &mut Init::new(0, &Device::flex()))?.embed();
+/// assert_eq!(z.blocks(), [("text".to_string(), 48)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
+//! VBPR: matrix factorisation with a content part.
 
 use super::{Batch, Embed, Embeddings, Trainable, check, features};
 use crate::data::TrainSet;
@@ -10,6 +10,30 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Vbpr`].
+///
+/// *VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback*, AAAI 2016, arXiv 1510.01784; with all modalities side
+/// by side as the content.
+///
+/// ```text
+/// z_i = [i ‖ W content_i + b],    ŷ_ui = uᵀ z_i,    L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
+/// ```
+///
+/// where `U_b`, `I_b` and `J_b` are the batch's vectors. A step takes O(items · width · d) for the content of all items; memory
+/// O((users + items) · d + items · width).
+///
+/// ```
+/// use viral::model::VbprConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = VbprConfig::default();
+/// config.d_embed = 32;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// assert_eq!(model.users.dims(), [30, 64]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -25,6 +25,21 @@ pub enum EdgeScore {
 }
 
 /// Settings of [`EdgeAttention`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{EdgeAttentionConfig, EdgeScore, Init};
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// let config = EdgeAttentionConfig::new(6).with_heads(2).with_projection(4).with_score(EdgeScore::ScaledInnerProduct);
+/// let layer = config.init(&mut Init::new(0, &device));
+/// let graph = SparseMatrix::from_edges(3, 3, &[(0, 1, 1.0), (0, 2, 1.0), (2, 0, 1.0)], &device);
+/// let attended = layer.forward(&graph, Tensor::ones([3, 6], &device), None);
+/// assert_eq!(attended.output.dims(), [3, 8]); // the heads side by side
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EdgeAttentionConfig {
     d_in: usize,

@@ -11,6 +11,18 @@ use burn::tensor::activation::{relu, softmax};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Encoder`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{EncoderConfig, Init};
+///
+/// let device = Device::flex();
+/// let encoder = EncoderConfig::new(8).with_n_layers(2).with_attention(2).init(&mut Init::new(0, &device));
+/// // Five sequences of three tokens that attend to themselves.
+/// assert_eq!(encoder.forward_tokens(Tensor::ones([5, 3, 8], &device), None).dims(), [5, 3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EncoderConfig {
     d_model: usize,

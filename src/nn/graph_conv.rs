@@ -10,6 +10,20 @@ use burn::tensor::activation::leaky_relu;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`GraphConv`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{GraphConvConfig, Init};
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// let layer = GraphConvConfig::new(6, 4).with_slope(0.0).init(&mut Init::new(0, &device)); // a ReLU
+/// let graph = SparseMatrix::from_edges(2, 2, &[(0, 1, 0.5)], &device);
+/// let y = layer.forward(&graph, Tensor::ones([2, 6], &device));
+/// assert!(y.into_data().iter::<f32>().all(|x| x >= 0.0));
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GraphConvConfig {
     d_in: usize,

@@ -11,6 +11,19 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`InformationFusion`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{InformationFusionConfig, Init};
+///
+/// let device = Device::flex();
+/// // Synergy alone: without an estimate of the redundancy the visual block stays as it is.
+/// let fusion = InformationFusionConfig::paper(8).with_redundancy(false).init(&mut Init::new(0, &device));
+/// let [_, _, visual] = fusion.forward(Tensor::zeros([3, 8], &device), Tensor::ones([3, 8], &device)).into_blocks();
+/// assert!(visual.into_data().iter::<f32>().all(|x| x == 1.0));
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InformationFusionConfig {
     synergy: CrossModalSynergyConfig,

@@ -7,6 +7,14 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// How the layers' outputs become one embedding.
+///
+/// ```
+/// use viral::nn::LayerAggregation;
+///
+/// assert_eq!("mean".parse::<LayerAggregation>()?, LayerAggregation::default());
+/// assert!("median".parse::<LayerAggregation>().unwrap_err().to_string().contains("there are sum, mean"));
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

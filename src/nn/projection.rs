@@ -9,6 +9,17 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`FeatureProjection`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{FeatureProjectionConfig, Init};
+///
+/// let device = Device::flex();
+/// let layer = FeatureProjectionConfig::new(384, 64).with_d_hidden(256).init(&mut Init::new(0, &device));
+/// assert_eq!(layer.forward(Tensor::ones([5, 384], &device)).dims(), [5, 64]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FeatureProjectionConfig {
     d_in: usize,

@@ -27,6 +27,18 @@ named! {
 }
 
 /// Settings of [`RedundancyEstimator`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, Mask, RedundancyEstimatorConfig};
+///
+/// let device = Device::flex();
+/// let config = RedundancyEstimatorConfig::paper(8).with_sequence(Some(2)).with_mask(Mask::Zeros);
+/// let redundancy = config.init(&mut Init::new(0, &device)).forward(Tensor::ones([3, 8], &device), Tensor::zeros([3, 8], &device));
+/// assert_eq!(redundancy.shared().dims(), [3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RedundancyEstimatorConfig {
     d_model: usize,

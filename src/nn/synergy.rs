@@ -7,6 +7,18 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`CrossModalSynergy`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{CrossModalSynergyConfig, Init};
+///
+/// let device = Device::flex();
+/// let cse = CrossModalSynergyConfig::reference(8).with_d_feed_forward(16).init(&mut Init::new(0, &device));
+/// assert!(cse.text_self.is_some()); // the second encoder of the authors' code
+/// assert_eq!(cse.forward(Tensor::ones([3, 8], &device), Tensor::zeros([3, 8], &device)).signal().dims(), [3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CrossModalSynergyConfig {
     d_model: usize,

@@ -15,7 +15,6 @@ const FORMAT: u32 = 1;
 /// A run resumed from a checkpoint gives the same bits as one that was never interrupted.
 ///
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
@@ -28,8 +27,6 @@ const FORMAT: u32 = 1;
 /// checkpoint.save(&path, &TrainState::new(fresh()?, &trainer))?; // as an observer of fit_from does after an epoch
 /// assert_eq!(checkpoint.load(&path, fresh()?)?.next_epoch(), 0);
 /// # Ok(())
-/// # }
-/// # main().unwrap();
 /// # }
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]

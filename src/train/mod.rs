@@ -13,7 +13,6 @@
 //! control.
 //!
 //! ```
-//! # #[cfg(feature = "flex")] {
 //! use std::ops::ControlFlow;
 //! use viral::prelude::*;
 //!
@@ -35,8 +34,6 @@
 //! assert_eq!((losses.len(), fit.history.len()), (3, 3));
 //! println!("{}", fit.embeddings().evaluate(&data, Part::Test, &[10, 20])?);
 //! # Ok(())
-//! # }
-//! # main().unwrap();
 //! # }
 //! ```
 

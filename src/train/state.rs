@@ -25,7 +25,7 @@ pub struct EpochReport {
     pub eval_seconds: f64,
 }
 
-/// All that the next epoch depends on, besides config and data.
+/// All that the next epoch depends on, besides config and data. [`Checkpoint`](super::Checkpoint) has an example.
 #[derive(Debug, Clone)]
 pub struct TrainState<M> {
     pub(super) model: M,
@@ -60,7 +60,7 @@ impl<M: Trainable> TrainState<M> {
     }
 }
 
-/// What a run tells its observer.
+/// What a run tells its observer; the [module](super) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a, M> {
@@ -84,7 +84,7 @@ pub enum Event<'a, M> {
     },
 }
 
-/// A finished run.
+/// A finished run of a trainer; the [module](super) has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Fit<M> {

@@ -50,6 +50,25 @@ named! {
 }
 
 /// Settings of [`Viral`](super::Viral).
+///
+/// *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*, 2025, arXiv 2511.02113. The
+/// equations are at [`Viral`](super::Viral); numbers in brackets are the paper's. Three presets stand for the library's default,
+/// the paper and the authors' code, and the fields' docs state the first. They are public, and the struct may gain some: change
+/// what is needed in a copy.
+///
+/// ```
+/// use viral::model::{FusionStrategy, ViralConfig};
+///
+/// let mut config = ViralConfig::new();
+/// config.d_embed = 32;
+/// config.fusion = FusionStrategy::Concatenation;
+/// assert_eq!(config.fusion, "concatenation".parse()?); // as files and command lines have it
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
+/// With `b` blocks of width `d`, the graphs take O(items² · width) once, or O(items^1.5 · item_probes · width) with probes. A step
+/// takes O(b · d · (pairs · n_layers + items · item_neighbors · n_item_layers + users · user_neighbors · n_user_layers)) for
+/// propagation, O(rows · d_fusion²) for the fusion of `rows` items (or nodes) and O(info_nce_rows² · d_fusion) for InfoNCE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -126,6 +126,19 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size. Operands of all of them, those of the backward included,
 /// are rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::log_sum_exp_products;
+///
+/// let device = Device::flex();
+/// let (rows, cols) = log_sum_exp_products(Tensor::zeros([2, 4], &device), Tensor::ones([3, 4], &device), 1.0);
+/// // All products are 0: the logarithms of how many there are.
+/// assert!(rows.into_data().iter::<f32>().all(|x| (x - 3f32.ln()).abs() < 1e-6));
+/// assert!(cols.into_data().iter::<f32>().all(|x| (x - 2f32.ln()).abs() < 1e-6));
+/// # }
+/// ```
+///
 /// # Shapes
 /// - `a`: `[n, d]`, `b`: `[m, d]`
 /// - output: `([n], [m])`
