@@ -12,7 +12,7 @@ use viral::Result;
 use viral::data::{Dataset, Sampler, StepKey};
 use viral::model::{Batch, Embed, LightGcnConfig, Trainable, ViralConfig};
 use viral::nn::Init;
-use viral::train::{Adam, AdamConfig, TrainerConfig};
+use viral::train::{Adam, TrainerConfig};
 
 fn main() -> Result<()> {
     let data = read()?;
@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     let (viral, trainer) = (ViralConfig::new(), TrainerConfig::for_viral());
     let mut model = viral.init(&data.train, &mut Init::new(0, &bench.device))?;
     let plain = model.valid();
-    let (width, n_nodes) = (plain.embed().users.dims()[1], data.n_users() + data.n_items());
+    let (width, n_nodes) = (plain.embed().users().dims()[1], data.n_users() + data.n_items());
     bench.time("viral_embed", width, Throughput::Elements(n_nodes as u64), || plain.embed());
     // Every epoch trains on a part of the graph, drawn anew.
     let pairs = Throughput::Elements(data.train.interactions.n_pairs() as u64);
@@ -35,8 +35,8 @@ fn main() -> Result<()> {
     step(&mut bench, "viral_step", viral.d_embed, model, &data, &trainer);
 
     if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
-        let adam = AdamConfig { lr: 1e-4, ..AdamConfig::default() };
-        let (redu2, trainer) = (ViralConfig::reference(), TrainerConfig { adam, ..TrainerConfig::default() });
+        let (redu2, mut trainer) = (ViralConfig::reference(), TrainerConfig::default());
+        trainer.adam.lr = 1e-4;
         let model = redu2.init(&data.train, &mut Init::new(0, &bench.device))?;
         step(&mut bench, "viral_redu2_step", redu2.d_embed, model, &data, &trainer);
     }

@@ -146,14 +146,12 @@ fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
 fn measure(n: usize, n_steps: usize) -> Result<Measured> {
     let content = Features::new().with(Modality::Text, features(n, 1)).with(Modality::Visual, features(n, 2));
     let data = TrainSet { interactions: interactions(n), features: content };
-    let config = ViralConfig {
-        item_ids: false,
-        edge_dropout: 0.0,
-        item_probes: 16,
-        user_neighbors: 10,
-        shared_negatives: 0,
-        ..ViralConfig::new()
-    };
+    let mut config = ViralConfig::new();
+    config.item_ids = false;
+    config.edge_dropout = 0.0;
+    config.item_probes = 16;
+    config.user_neighbors = 10;
+    config.shared_negatives = 0;
     let (device, start) = (Device::default().autodiff(), Instant::now());
     let mut model = config.init(&data, &mut Init::new(0, &device))?;
     let graph_seconds = start.elapsed().as_secs_f64();

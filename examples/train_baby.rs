@@ -112,7 +112,7 @@ fn print_results(run: &Run, rivals: &[(&str, Run, Metrics)]) -> viral::Result<Op
         return Ok(None);
     };
     let found = paired_bootstrap(&test, rival, Metric::Recall, 20, 10_000, 0)?;
-    let Difference { mean, low, high } = found;
+    let Difference { mean, low, high, .. } = found;
     println!("R@20, {name} minus {other}: {mean:+.4}, 95 % interval {low:+.4} to {high:+.4} (same users, bootstrap)");
     Ok(Some(found))
 }

@@ -1,4 +1,18 @@
 //! The one error type of the crate.
+//!
+//! ```
+//! use viral::Error;
+//! use viral::data::Dataset;
+//!
+//! let data = Dataset::planted();
+//! match data.user_index("nobody") {
+//!     Err(Error::UnknownUser { id, .. }) => assert_eq!(id, "nobody"),
+//!     other => panic!("{other:?}"),
+//! }
+//! // Any of them is a sentence for people.
+//! let missing = Dataset::read("no/such/folder").unwrap_err();
+//! assert!(missing.to_string().contains("no/such/folder"));
+//! ```
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -55,6 +55,8 @@
 // The floors, in order: a module imports from those above it. A test holds the code to it.
 pub mod error;
 
+mod named;
+
 pub mod report;
 
 mod linalg;

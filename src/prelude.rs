@@ -1,6 +1,13 @@
 //! The types that most programs need: `use viral::prelude::*;`.
 //!
 //! [`viral::Result`](crate::Result) is not included: it would shadow `std::result::Result`.
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! let mut recipe = Recipe::lightgcn().seed(1).epochs(40);
+//! recipe.training.monitor = Metric::Ndcg;
+//! ```
 
 pub use crate::data::{
     Dataset, Features, InteractionLog, Interactions, ItemFeatures, LogEvent, Modality, Part, PlantedConfig,

@@ -17,6 +17,19 @@ pub struct TrainSet {
 }
 
 /// A catalogue with its train, valid and test interactions.
+///
+/// ```
+/// use viral::data::{Dataset, Features, Interactions, Part, TrainSet};
+///
+/// let part = |pairs: &[(u32, u32)]| Interactions::from_pairs(2, 3, pairs);
+/// let train = TrainSet { interactions: part(&[(0, 0), (1, 1)]), features: Features::new() };
+/// let data = Dataset::new("shop", train, part(&[(0, 1)]), part(&[(1, 2)]))?;
+/// assert_eq!((data.part(Part::Test).n_pairs(), data.counts().items_without_train), (1, 1));
+/// // A pair that is in two parts is refused: nothing held out can leak into train.
+/// let (train, again) = (data.train.clone(), data.train.interactions.clone());
+/// assert!(Dataset::new("shop", train, again, part(&[])).is_err());
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// Name for reports.

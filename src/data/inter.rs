@@ -1,5 +1,6 @@
 //! MMRec's `.inter` files: one interaction a line.
 
+use crate::named::named;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,10 +22,18 @@ pub enum Part {
     Test,
 }
 
+named! {
+    Part, "part":
+    Train => "train",
+    Valid => "valid",
+    Test => "test",
+}
+
 /// What to do with a pair that a file gives twice under the same label.
 ///
 /// The same pair under two labels is always an error: held-out data would leak into train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Duplicates {
     /// Keep the first row.
     #[default]
@@ -59,6 +68,17 @@ pub struct InterRow {
 /// feedback: see [`Labels`]. Labels and times are looked at when they are asked for, and not before. Cells are separated by tabs
 /// where the header has one, else by commas. LF, CRLF and CR alone end lines; a byte order mark and blank lines at the end are
 /// accepted.
+///
+/// ```
+/// use viral::data::InterFile;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("shop.inter");
+/// std::fs::write(&path, "userID:token\titemID:token\tx_label:float\nann\tcup\t0\nzoe\tcot\t2\n").unwrap();
+/// let file = InterFile::read(&path)?;
+/// assert_eq!((file.users.names(), file.pairs()), (&["ann".to_string(), "zoe".to_string()][..], vec![(0, 0), (1, 1)]));
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct InterFile {
     /// The interactions in file order, without duplicates.

@@ -19,6 +19,20 @@
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
+//!
+//! ```
+//! use viral::data::{Dataset, Modality, Sampler, SplitPolicy};
+//!
+//! let log = [("ann", "cup"), ("ann", "cot"), ("ann", "hat"), ("zoe", "cot"), ("zoe", "hat"), ("zoe", "cup")];
+//! let vectors = [("cot", [0.1, 0.9]), ("cup", [0.8, 0.2]), ("hat", [0.5, 0.5])];
+//! let data = Dataset::from_log("shop", log, SplitPolicy::Random { seed: 0 })?.with_features(Modality::Text, vectors)?;
+//! assert_eq!((data.n_users(), data.n_items(), data.test.n_pairs()), (2, 3, 2));
+//! println!("{data}");
+//! // What models see: train pairs and features, in batches with a negative for each pair.
+//! let order = Sampler::new(1, 2).epoch(&data.train.interactions, 0);
+//! assert_eq!(order.batches().map(|triplets| triplets.len()).sum::<usize>(), data.train.interactions.n_pairs());
+//! # Ok::<(), viral::Error>(())
+//! ```
 
 mod by_id;
 mod counter;

@@ -5,6 +5,14 @@
 /// order of removal; it may be empty. Pairs given twice count twice.
 ///
 /// O(pairs + users + items): each pair is removed at most once, when the queue comes to its user or its item.
+///
+/// ```
+/// use viral::data::n_core;
+///
+/// // Item 2 has one user; without it user 1 has one item, too few.
+/// let pairs = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 0), (2, 1)];
+/// assert_eq!(n_core(&pairs, 2, 2), [0, 1, 4, 5]);
+/// ```
 pub fn n_core(pairs: &[(u32, u32)], k_user: usize, k_item: usize) -> Vec<usize> {
     let users = Side::new(pairs.iter().map(|pair| pair.0), k_user);
     let items = Side::new(pairs.iter().map(|pair| pair.1), k_item);

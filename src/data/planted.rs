@@ -24,30 +24,31 @@ const D_CODE: usize = 2;
 /// replacement with chances in proportion to `exp(affinity)`. Features are the L2-normalised
 /// `x_text = A [R, Uₜ, a] + noise` and `x_visual = B [R, Uᵥ, b] + noise`, with A and B fixed and random.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlantedConfig {
-    /// Users.
+    /// Users. Default: 1500.
     pub n_users: usize,
-    /// Items.
+    /// Items. Default: 600.
     pub n_items: usize,
-    /// Interactions of a user, on average: uniform from half to one and a half of it, and three at least.
+    /// Interactions of a user, on average: uniform from half to one and a half of it, and three at least. Default: 8.
     pub interactions_per_user: usize,
-    /// Width of the text features.
+    /// Width of the text features. Default: 48.
     pub d_text: usize,
-    /// Width of the visual features.
+    /// Width of the visual features. Default: 64.
     pub d_visual: usize,
-    /// Strength of what both modalities show.
+    /// Strength of what both modalities show. Default: 2.
     pub redundant: f32,
-    /// Strength of what only texts show.
+    /// Strength of what only texts show. Default: 2.
     pub unique_text: f32,
-    /// Strength of what only images show.
+    /// Strength of what only images show. Default: 2.
     pub unique_visual: f32,
-    /// Strength of what only text and image together show.
+    /// Strength of what only text and image together show. Default: 2.
     pub synergy: f32,
-    /// The item of popularity rank r gets the weight r to the power of minus this.
+    /// The item of popularity rank r gets the weight r to the power of minus this. Default: 0.5.
     pub popularity_exponent: f32,
-    /// Standard deviation of the features' noise, where their signal has one.
+    /// Standard deviation of the features' noise, where their signal has one. Default: 0.1.
     pub noise: f32,
-    /// What all draws depend on.
+    /// What all draws depend on. Default: 0.
     pub seed: u64,
 }
 
@@ -101,6 +102,7 @@ with! {
 
 /// A made-up catalogue and what is in it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Planted {
     /// The catalogue, split 8:1:1.
     pub data: Dataset,

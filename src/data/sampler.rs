@@ -9,26 +9,65 @@ const NEGATIVES: u64 = 2;
 
 /// Draws training batches. Two samplers of one seed give the same batches on every machine, whatever was drawn before:
 /// a run that resumes at a step continues exactly.
+///
+/// ```
+/// use viral::data::{Interactions, Sampler};
+///
+/// let train = Interactions::from_pairs(2, 4, &[(0, 0), (0, 1), (1, 2)]);
+/// let order = Sampler::new(7, 2).epoch(&train, 0);
+/// assert_eq!((order.n_steps(), order.n_pairs()), (2, 3));
+/// let triplets = order.batch(0);
+/// for ((&user, &positive), &negative) in triplets.users().iter().zip(triplets.positives()).zip(triplets.negatives()) {
+///     assert!(train.contains(user as usize, positive) && !train.contains(user as usize, negative));
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampler {
-    /// What the draws depend on, besides epoch and position.
-    pub seed: u64,
-    /// Pairs of a step; the last step of an epoch may have fewer.
-    pub batch_size: usize,
+    seed: u64,
+    batch_size: usize,
 }
 
 /// One step's triples `(users[i], positives[i], negatives[i])`: plain host data.
+///
+/// ```
+/// use viral::data::Triplets;
+///
+/// let triplets = Triplets::new(vec![0, 1], vec![0, 3], vec![2, 2]);
+/// assert_eq!((triplets.len(), triplets.positives()), (2, &[0, 3][..]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Triplets {
-    /// Users, as often as the order brings them.
-    pub users: Vec<u32>,
-    /// An item the user has in train.
-    pub positives: Vec<u32>,
-    /// An item of the catalogue that the user has not in train.
-    pub negatives: Vec<u32>,
+    users: Vec<u32>,
+    positives: Vec<u32>,
+    negatives: Vec<u32>,
 }
 
 impl Triplets {
+    /// Triples of a user, an item they have and one they have not.
+    ///
+    /// # Panics
+    /// When the three lists differ in length.
+    pub fn new(users: Vec<u32>, positives: Vec<u32>, negatives: Vec<u32>) -> Self {
+        let lengths = [users.len(), positives.len(), negatives.len()];
+        assert!(lengths.iter().all(|&n| n == lengths[0]), "triplets: lists of {lengths:?} users, positives, negatives");
+        Self { users, positives, negatives }
+    }
+
+    /// Users, as often as the order brings them.
+    pub fn users(&self) -> &[u32] {
+        &self.users
+    }
+
+    /// For each an item that the user has in train.
+    pub fn positives(&self) -> &[u32] {
+        &self.positives
+    }
+
+    /// For each an item of the catalogue that the user has not in train.
+    pub fn negatives(&self) -> &[u32] {
+        &self.negatives
+    }
+
     /// Number of triples.
     pub fn len(&self) -> usize {
         self.users.len()
@@ -59,13 +98,19 @@ impl Sampler {
         Self { seed, batch_size }
     }
 
+    /// What the draws depend on, besides epoch and position.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Pairs of a step; the last step of an epoch may have fewer.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
     /// Shuffles the train pairs for an epoch, by hash. Pairs of a user who has every item are left out: there is no
     /// negative for them. O(pairs).
-    ///
-    /// # Panics
-    /// When `batch_size` is 0.
     pub fn epoch<'a>(&self, train: &'a Interactions, epoch: usize) -> EpochOrder<'a> {
-        assert!(self.batch_size > 0, "sampler: batch_size is 0");
         let key = stream(&[self.seed, ORDER, epoch as u64]);
         let has_negatives = |user: u32| train.of_user(user as usize).len() < train.n_items();
         let pairs = train.pairs().filter(|&(user, _)| has_negatives(user));
@@ -243,6 +288,12 @@ mod tests {
                 assert_eq!(rank + absent_before(&seen, rank as u32), item as usize);
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "triplets: lists of [2, 1, 2]")]
+    fn lists_of_different_lengths_are_no_triplets() {
+        Triplets::new(vec![0, 1], vec![0], vec![2, 2]);
     }
 
     #[test]

@@ -15,6 +15,15 @@ const SPLIT: u64 = 3;
 /// long as one stays in train: 5 interactions at 8:1:1 are 3, 1 and 1; 2 are 1, 0 and 1; a single one is train. The draw
 /// depends on seed, user and item alone: not on the order of the pairs, nor on the machine.
 ///
+/// ```
+/// use viral::data::{Part, RATIOS, random_split};
+///
+/// let pairs: Vec<(u32, u32)> = (0..10).map(|item| (0, item)).collect();
+/// let parts = random_split(&pairs, RATIOS, 7);
+/// let n = |part| parts.iter().filter(|&&p| p == part).count();
+/// assert_eq!([n(Part::Train), n(Part::Valid), n(Part::Test)], [8, 1, 1]);
+/// ```
+///
 /// # Panics
 /// When the train ratio is 0.
 pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Part> {
@@ -30,6 +39,14 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
 ///
 /// Sizes as in [`random_split`]. The split is in time for every user alone: one user's test may lie before another's
 /// train.
+///
+/// ```
+/// use viral::data::{Part, RATIOS, temporal_split};
+///
+/// let pairs = [(0, 3), (0, 1), (0, 2)];
+/// let parts = temporal_split(&pairs, &[30.0, 10.0, 20.0], RATIOS);
+/// assert_eq!(parts, [Part::Test, Part::Train, Part::Valid]);
+/// ```
 ///
 /// # Panics
 /// When there are not as many times as pairs, the train ratio is 0, or `ties` do not know a user or an item.

@@ -22,6 +22,15 @@ impl Factor {
 }
 
 /// The factors behind a made-up catalogue.
+///
+/// ```
+/// use viral::data::PlantedConfig;
+///
+/// let truth = PlantedConfig::new().with_n_users(20).with_n_items(30).generate().truth;
+/// // How much user 3 likes item 4 because of what only text and picture together show.
+/// let synergy = truth.synergy.affinity(3, 4);
+/// assert!(synergy.is_finite() && truth.affinity(3, 4) != synergy);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlantedTruth {
     /// R: shown by both modalities.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The mean difference of a metric between two models on the same users, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// First model minus second, mean over users.
     pub mean: f64,
@@ -24,8 +25,7 @@ impl Difference {
     }
 }
 
-/// Resamples users with replacement and takes the percentile interval of the mean difference `a - b` (Efron & Tibshirani
-/// 1993, §13.3). Pairing by user cancels what makes some users easier than others.
+/// Resamples users with replacement and takes the percentile interval of the mean difference `a - b`. Pairing by user cancels what makes some users easier than others.
 ///
 /// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
 ///

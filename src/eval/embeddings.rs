@@ -21,7 +21,7 @@ impl Embeddings {
     /// # Panics
     /// When `seen` is of other numbers of users or items, or a user is out of range.
     pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
-        if lives_in_host_memory(&self.users.device()) {
+        if lives_in_host_memory(&self.users().device()) {
             return self.to_host().rank(seen, users_to_rank, k);
         }
         match self.rank_on_device(seen, users_to_rank, k) {
@@ -52,10 +52,10 @@ impl Embeddings {
     /// None where a score is not finite.
     fn rank_on_device(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Option<Ranking> {
         let (n_users, n_items) = (seen.n_users(), seen.n_items());
-        let rows = [self.users.dims()[0], self.items.dims()[0]];
+        let rows = [self.users().dims()[0], self.items().dims()[0]];
         assert_eq!(rows, [n_users, n_items], "rank: vectors of {rows:?} users and items, seen [{n_users}, {n_items}]");
         check_users(users_to_rank, n_users);
-        let (users, items) = (self.users.clone().inner(), self.items.clone().inner().transpose()); // [d, n_items]
+        let (users, items) = (self.users().clone().inner(), self.items().clone().inner().transpose()); // [d, n_items]
         let (device, n_best) = (users.device(), k.min(n_items));
         let mut top = TopK { offsets: vec![0], ids: Vec::new(), scores: Vec::new() };
         if n_best == 0 {
@@ -87,7 +87,7 @@ impl Embeddings {
 impl HostEmbeddings {
     /// As [`rank`](super::rank()), of these vectors.
     pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
-        rank(&self.users, &self.items, self.d, seen, users_to_rank, k)
+        rank(self.users(), self.items(), self.d(), seen, users_to_rank, k)
     }
 
     /// Ranks all items for every user that has something in `part`, their train items left out, and counts; see
@@ -98,7 +98,7 @@ impl HostEmbeddings {
 
     /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings.
     pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
-        evaluate(&self.users, &self.items, self.d, seen, held_out, cutoffs)
+        evaluate(self.users(), self.items(), self.d(), seen, held_out, cutoffs)
     }
 }
 

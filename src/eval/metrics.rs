@@ -2,6 +2,7 @@
 
 use super::ranking::{Ranking, rank};
 use crate::data::Interactions;
+use crate::named::named;
 use crate::{Error, Result};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
@@ -15,10 +16,20 @@ use std::fmt;
 /// precision@k = |{r ≤ k}| / k
 /// map@k       = Σ_{r ≤ k} precision@r / min(|T|, k)
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// ```
+/// use viral::eval::Metric;
+///
+/// assert_eq!("ndcg".parse::<Metric>()?, Metric::Ndcg);
+/// assert_eq!(Metric::Ndcg.to_string(), "ndcg");
+/// # Ok::<(), viral::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Metric {
     /// Share of the held-out items that were found.
+    #[default]
     Recall,
     /// Discounted gain of binary relevance over the best possible.
     Ndcg,
@@ -30,38 +41,32 @@ pub enum Metric {
 
 impl Metric {
     /// All four, in the order of reports.
-    pub const ALL: [Self; 4] = [Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
-
-    /// The name in reports and files, such as `recall`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Recall => "recall",
-            Self::Ndcg => "ndcg",
-            Self::Precision => "precision",
-            Self::Map => "map",
-        }
-    }
+    pub const ALL: &'static [Self] = &[Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
 }
 
-impl std::str::FromStr for Metric {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name).ok_or_else(|| {
-            Error::Config(format!("no metric '{name}'; there are {}", Self::ALL.map(Self::name).join(", ")))
-        })
-    }
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
+named! {
+    Metric, "metric":
+    Recall => "recall",
+    Ndcg => "ndcg",
+    Precision => "precision",
+    Map => "map",
 }
 
 /// Every metric at every cutoff, user by user.
 ///
 /// Serialises as the map of means, `{"recall@20": 0.07636, …}`. [`evaluate`] has an example.
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::eval::{Metric, Metrics, rank};
+///
+/// let (seen, held_out) = (Interactions::from_pairs(1, 3, &[]), Interactions::from_pairs(1, 3, &[(0, 1)]));
+/// let ranking = rank(&[1.0], &[0.3, 0.2, 0.1], 1, &seen, &[0], 2)?;
+/// let metrics = Metrics::of(&ranking, &held_out, &[1, 2])?;
+/// assert_eq!((metrics.recall(1), metrics.recall(2), metrics.mean(Metric::Map, 2)), (0.0, 1.0, 0.5));
+/// assert_eq!(metrics.per_user(Metric::Precision, 2), [0.5]);
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metrics {
     cutoffs: Vec<usize>,
@@ -168,7 +173,7 @@ impl Metrics {
 
     /// All means with their names, such as `recall@20`.
     pub fn means(&self) -> impl Iterator<Item = (String, f64)> + '_ {
-        let all = Metric::ALL.into_iter().flat_map(|metric| self.cutoffs.iter().map(move |&k| (metric, k)));
+        let all = Metric::ALL.iter().flat_map(|&metric| self.cutoffs.iter().map(move |&k| (metric, k)));
         all.map(|(metric, k)| (format!("{metric}@{k}"), self.mean(metric, k)))
     }
 }
@@ -178,7 +183,7 @@ impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<9}", "")?;
         self.cutoffs.iter().try_for_each(|k| write!(f, "  {:>6}", format!("@{k}")))?;
-        for metric in Metric::ALL {
+        for &metric in Metric::ALL {
             write!(f, "\n{:<9}", metric.name())?;
             self.cutoffs.iter().try_for_each(|&k| write!(f, "  {:.4}", self.mean(metric, k)))?;
         }
@@ -196,7 +201,7 @@ impl Serialize for Metrics {
     }
 }
 
-/// Ranks all items for every user with something held out, what he has seen left out, and counts.
+/// Ranks all items for every user with something held out, what they have seen left out, and counts.
 ///
 /// A cutoff above the number of items is allowed: the ranks that are not there are misses. Shapes, complexity and panics:
 /// [`rank`]; errors: [`rank`] and [`Metrics::of`].

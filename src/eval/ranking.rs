@@ -89,6 +89,16 @@ pub fn rank(
 
 /// As [`rank`], of scores from elsewhere. Fails when a score is not finite.
 ///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::eval::rank_scores;
+///
+/// let seen = Interactions::from_pairs(1, 3, &[(0, 2)]);
+/// let ranking = rank_scores(&[0.1, 0.3, 0.9], &seen, &[0], 2)?;
+/// assert_eq!(ranking.items(0), [1, 0]);
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
 /// # Shapes
 /// - `scores`: `[users_to_rank.len(), seen.n_items()]`
 ///

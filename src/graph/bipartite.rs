@@ -12,7 +12,7 @@ pub const MMREC_EPS: f64 = 1e-7;
 /// A[u, U+i] = A[U+i, u] = 1 / √((deg(u) + eps)(deg(i) + eps))      (1), with eps = 0
 /// ```
 ///
-/// With `eps` 0 this is Eq. 1 of the paper and of LightGCN (He et al. 2020, Eq. 3); with [`MMREC_EPS`] it is MMRec's
+/// With `eps` 0 this is Eq. 1 of the paper and of LightGCN (arXiv 2002.02126); with [`MMREC_EPS`] it is MMRec's
 /// `get_norm_adj_mat`. Values are computed in `f64` and rounded once. A node without pairs has an empty row.
 ///
 /// Time and memory O(pairs + users + items): no sorting but by counting.
@@ -35,7 +35,7 @@ pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> 
 }
 
 /// As [`bipartite_adjacency`], of pairs in any order, each given once: the kept pairs of a pruned graph, normalised by their
-/// own degrees (FREEDOM, Zhou & Shen 2023, §3.2).
+/// own degrees (FREEDOM, arXiv 2211.06924).
 ///
 /// Time and memory O(pairs + users + items).
 ///

@@ -2,6 +2,7 @@
 
 use super::normalize::{row_stochastic, softmax_rows, uniform_rows};
 use crate::data::Interactions;
+use crate::named::named;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sprs::CsMat;
@@ -12,6 +13,7 @@ const CHUNK: usize = 256;
 /// How strongly each of a user's neighbours counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NeighborWeight {
     /// Softmax over the counts of the user's neighbours: the authors' `softmax`, without their random padding.
     #[default]
@@ -20,6 +22,13 @@ pub enum NeighborWeight {
     Counts,
     /// One share each.
     Uniform,
+}
+
+named! {
+    NeighborWeight, "weight of neighbours":
+    Softmax => "softmax",
+    Counts => "counts",
+    Uniform => "uniform",
 }
 
 /// The user-user graph: each user's `k` neighbours with most items in common, weighted.

@@ -3,6 +3,7 @@
 use super::normalize::normalize_symmetric;
 use super::{Neighbors, knn_approximate, knn_exact};
 use crate::data::ItemFeatures;
+use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sprs::CsMat;
@@ -23,11 +24,30 @@ pub enum ItemGraph {
     CosineMixture,
 }
 
+named! {
+    ItemGraph, "item graph":
+    MeanCosine => "mean_cosine",
+    Mixture => "mixture",
+    CosineMixture => "cosine_mixture",
+}
+
 /// How neighbours are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::KnnSearch;
+///
+/// let features = ItemFeatures::new(4, 1, vec![1.0, 2.0, -1.0, -2.0])?;
+/// let found = KnnSearch::Exact.neighbors(&[&features], 1, false)?;
+/// assert_eq!(found.index, [1, 0, 3, 2]);
+/// # Ok::<(), viral::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum KnnSearch {
     /// Among all items: [`knn_exact`].
+    #[default]
     Exact,
     /// Among the items of the nearest clusters: [`knn_approximate`].
     Approximate {

@@ -8,6 +8,17 @@ use sprs::CsMat;
 
 /// The nearest neighbours of every item, nearest first: what [`knn_exact`] and
 /// [`knn_approximate`](super::knn_approximate) find.
+///
+/// ```
+/// use viral::data::ItemFeatures;
+/// use viral::graph::knn_exact;
+///
+/// let neighbors = knn_exact(&[&ItemFeatures::new(2, 2, vec![3.0, 4.0, 4.0, 3.0])?], 2, true)?;
+/// assert_eq!(neighbors.index, [0, 1, 1, 0]); // each item is its own first neighbour
+/// assert_eq!(neighbors.binary()[[0, 1]], 1.0); // all edges alike
+/// assert!((neighbors.weighted()[[0, 1]] - 0.96).abs() < 1e-6); // by cosine
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbors {
     /// Number of items.

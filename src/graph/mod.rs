@@ -11,6 +11,24 @@
 //! | `prune` | a random part of the pairs, epoch by epoch | FREEDOM |
 //!
 //! Row `i`, column `j` of a graph weighs what node `i` receives from node `j`.
+//!
+//! ```
+//! use viral::data::{Interactions, ItemFeatures};
+//! use viral::graph::{NeighborWeight, bipartite_adjacency, knn_exact, user_cooccurrence};
+//!
+//! let interactions = Interactions::from_pairs(2, 3, &[(0, 0), (0, 1), (1, 1), (1, 2)]);
+//! // Users and items in one graph, users first, both directions of each pair, normalised by the roots of the degrees.
+//! let user_item = bipartite_adjacency(&interactions, 0.0);
+//! assert_eq!((user_item.shape(), user_item.nnz()), ((5, 5), 8));
+//! assert!((user_item[[0, 2]] - 0.5f32.sqrt()).abs() < 1e-6);
+//! // Users who chose the same items, and items with similar content.
+//! let user_user = user_cooccurrence(&interactions, 10, NeighborWeight::Counts);
+//! assert_eq!(user_user[[0, 1]], 1.0);
+//! let text = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0])?;
+//! let item_item = knn_exact(&[&text], 1, false)?.weighted();
+//! assert!(item_item[[0, 1]] > 0.99 && item_item.nnz() == 3);
+//! # Ok::<(), viral::Error>(())
+//! ```
 
 mod bipartite;
 mod clusters;

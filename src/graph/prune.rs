@@ -1,18 +1,26 @@
 //! A random part of the user-item pairs, epoch by epoch.
 
 use crate::data::{Interactions, splitmix64};
+use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Which pairs a pruned graph is likely to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Pruning {
     /// All alike.
     Uniform,
-    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, Zhou & Shen 2023, Eq. 6).
+    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, arXiv 2211.06924).
     #[default]
     DegreeSensitive,
+}
+
+named! {
+    Pruning, "pruning":
+    Uniform => "uniform",
+    DegreeSensitive => "degree_sensitive",
 }
 
 /// Draws the pairs that a training graph keeps.
@@ -21,7 +29,7 @@ pub enum Pruning {
 /// n = floor(pairs · (1 - dropout)) pairs without replacement, P(next = (u, i)) ∝ 1/√(deg(u) deg(i))
 /// ```
 ///
-/// By exponential keys (Efraimidis & Spirakis 2006): the `n` smallest `-ln(U)/w` are such a draw, in law what
+/// By exponential keys: the `n` smallest `-ln(U)/w` are such a draw, in law what
 /// `torch.multinomial` gives FREEDOM. What is kept depends on `(seed, epoch)` alone.
 ///
 /// A draw takes O(pairs) time and memory.

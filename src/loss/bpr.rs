@@ -30,6 +30,17 @@ pub fn bpr(pos: Tensor<1>, neg: Tensor<1>) -> Tensor<1> {
 
 /// [`bpr`] of every positive against every one of `m` negatives that all rows share.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::bpr_shared;
+///
+/// let device = Device::flex();
+/// let loss = bpr_shared(Tensor::from_floats([2.0], &device), Tensor::from_floats([[2.0, 2.0, 2.0]], &device));
+/// assert!((loss.into_scalar::<f32>() - 2f32.ln()).abs() < 1e-6);
+/// # }
+/// ```
+///
 /// # Shapes
 /// - `pos`: `[n]`, `neg`: `[n, m]`; output: `[1]`
 pub fn bpr_shared(pos: Tensor<1>, neg: Tensor<2>) -> Tensor<1> {

@@ -1,19 +1,43 @@
 //! Contrastive losses: a softmax cross entropy that tells the positive of each row from other rows.
 
 use super::row_products;
+use crate::named::named;
 use crate::ops::{gather_rows, l2_normalize, log_sum_exp_products, matmul};
 use burn::tensor::{Bool, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// What the logits of a [contrast] are before they are divided by the temperature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Similarity {
     /// The cosine; a zero row has cosine 0 with everything.
+    #[default]
     Cosine,
     /// The inner product of the rows as they are.
     InnerProduct,
 }
 
+named! {
+    Similarity, "similarity":
+    Cosine => "cosine",
+    InnerProduct => "inner_product",
+}
+
 /// Settings of a [contrast].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::{ContrastConfig, Similarity, contrast};
+///
+/// let device = Device::flex();
+/// let config = ContrastConfig::new(0.2).one_sided().with_similarity(Similarity::InnerProduct);
+/// // Two rows that cannot be told apart.
+/// let loss = contrast(Tensor::ones([2, 4], &device), Tensor::ones([2, 4], &device), &config);
+/// assert!((loss.into_scalar::<f32>() - 2f32.ln()).abs() < 1e-5);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ContrastConfig {
     temperature: f32,
@@ -32,20 +56,20 @@ impl ContrastConfig {
         Self { temperature, similarity: Similarity::Cosine, symmetric: true, excluded: None }
     }
 
-    /// Rows of `a` look for theirs among those of `b`, and not the other way round.
+    /// Rows of `a` look for theirs among those of `b`, and not the other way round. Default: both directions.
     pub fn one_sided(mut self) -> Self {
         self.symmetric = false;
         self
     }
 
-    /// What the logits are made of.
+    /// What the logits are made of. Default: [`Similarity::Cosine`].
     pub fn with_similarity(mut self, similarity: Similarity) -> Self {
         self.similarity = similarity;
         self
     }
 
     /// Pairs that are no negatives: entry `[i, j]` leaves candidate `j` out of the softmax of anchor `i`, in either
-    /// direction. What it says about a positive is not used.
+    /// direction. What it says about a positive is not used. Default: none.
     ///
     /// All logits are held in memory then, O(anchors · candidates): it is for batches.
     pub fn with_excluded(mut self, excluded: Tensor<2, Bool>) -> Self {
@@ -140,6 +164,7 @@ pub fn contrast_rows(a: Tensor<2>, b: Tensor<2>, anchors: Tensor<1, Int>, config
 }
 
 /// [`contrast`], or [`contrast_rows`] where there are anchors, with all logits in memory: their oracle.
+#[doc(hidden)]
 #[doc(hidden)]
 pub fn reference_contrast(
     a: Tensor<2>,

@@ -1,6 +1,7 @@
 //! The loss terms of information-aware fusion (15)(16).
 
 use super::info_nce;
+use crate::named::named;
 use crate::nn::InformationFusionOutput;
 use crate::ops::gather_rows;
 use burn::tensor::{Int, Tensor};
@@ -9,11 +10,18 @@ use serde::{Deserialize, Serialize};
 /// Which encoding stands for the redundancy in the alignment loss (16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum RedundancyAnchor {
     /// `h`, the encoding of both modalities: the paper.
     Full,
     /// `r`, the mean of the three encodings: the authors' code.
     Shared,
+}
+
+named! {
+    RedundancyAnchor, "redundancy anchor":
+    Full => "full",
+    Shared => "shared",
 }
 
 impl InformationFusionOutput {

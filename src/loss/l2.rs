@@ -5,6 +5,15 @@ use burn::tensor::{Int, Tensor};
 
 /// `mean x²` over all entries, as VIRAL regularises its tables.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::mean_square;
+///
+/// assert_eq!(mean_square(Tensor::from_floats([[1.0, 3.0]], &Device::flex())).into_scalar::<f32>(), 5.0);
+/// # }
+/// ```
+///
 /// # Shapes
 /// - output: `[1]`
 pub fn mean_square(x: Tensor<2>) -> Tensor<1> {

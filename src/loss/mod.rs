@@ -1,4 +1,23 @@
 //! Losses, and the objective as named terms (17).
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Distribution, Tensor};
+//! use viral::loss::{Objective, bpr, info_nce, mean_square, row_products};
+//!
+//! let device = Device::flex();
+//! let rows = || Tensor::<2>::random([4, 8], Distribution::Default, &device);
+//! let (users, positives, negatives) = (rows(), rows(), rows());
+//! let ranking = bpr(row_products(users.clone(), positives.clone()), row_products(users.clone(), negatives));
+//! let objective = Objective::new()
+//!     .with("bpr", 1.0, ranking)
+//!     .with("alignment", 0.01, info_nce(users.clone(), positives, 0.2))
+//!     .with("reg", 1e-4, mean_square(users));
+//! let names: Vec<&str> = objective.terms().iter().map(|term| term.name).collect();
+//! assert_eq!(names, ["bpr", "alignment", "reg"]); // what the reports of a run tell apart
+//! assert!(objective.total().into_scalar::<f32>() > 0.0);
+//! # }
+//! ```
 
 mod bpr;
 mod contrast;

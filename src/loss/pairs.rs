@@ -5,6 +5,17 @@ use burn::tensor::{Int, Tensor};
 
 /// The inner product of each row of `a` with that of `b`.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::row_products;
+///
+/// let device = Device::flex();
+/// let (a, b) = (Tensor::from_floats([[1.0, 2.0]], &device), Tensor::from_floats([[3.0, 4.0]], &device));
+/// assert_eq!(row_products(a, b).into_scalar::<f32>(), 11.0);
+/// # }
+/// ```
+///
 /// # Shapes
 /// - `a`, `b`: `[n, d]`; output: `[n]`
 ///
@@ -30,7 +41,7 @@ pub fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
 /// let device = Device::flex();
 /// let users = Tensor::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
 /// let items = Tensor::from_floats([[2.0, 0.0], [0.0, 3.0]], &device);
-/// let triplets = Triplets { users: vec![0, 1], positives: vec![0, 1], negatives: vec![1, 0] };
+/// let triplets = Triplets::new(vec![0, 1], vec![0, 1], vec![1, 0]);
 /// let batch = Batch::new(&triplets, StepKey::default(), &device);
 /// let [positive, negative] = pair_scores(users, items, batch.pairs());
 /// assert_eq!(positive.clone().into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 3.0]);
@@ -63,6 +74,19 @@ pub fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
 }
 
 /// The squared lengths of the given rows of some matrices, one after the other, cut into `parts` of equal length.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::loss::{embedding_norms, squared_lengths};
+///
+/// let device = Device::flex();
+/// let x = Tensor::from_floats([[3.0, 4.0], [0.0, 1.0]], &device);
+/// let squares = squared_lengths([(x, Tensor::from_ints([0, 1], &device))], 2);
+/// assert_eq!(squares.clone().into_data().iter::<f32>().collect::<Vec<_>>(), [25.0, 1.0]);
+/// assert_eq!(embedding_norms(squares).into_scalar::<f32>(), 6.0); // a norm for each part
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `rows`: `[n_k, d_k]` with ids `[m_k]`, for each matrix `k`; output: `[parts, Σ m_k / parts]`

@@ -79,6 +79,7 @@ pub fn uniformity(x: Tensor<2>) -> Tensor<1> {
 
 /// [`uniformity`] with all pairs in memory: its definition.
 #[doc(hidden)]
+#[doc(hidden)]
 pub fn reference_uniformity(x: Tensor<2>) -> Tensor<1> {
     let [n, _] = x.dims();
     let x = l2_normalize(x);

@@ -5,6 +5,20 @@ use crate::ops::indices;
 use burn::tensor::{Device, Int, Tensor};
 
 /// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::Device;
+/// use viral::data::{StepKey, Triplets};
+/// use viral::model::Batch;
+///
+/// let triplets = Triplets::new(vec![4, 9], vec![0, 1], vec![7, 7]);
+/// let batch = Batch::new(&triplets, StepKey::default(), &Device::flex());
+/// // Each user with their positive, then each with their negative.
+/// let [users, items] = batch.pairs().map(|ids| ids.into_data().iter::<i32>().collect::<Vec<_>>());
+/// assert_eq!((users, items), (vec![4, 9, 4, 9], vec![0, 1, 7, 7]));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// `[n]`.
@@ -21,19 +35,13 @@ pub struct Batch {
 
 impl Batch {
     /// Copies triplets to `device`.
-    ///
-    /// # Panics
-    /// When the three lists differ in length.
     pub fn new(triplets: &Triplets, key: StepKey, device: &Device) -> Self {
-        let Triplets { users, positives, negatives } = triplets;
-        let n = users.len();
-        assert!(positives.len() == n && negatives.len() == n, "batch: the three lists differ in length");
         // Indices are constants: they live on the plain device.
         let device = device.clone().inner();
         Self {
-            users: id_tensor(users, &device),
-            positives: id_tensor(positives, &device),
-            negatives: id_tensor(negatives, &device),
+            users: id_tensor(triplets.users(), &device),
+            positives: id_tensor(triplets.positives(), &device),
+            negatives: id_tensor(triplets.negatives(), &device),
             key,
             triplets: triplets.clone(),
             device,
@@ -70,12 +78,12 @@ impl Batch {
 
     /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
     pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
-        id_tensor(&distinct(&self.triplets.negatives, n), &self.device)
+        id_tensor(&distinct(self.triplets.negatives(), n), &self.device)
     }
 
     /// At most `n` distinct users of the batch, `[≤ n]`.
     pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
-        id_tensor(&distinct(&self.triplets.users, n), &self.device)
+        id_tensor(&distinct(self.triplets.users(), n), &self.device)
     }
 }
 

@@ -1,4 +1,4 @@
-//! BPR-MF: matrix factorisation. *BPR: Bayesian Personalized Ranking from Implicit Feedback*, UAI 2009, arXiv 1205.2618.
+//! BPR-MF: matrix factorisation that ranks.
 
 use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
@@ -9,12 +9,36 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`BprMf`].
+///
+/// *BPR: Bayesian Personalized Ranking from Implicit Feedback*, UAI 2009, arXiv 1205.2618.
+///
+/// ```text
+/// ŷ_ui = uᵀ i,    L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
+/// ```
+///
+/// where `U_b`, `I_b` and `J_b` are the batch's users, positives and negatives. A step takes O(batch · d) and, on the CPU, one
+/// pass of the optimizer over the tables; memory O((users + items) · d).
+///
+/// ```
+/// use viral::model::BprMfConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = BprMfConfig::default();
+/// config.d_embed = 32;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// assert_eq!(model.users.dims(), [30, 32]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BprMfConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Weight of the norms of the batch's vectors.
+    /// Weight of the norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 

@@ -1,5 +1,6 @@
 //! What every model comes down to: a vector for each user and each item (4).
 
+use crate::{Error, Result};
 use burn::tensor::Tensor;
 
 /// User and item vectors whose inner product is the score, `ŷ_ui = z_uᵀ z_i` (4).
@@ -22,12 +23,9 @@ use burn::tensor::Tensor;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Embeddings {
-    /// `[n_users, d]`.
-    pub users: Tensor<2>,
-    /// `[n_items, d]`.
-    pub items: Tensor<2>,
-    /// Name and width of each block of columns; the widths add up to `d`.
-    pub blocks: Vec<(String, usize)>,
+    users: Tensor<2>,
+    items: Tensor<2>,
+    blocks: Vec<(String, usize)>,
 }
 
 impl Embeddings {
@@ -48,6 +46,26 @@ impl Embeddings {
         Self { users, items, blocks }
     }
 
+    /// The users' vectors, `[n_users, d]`.
+    pub fn users(&self) -> &Tensor<2> {
+        &self.users
+    }
+
+    /// The items' vectors, `[n_items, d]`.
+    pub fn items(&self) -> &Tensor<2> {
+        &self.items
+    }
+
+    /// Name and width of each block of columns; the widths add up to `d`.
+    pub fn blocks(&self) -> &[(String, usize)] {
+        &self.blocks
+    }
+
+    /// Users and items, without a copy.
+    pub fn into_users_and_items(self) -> (Tensor<2>, Tensor<2>) {
+        (self.users, self.items)
+    }
+
     /// Both matrices in host memory, row-major.
     pub fn to_host(&self) -> HostEmbeddings {
         let host = |t: &Tensor<2>| t.to_data().iter::<f32>().collect::<Vec<f32>>();
@@ -61,19 +79,77 @@ impl Embeddings {
 }
 
 /// [`Embeddings`] in host memory: what recommendation, attribution and files read.
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::model::HostEmbeddings;
+///
+/// // Vectors of another program: one user, two items, a block of two columns and one of one.
+/// let blocks = vec![("text".to_string(), 2), ("visual".to_string(), 1)];
+/// let z = HostEmbeddings::new(vec![1.0, 2.0, 3.0], vec![1.0, 1.0, 1.0, 0.0, 0.0, 2.0], blocks)?;
+/// assert_eq!((z.n_users(), z.n_items(), z.d()), (1, 2, 3));
+/// assert_eq!(z.attribute(0, 1), [0.0, 6.0]);
+/// let best = z.rank(&Interactions::from_pairs(1, 2, &[(0, 0)]), &[0], 10)?;
+/// assert_eq!(best.items(0), [1]);
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostEmbeddings {
-    /// `[n_users, d]`, row after row.
-    pub users: Vec<f32>,
-    /// `[n_items, d]`, row after row.
-    pub items: Vec<f32>,
-    /// Columns.
-    pub d: usize,
-    /// Name and width of each block of columns.
-    pub blocks: Vec<(String, usize)>,
+    users: Vec<f32>,
+    items: Vec<f32>,
+    d: usize,
+    blocks: Vec<(String, usize)>,
 }
 
 impl HostEmbeddings {
+    /// Vectors of users, `[n_users, d]`, and items, `[n_items, d]`, row after row, with the name and width of each block of
+    /// columns; `d` is the sum of the widths.
+    ///
+    /// # Errors
+    /// When `d` is 0, or the length of either list is no multiple of it.
+    pub fn new(users: Vec<f32>, items: Vec<f32>, blocks: Vec<(String, usize)>) -> Result<Self> {
+        let d = blocks.iter().try_fold(0usize, |sum, block| sum.checked_add(block.1));
+        let Some(d) = d.filter(|&d| d > 0) else {
+            return Err(Error::Data("embeddings: the blocks have no columns; give each block its width".into()));
+        };
+        for (side, n) in [("users", users.len()), ("items", items.len())] {
+            if !n.is_multiple_of(d) {
+                return Err(Error::Data(format!("embeddings: {n} numbers for {side} are no rows of {d} columns")));
+            }
+        }
+        Ok(Self { users, items, d, blocks })
+    }
+
+    /// The users' vectors, `[n_users, d]`, row after row.
+    pub fn users(&self) -> &[f32] {
+        &self.users
+    }
+
+    /// The items' vectors, `[n_items, d]`, row after row.
+    pub fn items(&self) -> &[f32] {
+        &self.items
+    }
+
+    /// Number of columns.
+    pub fn d(&self) -> usize {
+        self.d
+    }
+
+    /// Number of users; 0 where there are no columns.
+    pub fn n_users(&self) -> usize {
+        self.users.len().checked_div(self.d).unwrap_or(0)
+    }
+
+    /// Number of items; 0 where there are no columns.
+    pub fn n_items(&self) -> usize {
+        self.items.len().checked_div(self.d).unwrap_or(0)
+    }
+
+    /// Name and width of each block of columns; the widths add up to [`d`](Self::d).
+    pub fn blocks(&self) -> &[(String, usize)] {
+        &self.blocks
+    }
+
     /// The vector of a user.
     pub fn user(&self, user: usize) -> &[f32] {
         &self.users[user * self.d..][..self.d]
@@ -98,5 +174,30 @@ impl HostEmbeddings {
             u_block.iter().zip(i_block).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
         };
         self.blocks.iter().map(share).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_that_are_no_rows_are_refused() {
+        let new = |users: usize, items: usize, widths: &[usize]| {
+            let blocks = widths.iter().map(|&width| (format!("of {width}"), width)).collect();
+            HostEmbeddings::new(vec![0.5; users], vec![0.5; items], blocks)
+        };
+        let z = new(6, 0, &[1, 2]).unwrap();
+        assert_eq!((z.n_users(), z.n_items(), z.d(), z.user(1).len()), (2, 0, 3, 3));
+        for (found, words) in [
+            (new(6, 6, &[]), "no columns"),
+            (new(6, 6, &[0]), "no columns"),
+            (new(6, 6, &[usize::MAX, 2]), "no columns"),
+            (new(7, 6, &[3]), "7 numbers for users"),
+            (new(6, 4, &[3]), "4 numbers for items"),
+        ] {
+            let message = found.unwrap_err().to_string();
+            assert!(message.contains(words), "'{words}' is missing in: {message}");
+        }
     }
 }

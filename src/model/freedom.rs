@@ -1,4 +1,4 @@
-//! FREEDOM: a frozen item graph and a denoised user-item graph. Zhou and Shen, MM 2023.
+//! FREEDOM: a frozen item graph and a denoised user-item graph.
 
 use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features};
 use crate::Error;
@@ -16,22 +16,48 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Freedom`].
+///
+/// *A Tale of Two Graphs: Freezing and Denoising Graph Structures for Multimodal Recommendation*, MM 2023, arXiv 2211.06924.
+///
+/// ```text
+/// z_u = LightGCN(u),    z_i = LightGCN(i) + Sᴸ i,    ŷ_ui = z_uᵀ z_i
+/// S = w S_visual + (1 - w) S_text,    each of an item's nearest neighbours, made once
+/// L = BPR(ŷ) + reg · (BPR(z_uᵀ (W_t t_i + b_t)) + BPR(z_uᵀ (W_v v_i + b_v)))
+/// ```
+///
+/// Each epoch trains on a user-item graph from which `edge_dropout` of the pairs were drawn. The item graph takes
+/// O(items² · width) once; a step O(pairs · n_layers · d + items · n_neighbors · n_item_layers · d).
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = FreedomConfig::default();
+/// config.edge_dropout = 0.5;
+/// let mut model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// model.begin_epoch(1, 0)?; // a training graph of half of the pairs
+/// assert!(model.user_item.pruned().nnz() < model.user_item.full().nnz());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FreedomConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph.
+    /// Layers of the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph.
+    /// Layers of the item-item graph. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality; all items where there are fewer.
+    /// Neighbours of an item in each modality; all items where there are fewer. Default: 10.
     pub n_neighbors: usize,
-    /// Weight of the visual neighbours; the text's is the rest.
+    /// Weight of the visual neighbours; the text's is the rest. Default: 0.1.
     pub visual_weight: f64,
-    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high.
+    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.8.
     pub edge_dropout: f64,
-    /// Weight of the modalities' own ranking losses.
+    /// Weight of the modalities' own ranking losses. Default: 0.001.
     pub reg: f64,
 }
 

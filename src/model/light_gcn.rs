@@ -1,4 +1,4 @@
-//! LightGCN: propagation of free vectors over the user-item graph. He et al., SIGIR 2020.
+//! LightGCN: propagation of free vectors over the user-item graph.
 
 use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
@@ -11,14 +11,39 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`LightGcn`].
+///
+/// *LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation*, SIGIR 2020, arXiv 2002.02126.
+///
+/// ```text
+/// x⁽ˡ⁾ = D^-1/2 A D^-1/2 x⁽ˡ⁻¹⁾,    z = Σ_{l = 0 … L} x⁽ˡ⁾ / (L + 1),    ŷ_ui = z_uᵀ z_i
+/// L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
+/// ```
+///
+/// where `U_b`, `I_b` and `J_b` are the batch's vectors before propagation. A step takes O(pairs · n_layers · d) time and
+/// O((users + items) · d) memory.
+///
+/// ```
+/// use viral::model::LightGcnConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = LightGcnConfig::default();
+/// config.d_embed = 32;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// assert_eq!(model.users.dims(), [30, 32]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LightGcnConfig {
-    /// Width of the embeddings.
+    /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of propagation.
+    /// Layers of propagation. Default: 2.
     pub n_layers: usize,
-    /// Weight of the norms of the batch's vectors before propagation.
+    /// Weight of the norms of the batch's vectors before propagation. Default: 0.0001.
     pub reg: f64,
 }
 

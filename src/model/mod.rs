@@ -2,6 +2,65 @@
 //!
 //! A recommender is two matrices: whatever happens inside, a score is the inner product of a user's and an item's vector.
 //! Ranking, masking, metrics, recommendation and attribution are written once, over [`Embeddings`].
+//!
+//! The published models are made from their settings and data:
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
+//! let mut config = FreedomConfig::default();
+//! config.n_neighbors = 5;
+//! let model = config.init(&data.train, &mut Init::new(1, &Device::flex()))?;
+//! let z = model.embed();
+//! assert_eq!((z.users().dims(), z.items().dims()), ([40, 64], [30, 64]));
+//! println!("{}", z.evaluate(&data, Part::Valid, &[10, 20])?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A model of one's own says what its vectors are and what is to be small; training, evaluation and serving are there already:
+//!
+//! ```
+//! use burn::module::Module;
+//! use viral::loss::{Objective, bpr, pair_scores};
+//! use viral::model::Batch;
+//! use viral::nn::IdTables;
+//! use viral::prelude::*;
+//!
+//! /// Matrix factorisation.
+//! #[derive(Module, Debug)]
+//! struct Factors {
+//!     tables: IdTables,
+//! }
+//!
+//! impl Embed for Factors {
+//!     fn embed(&self) -> Embeddings {
+//!         Embeddings::new(self.tables.users.val(), self.tables.items.val(), "id")
+//!     }
+//! }
+//!
+//! impl Trainable for Factors {
+//!     fn objective(&self, batch: &Batch) -> Objective {
+//!         let scores = pair_scores(self.tables.users.val(), self.tables.items.val(), batch.pairs());
+//!         let [positive, negative] = scores;
+//!         Objective::new().with("bpr", 1.0, bpr(positive, negative))
+//!     }
+//! }
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
+//! let device = Device::flex().autodiff();
+//! let tables = IdTables::xavier_uniform(40, 30, 16, &mut Init::new(0, &device));
+//! let mut trainer = TrainerConfig::default();
+//! trainer.epochs = 2;
+//! let fit = trainer.fit(Factors { tables }, &data.train, &data.valid, &device)?;
+//! let recommender = Recommender::new(&fit.model, &"factors", &data)?;
+//! assert_eq!(recommender.recommend("u0007", 5)?.len(), 5);
+//! # Ok(())
+//! # }
+//! ```
 
 mod batch;
 mod bpr_mf;
@@ -37,12 +96,32 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
 /// A model that ranks.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::model::{Embed, Embeddings};
+///
+/// /// Vectors from elsewhere.
+/// struct Given(Tensor<2>, Tensor<2>);
+///
+/// impl Embed for Given {
+///     fn embed(&self) -> Embeddings {
+///         Embeddings::new(self.0.clone(), self.1.clone(), "given")
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let z = Given(Tensor::ones([3, 4], &device), Tensor::ones([5, 4], &device)).embed();
+/// assert_eq!(z.to_host().attribute(2, 4), [4.0]);
+/// # }
+/// ```
 pub trait Embed {
     /// The vectors of all users and items, computed afresh on the full graphs.
     fn embed(&self) -> Embeddings;
 }
 
-/// A model that learns from triplets.
+/// A model that learns from triplets; the [module](self) has a complete one.
 pub trait Trainable: Embed + Module {
     /// The loss of a batch as named, weighted terms. A model without parameters returns none.
     fn objective(&self, batch: &Batch) -> Objective;
@@ -70,6 +149,17 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
 }
 
 /// Features as a constant tensor on the device of `init`, `[n_items, width]`: what models keep of their content.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use viral::data::ItemFeatures;
+/// use viral::model::features;
+/// use viral::nn::Init;
+///
+/// let rows = ItemFeatures::new(2, 3, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0])?;
+/// assert_eq!(features(&rows, &Init::new(0, &Device::flex())).dims(), [2, 3]);
+/// # Ok::<(), viral::Error>(())
+/// ```
 pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     let shape = [features.n_items(), features.width()];
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())

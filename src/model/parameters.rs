@@ -9,6 +9,19 @@ use std::collections::BTreeMap;
 pub type Parameters = BTreeMap<String, TensorData>;
 
 /// All parameters of a model in host memory.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use viral::model::{load_parameters, parameters};
+/// use viral::nn::{IdTables, Init};
+///
+/// let fresh = |seed| IdTables::xavier_normal(3, 4, 2, &mut Init::new(seed, &Device::flex()));
+/// let values = parameters(&fresh(1));
+/// assert_eq!(values.keys().collect::<Vec<_>>(), ["items", "users"]);
+/// let same = load_parameters(fresh(2), values.clone())?;
+/// assert_eq!(parameters(&same), values);
+/// # Ok::<(), viral::Error>(())
+/// ```
 pub fn parameters<M: Module>(model: &M) -> Parameters {
     let mut reader = Reader::default();
     model.visit(&mut reader);

@@ -9,8 +9,27 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// Popularity has no settings.
+///
+/// ```text
+/// ŷ_ui = |{users who have i in train}|
+/// ```
+///
+/// Nothing is trained. Time O(pairs), once.
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let model = PopularityConfig::default().init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// let found = model.embed().to_host().attribute(0, 3);
+/// assert_eq!(found, [f64::from(data.train.interactions.item_degrees()[3])]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct PopularityConfig {}
 
 impl PopularityConfig {

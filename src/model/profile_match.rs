@@ -11,11 +11,35 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`ProfileMatch`].
+///
+/// The baseline of *VLM4Rec: Multimodal Semantic Representation for Recommendation with Large Vision-Language Models* (Valencia,
+/// Barlas, Singhal, Bhatia, Yang), course project, USC, 2026.
+///
+/// ```text
+/// cos(i, j) = Σ_m w_m cos_m(i, j),    ŷ_ui = cos(mean of the items of u, i)
+/// ```
+///
+/// Nothing is trained. Time O(pairs · width), once; memory O((users + items) · width).
+///
+/// ```
+/// use viral::model::ProfileMatchConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = ProfileMatchConfig::default();
+/// config.visual_weight = 0.0; // by text alone
+/// let z = config.init(&data.train, &mut Init::new(0, &Device::flex()))?.embed();
+/// assert_eq!(z.blocks(), [("text".to_string(), 48)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ProfileMatchConfig {
     /// Share of the visual cosine in an item's likeness to another, between 0 and 1; the rest is the text's. This is for
-    /// data with these two modalities; of any others, each has the same share, and this is not used.
+    /// data with these two modalities; of any others, each has the same share, and this is not used. Default: 0.5.
     pub visual_weight: f64,
 }
 
@@ -105,8 +129,9 @@ mod tests {
         let data = TrainSet { interactions, features };
         let scores = |visual_weight: f64| -> Result<Vec<f32>> {
             let config = ProfileMatchConfig { visual_weight };
-            let z = config.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
-            Ok(z.users.matmul(z.items.transpose()).into_data().iter::<f32>().collect())
+            let model = config.init(&data, &mut Init::new(0, &Device::flex()))?;
+            let (users, items) = model.embed().into_users_and_items();
+            Ok(users.matmul(items.transpose()).into_data().iter::<f32>().collect())
         };
         let half = 0.5f32.sqrt();
         // User 2 has nothing: all scores are zero.
@@ -130,8 +155,9 @@ mod tests {
             let interactions = Interactions::from_pairs(1, 3, &[(0, 0)]);
             let data = TrainSet { interactions, features: features.clone() };
             let z = ProfileMatchConfig { visual_weight: 0.9 }.init(&data, &mut Init::new(0, &Device::flex()))?.embed();
-            let names = z.blocks.iter().map(|block| block.0.clone()).collect();
-            Ok((names, z.users.matmul(z.items.transpose()).into_data().iter::<f32>().collect()))
+            let names = z.blocks().iter().map(|block| block.0.clone()).collect();
+            let (users, items) = z.into_users_and_items();
+            Ok((names, users.matmul(items.transpose()).into_data().iter::<f32>().collect()))
         };
         // Item 1 has the sign of item 0 in two of three modalities, item 2 as well.
         let (names, found) = scores(&features)?;

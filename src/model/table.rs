@@ -9,9 +9,23 @@ use serde_json::Value;
 macro_rules! table {
     ($($(#[$doc:meta])* $tag:literal => $variant:ident, $config:ident;)*) => {
         /// Settings of any model of the table; in JSON an object with the model's name under `"model"`.
+        ///
+        /// ```
+        /// use viral::prelude::*;
+        ///
+        /// # fn main() -> viral::Result<()> {
+        /// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+        /// let mut config: ModelConfig = "lightgcn".parse()?; // one of ModelConfig::NAMES
+        /// config.set("n_layers", "3")?;
+        /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+        /// assert_eq!((config.name(), model.embed().items().dims()), ("lightgcn", [20, 64]));
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "model")]
         #[allow(clippy::large_enum_variant)]
+        #[non_exhaustive]
         pub enum ModelConfig {
             $($(#[$doc])* #[serde(rename = $tag)] $variant($config),)*
         }
@@ -19,6 +33,7 @@ macro_rules! table {
         /// Any model of the table.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant)]
+        #[non_exhaustive]
         pub enum Model {
             $($(#[$doc])* $variant($variant),)*
         }
@@ -91,10 +106,30 @@ table! {
     "viral" => Viral, ViralConfig;
 }
 
+/// [`ModelConfig::by_name`].
+impl std::str::FromStr for ModelConfig {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::by_name(name)
+    }
+}
+
 impl ModelConfig {
     /// Changes one setting, as `key=value` on a command line does; `value` is JSON, or a bare word.
     ///
     /// An unknown key is an error that lists the known ones; so is a value of the wrong kind.
+    ///
+    /// ```
+    /// use viral::model::ModelConfig;
+    ///
+    /// let mut config = ModelConfig::by_name("viral")?;
+    /// config.set("d_embed", "32")?;
+    /// config.set("fusion", "mean_pooling")?;
+    /// let unknown = config.set("width", "32").unwrap_err();
+    /// assert!(unknown.to_string().contains("viral has no setting 'width'; it has: "));
+    /// # Ok::<(), viral::Error>(())
+    /// ```
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let broken = |e: serde_json::Error| Error::Config(format!("{}: {key} = {value}: {e}", self.name()));
         let mut all = serde_json::to_value(&*self).map_err(broken)?;

@@ -1,4 +1,4 @@
-//! VBPR: matrix factorisation with a content part. He and McAuley, AAAI 2016.
+//! VBPR: matrix factorisation with a content part.
 
 use super::{Batch, Embed, Embeddings, Trainable, check, features};
 use crate::data::TrainSet;
@@ -10,12 +10,37 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Vbpr`].
+///
+/// *VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback*, AAAI 2016, arXiv 1510.01784; with all modalities side
+/// by side as the content.
+///
+/// ```text
+/// z_i = [i ‖ W content_i + b],    ŷ_ui = uᵀ z_i,    L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
+/// ```
+///
+/// where `U_b`, `I_b` and `J_b` are the batch's vectors. A step takes O(items · width · d) for the content of all items; memory
+/// O((users + items) · d + items · width).
+///
+/// ```
+/// use viral::model::VbprConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = VbprConfig::default();
+/// config.d_embed = 32;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// assert_eq!(model.users.dims(), [30, 64]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VbprConfig {
-    /// Width of the free part and of the content part.
+    /// Width of the free part and of the content part. Default: 64.
     pub d_embed: usize,
-    /// Weight of the norms of the batch's vectors.
+    /// Weight of the norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 
@@ -66,9 +91,9 @@ impl Embed for Vbpr {
 
 impl Trainable for Vbpr {
     fn objective(&self, batch: &Batch) -> Objective {
-        let all = self.embed();
+        let (users, items) = self.embed().into_users_and_items();
         let pairs = batch.pairs();
-        let rows = [(all.users.clone(), batch.users.clone()), (all.items.clone(), pairs[1].clone())];
-        bpr_with_l2(pair_scores(all.users, all.items, pairs), squared_lengths(rows, 3), self.reg)
+        let rows = [(users.clone(), batch.users.clone()), (items.clone(), pairs[1].clone())];
+        bpr_with_l2(pair_scores(users, items, pairs), squared_lengths(rows, 3), self.reg)
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How strongly a node attends to a neighbour, before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum EdgeScore {
     /// `⟨x_i, x_j⟩`: GRCN.
     #[default]
@@ -24,6 +25,21 @@ pub enum EdgeScore {
 }
 
 /// Settings of [`EdgeAttention`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{EdgeAttentionConfig, EdgeScore, Init};
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// let config = EdgeAttentionConfig::new(6).with_heads(2).with_projection(4).with_score(EdgeScore::ScaledInnerProduct);
+/// let layer = config.init(&mut Init::new(0, &device));
+/// let graph = SparseMatrix::from_edges(3, 3, &[(0, 1, 1.0), (0, 2, 1.0), (2, 0, 1.0)], &device);
+/// let attended = layer.forward(&graph, Tensor::ones([3, 6], &device), None);
+/// assert_eq!(attended.output.dims(), [3, 8]); // the heads side by side
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EdgeAttentionConfig {
     d_in: usize,
@@ -38,19 +54,20 @@ impl EdgeAttentionConfig {
         Self { d_in, heads: 1, d_head: None, score: EdgeScore::InnerProduct }
     }
 
-    /// Splits the width, or that of the projection, among so many heads.
+    /// Splits the width, or that of the projection, among so many heads. Default: 1.
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;
         self
     }
 
-    /// Projects nodes to `d_head` columns a head first, by one matrix for receivers and senders.
+    /// Projects nodes to `d_head` columns a head first, by one matrix for receivers and senders. Default:
+    /// vectors as they are.
     pub fn with_projection(mut self, d_head: usize) -> Self {
         self.d_head = Some(d_head);
         self
     }
 
-    /// How neighbours are scored.
+    /// How neighbours are scored. Default: [`EdgeScore::InnerProduct`].
     pub fn with_score(mut self, score: EdgeScore) -> Self {
         self.score = score;
         self

@@ -11,6 +11,18 @@ use burn::tensor::activation::{relu, softmax};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Encoder`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{EncoderConfig, Init};
+///
+/// let device = Device::flex();
+/// let encoder = EncoderConfig::new(8).with_n_layers(2).with_attention(2).init(&mut Init::new(0, &device));
+/// // Five sequences of three tokens that attend to themselves.
+/// assert_eq!(encoder.forward_tokens(Tensor::ones([5, 3, 8], &device), None).dims(), [5, 3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EncoderConfig {
     d_model: usize,
@@ -26,13 +38,13 @@ impl EncoderConfig {
         Self { d_model, n_layers: 1, n_heads: 1, attention: false, d_feed_forward: 4 * d_model }
     }
 
-    /// Number of layers.
+    /// Number of layers. Default: 1.
     pub fn with_n_layers(mut self, n_layers: usize) -> Self {
         self.n_layers = n_layers;
         self
     }
 
-    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`].
+    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`]. Default: neither.
     ///
     /// # Panics
     /// When `n_heads` is 0 or does not divide `d_model`.
@@ -43,7 +55,7 @@ impl EncoderConfig {
         self
     }
 
-    /// Width of the feed-forward's hidden layer; `4 d_model` unless said otherwise.
+    /// Width of the feed-forward's hidden layer. Default: `4 d_model`.
     pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
         self.d_feed_forward = d_feed_forward;
         self

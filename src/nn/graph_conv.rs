@@ -10,6 +10,20 @@ use burn::tensor::activation::leaky_relu;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`GraphConv`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{GraphConvConfig, Init};
+/// use viral::ops::SparseMatrix;
+///
+/// let device = Device::flex();
+/// let layer = GraphConvConfig::new(6, 4).with_slope(0.0).init(&mut Init::new(0, &device)); // a ReLU
+/// let graph = SparseMatrix::from_edges(2, 2, &[(0, 1, 0.5)], &device);
+/// let y = layer.forward(&graph, Tensor::ones([2, 6], &device));
+/// assert!(y.into_data().iter::<f32>().all(|x| x >= 0.0));
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GraphConvConfig {
     d_in: usize,
@@ -23,7 +37,7 @@ impl GraphConvConfig {
         Self { d_in, d_out, slope: 0.01 }
     }
 
-    /// Slope of the LeakyReLU below zero: 0 for a ReLU, 1 for no activation.
+    /// Slope of the LeakyReLU below zero: 0 for a ReLU, 1 for no activation. Default: 0.01.
     pub fn with_slope(mut self, slope: f64) -> Self {
         self.slope = slope;
         self
@@ -108,13 +122,13 @@ impl ResidualGraphConvConfig {
         Self { d_in, d_message: d_in, d_out, slope: 0.01 }
     }
 
-    /// Width of what neighbours send.
+    /// Width of what neighbours send. Default: `d_in`.
     pub fn with_d_message(mut self, d_message: usize) -> Self {
         self.d_message = d_message;
         self
     }
 
-    /// Slope of the LeakyReLUs below zero.
+    /// Slope of the LeakyReLUs below zero. Default: 0.01.
     pub fn with_slope(mut self, slope: f64) -> Self {
         self.slope = slope;
         self

@@ -11,6 +11,19 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`InformationFusion`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{InformationFusionConfig, Init};
+///
+/// let device = Device::flex();
+/// // Synergy alone: without an estimate of the redundancy the visual block stays as it is.
+/// let fusion = InformationFusionConfig::paper(8).with_redundancy(false).init(&mut Init::new(0, &device));
+/// let [_, _, visual] = fusion.forward(Tensor::zeros([3, 8], &device), Tensor::ones([3, 8], &device)).into_blocks();
+/// assert!(visual.into_data().iter::<f32>().all(|x| x == 1.0));
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InformationFusionConfig {
     synergy: CrossModalSynergyConfig,
@@ -45,44 +58,45 @@ impl InformationFusionConfig {
         }
     }
 
-    /// Whether a self-attending encoder follows each cross-modal one.
+    /// Whether a self-attending encoder follows each cross-modal one. Default: no in the paper, yes in the reference.
     pub fn with_self_encoders(mut self, self_encoders: bool) -> Self {
         self.synergy = self.synergy.with_self_encoders(self_encoders);
         self
     }
 
-    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`.
+    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`. Default: yes.
     pub fn with_redundancy(mut self, redundancy: bool) -> Self {
         self.estimates_redundancy = redundancy;
         self
     }
 
-    /// What stands where a modality was removed (9).
+    /// What stands where a modality was removed (9). Default: [`Mask::Learned`] in the paper, [`Mask::Zeros`] in the reference.
     pub fn with_mask(mut self, mask: Mask) -> Self {
         self.redundancy = self.redundancy.with_mask(mask);
         self
     }
 
     /// Heads of the redundancy's encoder over the sequence `[v, t]`; none puts the modalities side by side instead.
+    /// Default: one in the paper, none in the reference.
     pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
         self.redundancy = self.redundancy.with_sequence(n_heads);
         self
     }
 
-    /// Width of the hidden layer of all encoders; `4 d_model` unless said otherwise.
+    /// Width of the hidden layer of all encoders. Default: `4 d_model`.
     pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
         self.synergy = self.synergy.with_d_feed_forward(d_feed_forward);
         self.redundancy = self.redundancy.with_d_feed_forward(d_feed_forward);
         self
     }
 
-    /// What is added to `‖r‖²` in (12).
+    /// What is added to `‖r‖²` in (12). Default: 1e-12 in the paper, 1e-8 in the reference.
     pub fn with_epsilon(mut self, epsilon: f32) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Whether `v'` has length one.
+    /// Whether `v'` has length one. Default: no in the paper, yes in the reference.
     pub fn with_normalize_unique(mut self, normalize_unique: bool) -> Self {
         self.normalize_unique = normalize_unique;
         self

@@ -10,6 +10,17 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 /// A device and the random stream that initialises parameters on it.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::Device;
+/// use viral::nn::{Init, xavier_uniform};
+///
+/// let draw = |seed| xavier_uniform([4, 8], &mut Init::new(seed, &Device::flex())).val().into_data();
+/// assert_eq!(draw(1), draw(1));
+/// assert_ne!(draw(1), draw(2));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Init {
     device: Device,
@@ -69,6 +80,18 @@ pub fn xavier_normal(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
 }
 
 /// `y = x W + b` with PyTorch's default initialisation: weight and bias uniform within `1 / √d_in`.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, affine, linear};
+///
+/// let device = Device::flex();
+/// let layer = linear(3, 2, &mut Init::new(0, &device));
+/// let y = affine(&layer, Tensor::<2>::zeros([5, 3], &device));
+/// assert_eq!(y.dims(), [5, 2]);
+/// # }
+/// ```
 pub fn linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     let bound = 1.0 / (d_in as f64).sqrt();
     let weight = init.uniform_param([d_in, d_out], bound);

@@ -23,20 +23,20 @@ impl LearnedItemGraphConfig {
         Self { n_neighbors, include_self: true, epsilon: 0.0, projections: Vec::new() }
     }
 
-    /// Whether an item is one of its own neighbours.
+    /// Whether an item is one of its own neighbours. Default: yes.
     pub fn with_include_self(mut self, include_self: bool) -> Self {
         self.include_self = include_self;
         self
     }
 
-    /// What is added to degrees before their roots are taken.
+    /// What is added to degrees before their roots are taken. Default: 0.
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
 
     /// Projects the features of each modality, in their order, from width `d_in` to `d_out` by a linear layer of its own:
-    /// cosines are those of `x W + b`.
+    /// cosines are those of `x W + b`. Default: features as they are.
     pub fn with_projections(mut self, widths: &[[usize; 2]]) -> Self {
         self.projections = widths.to_vec();
         self

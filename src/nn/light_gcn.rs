@@ -1,18 +1,35 @@
 //! Propagation over the user-item graph (1) and the aggregation of its layers (2).
 
 use super::shapes::expect_nodes;
+use crate::named::named;
 use crate::ops::{SparseMatrix, spmm_polynomial};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// How the layers' outputs become one embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// ```
+/// use viral::nn::LayerAggregation;
+///
+/// assert_eq!("mean".parse::<LayerAggregation>()?, LayerAggregation::default());
+/// assert!("median".parse::<LayerAggregation>().unwrap_err().to_string().contains("there are sum, mean"));
+/// # Ok::<(), viral::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LayerAggregation {
     /// `Σ x⁽ˡ⁾`: equation (2).
     Sum,
     /// `Σ x⁽ˡ⁾ / (L + 1)`: LightGCN.
+    #[default]
     Mean,
+}
+
+named! {
+    LayerAggregation, "aggregation of layers":
+    Sum => "sum",
+    Mean => "mean",
 }
 
 /// LightGCN propagation: `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` for `l = 1 … L` (1), aggregated over `l = 0 … L` (2).

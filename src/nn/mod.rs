@@ -1,4 +1,24 @@
 //! Layers: config, init, forward. Graphs and features are arguments; a forward changes nothing.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use viral::nn::{FeatureProjectionConfig, InformationFusionConfig, Init, UserModalityWeightsConfig};
+//!
+//! let device = Device::flex();
+//! let mut init = Init::new(0, &device); // parameters are drawn in the order of the layers, from this seed
+//! let text_projection = FeatureProjectionConfig::new(16, 8).init(&mut init);
+//! let visual_projection = FeatureProjectionConfig::new(24, 8).init(&mut init);
+//! let fusion = InformationFusionConfig::paper(8).init(&mut init);
+//! let weights = UserModalityWeightsConfig::new(3, 3).init(&mut init);
+//!
+//! let text = text_projection.forward(Tensor::ones([3, 16], &device));
+//! let visual = visual_projection.forward(Tensor::ones([3, 24], &device));
+//! let [text, synergy, unique] = fusion.forward(text, visual).into_blocks();
+//! let blocks = Tensor::cat(vec![text, synergy, unique], 1);
+//! assert_eq!(weights.forward(blocks).dims(), [3, 24]);
+//! # }
+//! ```
 
 mod affine;
 mod edge_attention;

@@ -21,7 +21,7 @@ impl UserModalityWeightsConfig {
         Self { n_users, n_blocks, spread: 1.0 }
     }
 
-    /// Standard deviation of the normal logits whose softmax initialises the weights; 0 weighs all blocks equally.
+    /// Standard deviation of the normal logits whose softmax initialises the weights; 0 weighs all blocks equally. Default: 1.
     pub fn with_spread(mut self, spread: f64) -> Self {
         self.spread = spread;
         self

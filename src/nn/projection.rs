@@ -9,6 +9,17 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`FeatureProjection`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{FeatureProjectionConfig, Init};
+///
+/// let device = Device::flex();
+/// let layer = FeatureProjectionConfig::new(384, 64).with_d_hidden(256).init(&mut Init::new(0, &device));
+/// assert_eq!(layer.forward(Tensor::ones([5, 384], &device)).dims(), [5, 64]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FeatureProjectionConfig {
     d_in: usize,
@@ -23,13 +34,13 @@ impl FeatureProjectionConfig {
         Self { d_in, d_out, d_hidden: None, negative_slope: 0.01 }
     }
 
-    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead.
+    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead. Default: none.
     pub fn with_d_hidden(mut self, d_hidden: usize) -> Self {
         self.d_hidden = Some(d_hidden);
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out.
+    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self
@@ -98,13 +109,13 @@ impl ModalityProjectionsConfig {
         Self { d_out, d_hidden: None, negative_slope: 0.01 }
     }
 
-    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead.
+    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with a hidden layer instead. Default: none.
     pub fn with_d_hidden(mut self, d_hidden: usize) -> Self {
         self.d_hidden = Some(d_hidden);
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out.
+    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self

@@ -2,6 +2,7 @@
 
 use super::shapes::{expect_same, expect_width};
 use super::{Encoder, EncoderConfig, Init, affine, linear};
+use crate::named::named;
 use crate::ops::{matmul, row_range};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// What stands where a modality was removed (9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mask {
     /// Zeros, as in the authors' code.
     Zeros,
@@ -18,7 +20,25 @@ pub enum Mask {
     Learned,
 }
 
+named! {
+    Mask, "mask":
+    Zeros => "zeros",
+    Learned => "learned",
+}
+
 /// Settings of [`RedundancyEstimator`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, Mask, RedundancyEstimatorConfig};
+///
+/// let device = Device::flex();
+/// let config = RedundancyEstimatorConfig::paper(8).with_sequence(Some(2)).with_mask(Mask::Zeros);
+/// let redundancy = config.init(&mut Init::new(0, &device)).forward(Tensor::ones([3, 8], &device), Tensor::zeros([3, 8], &device));
+/// assert_eq!(redundancy.shared().dims(), [3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RedundancyEstimatorConfig {
     d_model: usize,
@@ -40,20 +60,21 @@ impl RedundancyEstimatorConfig {
         Self { d_model, mask: Mask::Zeros, n_heads: None, d_feed_forward: 4 * d_model }
     }
 
-    /// What stands where a modality was removed.
+    /// What stands where a modality was removed. Default: a learned token in the paper, zeros in the reference.
     pub fn with_mask(mut self, mask: Mask) -> Self {
         self.mask = mask;
         self
     }
 
     /// Heads of the encoder over the sequence `[v, t]` of two tokens, with `g = Linear(2 d, d)` after it; none puts the
-    /// modalities side by side, with the linear layer before an encoder of one token.
+    /// modalities side by side, with the linear layer before an encoder of one token. Default: one head in the paper, none in
+    /// the reference.
     pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
         self.n_heads = n_heads;
         self
     }
 
-    /// Width of the encoder's hidden layer; `4 d_model` unless said otherwise.
+    /// Width of the encoder's hidden layer. Default: `4 d_model`.
     pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
         self.d_feed_forward = d_feed_forward;
         self

@@ -7,6 +7,18 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`CrossModalSynergy`].
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{CrossModalSynergyConfig, Init};
+///
+/// let device = Device::flex();
+/// let cse = CrossModalSynergyConfig::reference(8).with_d_feed_forward(16).init(&mut Init::new(0, &device));
+/// assert!(cse.text_self.is_some()); // the second encoder of the authors' code
+/// assert_eq!(cse.forward(Tensor::ones([3, 8], &device), Tensor::zeros([3, 8], &device)).signal().dims(), [3, 8]);
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CrossModalSynergyConfig {
     d_model: usize,
@@ -26,19 +38,20 @@ impl CrossModalSynergyConfig {
         Self::paper(d_model).with_self_encoders(true)
     }
 
-    /// Whether a second, self-attending encoder follows each cross-modal one.
+    /// Whether a second, self-attending encoder follows each cross-modal one. Default: no in the paper, yes in the
+    /// reference.
     pub fn with_self_encoders(mut self, self_encoders: bool) -> Self {
         self.self_encoders = self_encoders;
         self
     }
 
-    /// Queries and keys, for [`CrossModalSynergy::forward_tokens`].
+    /// Queries and keys, for [`CrossModalSynergy::forward_tokens`]. Default: neither.
     pub fn with_n_heads(mut self, n_heads: usize) -> Self {
         self.n_heads = n_heads;
         self
     }
 
-    /// Width of the encoders' hidden layer; `4 d_model` unless said otherwise.
+    /// Width of the encoders' hidden layer. Default: `4 d_model`.
     pub fn with_d_feed_forward(mut self, d_feed_forward: usize) -> Self {
         self.d_feed_forward = d_feed_forward;
         self

@@ -2,6 +2,23 @@
 //!
 //! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
 //! reference in outputs and in every gradient.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Tensor};
+//! use viral::ops::{SparseMatrix, sddmm, spmm};
+//!
+//! let device = Device::flex().autodiff();
+//! let graph = SparseMatrix::from_edges(2, 3, &[(0, 0, 1.0), (0, 2, 0.5), (1, 1, 2.0)], &device);
+//! let x = Tensor::from_floats([[1.0], [2.0], [4.0]], &device).require_grad();
+//! let y = spmm(&graph, x.clone()); // [2, 1]
+//! assert_eq!(y.to_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 4.0]);
+//! // A product for each edge, between the node that receives and the one that sends.
+//! let scores = sddmm(y, graph.rows(), x.clone(), graph.cols());
+//! assert_eq!(scores.to_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 12.0, 8.0]);
+//! assert!(x.grad(&scores.sum().backward()).is_some());
+//! # }
+//! ```
 
 // Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
 #![allow(unsafe_code)]

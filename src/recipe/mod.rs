@@ -9,6 +9,20 @@
 //! | `run` | [`Run`]: what training gives back |
 //! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
 //! | `progress` | [`Progress`]: lines that say where a run stands |
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
+//! let recipe = Recipe::named("bpr-mf")?.set("d_embed", "16")?.seed(1).epochs(2);
+//! assert_eq!(Recipe::from_toml(&recipe.to_toml()?)?, recipe); // as a file it is the same
+//! let run = recipe.run(&data, &Device::flex())?;
+//! println!("{}", run.test(&[10, 20])?);
+//! assert_eq!(run.history().len(), 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod folder;
 mod progress;

@@ -27,6 +27,20 @@ impl EpochSeconds {
 }
 
 /// A finished run: the trained model, its history and its figures.
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let run = Recipe::named("bpr-mf")?.seed(1).epochs(2).run(&data, &Device::flex())?;
+/// println!("{}", run.test(&[10, 20])?);
+/// assert_eq!((run.history().len(), run.embeddings().items().dims()), (2, [20, 64]));
+/// let report = run.report(&[10, 20])?; // everything, for a file
+/// assert_eq!(report.best_epoch, run.best_epoch());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Run<'a> {
     recipe: Recipe,

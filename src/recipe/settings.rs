@@ -85,7 +85,7 @@ impl Recipe {
         let training = |lr: f64, batch_size: usize, patience: usize| TrainerConfig {
             batch_size: batch_size.into(),
             patience,
-            adam: AdamConfig { lr, ..AdamConfig::default() },
+            adam: AdamConfig::new(lr),
             ..TrainerConfig::default()
         };
         match preset {

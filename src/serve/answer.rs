@@ -4,6 +4,20 @@ use crate::report::Table;
 use serde::Serialize;
 
 /// A recommended item.
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let run = Recipe::named("profile-match")?.run(&data, &Device::flex())?;
+/// let found = run.recommender()?.recommend("u0007", 3)?;
+/// // What the text and the picture have to do with it adds up to the score.
+/// assert_eq!(found[0].score, found[0].shares.iter().map(|(_, share)| share).sum::<f64>());
+/// println!("{}", Recommendation::table(&found).to_text());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Recommendation {

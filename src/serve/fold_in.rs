@@ -27,7 +27,7 @@ pub(super) struct FoldIn {
 impl FoldIn {
     /// O(train pairs · d + users · d²) time, O(d²) memory.
     pub(super) fn fit(vectors: &HostEmbeddings, train: &Interactions) -> Self {
-        let d = vectors.d;
+        let d = vectors.d();
         let (mut gram, mut target) = (vec![0f64; d * d], vec![0f64; d * d]);
         let (mut x, mut y, mut product) = (Vec::new(), Vec::new(), vec![0f32; d * d]);
         for start in (0..train.n_users()).step_by(BLOCK) {
@@ -66,7 +66,7 @@ impl FoldIn {
 
     /// The vector of somebody with this history, `[d]`.
     pub(super) fn vector(&self, vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
-        let d = vectors.d;
+        let d = vectors.d();
         let mean = mean_of_items(vectors, items);
         let mut sums = vec![0f64; d];
         for (x, row) in mean.iter().zip(self.map.chunks_exact(d.max(1))) {
@@ -78,7 +78,7 @@ impl FoldIn {
 
 /// `[d]`; zero where there are none.
 fn mean_of_items(vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
-    let mut sum = vec![0f32; vectors.d];
+    let mut sum = vec![0f32; vectors.d()];
     for &item in items {
         sum.iter_mut().zip(vectors.item(item as usize)).for_each(|(sum, z)| *sum += z);
     }
@@ -102,12 +102,11 @@ mod tests {
             (0..n_users as u32).flat_map(|u| (0..4).map(move |i| (u, (u * 7 + i * i * 3) % 40))).collect();
         let train = Interactions::from_pairs(n_users, n_items, &pairs);
         let blocks = vec![("a".to_string(), 1), ("b".to_string(), 2)];
-        let mut vectors = HostEmbeddings { users: Vec::new(), items, d, blocks };
+        let alone = HostEmbeddings::new(Vec::new(), items.clone(), blocks.clone()).unwrap();
         // u = (2 x₀, x₁ - x₂, 3 x₂)
-        for user in 0..n_users {
-            let x = mean_of_items(&vectors, train.of_user(user));
-            vectors.users.extend([2.0 * x[0], x[1] - x[2], 3.0 * x[2]]);
-        }
+        let of_items = (0..n_users).map(|user| mean_of_items(&alone, train.of_user(user)));
+        let users = of_items.flat_map(|x| [2.0 * x[0], x[1] - x[2], 3.0 * x[2]]).collect();
+        let vectors = HostEmbeddings::new(users, items, blocks).unwrap();
         let fold_in = FoldIn::fit(&vectors, &train);
         for user in [0, 17, 499] {
             let found = fold_in.vector(&vectors, train.of_user(user));
@@ -119,7 +118,7 @@ mod tests {
     #[test]
     fn without_histories_the_mean_stays() {
         let blocks = vec![("a".to_string(), 2)];
-        let vectors = HostEmbeddings { users: vec![1.0; 4], items: vec![1.0, 0.0, 3.0, 2.0], d: 2, blocks };
+        let vectors = HostEmbeddings::new(vec![1.0; 4], vec![1.0, 0.0, 3.0, 2.0], blocks).unwrap();
         let fold_in = FoldIn::fit(&vectors, &Interactions::from_pairs(2, 2, &[]));
         assert_eq!(fold_in.vector(&vectors, &[0, 1]), [2.0, 1.0]);
         assert_eq!(fold_in.vector(&vectors, &[]), [0.0, 0.0]);

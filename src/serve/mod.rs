@@ -9,6 +9,24 @@
 //! | `query` | what is asked, by number, and the best items for it |
 //! | `saved` | the model file: written whole or not at all, read with every bit checked |
 //! | `names` | external ids, compact, with their index |
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
+//! let run = Recipe::named("profile-match")?.run(&data, &Device::flex())?;
+//! let folder = tempfile::tempdir().unwrap();
+//! run.recommender()?.save(folder.path())?;
+//!
+//! let recommender = Recommender::load(folder.path())?; // in another process
+//! println!("{}", Recommendation::table(&recommender.recommend("u0007", 5)?).to_text());
+//! let for_a_newcomer = recommender.recommend_for(&["i0003", "i0017"], 5)?;
+//! let like_this_one = recommender.similar("i0003", 5)?;
+//! assert_eq!((for_a_newcomer.len(), like_this_one.len()), (5, 5));
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod fold_in;

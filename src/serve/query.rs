@@ -74,7 +74,7 @@ impl Recommender {
         exclude.sort_unstable();
         let candidates = options.candidates.as_ref();
         let candidates = candidates.map(|items| self.item_numbers(items.iter().map(String::as_str))).transpose()?;
-        let blocks = &self.vectors.blocks;
+        let blocks = self.vectors.blocks();
         let mut weights = vec![1.0; blocks.len()];
         for (block, weight) in &options.weights {
             let Some(at) = blocks.iter().position(|(name, _)| name == block) else {
@@ -103,7 +103,7 @@ impl Recommender {
     pub(super) fn weighed(&self, vector: &[f32], weights: &[f64]) -> Vec<f32> {
         let mut vector = vector.to_vec();
         let mut rest = &mut vector[..];
-        for ((_, width), &weight) in self.vectors.blocks.iter().zip(weights) {
+        for ((_, width), &weight) in self.vectors.blocks().iter().zip(weights) {
             let (block, behind) = std::mem::take(&mut rest).split_at_mut(*width);
             block.iter_mut().for_each(|x| *x *= weight as f32);
             rest = behind;
@@ -127,7 +127,7 @@ impl Recommender {
             return Ok(self.finish(query, candidates.iter().copied().filter(|item| !is_hidden(item)), k));
         }
         let n_best = (k + MARGIN).min(self.items.len());
-        let best = top_of_one(vector, &self.vectors.items, n_best, |items, scores| {
+        let best = top_of_one(vector, self.vectors.items(), n_best, |items, scores| {
             if query.cosine {
                 scores.iter_mut().zip(&self.inverse_lengths[items.clone()]).for_each(|(score, inverse)| {
                     *score *= inverse;
@@ -159,7 +159,7 @@ impl Recommender {
             item: self.items.get(item as usize).to_string(),
             title: self.titles.as_ref().map(|titles| titles.get(item as usize).to_string()),
             score,
-            shares: self.vectors.blocks.iter().map(|(name, _)| name.clone()).zip(shares).collect(),
+            shares: self.vectors.blocks().iter().map(|(name, _)| name.clone()).zip(shares).collect(),
         }
     }
 }

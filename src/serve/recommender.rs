@@ -117,8 +117,8 @@ impl Recommender {
     pub(super) fn from_parts(parts: Parts) -> Result<Self> {
         let Parts { config, data, fingerprint, vectors, users, items, titles, train, held_out, fold_in, parameters } =
             parts;
-        let longest_user = lengths(&vectors.users, vectors.d, "user")?.into_iter().fold(0.0, f64::max);
-        let item_lengths = lengths(&vectors.items, vectors.d, "item")?;
+        let longest_user = lengths(vectors.users(), vectors.d(), "user")?.into_iter().fold(0.0, f64::max);
+        let item_lengths = lengths(vectors.items(), vectors.d(), "item")?;
         let longest_item = item_lengths.iter().copied().fold(0.0, f64::max);
         check_scores(longest_user, longest_item)?;
         let inverse = |length: f64| if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
@@ -182,7 +182,7 @@ impl Recommender {
                 true => Vec::new(),
                 false => block.iter().flat_map(|&u| self.weighed(self.vectors.user(u), &options.weights)).collect(),
             };
-            let d = self.vectors.d;
+            let d = self.vectors.d();
             let vector = |row: usize| match weighed.is_empty() {
                 true => self.vectors.user(block[row]),
                 false => &weighed[row * d..][..d],
@@ -191,7 +191,7 @@ impl Recommender {
                 check_scores(length(vector(row)), self.longest_item)?;
             }
             let n_best = (options.k + MARGIN).min(self.items.len());
-            let top = top_products(block.len(), vector, &self.vectors.items, d, n_best, |row, columns, scores| {
+            let top = top_products(block.len(), vector, self.vectors.items(), d, n_best, |row, columns, scores| {
                 hide(&self.query(block[row], &options).hidden, columns, scores);
             });
             let answers: Vec<Vec<Recommendation>> = (0..block.len())

@@ -40,7 +40,7 @@ impl Recommender {
     /// # Errors
     /// A file that cannot be written; parameters whose file is gone or has changed since it was loaded.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let (e, d) = (&self.vectors, self.vectors.d);
+        let (e, d) = (&self.vectors, self.vectors.d());
         let owned = |names: &Names| names.iter().map(str::to_string).collect();
         let header = Header {
             format: FORMAT,
@@ -48,7 +48,7 @@ impl Recommender {
             config: self.config.clone(),
             data: self.data.clone(),
             fingerprint: self.fingerprint.clone(),
-            blocks: e.blocks.clone(),
+            blocks: e.blocks().to_vec(),
             user_ids: owned(&self.users),
             item_ids: owned(&self.items),
             titles: self.titles.as_ref().map(owned),
@@ -56,8 +56,8 @@ impl Recommender {
         let parameters = self.parameters()?;
         let mut all: Parameters =
             parameters.into_iter().map(|(name, values)| (format!("{PARAMETERS}{name}"), values)).collect();
-        all.insert("users".into(), TensorData::new(e.users.clone(), [self.users.len(), d]));
-        all.insert("items".into(), TensorData::new(e.items.clone(), [self.items.len(), d]));
+        all.insert("users".into(), TensorData::new(e.users().to_vec(), [self.users.len(), d]));
+        all.insert("items".into(), TensorData::new(e.items().to_vec(), [self.items.len(), d]));
         all.insert("fold_in".into(), TensorData::new(self.fold_in.map().to_vec(), [d, d]));
         for (name, part) in [("seen", &self.train), ("held_out", &self.held_out)] {
             let degrees: Vec<i32> = part.user_degrees().iter().map(|&n| n as i32).collect();
@@ -119,7 +119,7 @@ impl Recommender {
             config: header.config,
             data: header.data,
             fingerprint: header.fingerprint,
-            vectors: HostEmbeddings { users, items, d, blocks: header.blocks },
+            vectors: HostEmbeddings::new(users, items, header.blocks).map_err(|e| broken(&e.to_string()))?,
             train,
             held_out,
             fold_in,

@@ -12,14 +12,15 @@ use std::collections::{BTreeMap, HashMap};
 /// Settings of [`Adam`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct AdamConfig {
-    /// Learning rate.
+    /// Learning rate. Default: 0.001.
     pub lr: f64,
-    /// Decay of the mean of gradients.
+    /// Decay of the mean of gradients, `β₁`. Default: 0.9.
     pub beta_1: f64,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the mean of squared gradients, `β₂`. Default: 0.999.
     pub beta_2: f64,
-    /// Added to the root.
+    /// Added to the root, `ε`. Default: 1e-8.
     pub epsilon: f64,
 }
 
@@ -29,6 +30,19 @@ impl Default for AdamConfig {
     }
 }
 
+impl AdamConfig {
+    /// The defaults with this learning rate.
+    ///
+    /// ```
+    /// use viral::train::AdamConfig;
+    ///
+    /// let config = AdamConfig::new(5e-3);
+    /// assert_eq!((config.lr, config.beta_1, config.beta_2, config.epsilon), (5e-3, 0.9, 0.999, 1e-8));
+    /// ```
+    pub fn new(lr: f64) -> Self {
+        Self { lr, ..Self::default() }
+    }
+}
 /// More steps than any run takes; the powers of the decays are computed with signed numbers.
 const MOST_STEPS: u32 = i32::MAX as u32 - 1;
 
@@ -48,7 +62,25 @@ enum Values {
 
 /// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`.
 ///
-/// A parameter without a gradient is left alone, its step not counted, as in PyTorch.
+/// A parameter without a gradient is left alone, its step not counted, as in PyTorch. *Adam: A Method for Stochastic
+/// Optimization*, ICLR 2015, arXiv 1412.6980.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::{Init, UserModalityWeightsConfig};
+/// use viral::train::{Adam, AdamConfig};
+///
+/// let device = Device::flex().autodiff();
+/// let layer = UserModalityWeightsConfig::new(3, 2).with_spread(0.0).init(&mut Init::new(0, &device));
+/// let mut adam = Adam::new(AdamConfig::new(0.1));
+/// let gradients = layer.weight.val().sum().backward();
+/// let layer = adam.step(layer, gradients);
+/// // The first step is as long as the learning rate: from 1/2 down.
+/// let weights = layer.weight.val().into_data().iter::<f32>().collect::<Vec<_>>();
+/// assert!(weights.iter().all(|w| (w - 0.4).abs() < 1e-6));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Adam {
     config: AdamConfig,

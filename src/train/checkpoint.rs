@@ -13,7 +13,24 @@ const FORMAT: u32 = 1;
 /// What a checkpoint belongs to, and the file format.
 ///
 /// A run resumed from a checkpoint gives the same bits as one that was never interrupted.
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let (config, trainer) = (BprMfConfig::default(), TrainerConfig::default());
+/// let fresh = || config.init(&data.train, &mut Init::new(0, &Device::flex().autodiff()));
+/// let checkpoint = Checkpoint::new(&config, &trainer, &data.fingerprint())?;
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("checkpoint.safetensors");
+/// checkpoint.save(&path, &TrainState::new(fresh()?, &trainer))?; // as an observer of fit_from does after an epoch
+/// assert_eq!(checkpoint.load(&path, fresh()?)?.next_epoch(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Checkpoint {
     /// The model's settings.
     pub model: Value,

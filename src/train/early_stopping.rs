@@ -3,6 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// Remembers the best value; larger is better.
+///
+/// ```
+/// use viral::train::EarlyStopping;
+///
+/// let mut stopping = EarlyStopping::new(2);
+/// for (epoch, recall) in [0.05, 0.07, 0.06, 0.06].into_iter().enumerate() {
+///     stopping.update(epoch, recall);
+///     assert_eq!(stopping.is_over(epoch), epoch == 3);
+/// }
+/// assert_eq!(stopping.best(), Some((1, 0.07)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     patience: usize,

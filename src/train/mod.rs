@@ -1,7 +1,45 @@
 //! Training: Adam, early stopping on valid, checkpoints and exact resume.
+//!
+//! | file | |
+//! |---|---|
+//! | `config` | [`TrainerConfig`]: how long, how fast, what is kept |
+//! | `trainer` | the loop: [`TrainerConfig::fit`], [`TrainerConfig::fit_from`] with an observer |
+//! | `state` | [`TrainState`]: what the next epoch depends on; [`Event`], [`EpochReport`], [`Fit`] |
+//! | `adam` | [`Adam`]: the optimizer |
+//! | `early_stopping` | [`EarlyStopping`]: the best epoch so far |
+//! | `checkpoint` | [`Checkpoint`]: a state as a file |
+//!
+//! [`Recipe`](crate::recipe::Recipe) does all of this in one call; here are its parts, for a model of one's own and for full
+//! control.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use viral::prelude::*;
+//!
+//! # fn main() -> viral::Result<()> {
+//! let data = PlantedConfig::new().with_n_users(60).with_n_items(40).generate().data;
+//! let device = Device::flex().autodiff();
+//! let model = LightGcnConfig::default().init(&data.train, &mut Init::new(0, &device))?;
+//!
+//! let mut trainer = TrainerConfig::default();
+//! trainer.epochs = 3;
+//! let mut losses = Vec::new();
+//! let state = TrainState::new(model, &trainer);
+//! let fit = trainer.fit_from(state, &data.train, &data.valid, &device, |event| {
+//!     if let Event::Epoch { report, .. } = event {
+//!         losses.push(report.loss);
+//!     }
+//!     Ok(ControlFlow::Continue(()))
+//! })?;
+//! assert_eq!((losses.len(), fit.history.len()), (3, 3));
+//! println!("{}", fit.embeddings().evaluate(&data, Part::Test, &[10, 20])?);
+//! # Ok(())
+//! # }
+//! ```
 
 mod adam;
 mod checkpoint;
+mod config;
 mod divergence;
 mod early_stopping;
 mod state;
@@ -11,6 +49,6 @@ mod trainer;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
+pub use config::{BatchSize, Keep, TrainerConfig};
 pub use early_stopping::EarlyStopping;
-pub use state::TrainState;
-pub use trainer::{BatchSize, EpochReport, Event, Fit, Keep, TrainerConfig};
+pub use state::{EpochReport, Event, Fit, TrainState};

@@ -169,7 +169,7 @@ fn linear_filter(expected: &Value, train: &Interactions, held_out: &Interactions
         }
         let ranking = rank_scores(&scores, train, block, 50).unwrap();
         let metrics = Metrics::of(&ranking, held_out, &CUTOFFS).unwrap();
-        for metric in Metric::ALL {
+        for &metric in Metric::ALL {
             for k in CUTOFFS {
                 let values = metrics.per_user(metric, k);
                 let sum = sums.entry(format!("{metric}@{k}")).or_default();

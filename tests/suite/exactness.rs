@@ -1,5 +1,6 @@
 //! The same bits from the same seed: at any number of threads, and after any interruption.
 
+use crate::support::with;
 use burn::tensor::Device;
 use rayon::ThreadPoolBuilder;
 use std::ops::ControlFlow;
@@ -22,7 +23,11 @@ fn small() -> Dataset {
 }
 
 fn trainer(epochs: usize) -> TrainerConfig {
-    let mut trainer = TrainerConfig { epochs, batch_size: 256.into(), seed: 5, ..TrainerConfig::default() };
+    let mut trainer = with(TrainerConfig::default(), |c| {
+        c.epochs = epochs;
+        c.batch_size = 256.into();
+        c.seed = 5;
+    });
     trainer.adam.lr = 1e-2;
     trainer
 }
@@ -94,7 +99,7 @@ fn a_catalogue_that_occupies_all_threads_gives_the_same_bits() {
     let planted = PlantedConfig::new().with_n_users(3000).with_n_items(1500);
     let data = planted.with_d_text(96).with_d_visual(96).generate().data;
     let config = ModelConfig::by_name("viral").unwrap();
-    let trainer = TrainerConfig { batch_size: 2048.into(), ..trainer(1) };
+    let trainer = with(trainer(1), |c| c.batch_size = 2048.into());
     let one = in_threads(1, || run(&config, &data, &trainer, 1));
     for n in [2, 3] {
         in_threads(n, || run(&config, &data, &trainer, 1)).is_that_of(&one, &format!("{n} threads"));
@@ -109,7 +114,7 @@ fn a_batch_of_millions_of_scores_gives_the_same_bits() {
     for (key, value) in [("shared_negatives", "1400"), ("info_nce_rows", "64"), ("lambda", "0.0")] {
         config.set(key, value).unwrap();
     }
-    let trainer = TrainerConfig { batch_size: 8192.into(), ..trainer(1) };
+    let trainer = with(trainer(1), |c| c.batch_size = 8192.into());
     let one = in_threads(1, || run(&config, &data, &trainer, 1));
     for n in [2, 3, 2, 3] {
         in_threads(n, || run(&config, &data, &trainer, 1)).is_that_of(&one, &format!("{n} threads"));
@@ -125,7 +130,7 @@ fn a_seed_gives_the_same_bits_and_another_seed_does_not() {
         run(&config, &data, &trainer, 1).is_that_of(&first, name);
         let other_parameters = run(&config, &data, &trainer, 2);
         assert!(other_parameters.model != first.model, "{name}: another seed of the parameters changes nothing");
-        let other_order = run(&config, &data, &TrainerConfig { seed: 6, ..trainer.clone() }, 1);
+        let other_order = run(&config, &data, &with(trainer.clone(), |c| c.seed = 6), 1);
         assert!(other_order.model != first.model, "{name}: another seed of the order changes nothing");
     }
 }
@@ -234,7 +239,7 @@ fn early_stopping_survives_an_interruption() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
     let config = ModelConfig::by_name("bpr-mf").unwrap();
-    let mut trainer = TrainerConfig { patience: 3, ..trainer(60) };
+    let mut trainer = with(trainer(60), |c| c.patience = 3);
     trainer.adam.lr = 5e-2;
     let fit = trainer.fit(fresh(&config, &data, 1), &data.train, &data.valid, &device()).unwrap();
     let (best, ran) = (fit.best_epoch.unwrap(), fit.history.len());

@@ -8,9 +8,9 @@ use source::{Named, code_of, names, without_tests, words};
 use std::path::{Path, PathBuf};
 
 /// The floors from the ground up: a module imports from floors before its own, never from later ones.
-const FLOORS: [&str; 14] = [
-    "error", "report", "data", "linalg", "graph", "ops", "nn", "loss", "model", "eval", "train", "serve", "recipe",
-    "args",
+const FLOORS: [&str; 15] = [
+    "error", "named", "report", "data", "linalg", "graph", "ops", "nn", "loss", "model", "eval", "train", "serve",
+    "recipe", "args",
 ];
 
 /// What stands beside the floors: the crate's root, and the names that programs take from everywhere.

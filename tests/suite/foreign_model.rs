@@ -34,7 +34,7 @@ impl Foreign {
 #[test]
 fn the_six_modules_learn_in_a_foreign_model() {
     let (d, n_items, mut init) = (8, 600, Init::new(3, &device()));
-    let data = PlantedConfig { n_items, d_text: d, d_visual: d, ..Default::default() }.generate().data.train;
+    let data = PlantedConfig::new().with_n_items(n_items).with_d_text(d).with_d_visual(d).generate().data.train;
     let rows: Vec<_> = data.features.iter().map(|(_, rows)| (rows, 0.5)).collect();
     let near = item_graph(ItemGraph::MeanCosine, &rows, 5, KnnSearch::Exact).unwrap();
     let graphs = [bipartite_adjacency(&data.interactions, 0.0), near].map(|graph| SparseMatrix::new(&graph, &device()));

@@ -4,6 +4,8 @@
 //! folder with the real data sets, for the tests that `-- --ignored` runs. `VIRAL_TEST_DEVICE=wgpu` (or `cuda`, with the feature of that
 //! name) runs operators and parity on a GPU: `cargo test --features wgpu --test suite -- operators parity`.
 
+// The tests' device is the CPU backend's; others are compared with it.
+#![cfg(feature = "flex")]
 // A test that cannot unwrap has failed, and says where.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,6 +21,7 @@ mod golden;
 mod graphs;
 mod metrics;
 mod operators;
+mod packaged;
 mod parity_blocks;
 mod parity_edges;
 mod parity_models;
@@ -28,4 +31,5 @@ mod replays;
 mod serving;
 mod settings;
 mod shapes;
+mod support;
 mod table;

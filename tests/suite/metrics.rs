@@ -34,7 +34,7 @@ fn evaluator(name: &str) {
     }
 
     let metrics = Metrics::of(&ranking, &test, &cutoffs).unwrap();
-    for metric in Metric::ALL {
+    for &metric in Metric::ALL {
         let (shape, per_user) = golden.f32(&format!("stable.per_user.{metric}"));
         assert_eq!(shape, [metrics.users().len(), cutoffs.len()], "{name}: {metric}");
         for (c, &k) in cutoffs.iter().enumerate() {

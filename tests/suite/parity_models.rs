@@ -2,6 +2,7 @@
 
 use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
+use crate::support::with;
 use burn::tensor::{Int, Tensor};
 use sprs::TriMat;
 use viral::data::{Interactions, ItemFeatures, Modality, PlantedConfig, StepKey, TrainSet, Triplets};
@@ -31,7 +32,7 @@ fn batches(g: &Golden) -> Vec<Batch> {
     let n = shape[2];
     let batch = |b: &[u32]| {
         let part = |i: usize| b[i * n..(i + 1) * n].to_vec();
-        Batch::new(&Triplets { users: part(0), positives: part(1), negatives: part(2) }, StepKey::default(), &device())
+        Batch::new(&Triplets::new(part(0), part(1), part(2)), StepKey::default(), &device())
     };
     ids.chunks(3 * n).map(batch).collect()
 }
@@ -43,7 +44,7 @@ fn term(objective: &Objective, name: &str) -> f32 {
 
 fn scores(model: &impl Embed) -> Vec<f32> {
     let z = model.embed();
-    values(z.users.matmul(z.items.transpose()))
+    values(z.users().clone().matmul(z.items().clone().transpose()))
 }
 
 /// Loss and gradients of the first batch, then a step of Adam on each batch: losses before each, parameters after all.
@@ -90,16 +91,16 @@ fn light_gcn(fixture: &str) {
         _ => Source::same("embedding_dict.item_emb"),
     };
     let (users, items) = (g.f32("param.embedding_dict.user_emb").0, g.f32("param.embedding_dict.item_emb").0);
-    let config = LightGcnConfig {
-        d_embed: users[1],
-        n_layers: setting(fixture, "n_layers") as usize,
-        reg: setting(fixture, "reg_weight"),
-    };
+    let config = with(LightGcnConfig::default(), |c| {
+        c.d_embed = users[1];
+        c.n_layers = setting(fixture, "n_layers") as usize;
+        c.reg = setting(fixture, "reg_weight");
+    });
     let data = train_set(&g, users[0], items[0], false);
     let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
     let z = model.embed();
-    g.check_tensor("user_all", z.users);
-    g.check_tensor("item_all", z.items);
+    g.check_tensor("user_all", z.users().clone());
+    g.check_tensor("item_all", z.items().clone());
     let objective = model.objective(&batches(&g)[0]);
     g.check("bpr_loss", &[term(&objective, "bpr")]);
     g.check("emb_loss", &[term(&objective, "reg")]);
@@ -125,7 +126,10 @@ fn bpr_mf() {
         _ => Source::same("item_embedding.weight"),
     };
     let (users, items) = (g.f32("param.user_embedding.weight").0, g.f32("param.item_embedding.weight").0);
-    let config = BprMfConfig { d_embed: users[1], reg: setting("bpr_mf", "reg_weight") };
+    let config = with(BprMfConfig::default(), |c| {
+        c.d_embed = users[1];
+        c.reg = setting("bpr_mf", "reg_weight");
+    });
     let data = train_set(&g, users[0], items[0], false);
     let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
     let model = check_training(model, &g, "loss", source, &[]);
@@ -141,10 +145,13 @@ fn vbpr() {
         other => Source::linear("item_linear", other.strip_prefix("content_linear.").unwrap()),
     };
     let (users, items) = (g.f32("param.u_embedding").0, g.f32("param.i_embedding").0);
-    let config = VbprConfig { d_embed: items[1], reg: setting("vbpr", "reg_weight") };
+    let config = with(VbprConfig::default(), |c| {
+        c.d_embed = items[1];
+        c.reg = setting("vbpr", "reg_weight");
+    });
     let data = train_set(&g, users[0], items[0], true);
     let model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
-    g.check_tensor("item_all", model.embed().items);
+    g.check_tensor("item_all", model.embed().items().clone());
     let model = check_training(model, &g, "loss", source, &[]);
     g.check("adam.full_scores", &scores(&model));
 }
@@ -163,15 +170,15 @@ fn freedom() {
         },
     };
     let (users, items) = (g.f32("param.user_embedding.weight").0, g.f32("param.item_id_embedding.weight").0);
-    let config = FreedomConfig {
-        d_embed: users[1],
-        n_layers: setting("freedom", "n_ui_layers") as usize,
-        n_item_layers: setting("freedom", "n_mm_layers") as usize,
-        n_neighbors: setting("freedom", "knn_k") as usize,
-        visual_weight: setting("freedom", "mm_image_weight"),
-        edge_dropout: 0.0,
-        reg: setting("freedom", "reg_weight"),
-    };
+    let config = with(FreedomConfig::default(), |c| {
+        c.d_embed = users[1];
+        c.n_layers = setting("freedom", "n_ui_layers") as usize;
+        c.n_item_layers = setting("freedom", "n_mm_layers") as usize;
+        c.n_neighbors = setting("freedom", "knn_k") as usize;
+        c.visual_weight = setting("freedom", "mm_image_weight");
+        c.edge_dropout = 0.0;
+        c.reg = setting("freedom", "reg_weight");
+    });
     let data = train_set(&g, users[0], items[0], true);
     let mut model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
     let all = pairs(&g);
@@ -216,18 +223,17 @@ fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
     let g = golden::load(fixture);
     let (users, items) = (g.f32("param.t_gcn.preference").0, g.f32("t_feat").0);
     let d_hidden = g.f32("param.t_gcn.MLP.weight").0[0];
-    let config = ViralConfig {
-        d_embed: users[1],
-        n_layers: setting(fixture, "gcn_layers") as usize,
-        item_neighbors: setting(fixture, "knn_k") as usize,
-        visual_weight: setting(fixture, "mm_image_weight"),
-        n_item_layers: setting(fixture, "n_mm_layers") as usize,
-        reg: setting(fixture, "reg_weight"),
-        lambda: setting(fixture, "synergy_weight"),
-        d_hidden,
-        d_hidden_visual: if preset.d_hidden_visual > 0 { d_hidden } else { 0 },
-        ..preset
-    };
+    let config = with(preset, |c| {
+        c.d_embed = users[1];
+        c.n_layers = setting(fixture, "gcn_layers") as usize;
+        c.item_neighbors = setting(fixture, "knn_k") as usize;
+        c.visual_weight = setting(fixture, "mm_image_weight");
+        c.n_item_layers = setting(fixture, "n_mm_layers") as usize;
+        c.reg = setting(fixture, "reg_weight");
+        c.lambda = setting(fixture, "synergy_weight");
+        c.d_hidden = d_hidden;
+        c.d_hidden_visual = if c.d_hidden_visual > 0 { d_hidden } else { 0 };
+    });
     let data = train_set(&g, users[0], items[0], true);
     let source = |name: &str| viral_source(name, weights);
     let mut model = filled(config.init(&data, &mut Init::new(0, &device())).unwrap(), &g, source);
@@ -259,8 +265,8 @@ fn viral(fixture: &str, preset: ViralConfig, weights: &[usize]) {
     if config.redundancy {
         g.check("loss_r", &[term(&objective, "redundancy")]);
         let z = model.embed();
-        g.check_tensor("user_final", z.users);
-        g.check_tensor("item_final", z.items);
+        g.check_tensor("user_final", z.users().clone());
+        g.check_tensor("item_final", z.items().clone());
     }
     g.check("full_scores", &scores(&model));
     let model = check_training(model, &g, "loss_total", source, &[]);
@@ -283,31 +289,36 @@ fn viral_reference_synergy() {
 fn viral_trains_the_scores_that_it_ranks_by() {
     let catalogue = PlantedConfig::new().with_n_users(60).with_n_items(40).with_interactions_per_user(6);
     let train = catalogue.with_d_text(12).with_d_visual(10).generate().data.train;
-    let near = ViralConfig { edge_dropout: 0.0, log2: false, user_neighbors: 5, ..ViralConfig::new() };
-    let triplets = Triplets {
-        users: (0..50).map(|k| k * 7 % 20).collect(),
-        positives: (0..50).map(|k| k * 3 % 40).collect(),
-        negatives: (0..50).map(|k| k * 11 % 40).collect(),
-    };
+    let near = with(ViralConfig::new(), |c| {
+        c.edge_dropout = 0.0;
+        c.log2 = false;
+        c.user_neighbors = 5;
+    });
+    let list = |factor: u32, below: u32| (0..50).map(|k| k * factor % below).collect();
+    let triplets = Triplets::new(list(7, 20), list(3, 40), list(11, 40));
     for n_user_layers in [0, 1, 2] {
         for (shared_negatives, fusion) in [
             (0, FusionStrategy::InformationAware),
             (9, FusionStrategy::InformationAware),
             (9, FusionStrategy::MeanPooling),
         ] {
-            let config = ViralConfig { n_user_layers, shared_negatives, fusion, ..near.clone() };
+            let config = with(near.clone(), |c| {
+                c.n_user_layers = n_user_layers;
+                c.shared_negatives = shared_negatives;
+                c.fusion = fusion;
+            });
             let model = config.init(&train, &mut Init::new(3, &device())).unwrap();
             let batch = Batch::new(&triplets, StepKey::default(), &device());
             let z = model.embed();
-            let users = z.users.select(0, batch.users.clone()) * config.score_scale;
+            let users = z.users().clone().select(0, batch.users.clone()) * config.score_scale;
             let scores = |items: &Tensor<1, Int>| {
-                let of_items = z.items.clone().select(0, items.clone());
+                let of_items = z.items().clone().select(0, items.clone());
                 (users.clone() * of_items).sum_dim(1).squeeze_dim::<1>(1)
             };
             let expected = match shared_negatives {
                 0 => bpr(scores(&batch.positives), scores(&batch.negatives)),
                 n => {
-                    let negatives = z.items.clone().select(0, batch.sampled_items(n));
+                    let negatives = z.items().clone().select(0, batch.sampled_items(n));
                     bpr_shared(scores(&batch.positives), users.clone().matmul(negatives.transpose()))
                 }
             };

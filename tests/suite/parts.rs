@@ -2,6 +2,7 @@
 
 use crate::devices::device;
 use crate::golden::{close, values};
+use crate::support::with;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 use viral::data::{Interactions, PlantedConfig};
@@ -82,7 +83,7 @@ fn the_fusion_is_its_estimators_and_the_orthogonal_complement() {
 #[test]
 fn parameters_of_the_fusion_keep_their_names_in_saved_models() {
     let data = PlantedConfig::default().generate().data.train;
-    for config in [ViralConfig::new(), ViralConfig::paper(), ViralConfig { d_fusion: 8, ..ViralConfig::reference() }] {
+    for config in [ViralConfig::new(), ViralConfig::paper(), with(ViralConfig::reference(), |c| c.d_fusion = 8)] {
         let model = config.init(&data, &mut init()).unwrap();
         let names: Vec<String> = parameters(&model).into_keys().filter(|name| name.starts_with("fusion.")).collect();
         let known = |name: &String| ["fusion.synergy.", "fusion.redundancy."].iter().any(|part| name.starts_with(part));

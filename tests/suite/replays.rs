@@ -3,6 +3,7 @@
 
 use crate::golden::{Golden, Source, filled, folder, gradients, json, real_data, values};
 use crate::parity_models::viral_source;
+use crate::support::with;
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use viral::data::{
@@ -66,10 +67,10 @@ impl Baby {
             let user = self.rows[row].0 as usize;
             draws.into_iter().find(|&item| !self.train.contains(user, item)).unwrap()
         };
-        let triplets = |rows: &[usize]| Triplets {
-            users: rows.iter().map(|&row| self.rows[row].0).collect(),
-            positives: rows.iter().map(|&row| self.rows[row].1).collect(),
-            negatives: rows.iter().map(|&row| negative(row)).collect(),
+        let triplets = |rows: &[usize]| {
+            let users = rows.iter().map(|&row| self.rows[row].0).collect();
+            let positives = rows.iter().map(|&row| self.rows[row].1).collect();
+            Triplets::new(users, positives, rows.iter().map(|&row| negative(row)).collect())
         };
         order.chunks(BATCH).map(triplets).collect()
     }
@@ -84,11 +85,11 @@ fn near(what: &str, found: f64, expected: &Value, relative: f64) {
 /// The order and the negatives are those of the file.
 fn check_order(what: &str, file: &Value, epochs: &[Vec<Triplets>]) {
     let head = &epochs[0][0];
-    let heads = [&head.users[..8], &head.positives[..8], &head.negatives[..8]];
+    let heads = [&head.users()[..8], &head.positives()[..8], &head.negatives()[..8]];
     assert_eq!(serde_json::json!(heads), file["first_batch_head"], "{what}: the first batch");
     for (e, epoch) in epochs.iter().enumerate() {
         assert_eq!(epoch.iter().map(Triplets::len).collect::<Vec<_>>(), [vec![BATCH; 58], vec![890]].concat());
-        let sum: u64 = epoch.iter().flat_map(|batch| &batch.negatives).map(|&n| u64::from(n)).sum();
+        let sum: u64 = epoch.iter().flat_map(|batch| batch.negatives()).map(|&n| u64::from(n)).sum();
         assert_eq!(Some(sum), file[format!("negatives_sum_epoch{e}")].as_u64(), "{what}: the negatives of epoch {e}");
     }
 }
@@ -131,11 +132,11 @@ fn replay_of_118_steps_of_light_gcn_on_baby() {
         ],
     );
     let settings = &file["config"];
-    let config = LightGcnConfig {
-        d_embed: 64,
-        n_layers: settings["n_layers"].as_u64().unwrap() as usize,
-        reg: settings["reg_weight"].as_f64().unwrap(),
-    };
+    let config = with(LightGcnConfig::default(), |c| {
+        c.d_embed = 64;
+        c.n_layers = settings["n_layers"].as_u64().unwrap() as usize;
+        c.reg = settings["reg_weight"].as_f64().unwrap();
+    });
     let train_set = TrainSet { interactions: baby.train.clone(), features: Features::new() };
     let model = config.init(&train_set, &mut Init::new(0, &device())).unwrap();
     let read = |name: &str| Source::same(name);
@@ -144,7 +145,7 @@ fn replay_of_118_steps_of_light_gcn_on_baby() {
 
     let exact = &file["float64"];
     check_metrics("init", &model, &baby, &exact["metrics"]["init"], ONE_USER);
-    let mut adam = Adam::new(AdamConfig { lr: settings["lr"].as_f64().unwrap(), ..AdamConfig::default() });
+    let mut adam = Adam::new(AdamConfig::new(settings["lr"].as_f64().unwrap()));
     let mut worst = 0f64;
     let mut step = 0;
     for (e, epoch) in epochs.iter().enumerate() {
@@ -240,13 +241,12 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
 
     let number = |key: &str| settings[key].as_u64().unwrap() as usize;
     let (text, visual) = (features(101, 7050, 384), features(102, 7050, 384));
-    let config = ViralConfig {
-        item_neighbors: number("knn_k"),
-        user_neighbors: number("user_k"),
-        reg: settings["reg_weight"].as_f64().unwrap(),
-        lambda: settings["synergy_weight"].as_f64().unwrap(),
-        ..preset
-    };
+    let config = with(preset, |c| {
+        c.item_neighbors = number("knn_k");
+        c.user_neighbors = number("user_k");
+        c.reg = settings["reg_weight"].as_f64().unwrap();
+        c.lambda = settings["synergy_weight"].as_f64().unwrap();
+    });
     for (key, features) in [("knn_rowsum_t", &text), ("knn_rowsum_v", &visual)] {
         let neighbors = knn_exact(&[features], config.item_neighbors, true).unwrap();
         let sum: u64 = neighbors.index.iter().map(|&id| u64::from(id)).sum();
@@ -272,14 +272,14 @@ fn replay_of_viral(name: &str, preset: ViralConfig, weights: &[usize]) {
     let mut model = filled(model, &authors_state(&names, &settings["tags"], weights), source);
 
     let (z, n) = (model.embed(), 3);
-    near("user_abs_sum_step0", sums(&z.users).1, &file["user_abs_sum_step0"], 1e-5);
-    near("item_abs_sum_step0", sums(&z.items).1, &file["item_abs_sum_step0"], 1e-5);
-    let scores = values(z.users.narrow(0, 0, n).matmul(z.items.narrow(0, 0, 4).transpose()));
+    near("user_abs_sum_step0", sums(z.users()).1, &file["user_abs_sum_step0"], 1e-5);
+    near("item_abs_sum_step0", sums(z.items()).1, &file["item_abs_sum_step0"], 1e-5);
+    let scores = values(z.users().clone().narrow(0, 0, n).matmul(z.items().clone().narrow(0, 0, 4).transpose()));
     for (k, found) in scores.into_iter().enumerate() {
         near(&format!("score {k}"), f64::from(found), &file["scores_head_step0"][k / 4][k % 4], 1e-5);
     }
 
-    let mut adam = Adam::new(AdamConfig { lr: settings["lr"].as_f64().unwrap(), ..AdamConfig::default() });
+    let mut adam = Adam::new(AdamConfig::new(settings["lr"].as_f64().unwrap()));
     let losses = file["losses"].as_array().unwrap();
     assert!(losses.len() >= 3);
     for (step, expected) in losses.iter().enumerate() {

@@ -1,11 +1,23 @@
-//! Settings that no run can have are refused by name before anything is trained.
+//! Settings: those that no run can have are refused by name before anything is trained, names are those of files, and the
+//! documented defaults are the defaults.
 
 use crate::bad_input::small;
+use crate::support::with;
 use burn::tensor::Device;
-use viral::data::Interactions;
-use viral::model::{ModelConfig, ViralConfig};
-use viral::nn::Init;
-use viral::train::{AdamConfig, TrainerConfig};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt::{Debug, Display};
+use std::path::Path;
+use std::str::FromStr;
+use viral::data::{Interactions, Part, PlantedConfig};
+use viral::eval::Metric;
+use viral::graph::{ItemGraph, NeighborWeight, Pruning};
+use viral::loss::{RedundancyAnchor, Similarity};
+use viral::model::{FusionPlacement, FusionStrategy, ModelConfig, ViralConfig};
+use viral::nn::{Init, LayerAggregation, Mask};
+use viral::ops::MatmulPrecision;
+use viral::train::{AdamConfig, Keep, TrainerConfig};
 
 fn refused<T>(result: viral::Result<T>, words: &[&str]) {
     let message = match result {
@@ -21,7 +33,7 @@ fn refused<T>(result: viral::Result<T>, words: &[&str]) {
 fn of_models() {
     let data = small();
     let init = |config: &ModelConfig| config.init(&data.train, &mut Init::new(0, &Device::flex().autodiff()));
-    let with = |mut config: ModelConfig, key: &str, value: &str| {
+    let refuses = |mut config: ModelConfig, key: &str, value: &str| {
         config.set(key, value).unwrap();
         refused(init(&config), &[key]);
     };
@@ -44,12 +56,15 @@ fn of_models() {
         ("viral", "projection_epsilon", "-1"),
         ("viral", "redundancy_heads", "3"),
     ] {
-        with(ModelConfig::by_name(model).unwrap(), key, value);
+        refuses(ModelConfig::by_name(model).unwrap(), key, value);
     }
     // Half of one row would be none.
-    with(ModelConfig::Viral(ViralConfig::paper()), "info_nce_rows", "1");
+    refuses(ModelConfig::Viral(ViralConfig::paper()), "info_nce_rows", "1");
     for preset in [ViralConfig::new(), ViralConfig::paper(), ViralConfig::reference()] {
-        let preset = ViralConfig { item_neighbors: 4, user_neighbors: 4, ..preset };
+        let preset = with(preset, |c| {
+            c.item_neighbors = 4;
+            c.user_neighbors = 4;
+        });
         assert!(init(&ModelConfig::Viral(preset)).is_ok());
     }
 }
@@ -62,23 +77,116 @@ fn of_training() {
         let model = config.init(&data.train, &mut Init::new(0, device)).unwrap();
         trainer.fit(model, &data.train, valid, device).map(|fit| fit.history.len())
     };
-    let (device, short) = (Device::flex().autodiff(), TrainerConfig { epochs: 1, ..TrainerConfig::default() });
-    let adam = |adam: AdamConfig| TrainerConfig { adam, ..short.clone() };
-    let usual = AdamConfig::default();
-    for (setting, trainer) in [
-        ("batch_size", TrainerConfig { batch_size: 0.into(), ..short.clone() }),
-        ("monitor_k", TrainerConfig { monitor_k: 0, ..short.clone() }),
-        ("lr_decay", TrainerConfig { lr_decay: -1.0, ..short.clone() }),
-        ("lr", adam(AdamConfig { lr: -0.01, ..usual })),
-        ("lr", adam(AdamConfig { lr: f64::NAN, ..usual })),
-        ("beta_1", adam(AdamConfig { beta_1: 1.0, ..usual })),
-        ("beta_2", adam(AdamConfig { beta_2: -0.5, ..usual })),
-        ("epsilon", adam(AdamConfig { epsilon: 0.0, ..usual })),
-    ] {
-        refused(fit(trainer, &device, &data.valid), &[setting]);
+    let device = Device::flex().autodiff();
+    let short = with(TrainerConfig::default(), |c| c.epochs = 1);
+    let impossible: [(&str, fn(&mut TrainerConfig)); 8] = [
+        ("batch_size", |c| c.batch_size = 0.into()),
+        ("monitor_k", |c| c.monitor_k = 0),
+        ("lr_decay", |c| c.lr_decay = -1.0),
+        ("lr", |c| c.adam.lr = -0.01),
+        ("lr", |c| c.adam.lr = f64::NAN),
+        ("beta_1", |c| c.adam.beta_1 = 1.0),
+        ("beta_2", |c| c.adam.beta_2 = -0.5),
+        ("epsilon", |c| c.adam.epsilon = 0.0),
+    ];
+    for (setting, change) in impossible {
+        refused(fit(with(short.clone(), change), &device, &data.valid), &[setting]);
     }
     refused(fit(short.clone(), &Device::flex(), &data.valid), &["gradients", "autodiff()"]);
     let nothing = Interactions::from_pairs(data.n_users(), data.n_items(), &[]);
     refused(fit(short.clone(), &device, &nothing), &["valid is empty"]);
     assert_eq!(fit(short, &device, &data.valid).unwrap(), 1);
+}
+
+/// The names that are printed and parsed are those that serde writes and reads.
+fn named<T>(all: &[T])
+where
+    T: Display + FromStr<Err = viral::Error> + Serialize + DeserializeOwned + PartialEq + Debug + Copy,
+{
+    for &value in all {
+        let name = value.to_string();
+        assert_eq!(serde_json::to_value(value).unwrap(), Value::String(name.clone()));
+        assert_eq!(serde_json::from_value::<T>(Value::String(name.clone())).unwrap(), value);
+        assert_eq!(name.parse::<T>().unwrap(), value);
+    }
+    let names: Vec<String> = all.iter().map(T::to_string).collect();
+    let expected = format!("'neither'; there are {}", names.join(", "));
+    refused("neither".parse::<T>(), &[&expected]);
+}
+
+#[test]
+fn names_are_those_of_files() {
+    named(&[
+        FusionStrategy::MeanPooling,
+        FusionStrategy::Concatenation,
+        FusionStrategy::WeightedConcatenation,
+        FusionStrategy::InformationAware,
+    ]);
+    named(&[FusionPlacement::Features, FusionPlacement::Propagated]);
+    named(&[MatmulPrecision::F32, MatmulPrecision::Bf16]);
+    named(&[Mask::Zeros, Mask::Learned]);
+    named(&[LayerAggregation::Sum, LayerAggregation::Mean]);
+    named(&[Pruning::Uniform, Pruning::DegreeSensitive]);
+    named(&[NeighborWeight::Softmax, NeighborWeight::Counts, NeighborWeight::Uniform]);
+    named(&[ItemGraph::MeanCosine, ItemGraph::Mixture, ItemGraph::CosineMixture]);
+    named(&[Keep::Best, Keep::Last]);
+    named(&[RedundancyAnchor::Full, RedundancyAnchor::Shared]);
+    named(&[Similarity::Cosine, Similarity::InnerProduct]);
+    named(&[Part::Train, Part::Valid, Part::Test]);
+    named(Metric::ALL);
+    for name in ModelConfig::NAMES {
+        assert_eq!(name.parse::<ModelConfig>().unwrap(), ModelConfig::by_name(name).unwrap());
+    }
+}
+
+/// Name and documented default of each field of a struct, as in `/// Width. Default: 64.`
+fn documented(source: &str, name: &str) -> Vec<(String, String)> {
+    let body = source.split_once(&format!("pub struct {name} {{\n")).unwrap_or_else(|| panic!("no {name}")).1;
+    let (mut doc, mut found) = (String::new(), Vec::new());
+    for line in body.split_once("\n}").unwrap_or_else(|| panic!("{name} has no end")).0.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("///") {
+            doc.push_str(words);
+        } else if let Some(field) = line.strip_prefix("pub ") {
+            let (field, default) = (field.split_once(':').unwrap().0, doc.split_once("Default: "));
+            let default = default.unwrap_or_else(|| panic!("{name}::{field} does not state its default: {doc}")).1;
+            let end = default.find([',', ';', '(', ' ']).unwrap_or(default.len());
+            let default = default[..end].trim_end_matches('.').trim_matches('`');
+            found.push((field.to_string(), default.to_string()));
+            doc.clear();
+        }
+    }
+    found
+}
+
+fn defaults_are_as_documented<T: Serialize + Default>(file: &str, name: &str) {
+    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap();
+    let Value::Object(fields) = serde_json::to_value(T::default()).unwrap() else { panic!("{name} is no struct") };
+    let documented = documented(&source, name);
+    assert_eq!(documented.len(), fields.len(), "{name}: {documented:?}");
+    for (field, stated) in documented {
+        let same = match &fields[&field] {
+            // Fields in f32 have more digits in f64 than their docs.
+            Value::Number(number) => stated.parse::<f32>().is_ok_and(|x| x == number.as_f64().unwrap() as f32),
+            Value::Bool(value) => stated == value.to_string(),
+            Value::String(value) => stated == *value,
+            // A struct of its own, whose fields are documented there.
+            Value::Object(_) => stated.contains("Config::default"),
+            other => panic!("{name}::{field} is {other}"),
+        };
+        assert!(same, "{name}::{field}: documented is {stated}, the default is {}", fields[&field]);
+    }
+}
+
+#[test]
+fn documented_defaults_are_the_defaults() {
+    use viral::model::{BprMfConfig, FreedomConfig, LightGcnConfig, ProfileMatchConfig, VbprConfig};
+    defaults_are_as_documented::<ViralConfig>("model/viral/config.rs", "ViralConfig");
+    defaults_are_as_documented::<LightGcnConfig>("model/light_gcn.rs", "LightGcnConfig");
+    defaults_are_as_documented::<FreedomConfig>("model/freedom.rs", "FreedomConfig");
+    defaults_are_as_documented::<VbprConfig>("model/vbpr.rs", "VbprConfig");
+    defaults_are_as_documented::<BprMfConfig>("model/bpr_mf.rs", "BprMfConfig");
+    defaults_are_as_documented::<ProfileMatchConfig>("model/profile_match.rs", "ProfileMatchConfig");
+    defaults_are_as_documented::<TrainerConfig>("train/config.rs", "TrainerConfig");
+    defaults_are_as_documented::<AdamConfig>("train/adam.rs", "AdamConfig");
+    defaults_are_as_documented::<PlantedConfig>("data/planted.rs", "PlantedConfig");
 }

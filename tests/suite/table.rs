@@ -3,6 +3,7 @@
 mod awkward;
 
 use crate::golden::{gradients, values};
+use crate::support::with;
 use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
@@ -46,7 +47,10 @@ fn virals() -> Vec<(String, ModelConfig)> {
     for preset in ["default", "reference"] {
         for fusion in strategies {
             for placement in [FusionPlacement::Features, FusionPlacement::Propagated] {
-                let config = ViralConfig { fusion, placement, ..ViralConfig::preset(preset).unwrap() };
+                let config = with(ViralConfig::preset(preset).unwrap(), |c| {
+                    c.fusion = fusion;
+                    c.placement = placement;
+                });
                 all.push((format!("{preset}, {fusion:?} of {placement:?}"), config));
             }
         }
@@ -73,13 +77,13 @@ fn loss(model: &Model, batch: &Batch) -> f32 {
 /// Shapes as they should be, blocks that cover the columns, and no NaN or infinity.
 fn check_vectors(what: &str, model: &Model, data: &TrainSet) {
     let z = model.embed();
-    let d: usize = z.blocks.iter().map(|block| block.1).sum();
-    assert!(d > 0 && z.blocks.iter().all(|block| block.1 > 0), "{what}: blocks {:?}", z.blocks);
-    let names: BTreeSet<&str> = z.blocks.iter().map(|block| block.0.as_str()).collect();
-    assert_eq!(names.len(), z.blocks.len(), "{what}: two blocks of one name");
-    assert_eq!(z.users.dims(), [data.interactions.n_users(), d], "{what}: users");
-    assert_eq!(z.items.dims(), [data.interactions.n_items(), d], "{what}: items");
-    let all_finite = values(z.users).into_iter().chain(values(z.items)).all(f32::is_finite);
+    let d: usize = z.blocks().iter().map(|block| block.1).sum();
+    assert!(d > 0 && z.blocks().iter().all(|block| block.1 > 0), "{what}: blocks {:?}", z.blocks());
+    let names: BTreeSet<&str> = z.blocks().iter().map(|block| block.0.as_str()).collect();
+    assert_eq!(names.len(), z.blocks().len(), "{what}: two blocks of one name");
+    assert_eq!(z.users().dims(), [data.interactions.n_users(), d], "{what}: users");
+    assert_eq!(z.items().dims(), [data.interactions.n_items(), d], "{what}: items");
+    let all_finite = values(z.users().clone()).into_iter().chain(values(z.items().clone())).all(f32::is_finite);
     assert!(all_finite, "{what}: a vector is not finite");
 }
 
@@ -107,7 +111,7 @@ fn check_gradients(what: &str, model: &Model, batch: &Batch, may_vanish: &[&str]
 /// Thirty steps of Adam lower the loss of a batch by a good part.
 fn check_learning(what: &str, model: Model, data: &TrainSet) {
     let fixed = batch(data, 1000);
-    let mut adam = Adam::new(AdamConfig { lr: 1e-2, ..AdamConfig::default() });
+    let mut adam = Adam::new(AdamConfig::new(1e-2));
     let mut model = model;
     model.begin_epoch(1, 0).unwrap();
     let before = loss(&model, &fixed);
@@ -162,8 +166,9 @@ fn the_blocks_of_viral_are_those_of_its_strategy() {
             FusionStrategy::MeanPooling => &["pooled"],
             FusionStrategy::Concatenation | FusionStrategy::WeightedConcatenation => &["text", "visual"],
             FusionStrategy::InformationAware => &["text", "synergy", "visual"],
+            other => panic!("{other}: what are its blocks?"),
         };
-        let blocks: Vec<String> = init(&config, &data).embed().blocks.into_iter().map(|block| block.0).collect();
+        let blocks: Vec<String> = init(&config, &data).embed().blocks().iter().map(|block| block.0.clone()).collect();
         assert_eq!(blocks, expected, "{name}");
     }
 }
@@ -173,7 +178,10 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
     let data = planted();
     let folder = tempfile::tempdir().unwrap();
     for (name, config) in defaults() {
-        let trainer = TrainerConfig { epochs: 1, batch_size: 256.into(), ..TrainerConfig::default() };
+        let trainer = with(TrainerConfig::default(), |c| {
+            c.epochs = 1;
+            c.batch_size = 256.into();
+        });
         let fit = trainer.fit(init(&config, &data.train), &data.train, &data.valid, &device()).unwrap();
         let saved = Recommender::new(&fit.model, &config, &data).unwrap();
         let path = folder.path().join(&name).join("model.safetensors");
@@ -181,13 +189,13 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
         let read = Recommender::load(&path).unwrap();
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<u32>>();
         let (found, expected) = (read.embeddings(), saved.embeddings());
-        assert_eq!(bits(&found.users), bits(&expected.users), "{name}: users");
-        assert_eq!(bits(&found.items), bits(&expected.items), "{name}: items");
-        assert_eq!(found.blocks, expected.blocks, "{name}");
+        assert_eq!(bits(found.users()), bits(expected.users()), "{name}: users");
+        assert_eq!(bits(found.items()), bits(expected.items()), "{name}: items");
+        assert_eq!(found.blocks(), expected.blocks(), "{name}");
         assert_eq!(read.parameters().unwrap(), parameters(&fit.model), "{name}: parameters");
         let model = read.model(&data.train, &Device::flex()).unwrap();
         assert_eq!(parameters(&model), parameters(&fit.model), "{name}: the model itself");
-        assert_eq!(bits(&model.embed().to_host().items), bits(&expected.items), "{name}: the model's vectors");
+        assert_eq!(bits(model.embed().to_host().items()), bits(expected.items()), "{name}: the model's vectors");
         assert_eq!((read.train_interactions(), read.data_name()), (&data.train.interactions, &*data.name), "{name}");
         assert_eq!(read.fingerprint(), Some(&*data.fingerprint()), "{name}");
         assert!(read.users().eq(&data.user_ids) && read.items().eq(&data.item_ids), "{name}");
@@ -216,7 +224,7 @@ fn a_saved_model_is_read_back_bit_by_bit_and_recommends() {
                 // Exactly: no tolerance.
                 assert_eq!(item.shares.iter().map(|share| share.1).sum::<f64>(), item.score, "{name}: shares");
                 let blocks: Vec<&String> = item.shares.iter().map(|share| &share.0).collect();
-                let blocks_of: Vec<&String> = expected.blocks.iter().map(|block| &block.0).collect();
+                let blocks_of: Vec<&String> = expected.blocks().iter().map(|block| &block.0).collect();
                 assert_eq!(blocks, blocks_of, "{name}");
             }
         }

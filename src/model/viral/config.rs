@@ -4,12 +4,14 @@ use crate::Error;
 use crate::graph::ItemGraph;
 use crate::loss::RedundancyAnchor;
 use crate::model::{check, check_share};
+use crate::named::named;
 use crate::nn::{LayerAggregation, Mask};
 use serde::{Deserialize, Serialize};
 
 /// How the modalities are put together: the rows of the paper's fusion ablation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FusionStrategy {
     /// `½ (t + v)`: one block.
     MeanPooling,
@@ -18,12 +20,22 @@ pub enum FusionStrategy {
     /// `[w₀ t ‖ w₁ v]` with weights for each user.
     WeightedConcatenation,
     /// `[w₀ t ‖ w₁ s ‖ w₂ v']`: text, synergy and unique visual, equations (7)-(14).
+    #[default]
     InformationAware,
+}
+
+named! {
+    FusionStrategy, "fusion strategy":
+    MeanPooling => "mean_pooling",
+    Concatenation => "concatenation",
+    WeightedConcatenation => "weighted_concatenation",
+    InformationAware => "information_aware",
 }
 
 /// Where the fusion stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum FusionPlacement {
     /// On item features, before they are propagated: the authors' code.
     Features,
@@ -31,84 +43,111 @@ pub enum FusionPlacement {
     Propagated,
 }
 
+named! {
+    FusionPlacement, "placement of the fusion":
+    Features => "features",
+    Propagated => "propagated",
+}
+
 /// Settings of [`Viral`](super::Viral).
+///
+/// *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*, 2025, arXiv 2511.02113. The
+/// equations are at [`Viral`](super::Viral); numbers in brackets are the paper's. Three presets stand for the library's default,
+/// the paper and the authors' code, and the fields' docs state the first. They are public, and the struct may gain some: change
+/// what is needed in a copy.
+///
+/// ```
+/// use viral::model::{FusionStrategy, ViralConfig};
+///
+/// let mut config = ViralConfig::new();
+/// config.d_embed = 32;
+/// config.fusion = FusionStrategy::Concatenation;
+/// assert_eq!(config.fusion, "concatenation".parse()?); // as files and command lines have it
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
+/// With `b` blocks of width `d`, the graphs take O(items² · width) once, or O(items^1.5 · item_probes · width) with probes. A step
+/// takes O(b · d · (pairs · n_layers + items · item_neighbors · n_item_layers + users · user_neighbors · n_user_layers)) for
+/// propagation, O(rows · d_fusion²) for the fusion of `rows` items (or nodes) and O(info_nce_rows² · d_fusion) for InfoNCE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ViralConfig {
-    /// Width of each block of the embeddings.
+    /// Width of each block of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph (1).
+    /// Layers of the user-item graph (1). Default: 2.
     pub n_layers: usize,
-    /// How these layers are put together (2).
+    /// How these layers are put together (2). Default: `mean`.
     pub aggregation: LayerAggregation,
-    /// Share of the train pairs left out of the user-item graph in each epoch of training.
+    /// Share of the train pairs left out of the user-item graph in each epoch of training. Default: 0.3.
     pub edge_dropout: f64,
-    /// Whether users' and projected items' vectors have length one before propagation.
+    /// Whether users' and projected items' vectors have length one before propagation. Default: true.
     pub normalize_inputs: bool,
-    /// Whether each item also has a free vector, added to its projected content.
+    /// Whether each item also has a free vector, added to its projected content. Default: true.
     pub item_ids: bool,
 
-    /// How the modalities are put together.
+    /// How the modalities are put together. Default: `information_aware`.
     pub fusion: FusionStrategy,
-    /// Where the fusion stands.
+    /// Where the fusion stands. Default: `features`.
     pub placement: FusionPlacement,
     /// Width at which item features are fused: `LeakyReLU(x W + b)` brings them to it; 0 takes them as they are. Where it
-    /// is `d_embed`, the fused features are the items' vectors; elsewhere a head for each block follows.
+    /// is `d_embed`, the fused features are the items' vectors; elsewhere a head for each block follows. Default: 64.
     pub d_fusion: usize,
-    /// Width of the encoders' feed-forward, in widths of the fusion.
+    /// Width of the encoders' feed-forward, in widths of the fusion. Default: 2.
     pub feed_forward: usize,
-    /// Whether a self-attending encoder follows each cross-modal one.
+    /// Whether a self-attending encoder follows each cross-modal one. Default: false.
     pub self_encoders: bool,
-    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`.
+    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`. Default: true.
     pub redundancy: bool,
-    /// What stands where a modality was removed (9).
+    /// What stands where a modality was removed (9). Default: `zeros`.
     pub mask: Mask,
-    /// Heads of the redundancy's encoder over the sequence `[v, t]`; 0 puts them side by side instead.
+    /// Heads of the redundancy's encoder over the sequence `[v, t]`; 0 puts them side by side instead. Default: 0.
     pub redundancy_heads: usize,
-    /// Which encoding stands for the redundancy in (16).
+    /// Which encoding stands for the redundancy in (16). Default: `full`.
     pub anchor: RedundancyAnchor,
-    /// Added to `‖r‖²` in (12).
+    /// Added to `‖r‖²` in (12). Default: 1e-8.
     pub projection_epsilon: f64,
-    /// Whether `v'` has length one.
+    /// Whether `v'` has length one. Default: false.
     pub normalize_unique: bool,
-    /// Standard deviation of what the users' first weights are the softmax of (14); 0 starts with equal weights.
+    /// Standard deviation of the normal logits whose softmax initialises the user weights (14); 0 weighs all blocks equally. Default: 0.
     pub weight_spread: f64,
-    /// Width of the heads' hidden layer; 0 for none.
+    /// Width of the heads' hidden layer; 0 for none. Default: 0.
     pub d_hidden: usize,
-    /// The same for the visual block.
+    /// Width of the visual block's hidden layer; 0 for none. Default: 0.
     pub d_hidden_visual: usize,
 
-    /// How the item-item graph is made.
+    /// How the item-item graph is made. Default: `mixture`.
     pub item_graph: ItemGraph,
-    /// Neighbours of an item (in each modality); all items where there are fewer.
+    /// Neighbours of an item (in each modality); all items where there are fewer. Default: 10.
     pub item_neighbors: usize,
     /// Clusters that are searched for an item's neighbours ([`knn_approximate`](crate::graph::knn_approximate)); 0 searches all
-    /// items, exactly.
+    /// items, exactly. Default: 0.
     pub item_probes: usize,
-    /// Weight of the visual neighbours in the mixture.
+    /// Weight of the visual neighbours in the mixture. Default: 0.3.
     pub visual_weight: f64,
-    /// Layers of the item-item graph (3); 0 for none.
+    /// Layers of the item-item graph (3); 0 for none. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of a user.
+    /// Neighbours of a user. Default: 80.
     pub user_neighbors: usize,
-    /// Layers of the user-user graph; 0 for none.
+    /// Layers of the user-user graph; 0 for none. Default: 1.
     pub n_user_layers: usize,
-    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1.
+    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1. Default: 0.5.
     pub user_mix: f64,
 
-    /// `λ` of (17).
+    /// `λ` of (17). Default: 0.01.
     pub lambda: f64,
-    /// `τ` of InfoNCE.
+    /// `τ` of InfoNCE. Default: 0.1.
     pub temperature: f64,
     /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all that are fused: items, or users and items.
+    /// Default: 1024.
     pub info_nce_rows: usize,
-    /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one.
+    /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one. Default: 1024.
     pub shared_negatives: usize,
-    /// What scores are multiplied by in BPR.
+    /// What scores are multiplied by in BPR. Default: 6.
     pub score_scale: f64,
-    /// Whether BPR is in bits, as the authors have it.
+    /// Whether BPR is in bits, as the authors have it. Default: false.
     pub log2: bool,
-    /// Weight of the mean squares of the batch users' vectors and of the modality weights.
+    /// Weight of the mean squares of the batch users' vectors and of the modality weights. Default: 0.001.
     pub reg: f64,
 }
 

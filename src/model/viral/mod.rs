@@ -67,6 +67,28 @@ impl Channel {
 /// The data flow: modalities are fused into text, synergy and unique visual (7)-(13); each block is propagated over the
 /// user-item graph (1)(2); users weigh their blocks (14); items and users take from their neighbours in content and in
 /// taste (3); scores are inner products (4). With [`FusionPlacement::Propagated`] the first two change places.
+///
+/// ```text
+/// s = ½ (Trans(v, t) + Trans(t, v)),    v' = v - r ⟨v, r⟩ / ‖r‖²              (7)(8)(12)
+/// u = [w₀ u_t ‖ w₁ u_s ‖ w₂ u_v'],    i = [i_t ‖ i_s ‖ i_v']                  (13)(14)
+/// L = L_bpr + λ (L_s + L_r) + reg · (mean squares of the batch's vectors)     (15)-(17)
+/// ```
+///
+/// ```
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let mut config = ViralConfig::new();
+/// (config.item_neighbors, config.user_neighbors) = (5, 5);
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// // Three blocks, so that a score splits into what text, synergy and unique visual content have to do with it.
+/// let z = model.embed().to_host();
+/// let names: Vec<&str> = z.blocks().iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!((names, z.attribute(0, 0).len()), (vec!["text", "synergy", "visual"], 3));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module, Debug)]
 pub struct Viral {
     /// The three graphs.

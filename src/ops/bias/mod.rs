@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait BiasBackend: Backend {
     /// `relu(z) - slope · relu(-z)` with `z = x + bias`.
     #[fusion(default)]
@@ -54,6 +55,17 @@ pub trait BiasBackend: Backend {
 
 /// `y = z` where `z > 0` and `slope · z` elsewhere, with `z = x + b`; a slope of 1 is the sum alone. The backward keeps the
 /// output, whose sign says which it was.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::bias_leaky_relu;
+///
+/// let device = Device::flex();
+/// let y = bias_leaky_relu(Tensor::from_floats([[1.0, -3.0]], &device), Tensor::from_floats([1.0, 1.0], &device), 0.5);
+/// assert_eq!(y.into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, -1.0]);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `x`, output: `[n, d]`

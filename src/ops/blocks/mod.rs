@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait BlocksBackend: Backend {
     /// `out[r, k, c] = w[r, k] x[r, k, c]` of `[n, blocks · d]` by `[n, blocks]`.
     #[fusion(default)]
@@ -44,6 +45,17 @@ fn apart<B: Backend>(x: FloatTensor<B>, blocks: usize) -> FloatTensor<B> {
 }
 
 /// `[w₀ x₀ ‖ w₁ x₁ ‖ …]`: each block of columns times its weight in each row (14), with gradients to both.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::weigh_blocks;
+///
+/// let device = Device::flex();
+/// let (x, w) = (Tensor::from_floats([[1.0, 2.0, 3.0, 4.0]], &device), Tensor::from_floats([[10.0, 0.5]], &device));
+/// assert_eq!(weigh_blocks(x, w).into_data().iter::<f32>().collect::<Vec<_>>(), [10.0, 20.0, 1.5, 2.0]);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `x`: `[n, blocks · d]`, `w`: `[n, blocks]`; output: that of `x`

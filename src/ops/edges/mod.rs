@@ -31,6 +31,7 @@ fn of_rows(row_ptr: &Shape, x: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait EdgeBackend: SpmmBackend {
     /// `out[r] = Σ_e x[e]` over the edges `e` of row `r`; `row_idx` is for its gradient alone, a gather.
     #[fusion(dtype = x, shape = of_rows(row_ptr, x))]

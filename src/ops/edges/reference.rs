@@ -6,6 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 
 /// [`edge_softmax`](super::edge_softmax) row by row: its oracle.
+#[doc(hidden)]
 pub fn reference_edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor<2> {
     check_rows("edge_softmax", graph, &logits, graph.nnz(), "nnz");
     let pattern = graph.pattern();
@@ -15,6 +16,7 @@ pub fn reference_edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor
 }
 
 /// [`segment_sum`](super::segment_sum) by scatter-add: its oracle.
+#[doc(hidden)]
 pub fn reference_segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     check_rows("segment_sum", graph, &x, graph.nnz(), "nnz");
     let sums = Tensor::zeros([graph.dims()[0], x.dims()[1]], &x.device());
@@ -22,6 +24,7 @@ pub fn reference_segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 }
 
 /// [`segment_sum_columns`](super::segment_sum_columns) by scatter-add: its oracle.
+#[doc(hidden)]
 pub fn reference_segment_sum_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     check_rows("segment_sum_columns", graph, &x, graph.nnz(), "nnz");
     let sums = Tensor::zeros([graph.dims()[1], x.dims()[1]], &x.device());

@@ -73,6 +73,7 @@ impl Sizes {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait EncoderBackend: MatmulBackend {
     /// See [`one_token_layer`].
     #[fusion(default)]

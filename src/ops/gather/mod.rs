@@ -23,6 +23,7 @@ fn with_rows(n_rows: &usize, g: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait GatherBackend: Backend {
     /// `out[e] = X[ids[e]]`.
     #[fusion(default)]
@@ -57,6 +58,18 @@ pub trait GatherBackend: Backend {
 /// What [`Tensor::select`] does, which is its oracle, with a gradient that the CPU writes once, with all its threads: the
 /// gradient is as large as X however few rows are taken.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::gather_rows;
+///
+/// let device = Device::flex();
+/// let x = Tensor::from_floats([[1.0], [2.0], [3.0]], &device);
+/// let rows = gather_rows(x, Tensor::from_ints([2, 0, 2], &device));
+/// assert_eq!(rows.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 1.0, 3.0]);
+/// # }
+/// ```
+///
 /// # Shapes
 /// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
 ///
@@ -69,6 +82,16 @@ pub fn gather_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
 
 /// `len` rows of X from `first` on: what [`Tensor::narrow`] does, which is its oracle, as a tensor of their own, so that X can
 /// go while they stay.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::row_range;
+///
+/// let x = Tensor::from_floats([[1.0], [2.0], [3.0]], &Device::flex());
+/// assert_eq!(row_range(x, 1, 2).into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 3.0]);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `x`: `[n, d]`; output: `[len, d]`

@@ -26,6 +26,7 @@ pub(super) const EPSILON: f32 = 1e-5;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait LayerNormBackend: Backend {
     /// See [`layer_norm`].
     #[fusion(default)]
@@ -76,6 +77,19 @@ pub(super) fn standardise_grad<B: Backend>(
 }
 
 /// `y = γ (x - mean) / √(variance + 1e-5) + β`, each row by itself, in one pass. The backward keeps x and γ alone.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::layer_norm;
+///
+/// let device = Device::flex();
+/// let x = Tensor::from_floats([[1.0, 3.0]], &device);
+/// let y = layer_norm(x, Tensor::ones([2], &device), Tensor::zeros([2], &device));
+/// let y: Vec<f32> = y.into_data().iter().collect();
+/// assert!((y[0] + 1.0).abs() < 1e-4 && (y[1] - 1.0).abs() < 1e-4);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `x`, output: `[n, d]`

@@ -24,6 +24,7 @@ const TILE: usize = 1 << 24;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait LogSumExpBackend: MatmulBackend {
     /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`.
     #[fusion(default)]
@@ -124,6 +125,19 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// `rows_i = log Σ_j exp S_ij`, `cols_j = log Σ_i exp S_ij`, with gradients to both operands. One product of
 /// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size. Operands of all of them, those of the backward included,
 /// are rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::log_sum_exp_products;
+///
+/// let device = Device::flex();
+/// let (rows, cols) = log_sum_exp_products(Tensor::zeros([2, 4], &device), Tensor::ones([3, 4], &device), 1.0);
+/// // All products are 0: the logarithms of how many there are.
+/// assert!(rows.into_data().iter::<f32>().all(|x| (x - 3f32.ln()).abs() < 1e-6));
+/// assert!(cols.into_data().iter::<f32>().all(|x| (x - 2f32.ln()).abs() < 1e-6));
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `a`: `[n, d]`, `b`: `[m, d]`

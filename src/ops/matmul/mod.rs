@@ -30,6 +30,7 @@ fn out_shape(a: &Shape, b: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait MatmulBackend: Backend {
     /// `A B` of two matrices in f32.
     #[fusion(default)]
@@ -65,6 +66,19 @@ fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 ///
 /// Outside of it this is what [`Tensor::matmul`] does. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest
 /// bf16 and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{MatmulPrecision, matmul, with_matmul_precision};
+///
+/// let device = Device::flex();
+/// let product = || matmul(Tensor::<2>::full([1, 1], 1.001, &device), Tensor::ones([1, 1], &device)).into_scalar::<f32>();
+/// assert_eq!(product(), 1.001);
+/// // bf16 has seven bits behind the point.
+/// assert_eq!(with_matmul_precision(MatmulPrecision::Bf16, product), 1.0);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `a`: `[.., n, d]`, `b`: `[.., d, m]`, alike before the last two dimensions

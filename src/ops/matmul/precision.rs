@@ -1,11 +1,13 @@
 //! To what the operands of dense products are rounded: an option of the calling thread, for as long as a closure runs.
 
+use crate::named::named;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
 /// To what the operands of dense products are rounded; sums and results are f32 in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum MatmulPrecision {
     /// To nothing. NVIDIA's tensor cores read them as TF32, of ten bits behind the point, where Burn finds that faster.
     #[default]
@@ -13,6 +15,12 @@ pub enum MatmulPrecision {
     /// To bf16, the nearest of seven bits behind the point and ties to even: half of the bytes, and tensor cores have
     /// twice the speed of TF32.
     Bf16,
+}
+
+named! {
+    MatmulPrecision, "precision":
+    F32 => "f32",
+    Bf16 => "bf16",
 }
 
 thread_local! {

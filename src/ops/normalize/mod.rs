@@ -22,6 +22,7 @@ const EPSILON: f32 = 1e-24;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait NormalizeBackend: Backend {
     /// `x / max(‖x‖, 1e-12)` for each row.
     #[fusion(default)]

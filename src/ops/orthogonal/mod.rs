@@ -19,6 +19,7 @@ use burn::tensor::Tensor;
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait OrthogonalBackend: Backend {
     /// `v - (vᵀr / (‖r‖² + ε)) r` for each row.
     #[fusion(default)]

@@ -19,6 +19,7 @@ use burn::tensor::{Shape, Tensor};
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait SoftplusBackend: Backend {
     /// `out_i = Σ_j softplus(n_ij - p_i)`.
     #[fusion(default)]
@@ -68,6 +69,17 @@ fn margins<B: Backend>(p: FloatTensor<B>, n: FloatTensor<B>) -> FloatTensor<B> {
 }
 
 /// `out_i = Σ_j ln(1 + exp(n_ij - p_i))`, finite for any finite scores.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::softplus_margins;
+///
+/// let device = Device::flex();
+/// let sums = softplus_margins(Tensor::from_floats([1.0], &device), Tensor::from_floats([[1.0, -200.0]], &device));
+/// assert!((sums.into_scalar::<f32>() - 2f32.ln()).abs() < 1e-6);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `p`: `[n]`, `n`: `[n, m]`; output: `[n]`

@@ -29,6 +29,7 @@ fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
     Fusion: cfg(feature = "fusion"),
     Autodiff
 )]
+#[doc(hidden)]
 pub trait SpmmBackend: GatherBackend {
     /// `Y[r] = Σ_e values[e] X[col_idx[e]]` over the nonzeros `e` of row `r`; `t_…` is the transpose.
     #[fusion(dtype = x, shape = out_shape(row_ptr, x))]

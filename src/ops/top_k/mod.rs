@@ -24,6 +24,7 @@ fn best(scores: &TensorSpec, row_ptr: &TensorSpec, _: &TensorSpec, k: &usize) ->
 /// Constants in, constants out: there is nothing here for a gradient.
 #[doc(hidden)]
 #[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Fusion: cfg(feature = "fusion"))]
+#[doc(hidden)]
 pub trait TopKBackend: Backend {
     /// Ids and scores of [`masked_top_k`].
     #[fusion(meta = best)]
@@ -48,6 +49,20 @@ fn check_operands(scores: &Tensor<2>, row_ptr: &Tensor<1, Int>) {
 ///
 /// The result depends on the values alone, not on how a GPU schedules its work. On GPUs the scores may be overwritten where
 /// no one else holds them.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::masked_top_k;
+///
+/// let device = Device::flex();
+/// let scores = Tensor::from_floats([[0.1, 0.9, 0.5]], &device);
+/// // The only row must not have item 1.
+/// let (row_ptr, items) = (Tensor::from_ints([0, 1], &device), Tensor::from_ints([1], &device));
+/// let (ids, _) = masked_top_k(scores, row_ptr, items, 3);
+/// assert_eq!(ids.into_data().iter::<i32>().collect::<Vec<_>>(), [2, 0, -1]);
+/// # }
+/// ```
 ///
 /// # Shapes
 /// - `scores`: `[rows, n_items]`

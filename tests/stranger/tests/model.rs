@@ -30,7 +30,8 @@ fn fresh(data: &Dataset, seed: u64) -> Chorus {
 }
 
 fn trainer(epochs: usize) -> TrainerConfig {
-    let mut trainer = TrainerConfig { epochs, batch_size: 1024.into(), seed: 3, ..TrainerConfig::default() };
+    let mut trainer = TrainerConfig::default();
+    (trainer.epochs, trainer.batch_size, trainer.seed) = (epochs, 1024.into(), 3);
     trainer.adam.lr = 1e-2;
     trainer
 }
@@ -82,13 +83,14 @@ fn every_parameter_has_a_gradient() {
 #[test]
 fn it_resumes_to_the_same_bits_and_is_saved_and_loaded() {
     let data = trio();
-    let trainer = TrainerConfig { keep: Keep::Last, ..trainer(3) };
+    let mut trainer = trainer(3);
+    trainer.keep = Keep::Last;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let run = |state: TrainState<Chorus>, stop_after: usize, path: &Path| {
         let belongs_to = Checkpoint::new(&"chorus", &trainer, &data.fingerprint()).unwrap();
         let fit = trainer.fit_from(state, &data.train, &data.valid, &device(), |event| {
-            if let Event::Epoch { report, state } = event {
+            if let Event::Epoch { report, state, .. } = event {
                 belongs_to.save(path, state)?;
                 if report.epoch + 1 == stop_after {
                     return Ok(ControlFlow::Break(()));

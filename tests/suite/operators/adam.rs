@@ -32,7 +32,7 @@ fn adam_is_adam_in_double_precision_over_five_steps() {
         (0..n).map(|k| number(tag + 10 * step as u64, k) * 10f32.powi(k as i32 % 15 - 12)).collect()
     };
     let constant = |g: &[f32]| Tensor::<1>::from_data(TensorData::new(g.to_vec(), [g.len()]), &device());
-    let config = AdamConfig { lr: 3e-2, ..AdamConfig::default() };
+    let config = AdamConfig::new(3e-2);
 
     let names = ["matrix", "vector", "late"];
     let sizes = [start.len(), n, n];

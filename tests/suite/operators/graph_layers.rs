@@ -144,6 +144,7 @@ fn dense_attention(
                 let (a, b) = (x.matmul(of(&layer.receiver)), y.clone().matmul(of(&layer.sender)));
                 leaky_relu(a + b.transpose(), slope)
             }
+            other => panic!("{other:?} has no plain form here"),
         };
         let alpha = softmax(scores + (edges.clone() - 1.0) * 1e9, 1) * edges.clone();
         let at_edges: Tensor<2> =

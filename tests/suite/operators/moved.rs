@@ -89,7 +89,7 @@ fn a_model_that_is_moved_embeds_as_where_it_was_made() {
         model.begin_epoch(1, 2).unwrap();
         assert!(model.devices().into_iter().all(|found| found == to.clone().inner()));
         let embeddings = model.embed();
-        [values(embeddings.users), values(embeddings.items)]
+        [values(embeddings.users().clone()), values(embeddings.items().clone())]
     };
     let flex = Device::flex();
     let expected = embeddings(&flex.clone().autodiff(), &flex);

@@ -4,6 +4,7 @@
 use super::{error, exact_log_sum_exp, matrix, number, numbers, run_log_sum_exp};
 use crate::devices::{device, on_cpu};
 use crate::golden::{gradients, values};
+use crate::support::with;
 use burn::tensor::{Tensor, TensorData};
 use viral::data::PlantedConfig;
 use viral::loss::info_nce;
@@ -244,7 +245,11 @@ fn training_follows_its_setting() {
     ];
     for (config, dense) in models {
         let loss = |precision| {
-            let trainer = TrainerConfig { epochs: 1, batch_size: 64.into(), precision, ..TrainerConfig::default() };
+            let trainer = with(TrainerConfig::default(), |c| {
+                c.epochs = 1;
+                c.batch_size = 64.into();
+                c.precision = precision;
+            });
             on_cpu(|| {
                 let model = config.init(&data.train, &mut Init::new(0, &device())).unwrap();
                 trainer.fit(model, &data.train, &data.valid, &device()).unwrap().history[0].loss

@@ -3,11 +3,12 @@
 
 use super::{batch, check_gradients, check_vectors, defaults, device, fields, init, virals};
 use crate::golden::gradients;
+use crate::support::with;
 use burn::module::Module;
 use std::collections::BTreeSet;
 use viral::Error;
 use viral::data::{Features, Interactions, ItemFeatures, Modality, TrainSet, splitmix64};
-use viral::model::{Embed, FusionPlacement, FusionStrategy, ModelConfig, Trainable, ViralConfig, parameters};
+use viral::model::{Embed, FusionPlacement, FusionStrategy, ModelConfig, Trainable, parameters};
 use viral::nn::Init;
 use viral::train::TrainerConfig;
 
@@ -54,7 +55,10 @@ fn an_item_without_train_interactions_has_a_finite_rank() {
     let data = awkward(&[]);
     assert_eq!(data.interactions.item_degrees()[13], 0);
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
+        let trainer = with(TrainerConfig::default(), |c| {
+            c.epochs = 2;
+            c.batch_size = 32.into();
+        });
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
         let z = fit.embeddings().to_host();
         let ranked = z.rank(&data.interactions, &[1], 14).unwrap();
@@ -68,7 +72,10 @@ fn a_user_without_train_items_is_ranked_all_items() {
     let data = awkward(&[]);
     assert!(data.interactions.of_user(22).is_empty());
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
+        let trainer = with(TrainerConfig::default(), |c| {
+            c.epochs = 2;
+            c.batch_size = 32.into();
+        });
         let fit = trainer.fit(init(&config, &data), &data, &held_out(22, 3), &device()).unwrap();
         let z = fit.embeddings().to_host();
         let ranked = z.rank(&data.interactions, &[22], 14).unwrap();
@@ -85,7 +92,10 @@ fn a_user_who_bought_everything_neither_hangs_training_nor_gets_anything() {
     let pairs: Vec<(u32, u32)> = data.interactions.pairs().chain((0..14).map(|item| (23, item))).collect();
     data.interactions = Interactions::from_pairs(24, 14, &pairs);
     for (name, config) in all_for_few_items() {
-        let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
+        let trainer = with(TrainerConfig::default(), |c| {
+            c.epochs = 2;
+            c.batch_size = 32.into();
+        });
         let fit = trainer.fit(init(&config, &data), &data, &held_out(0, 13), &device()).unwrap();
         assert!(fit.history.iter().all(|report| report.loss.is_finite()), "{name}");
         let z = fit.embeddings().to_host();
@@ -116,7 +126,10 @@ fn all_zero_feature_rows_give_finite_vectors_and_gradients() {
                     assert!(gradient.iter::<f32>().all(f32::is_finite), "{what}: the gradient of {parameter}");
                 }
             }
-            let trainer = TrainerConfig { epochs: 2, batch_size: 32.into(), ..TrainerConfig::default() };
+            let trainer = with(TrainerConfig::default(), |c| {
+                c.epochs = 2;
+                c.batch_size = 32.into();
+            });
             let fit = trainer.fit(model, data, &held_out(0, 13), &device()).unwrap();
             check_vectors(&what, &fit.model, data);
         }
@@ -129,7 +142,7 @@ fn modalities_of_different_width_need_a_width_for_the_fusion() {
     data.features.insert(Modality::Visual, features(2, 14, 9, &[]));
     for (name, config) in all_for_few_items() {
         let ModelConfig::Viral(viral) = config else { continue };
-        let at = |d_fusion| ModelConfig::Viral(ViralConfig { d_fusion, ..viral.clone() });
+        let at = |d_fusion| ModelConfig::Viral(with(viral.clone(), |c| c.d_fusion = d_fusion));
         let fuses_features =
             viral.fusion == FusionStrategy::InformationAware && viral.placement == FusionPlacement::Features;
         match (fuses_features, at(0).init(&data, &mut Init::new(3, &device()))) {
@@ -187,7 +200,7 @@ fn further_modalities_take_part() {
     check_gradients("vbpr", &vbpr, &batch(&data, 0), &[]);
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
-    assert_eq!(profiles.blocks, blocks);
+    assert_eq!(profiles.blocks(), blocks);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Settings of a training run.
+
+use super::AdamConfig;
+use crate::data::TrainSet;
+use crate::eval::Metric;
+use crate::named::named;
+use crate::ops::MatmulPrecision;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Settings of a training run.
+///
+/// The fields are public, and the struct may gain some: change what a run needs in a copy of the defaults.
+///
+/// ```
+/// use viral::train::{BatchSize, Keep, TrainerConfig};
+///
+/// let mut config = TrainerConfig::default();
+/// config.epochs = 40;
+/// config.keep = Keep::Last;
+/// config.adam.lr = 5e-3;
+/// config.batch_size = BatchSize::StepsPerEpoch { steps_per_epoch: 15 };
+/// assert_eq!(config.patience, 20);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TrainerConfig {
+    /// At most so many epochs. Default: 1000.
+    pub epochs: usize,
+    /// Epochs without a better valid value before the run ends. Default: 20.
+    pub patience: usize,
+    /// Which epoch's parameters the run gives back. Default: `best`, on valid.
+    pub keep: Keep,
+    /// Triplets a step. Default: 2048.
+    pub batch_size: BatchSize,
+    /// Seed of the order, the negatives, the pruning and whatever else is drawn. Default: 0.
+    pub seed: u64,
+    /// The metric on valid that decides, at [`monitor_k`](Self::monitor_k). Default: `recall`.
+    pub monitor: Metric,
+    /// Its cutoff. Default: 20.
+    pub monitor_k: usize,
+    /// The optimizer; its learning rate is that of the first epoch. Default: [`AdamConfig::default`].
+    pub adam: AdamConfig,
+    /// What the learning rate is multiplied by after each epoch. Default: 1.
+    pub lr_decay: f64,
+    /// Precision of the dense products of objectives and their gradients. Evaluation is always in f32. Default:
+    /// `f32`.
+    pub precision: MatmulPrecision,
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 1000,
+            patience: 20,
+            keep: Keep::Best,
+            batch_size: BatchSize::default(),
+            seed: 0,
+            monitor: Metric::Recall,
+            monitor_k: 20,
+            adam: AdamConfig::default(),
+            lr_decay: 1.0,
+            precision: MatmulPrecision::F32,
+        }
+    }
+}
+
+/// Which epoch's parameters a run gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Keep {
+    /// Those of the epoch with the best valid value; the run ends early when none gets better.
+    #[default]
+    Best,
+    /// Those of the last epoch. All epochs are run, and there need not be a valid part: for training on everything that is
+    /// known.
+    Last,
+}
+
+named! {
+    Keep, "choice of the epoch to keep":
+    Best => "best",
+    Last => "last",
+}
+
+/// Triplets a step, as a number or by the size of the data. In files: `2048`, or `{ steps_per_epoch = 15 }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum BatchSize {
+    /// So many.
+    Triplets(usize),
+    /// As many as make about so many steps an epoch: train pairs over steps, rounded up to a power of two and clamped to 256
+    /// to 8,192.
+    StepsPerEpoch {
+        /// Steps an epoch.
+        steps_per_epoch: usize,
+    },
+}
+
+impl BatchSize {
+    /// The number of triplets for `data`.
+    pub fn triplets(self, data: &TrainSet) -> usize {
+        match self {
+            Self::Triplets(n) => n,
+            Self::StepsPerEpoch { steps_per_epoch } => {
+                (data.interactions.n_pairs() / steps_per_epoch.max(1)).next_power_of_two().clamp(256, 8192)
+            }
+        }
+    }
+}
+
+/// 2,048 triplets.
+impl Default for BatchSize {
+    fn default() -> Self {
+        Self::Triplets(2048)
+    }
+}
+
+impl From<usize> for BatchSize {
+    fn from(triplets: usize) -> Self {
+        Self::Triplets(triplets)
+    }
+}
+
+impl TrainerConfig {
+    /// The schedule that [`ViralConfig::new`](crate::model::ViralConfig::new) was measured with: some 15 large steps an
+    /// epoch (256 to 8,192 triplets each), a learning rate that starts at 5e-3 and falls by 8 % an epoch.
+    pub fn for_viral() -> Self {
+        Self {
+            batch_size: BatchSize::StepsPerEpoch { steps_per_epoch: 15 },
+            adam: AdamConfig::new(5e-3),
+            lr_decay: 0.92,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon }, lr_decay, .. } = *self;
+        let (setting, n) = match self.batch_size {
+            BatchSize::Triplets(n) => ("batch_size", n),
+            BatchSize::StepsPerEpoch { steps_per_epoch } => ("batch_size.steps_per_epoch", steps_per_epoch),
+        };
+        Error::require(n > 0, setting, n, "at least 1")?;
+        Error::require(self.monitor_k > 0, "monitor_k", self.monitor_k, "at least 1")?;
+        for (setting, value) in [("adam.lr", lr), ("adam.epsilon", epsilon), ("lr_decay", lr_decay)] {
+            Error::require_positive(setting, value)?;
+        }
+        for (setting, value) in [("adam.beta_1", beta_1), ("adam.beta_2", beta_2)] {
+            Error::require((0.0..1.0).contains(&value), setting, value, "from 0 to below 1")?;
+        }
+        Ok(())
+    }
+}
