@@ -182,7 +182,7 @@ fn who_has_no_history_is_told_what_is_popular_and_new_to_them() -> viral::Result
     let data = Dataset::read(folder.path().join("toys.inter"))?;
     let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
     let error = recommender.recommend("new", 3).unwrap_err();
-    assert!(matches!(&error, Error::NoHistory { id } if id == "new"), "{error}");
+    assert!(matches!(&error, Error::NoHistory { id, .. } if id == "new"), "{error}");
     let options = RecommendOptions::new(3);
     assert_eq!(ids(&recommender.popular_with(&options)?), ["cup", "cot", "bib"]);
     assert_eq!(ids(&recommender.popular_for("new", &options)?), ["cot", "bib"]);

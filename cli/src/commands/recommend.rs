@@ -85,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let mut model = recommender.model_name().unwrap_or("a model");
     let items = match found {
         // Nothing is known of them: what most have is the best that can be said, and is called so.
-        Err(Error::NoHistory { id }) => {
+        Err(Error::NoHistory { id, .. }) => {
             let known = "has no train interactions, so nothing is known of their taste";
             note = format!("of the items that most users have, for user {id} {known}");
             model = "popularity";
