@@ -70,8 +70,10 @@ impl Csr {
             col_idx.len()
         );
         for (row, span) in row_ptr.windows(2).enumerate() {
+            assert!(span[0] <= span[1], "sparse rows: the pointers of row {row} fall from {} to {}", span[0], span[1]);
+        }
+        for (row, span) in row_ptr.windows(2).enumerate() {
             let (start, end) = (span[0] as usize, span[1] as usize);
-            assert!(start <= end, "sparse rows: the pointers of row {row} fall from {start} to {end}");
             let ascend = col_idx[start..end].windows(2).all(|w| w[0] < w[1]);
             assert!(ascend, "sparse rows: the columns of row {row} do not ascend: {:?}", &col_idx[start..end]);
             let last = col_idx[start..end].last();
@@ -252,6 +254,7 @@ mod tests {
         assert!(message(3, &[1, 2], &[0, 1]).contains("begin with Some(1)"));
         assert!(message(3, &[0, 1], &[0, 1]).contains("end with 1, and 2 columns"));
         assert!(message(3, &[0, 2, 1, 2], &[0, 1]).contains("row 1 fall from 2 to 1"));
+        assert!(message(3, &[0, 5, 2], &[0, 1]).contains("row 1 fall from 5 to 2"));
         assert!(message(3, &[0, 2], &[1, 1]).contains("row 0 do not ascend"));
         assert!(message(3, &[0, 2], &[1, 3]).contains("row 0 has column Some(3) of 3"));
     }

@@ -13,7 +13,8 @@
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
-//! | `whole` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all |
+//! | `whole`, `folder_lock` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`FolderLock`]: by one process at a time |
+//! | `time` | [`parse_time`]: numbers and dates |
 //! | `split`, `ties`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`], [`Ties`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
@@ -27,6 +28,7 @@ mod feature_files;
 mod features;
 mod feedback;
 mod floats;
+mod folder_lock;
 mod ids;
 mod inter;
 mod inter_reader;
@@ -61,6 +63,7 @@ pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 pub use features::Features;
 pub use feedback::Labels;
+pub use folder_lock::FolderLock;
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
@@ -85,5 +88,4 @@ pub use split_policy::SplitPolicy;
 pub use ties::Ties;
 pub use time::parse_time;
 pub use truth::{Factor, PlantedTruth};
-pub(crate) use whole::remove_unfinished;
 pub use whole::{WholeFile, write_whole};

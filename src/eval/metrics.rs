@@ -294,7 +294,7 @@ mod tests {
             assert!((value - expected).abs() < 1e-15, "{name}@{k}: {value} for {expected}");
         }
         assert!("hits".parse::<Metric>().unwrap_err().to_string().contains("recall, ndcg, precision, map"));
-        let shown = "              @1      @2      @5\nrecall     0.0000  0.3333  0.6667\n";
+        let shown = "               @1      @2      @5\nrecall     0.0000  0.3333  0.6667\n";
         assert!(found.to_string().starts_with(shown), "{found}");
     }
 

@@ -1,7 +1,7 @@
 //! Attention of nodes to their neighbours in a graph.
 
 use super::{Init, xavier_uniform};
-use crate::ops::{SparseMatrix, edge_softmax, expand_columns, expand_rows, matmul, sddmm, spmm_values};
+use crate::ops::{SparseMatrix, edge_products, edge_softmax, expand_columns, expand_rows, matmul, spmm_values};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::leaky_relu;
@@ -214,10 +214,9 @@ impl EdgeAttention {
             (EdgeScore::ScaledInnerProduct, ..) => 1.0 / (self.d_head as f64).sqrt(),
             _ => 1.0,
         };
-        let (rows, cols) = (graph.rows(), graph.cols());
         let of_head = |h: usize| {
             let (x, y) = (self.head(receivers.clone(), h), self.head(senders.clone(), h));
-            sddmm(x, rows.clone(), y, cols.clone()).unsqueeze_dim::<2>(1)
+            edge_products(graph, x, y).unsqueeze_dim::<2>(1)
         };
         let logits = Tensor::cat((0..self.heads).map(of_head).collect(), 1);
         if scale == 1.0 { logits } else { logits * scale }

@@ -1,7 +1,7 @@
 //! An item graph that is learned: neighbours from features, weights with a gradient to them.
 
 use super::{Init, affine, l2_normalize, linear};
-use crate::ops::{SparseMatrix, degree_factors, knn_pattern, scale_values, sddmm, segment_sum, spmm_values};
+use crate::ops::{SparseMatrix, degree_factors, edge_products, knn_pattern, scale_values, segment_sum, spmm_values};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -159,7 +159,7 @@ impl LearnedItemGraph {
         let units = l2_normalize(projected); // [n, d]
         let most = units.dims()[0].saturating_sub(usize::from(!self.include_self));
         let pattern = knn_pattern(units.clone(), self.n_neighbors.min(most), self.include_self);
-        let values = sddmm(units.clone(), pattern.rows(), units, pattern.cols()); // [nnz]
+        let values = edge_products(&pattern, units.clone(), units); // [nnz]
         WeightedEdges { pattern, values }
     }
 

@@ -31,7 +31,7 @@ pub fn bias_gelu(x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     let ([_, d], [n]) = (x.dims(), bias.dims());
     assert_eq!(d, n, "bias_gelu: x is {:?}, bias is [{n}]", x.dims());
     #[cfg(feature = "flex")]
-    if x.device() == burn::tensor::Device::flex() {
+    if super::lives_in_host_memory(&x.device()) && !x.is_autodiff() && !bias.is_autodiff() {
         return flex::bias_gelu(x, bias);
     }
     reference_bias_gelu(x, bias)

@@ -31,7 +31,7 @@ mod top_k;
 pub use bias::{BiasBackend, bias_leaky_relu, reference_bias_leaky_relu};
 pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
 pub use edges::{
-    EdgeBackend, degree_factors, edge_softmax, expand_columns, expand_rows, normalize_bipartite_values,
+    EdgeBackend, degree_factors, edge_products, edge_softmax, expand_columns, expand_rows, normalize_bipartite_values,
     normalize_row_values, normalize_symmetric_values, reference_edge_softmax, reference_segment_sum,
     reference_segment_sum_columns, scale_values, segment_sum, segment_sum_columns,
 };

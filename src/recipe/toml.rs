@@ -4,8 +4,9 @@ use super::Recipe;
 use crate::data::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
-use toml::{Table, Value};
+use toml::Table;
 
 /// The file's sections; what is missing is as in the preset.
 #[derive(Serialize, Deserialize)]
@@ -54,12 +55,17 @@ impl Recipe {
         let file: File = toml::from_str(text).map_err(|e| Error::Config(message(&e)))?;
         let mut recipe = Self::preset(&file.model, &file.preset)?;
         let wrong = |section: &str, e: &dyn std::fmt::Display| Error::Config(format!("[{section}]: {e}"));
-        let mut model = table(&recipe.model).map_err(|e| wrong("settings", &e))?;
-        merge(&mut model, file.settings, &["model"]).map_err(|e| wrong("settings", &e))?;
-        recipe.model = model.try_into().map_err(|e: toml::de::Error| wrong("settings", &message(&e)))?;
-        let mut training = table(&recipe.training).map_err(|e| wrong("training", &e))?;
-        merge(&mut training, file.training, &[]).map_err(|e| wrong("training", &e))?;
-        recipe.training = training.try_into().map_err(|e: toml::de::Error| wrong("training", &message(&e)))?;
+        for (key, value) in file.settings {
+            let value = serde_json::to_string(&value).map_err(|e| wrong("settings", &e))?;
+            recipe.model.set(&key, &value).map_err(|e| wrong("settings", &e))?;
+        }
+        for (key, value) in file.training {
+            let mut all = serde_json::to_value(&recipe.training).map_err(|e| wrong("training", &e))?;
+            let value = serde_json::to_value(&value).map_err(|e| wrong("training", &e))?;
+            put(&mut all, &key, value).map_err(|e| wrong("training", &e))?;
+            // One at a time, so that the key at fault is known.
+            recipe.training = serde_json::from_value(all).map_err(|e| wrong("training", &format!("{key}: {e}")))?;
+        }
         Ok(recipe)
     }
 
@@ -105,22 +111,23 @@ fn table(value: &impl Serialize) -> std::result::Result<Table, toml::ser::Error>
     Table::try_from(value)
 }
 
-/// Puts changes over known settings, tables within tables alike; a whole number stands for a float where one is wanted.
-fn merge(known: &mut Table, changes: Table, fixed: &[&str]) -> std::result::Result<(), String> {
-    for (key, value) in changes {
-        let names: Vec<String> = known.keys().filter(|key| !fixed.contains(&key.as_str())).cloned().collect();
-        let place = known.get_mut(&key).filter(|_| !fixed.contains(&key.as_str()));
-        let place = place.ok_or_else(|| format!("no setting '{key}'; there are: {}", names.join(", ")))?;
-        *place = match (&mut *place, value) {
-            (Value::Float(_), Value::Integer(n)) => Value::Float(n as f64),
-            (Value::Table(inner), Value::Table(changes)) if !inner.contains_key("steps_per_epoch") => {
-                merge(inner, changes, &[]).map_err(|e| format!("{key}: {e}"))?;
-                continue;
-            }
-            (_, value) => value,
-        };
+/// Replaces a setting; of a table, the settings that it names.
+fn put(known: &mut Value, key: &str, value: Value) -> std::result::Result<(), String> {
+    let Value::Object(fields) = known else {
+        return Err(format!("'{key}' is no setting of {known}"));
+    };
+    let names = fields.keys().cloned().collect::<Vec<String>>().join(", ");
+    let place = fields.get_mut(key).ok_or_else(|| format!("no setting '{key}'; there are: {names}"))?;
+    match value {
+        // The size of a batch is a number or a table, never part of one.
+        Value::Object(changes) if key != "batch_size" => changes
+            .into_iter()
+            .try_for_each(|(inner, value)| put(place, &inner, value).map_err(|e| format!("{key}: {e}"))),
+        value => {
+            *place = value;
+            Ok(())
+        }
     }
-    Ok(())
 }
 
 /// [`Recipe::from_toml`].

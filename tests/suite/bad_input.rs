@@ -183,12 +183,15 @@ fn a_path_below_a_regular_file_cannot_be_written() {
 #[test]
 fn a_folder_in_the_place_of_the_file_stays_and_nothing_is_left_beside_it() {
     let (data, folder) = (small(), Folder::new());
-    std::fs::create_dir_all(folder.at("taken.safetensors/inside")).unwrap();
-    for (_, write) in writers(&data) {
-        expect(write(&folder.at("taken.safetensors")), &folder.at("taken.safetensors"), &[]);
+    // A model goes into a folder; there its file's place is taken.
+    let places = [("model", folder.at("model/model.safetensors")), ("checkpoint", folder.at("checkpoint"))];
+    for ((name, taken), (_, write)) in places.iter().zip(writers(&data)) {
+        std::fs::create_dir_all(taken.join("inside")).unwrap();
+        expect(write(&folder.at(name)), taken, &[]);
+        assert!(taken.join("inside").is_dir());
     }
-    assert_eq!(folder.names(), ["taken.safetensors"]);
-    assert!(folder.at("taken.safetensors/inside").is_dir());
+    assert_eq!(folder.names(), ["checkpoint", "model"]);
+    assert_eq!(std::fs::read_dir(folder.at("model")).unwrap().count(), 1);
 }
 
 #[test]
@@ -263,16 +266,22 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     assert_eq!(load_checkpoint(&data, &path).unwrap().next_epoch(), 1);
     let advice = "resume with the settings and data it was made with, or start anew elsewhere";
 
-    for other in [config(4), ModelConfig::by_name("bpr-mf").unwrap()] {
+    for (other, difference) in
+        [(config(4), "d_embed is 2, here 4"), (ModelConfig::by_name("bpr-mf").unwrap(), "lightgcn")]
+    {
         let belongs_to = Checkpoint::new(&other, &trainer(), &data.fingerprint()).unwrap();
-        expect(belongs_to.load(&path, fresh(&other, &data)), &path, &["is of another model", "lightgcn", advice]);
+        expect(belongs_to.load(&path, fresh(&other, &data)), &path, &["is of another model", difference, advice]);
     }
     let mut slower = trainer();
     slower.adam.lr = 5e-4;
-    for other in [TrainerConfig { seed: 9, ..trainer() }, TrainerConfig { batch_size: 16.into(), ..trainer() }, slower]
-    {
+    for (other, difference) in [
+        (TrainerConfig { seed: 9, ..trainer() }, "seed is 0, here 9"),
+        (TrainerConfig { batch_size: 16.into(), ..trainer() }, "batch_size is 32, here 16"),
+        (slower, "adam.lr is 0.001, here 0.0005"),
+    ] {
         let belongs_to = Checkpoint::new(&config(2), &other, &data.fingerprint()).unwrap();
-        expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &["is of another training", advice]);
+        let parts = ["is of another training", difference, advice];
+        expect(belongs_to.load(&path, fresh(&config(2), &data)), &path, &parts);
     }
     // Only how long it goes on may change.
     let longer = TrainerConfig { epochs: 9, patience: 5, ..trainer() };

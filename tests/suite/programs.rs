@@ -3,18 +3,16 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A built example; `cargo test` builds them beside this binary, a run of this binary alone may not.
-fn program(name: &str) -> Option<Command> {
+/// A built example. `cargo test` builds them beside this binary; a run of this binary alone may need
+/// `cargo build --release --examples` before it.
+fn program(name: &str) -> Command {
     let mut path: PathBuf = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples");
     path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        eprintln!("skipped: {} is not built", path.display());
-        return None;
-    }
-    Some(Command::new(path))
+    assert!(path.exists(), "{} is not built; run cargo build --release --examples", path.display());
+    Command::new(path)
 }
 
 fn text(output: &Output) -> (String, String) {
@@ -24,9 +22,7 @@ fn text(output: &Output) -> (String, String) {
 
 #[test]
 fn a_trained_model_is_saved_and_recommends() {
-    let (Some(mut train), Some(mut recommend)) = (program("train_baby"), program("recommend")) else {
-        return;
-    };
+    let (mut train, mut recommend) = (program("train_baby"), program("recommend"));
     let folder = tempfile::tempdir().unwrap();
     let (out, json) = (folder.path().join("model"), folder.path().join("run.json"));
     train.args(["--epochs", "2", "--seed", "3", "--set", "d_embed=32", "--set", "d_fusion=32", "--out"]).arg(&out);
@@ -67,16 +63,12 @@ fn a_trained_model_is_saved_and_recommends() {
 
 #[test]
 fn wrong_arguments_are_one_sentence() {
-    let Some(mut train) = program("train_baby") else {
-        return;
-    };
+    let mut train = program("train_baby");
     let run = train.args(["--set", "d_embde=32"]).output().unwrap();
     let (_, errors) = text(&run);
     assert!(!run.status.success());
     assert!(errors.contains("d_embde") && errors.contains("d_embed") && !errors.contains("panicked"), "{errors}");
-    let Some(mut train) = program("train_baby") else {
-        return;
-    };
+    let mut train = program("train_baby");
     let run = train.args(["--data", "no/such/folder"]).output().unwrap();
     let (_, errors) = text(&run);
     assert!(!run.status.success());
@@ -85,11 +77,7 @@ fn wrong_arguments_are_one_sentence() {
 
 #[test]
 fn models_of_another_split_are_not_compared() {
-    let (Some(mut train), Some(mut same), Some(mut other)) =
-        (program("train_baby"), program("compare"), program("compare"))
-    else {
-        return;
-    };
+    let (mut train, mut same, mut other) = (program("train_baby"), program("compare"), program("compare"));
     let folder = tempfile::tempdir().unwrap();
     let row =
         |i: usize| format!("{}\t{}\t{}\n", i / 10, (i / 10 + i % 10 * 3) % 31, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2][i % 10]);
@@ -113,9 +101,7 @@ fn models_of_another_split_are_not_compared() {
 
 #[test]
 fn memory_and_time_are_measured_and_plotted_against_the_number_of_items() {
-    let Some(mut scale) = program("scale") else {
-        return;
-    };
+    let mut scale = program("scale");
     let folder = tempfile::tempdir().unwrap();
     let plot = folder.path().join("new/scale.svg");
     let run = scale.args(["--items", "300,1200", "--steps", "2", "--plot"]).arg(&plot).output().unwrap();
@@ -127,9 +113,7 @@ fn memory_and_time_are_measured_and_plotted_against_the_number_of_items() {
     assert!(seconds > 0.0 && shown.contains("to the power of"), "{shown}");
     assert!(std::fs::read_to_string(&plot).unwrap().contains("exponent"));
 
-    let Some(mut scale) = program("scale") else {
-        return;
-    };
+    let mut scale = program("scale");
     // Three items have no ten neighbours: all there are.
     let run = scale.args(["--items", "3", "--steps", "1"]).output().unwrap();
     let (shown, errors) = text(&run);
@@ -147,9 +131,9 @@ fn modalities_and_splits_are_chosen_on_the_command_line() {
         features.write(folder.path().join(name)).unwrap();
     }
     let run = |arguments: &[&str]| {
-        let mut command = program("train_baby")?;
+        let mut command = program("train_baby");
         command.arg("--data").arg(folder.path()).args(["--name", "toys", "--model", "popularity", "--out"]);
-        Some(text(&command.arg(folder.path().join("out")).args(arguments).output().unwrap()))
+        text(&command.arg(folder.path().join("out")).arg("--overwrite").args(arguments).output().unwrap())
     };
     for (arguments, expected) in [
         (&["--split", "random"][..], "visual 4 wide, audio 4 wide"),
@@ -165,7 +149,7 @@ fn modalities_and_splits_are_chosen_on_the_command_line() {
         (&["--split", "random", "--modality", "text"], "text_feat.npy: is not there"),
         (&["--split", "random", "--modality", "Text=titles.npy"], "'Text' names no modality"),
     ] {
-        let Some((shown, errors)) = run(arguments) else { return };
+        let (shown, errors) = run(arguments);
         assert!(shown.contains(expected) || errors.contains(expected), "{arguments:?}:\n{shown}\n{errors}");
     }
 }

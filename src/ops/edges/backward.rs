@@ -62,6 +62,40 @@ node!(
     |(row_ptr, row_idx, y), g| B::edge_softmax_grad(row_ptr, row_idx, y, g)
 );
 
+/// Pattern and operands of inner products at edges.
+#[derive(Debug, Clone)]
+struct ProductsState<B: EdgeBackend> {
+    row_ptr: IntTensor<B>,
+    col_idx: IntTensor<B>,
+    t_row_ptr: IntTensor<B>,
+    t_col_idx: IntTensor<B>,
+    order: IntTensor<B>,
+    x: FloatTensor<B>,
+    y: FloatTensor<B>,
+}
+
+/// `dx = A(g) y` and `dy = A(g)ᵀ x`.
+#[derive(Debug)]
+struct EdgeProducts;
+
+impl<B: EdgeBackend> Backward<B, 2> for EdgeProducts {
+    type State = ProductsState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([of_x, of_y], s) = (ops.parents, ops.state);
+        let g = grads.consume::<B>(&ops.node);
+        let t_g = B::float_select(g.clone(), 0, s.order);
+        let (rp, ci, trp, tci) = (s.row_ptr, s.col_idx, s.t_row_ptr, s.t_col_idx);
+        if let Some(node) = of_x {
+            let (rp, ci, trp, tci) = (rp.clone(), ci.clone(), trp.clone(), tci.clone());
+            grads.register::<B>(node.id, B::csr_spmm(rp, ci, g.clone(), trp, tci, t_g.clone(), s.y));
+        }
+        if let Some(node) = of_y {
+            grads.register::<B>(node.id, B::csr_spmm(trp, tci, t_g, rp, ci, g, s.x));
+        }
+    }
+}
+
 impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
     fn segment_sum(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let prepared = SegmentSum.prepare::<C>([x.node()]).compute_bound().stateful();
@@ -106,6 +140,27 @@ impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
         match prepared {
             OpsKind::Tracked(prep) => prep.finish([t_row_ptr, col_idx, order], y),
             OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn edge_products(
+        row_ptr: IntTensor<Self>,
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        order: IntTensor<Self>,
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let prepared = EdgeProducts.prepare::<C>([x.node(), y.node()]).compute_bound().stateful();
+        let (x, y) = (x.into_primitive(), y.into_primitive());
+        let s = ProductsState { row_ptr, col_idx, t_row_ptr, t_col_idx, order, x, y };
+        let c = s.clone();
+        let products = B::edge_products(c.row_ptr, row_idx, c.col_idx, c.t_row_ptr, c.t_col_idx, c.order, c.x, c.y);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish(s, products),
+            OpsKind::UnTracked(prep) => prep.finish(products),
         }
     }
 

@@ -67,6 +67,23 @@ pub trait EdgeBackend: SpmmBackend {
         Self::gather_rows(x, col_idx)
     }
 
+    /// `out[e] = ⟨x[row_idx[e]], y[col_idx[e]]⟩`, whose gradients are sparse products.
+    #[allow(clippy::too_many_arguments)]
+    #[fusion(default)]
+    fn edge_products(
+        row_ptr: IntTensor<Self>,
+        row_idx: IntTensor<Self>,
+        col_idx: IntTensor<Self>,
+        t_row_ptr: IntTensor<Self>,
+        t_col_idx: IntTensor<Self>,
+        order: IntTensor<Self>,
+        x: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let _ = (row_ptr, t_row_ptr, t_col_idx, order);
+        Self::csr_sddmm(row_idx, col_idx, x, y)
+    }
+
     /// `y[e, h] = exp(x[e, h]) / Σ_l exp(x[l, h])` over the edges `l` of the row of `e`.
     #[fusion(dtype = x, shape = x)]
     fn edge_softmax(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -250,5 +267,47 @@ pub fn expand_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
         graph.a.col_idx.clone().into_dispatch(),
         graph.edges().order.clone().into_dispatch(),
         x.into_dispatch(),
+    ))
+}
+
+/// The inner product of the receiving and the sending node at each edge, `out[e] = ⟨x[row e], y[col e]⟩`: similarities, and the
+/// logits of attention.
+///
+/// What [`sddmm`](super::sddmm) does with [`SparseMatrix::rows`] and [`SparseMatrix::cols`], which is its oracle. Edges being
+/// in order, the gradients are sparse products, `dx = A(g) y` and `dy = A(g)ᵀ x`, whatever the number of edges. O(nnz · d)
+/// time, no row is copied.
+///
+/// # Shapes
+/// - `graph`: `[n, m]`; its values are not used
+/// - `x`: `[n, d]`, `y`: `[m, d]`
+/// - output: `[nnz]`
+///
+/// # Panics
+/// When the shapes do not agree.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::{SparseMatrix, edge_products};
+///
+/// let device = Device::flex();
+/// let graph = SparseMatrix::from_edges(2, 2, &[(0, 1, 1.0), (1, 0, 1.0), (1, 1, 1.0)], &device);
+/// let x = Tensor::<2>::from_data([[1.0, 2.0], [3.0, 4.0]], &device);
+/// let products = edge_products(&graph, x.clone(), x);
+/// assert_eq!(products.into_data().iter::<f32>().collect::<Vec<_>>(), [11.0, 11.0, 25.0]);
+/// ```
+pub fn edge_products(graph: &SparseMatrix, x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
+    let ([n, m], [n_x, d], [n_y, d_y]) = (graph.dims(), x.dims(), y.dims());
+    let agree = n == n_x && m == n_y && d == d_y;
+    assert!(agree, "edge_products: the graph is [{n}, {m}], x is [{n_x}, {d}] and y is [{n_y}, {d_y}]");
+    let (a, at, edges) = (graph.a.clone(), graph.at.clone(), graph.edges().clone());
+    Tensor::from_dispatch(<Dispatch as EdgeBackend>::edge_products(
+        a.row_ptr.into_dispatch(),
+        edges.row_idx.into_dispatch(),
+        a.col_idx.into_dispatch(),
+        at.row_ptr.into_dispatch(),
+        at.col_idx.into_dispatch(),
+        edges.order.into_dispatch(),
+        x.into_dispatch(),
+        y.into_dispatch(),
     ))
 }

@@ -7,8 +7,8 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use sprs::CsMat;
 use viral::graph::{normalize_symmetric, row_stochastic};
 use viral::ops::{
-    SparseMatrix, edge_softmax, expand_columns, expand_rows, knn_pattern, normalize_bipartite_values,
-    normalize_row_values, normalize_symmetric_values, reference_edge_softmax, reference_segment_sum,
+    SparseMatrix, edge_products, edge_softmax, expand_columns, expand_rows, knn_pattern, normalize_bipartite_values,
+    normalize_row_values, normalize_symmetric_values, reference_edge_softmax, reference_sddmm, reference_segment_sum,
     reference_segment_sum_columns, scale_values, segment_sum, segment_sum_columns,
 };
 
@@ -59,6 +59,37 @@ fn nodes_at_their_edges_are_selected_rows_in_output_and_gradient() {
     let widths = [1, 3, 64, 65];
     check(expand_rows, |graph, x| x.select(0, graph.rows()), |[n, _, _]| n, &widths);
     check(expand_columns, |graph, x| x.select(0, graph.cols()), |[_, m, _]| m, &widths);
+}
+
+type Products = fn(&SparseMatrix, Tensor<2>, Tensor<2>) -> Tensor<1>;
+
+/// The output and both gradients of its weighted sum; one gradient where both operands are the same tensor.
+fn run_products(graph: &CsMat<f32>, d: usize, same: bool, operator: Products) -> Vec<Vec<f32>> {
+    let graph = SparseMatrix::new(graph, &device());
+    let ([n, m], nnz) = (graph.dims(), graph.nnz());
+    let x = matrix(1, [n, d]).require_grad();
+    let y = if same { x.clone() } else { matrix(2, [m, d]).require_grad() };
+    let out = operator(&graph, x.clone(), y.clone());
+    let gradients = (out.clone() * vector(8, nnz)).sum().backward();
+    vec![values(out), values(x.grad(&gradients).unwrap()), values(y.grad(&gradients).unwrap())]
+}
+
+#[test]
+fn products_at_edges_are_sampled_products_in_output_and_both_gradients() {
+    let reference: Products = |graph, x, y| reference_sddmm(x, graph.rows(), y, graph.cols());
+    for (tag, [n, m]) in SHAPES.into_iter().chain([[70, 70]]).enumerate() {
+        let graph = uneven(tag as u64, n, m);
+        for d in [1, 15, 64, 65, 200] {
+            for same in [false, true] {
+                if same && n != m {
+                    continue;
+                }
+                let found = run_products(&graph, d, same, edge_products);
+                let expected = on_cpu(|| run_products(&graph, d, same, reference));
+                compare(&format!("[{n}, {m}] d {d}, one tensor {same}"), &found, &expected, &["out", "dx", "dy"]);
+            }
+        }
+    }
 }
 
 /// In double precision, with logits from -3e38 to 3e38, rows of equal ones, and rows without edges.
@@ -278,6 +309,7 @@ fn one_and_two_threads_give_the_same_bits() {
                 let nnz = graph.nnz();
                 let symmetric: Normalize = |g, v| normalize_bipartite_values(g, v, 0.1);
                 let mut bits = vec![run_normalize(&graph, &numbers(5, nnz), symmetric).concat()];
+                bits.push(run_products(&graph, 33, false, edge_products).concat());
                 for heads in [1, 3] {
                     bits.push(run(&graph, edge_softmax, [nnz, heads]).concat());
                     bits.push(run(&graph, segment_sum, [nnz, heads]).concat());
