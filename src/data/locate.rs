@@ -38,7 +38,11 @@ pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
     let wanted = dir.join(format!("{}.inter", names[0]));
     let others = others(&dir)?;
     let Some(example) = others.first() else {
-        return Err(Error::io(wanted)(std::io::ErrorKind::NotFound.into()));
+        // In the system's own words.
+        let found = std::fs::metadata(&wanted).map_err(Error::io(&wanted));
+        return Err(found
+            .err()
+            .unwrap_or_else(|| Error::file(&wanted, "appeared while it was looked for; run it again")));
     };
     let message = format!(
         "is not there, but the folder has {}; name the data set (ReadOptions::with_name, --name {example})",

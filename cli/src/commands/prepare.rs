@@ -220,7 +220,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let memory = peak_rss_mb().map_or(String::new(), |mb| format!(", at most {mb:.0} MB of memory"));
     println!("\n{:.1} s{memory}. Train on it:\n", start.elapsed().as_secs_f64());
     let folder = quoted(&arguments.out.display().to_string());
-    println!("    cargo run --release --example train_baby -- --data {folder} --model lightgcn");
+    println!("    viral train --data {folder} --model lightgcn");
     Ok(())
 }
 

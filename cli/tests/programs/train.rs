@@ -119,8 +119,8 @@ fn one_day_many_purchases() {
         let mut command = crate::viral("prepare");
         command.arg("--reviews").arg(folder.path().join("log.csv")).args(["--user", "customer", "--item", "sku"]);
         command.args(["--time", "at", "--split", "leave-one-out", "--core", "2", "--out"]).arg(&out);
-        let (is_good, _, errors) = run(&mut command);
-        assert!(is_good, "{errors}");
+        let (is_good, shown, errors) = run(&mut command);
+        assert!(is_good && shown.contains("viral train --data"), "{shown}{errors}");
         let data = Dataset::read(&out).unwrap();
         let name =
             |(user, item): (u32, u32)| (data.user_ids[user as usize].clone(), data.item_ids[item as usize].clone());
