@@ -105,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = config(arguments)?;
     let prices =
         arguments.prices.price_in.zip(arguments.prices.price_out).map(|(input, output)| Prices { input, output });
+    arguments.folder.check()?;
     let items = Items::open(arguments.folder.data.join("items.jsonl"))?;
     let images = ImageFolder::open(&arguments.images)?;
     let out = arguments.folder.made()?;
