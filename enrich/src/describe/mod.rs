@@ -8,7 +8,7 @@
 //! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
 //! | `marks`, `manners`, `refusal` | what servers and models leave around an answer; answers that are none |
 //! | `journal` | [`Journal`]: what has been paid for |
-//! | `settings`, `run`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
+//! | `settings`, `run`, `outcomes`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
 
 mod answer;
 mod attributes;
@@ -18,6 +18,7 @@ mod items;
 mod journal;
 mod manners;
 mod marks;
+mod outcomes;
 mod output;
 mod picture;
 mod progress;

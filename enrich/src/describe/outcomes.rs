@@ -1,0 +1,138 @@
+//! What comes of the items: written to the journal one after another, and when that ends the run.
+
+use super::Progress;
+use super::journal::{Entry, Journal, Key, Record};
+use super::run::Job;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// So many items asked about and not one described: something is wrong with prompt or model, not with the items.
+const HOPELESS: usize = 20;
+
+/// What has come of the items; one worker at a time writes here.
+pub(super) struct Outcomes<'a, F> {
+    pub(super) journal: &'a mut Journal,
+    pub(super) observe: F,
+    /// Where in the journal each item's record is.
+    pub(super) places: Vec<u64>,
+    pub(super) progress: Progress,
+    pub(super) faults: BTreeMap<String, usize>,
+    /// Whether the journal has a text from the same prompt and model.
+    pub(super) has_texts: bool,
+    /// Items that servers would not take while none was described: they are to blame only if others are described.
+    pub(super) held: Vec<(usize, Record)>,
+    /// Whether the run was ended from outside.
+    pub(super) is_ended: bool,
+    pub(super) start: Instant,
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
+    /// Whether the item is to be asked about; if not, it is counted as done.
+    pub(super) fn is_new(&mut self, job: &Job, retry_quarantined: bool) -> bool {
+        let Record { item, prompt, model, image, .. } = &job.record;
+        match self.journal.entry(&Key::new(item, prompt, model, image)) {
+            Some(Entry { is_quarantined, offset }) if !(is_quarantined && retry_quarantined) => {
+                self.place(job.index, offset);
+                self.progress.n_before += 1;
+                self.has_texts |= !is_quarantined;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn place(&mut self, index: usize, offset: u64) {
+        if let Some(place) = self.places.get_mut(index) {
+            *place = offset;
+        }
+    }
+
+    /// Takes note of an item that a server will not take. As long as nothing is described it may be the model or the
+    /// request that is wrong, and no item is quarantined for that.
+    pub(super) fn hold(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
+        if self.has_texts || self.progress.n_described > 0 {
+            return self.write(index, record);
+        }
+        self.held.push((index, record));
+        if self.held.len() >= HOPELESS {
+            self.check_held()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Fails if servers took no item at all.
+    fn check_held(&self) -> Result<()> {
+        let Some((_, Record { item, quarantined, .. })) = self.held.last() else { return Ok(()) };
+        if self.is_ended || self.has_texts || self.progress.n_described > 0 {
+            return Ok(());
+        }
+        let (n, reason) = (self.held.len(), quarantined.as_deref().unwrap_or_default());
+        let message = format!(
+            "none of the first {n} items could be described, the last, {item}, for this reason: {reason}; mend that and start \
+             again, no item is blamed for it"
+        );
+        Err(Error::Data(message))
+    }
+
+    /// Writes down those that were held, once it is known that others are described.
+    ///
+    /// # Errors
+    /// If servers took no item at all; a journal that cannot be written.
+    pub(super) fn settle(&mut self) -> Result<ControlFlow<()>> {
+        if !self.has_texts && self.progress.n_described == 0 {
+            self.check_held()?;
+            return Ok(ControlFlow::Continue(()));
+        }
+        let mut flow = ControlFlow::Continue(());
+        for (index, record) in std::mem::take(&mut self.held) {
+            if self.put(index, record)?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+        }
+        Ok(flow)
+    }
+
+    pub(super) fn write(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
+        let is_text = record.text.is_some();
+        let mut flow = self.put(index, record)?;
+        if is_text && self.settle()?.is_break() {
+            flow = ControlFlow::Break(());
+        }
+        self.is_ended |= flow.is_break();
+        Ok(flow)
+    }
+
+    fn put(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
+        let entry = self.journal.append(&record)?;
+        self.place(index, entry.offset);
+        let progress = &mut self.progress;
+        progress.n_requests += u64::from(record.attempts);
+        progress.tokens += record.tokens;
+        progress.seconds = self.start.elapsed().as_secs_f64();
+        progress.quarantined = None;
+        match record.quarantined {
+            None => progress.n_described += 1,
+            Some(reason) => {
+                let name = reason.split(':').next().unwrap_or_default().to_string();
+                *self.faults.entry(name).or_default() += 1;
+                progress.n_quarantined += 1;
+                progress.quarantined = Some((record.item, reason));
+            }
+        }
+        let n_asked = progress.n_quarantined - self.faults.get("image").copied().unwrap_or(0);
+        if let Some((item, reason)) = &progress.quarantined
+            && progress.n_described == 0
+            && !self.has_texts
+            && n_asked >= HOPELESS
+        {
+            let message = format!(
+                "none of the first {n_asked} items could be described, the last, {item}, for this reason: {reason}; mend \
+                 that, and ask for quarantined items again"
+            );
+            return Err(Error::Data(message));
+        }
+        Ok((self.observe)(progress))
+    }
+}
