@@ -160,6 +160,11 @@ fn measure(n: usize, n_steps: usize) -> Result<Measured> {
     let n_pairs = interactions.n_pairs();
     let order = Sampler::new(0, n_pairs.div_ceil(STEPS)).epoch(&interactions, 0);
     model.begin_epoch(0, 0)?;
+    if order.n_steps() == 0 {
+        return Err(Error::Data(format!(
+            "{n} items: every user has them all, so there is nothing to learn; take more"
+        )));
+    }
     let n_steps = n_steps.clamp(1, order.n_steps());
     let start = Instant::now();
     let mut adam = Adam::new(AdamConfig::default());

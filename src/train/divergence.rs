@@ -9,6 +9,10 @@ use burn::tensor::Tensor;
 /// parts of an objective do, it is by a few times.
 const MOST_LOSS: f64 = 1e4;
 
+/// A loss that is larger at first counts as this much: ranking losses begin near 1, and one of many digits comes of features that
+/// no learning rate is made for.
+const LARGEST_FIRST_LOSS: f64 = 1e4;
+
 /// How many times as large as at first the largest entry of a parameter may be, and as 1. A step of Adam moves an entry by little
 /// more than the learning rate, and entries that make scores near 1 are themselves near 1 or below.
 const MOST_GROWTH: f64 = 1e6;
@@ -36,7 +40,7 @@ impl Divergence {
         model: &M,
         data: &TrainSet,
     ) -> Result<()> {
-        let bound = MOST_LOSS * first.abs().max(1.0);
+        let bound = MOST_LOSS * first.abs().clamp(1.0, LARGEST_FIRST_LOSS);
         // NaN is not within the bound either.
         if loss.abs().partial_cmp(&bound).is_none_or(|order| order.is_gt()) {
             return Err(diverged(epoch, format!("the loss is {loss:.1e}, and was {first:.1e} at first"), data));
