@@ -81,7 +81,8 @@ impl Pictures {
 /// The names that a path may have on disk: as it stands, percent signs resolved, both with characters composed.
 pub(crate) fn spellings(path: &str) -> Vec<String> {
     let decoded = percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path));
-    let mut names = vec![path.to_string(), decoded.to_string(), composed(path).into_owned(), composed(&decoded).into_owned()];
+    let mut names =
+        vec![path.to_string(), decoded.to_string(), composed(path).into_owned(), composed(&decoded).into_owned()];
     names.extend(names[..2].iter().map(|name| name.nfd().collect::<String>()).collect::<Vec<_>>());
     names.dedup();
     names
@@ -133,7 +134,16 @@ mod tests {
     #[test]
     fn pictures_are_found_by_item() {
         let found = pictures(&[
-            "B1.png", "B1.JPG", "B2.txt", "B.3.webp", "B4", "010/B6.Jpg", "z/010/B6.png", "B7/2.jpg", "B7/1.jfif", "._B8.jpg",
+            "B1.png",
+            "B1.JPG",
+            "B2.txt",
+            "B.3.webp",
+            "B4",
+            "010/B6.Jpg",
+            "z/010/B6.png",
+            "B7/2.jpg",
+            "B7/1.jfif",
+            "._B8.jpg",
             ".git/B9.png",
         ]);
         for (id, expected) in [

@@ -44,7 +44,10 @@ impl FolderLock {
         let folder = folder.as_ref();
         if let Some(file) = folder.ancestors().find(|above| above.is_file()) {
             let what = if file == folder { "it".to_string() } else { file.display().to_string() };
-            return Err(Error::file(folder, format!("cannot be written into: {what} is a file, not a folder; choose another")));
+            return Err(Error::file(
+                folder,
+                format!("cannot be written into: {what} is a file, not a folder; choose another"),
+            ));
         }
         let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
         let made = folder.ancestors().take_while(is_missing).map(Path::to_path_buf).collect();
@@ -55,8 +58,7 @@ impl FolderLock {
             let file = open.map_err(Error::io(&path))?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
-                    let message =
-                        "another run is writing into this folder; wait for it, or choose another (--out)";
+                    let message = "another run is writing into this folder; wait for it, or choose another (--out)";
                     return Err(Error::file(folder, message));
                 }
                 Err(TryLockError::Error(e)) if e.kind() != std::io::ErrorKind::Unsupported => {

@@ -103,7 +103,7 @@ impl<'a> Runner<'a> {
                 // Times are no part of the result: whatever is missing counts as 0.
                 let text = std::fs::read_to_string(folder.seconds()).unwrap_or_default();
                 let mut seconds: Vec<EpochSeconds> = serde_json::from_str(&text).unwrap_or_default();
-                seconds.resize(state.history.len(), EpochSeconds::default());
+                seconds.resize(state.history().len(), EpochSeconds::default());
                 (state, seconds)
             }
             _ => (TrainState::new(model, trainer), Vec::new()),
@@ -111,7 +111,7 @@ impl<'a> Runner<'a> {
         if let Some(folder) = &folder {
             recipe.write(folder.recipe())?;
         }
-        let mut progress = Progress::new(trainer, &state.history);
+        let mut progress = Progress::new(trainer, state.history());
         let fit = trainer.fit_from(state, &data.train, &data.valid, &device, |event| {
             match event {
                 Event::Step { epoch, step, n_steps } => progress.set_step(epoch, step, n_steps),

@@ -263,7 +263,7 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     let (data, folder) = (small(), Folder::new());
     let path = folder.at("checkpoint");
     save_checkpoint(&data, &path);
-    assert_eq!(load_checkpoint(&data, &path).unwrap().next_epoch, 1);
+    assert_eq!(load_checkpoint(&data, &path).unwrap().next_epoch(), 1);
     let advice = "resume with the settings and data it was made with, or start anew elsewhere";
 
     for (other, difference) in

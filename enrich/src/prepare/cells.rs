@@ -98,7 +98,9 @@ pub(super) fn texts(value: Option<&Value>, column: &str) -> Result<Vec<String>, 
             }
             Value::Number(number) => found.push(number.to_string()),
             Value::Array(values) => return values.iter().all(|value| collect(value, found)),
-            Value::Object(fields) => return fields.get("name").is_some_and(|name| name.is_string() && collect(name, found)),
+            Value::Object(fields) => {
+                return fields.get("name").is_some_and(|name| name.is_string() && collect(name, found));
+            }
             Value::Bool(_) => return false,
         }
         true
@@ -106,7 +108,10 @@ pub(super) fn texts(value: Option<&Value>, column: &str) -> Result<Vec<String>, 
     let mut found = Vec::new();
     match value {
         Some(value) if !collect(value, &mut found) => {
-            let message = format!("`{column}` is {}; write text, a list of texts, or a list of objects with a `name`", shown(&value.to_string()));
+            let message = format!(
+                "`{column}` is {}; write text, a list of texts, or a list of objects with a `name`",
+                shown(&value.to_string())
+            );
             Err(Flaw::new("a text of another kind", message))
         }
         _ => Ok(found),

@@ -34,7 +34,8 @@ impl Column {
 
 /// The name that was most likely meant, if one is near: differing by a third of its letters at most, or longer by a word.
 pub(super) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let letters = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let letters =
+        |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
     let wanted = letters(wanted);
     let distance = |name: &str| {
         let name = letters(name);

@@ -6,16 +6,60 @@ use htmlize::{ENTITIES, unescape};
 
 /// Elements within a line of text: without their tags, the words stay together.
 const INLINE: [&str; 24] = [
-    "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "label", "mark", "q", "s", "samp", "small",
-    "span", "strike", "strong", "sub", "sup", "tt", "u",
+    "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "label", "mark", "q", "s", "samp",
+    "small", "span", "strike", "strong", "sub", "sup", "tt", "u",
 ];
 
 /// Elements that stand for themselves or for a paragraph: a blank takes the place of their tags.
 const BLOCK: [&str; 48] = [
-    "article", "aside", "blockquote", "body", "br", "button", "center", "dd", "details", "div", "dl", "dt", "embed",
-    "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "iframe", "img",
-    "input", "li", "link", "main", "meta", "nav", "noscript", "object", "ol", "p", "param", "pre", "section", "table",
-    "tbody", "td", "th", "thead", "tr", "ul",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "br",
+    "button",
+    "center",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "embed",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "header",
+    "hr",
+    "html",
+    "iframe",
+    "img",
+    "input",
+    "li",
+    "link",
+    "main",
+    "meta",
+    "nav",
+    "noscript",
+    "object",
+    "ol",
+    "p",
+    "param",
+    "pre",
+    "section",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "ul",
 ];
 
 /// Elements whose content is not text.
@@ -127,7 +171,10 @@ mod tests {
             ("&amp;lt; &amp;amp;", "&lt; &amp;"),
             ("&lt;b&gt; &quot;x&quot; &#x2019; &#146; &eacute;", "<b> \"x\" \u{2019} \u{2019} é"),
             ("5&nbsp;kg", "5 kg"),
-            ("R&D, AT&T; H&M &unknown; &; &#; &#xg; &notit; Paper&notes", "R&D, AT&T; H&M &unknown; &; &#; &#xg; &notit; Paper&notes"),
+            (
+                "R&D, AT&T; H&M &unknown; &; &#; &#xg; &notit; Paper&notes",
+                "R&D, AT&T; H&M &unknown; &; &#; &#xg; &notit; Paper&notes",
+            ),
             ("plain", "plain"),
         ] {
             assert_eq!(plain(text), expected, "{text}");

@@ -50,7 +50,8 @@ fn without_nan(text: &str) -> Option<String> {
             b'"' => is_string = !is_string,
             b'\\' if is_string => at += 1,
             b'N' | b'I' | b'-' if !is_string => {
-                let found = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| bytes[at..].starts_with(word.as_bytes()));
+                let found =
+                    ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| bytes[at..].starts_with(word.as_bytes()));
                 let is_word = |word: &&str| !bytes.get(at + word.len()).is_some_and(u8::is_ascii_alphanumeric);
                 if let Some(word) = found.filter(is_word) {
                     out += &text[copied..at];

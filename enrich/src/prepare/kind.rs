@@ -97,8 +97,17 @@ mod tests {
 
     #[test]
     fn text_is_no_obstacle() {
-        let texts: [&[u8]; 9] =
-            [b"", b"a", b"u,i\r\nann,B1\r\n", b"\xef\xbb\xbfu,i\n", b"{\"a\": 1}", b"B1\t2", b"one row\r", b"P", b"<b>"];
+        let texts: [&[u8]; 9] = [
+            b"",
+            b"a",
+            b"u,i\r\nann,B1\r\n",
+            b"\xef\xbb\xbfu,i\n",
+            b"{\"a\": 1}",
+            b"B1\t2",
+            b"one row\r",
+            b"P",
+            b"<b>",
+        ];
         for text in texts {
             assert_eq!(obstacle(text), None, "{text:?}");
         }

@@ -136,10 +136,13 @@ impl Lines {
             return Err(Flaw::new("too long", format!("a line of more than {} bytes", self.limit)));
         }
         let not_utf8 = |e: std::str::Utf8Error| {
-            Flaw::new("not UTF-8", format!(
+            Flaw::new(
+                "not UTF-8",
+                format!(
                     "not UTF-8 text at byte {} of the line; save the file as UTF-8 (often it is Windows-1252 or Latin-1)",
                     e.valid_up_to() + 1
-                ))
+                ),
+            )
         };
         std::str::from_utf8(&self.buffer).map_err(not_utf8)
     }

@@ -34,8 +34,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
 use crate::pictures::Pictures;
+use crate::{Error, Result};
 use viral::data::{FolderLock, Part};
 
 pub use coverage::Coverage;
@@ -205,8 +205,7 @@ impl Prepare {
         let files = FILES.iter().map(|name| folder.join(name)).chain([folder.join(format!("{name}.inter"))]);
         match files.into_iter().find(|file| !self.overwrite && file.exists()) {
             Some(file) => {
-                let message =
-                    "is there already; choose another folder (--out), or replace what an earlier run wrote (--overwrite)";
+                let message = "is there already; choose another folder (--out), or replace what an earlier run wrote (--overwrite)";
                 Err(Error::file(file, message))
             }
             None => Ok(()),

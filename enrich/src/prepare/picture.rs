@@ -9,8 +9,22 @@ use super::literal::parse_literal;
 
 /// The fields of a picture that is an object, the largest picture first.
 const SIZES: [&str; 16] = [
-    "hi_res", "hiRes", "large", "original", "full", "url", "src", "href", "link", "image", "path", "file", "medium",
-    "small", "thumb", "thumbnail",
+    "hi_res",
+    "hiRes",
+    "large",
+    "original",
+    "full",
+    "url",
+    "src",
+    "href",
+    "link",
+    "image",
+    "path",
+    "file",
+    "medium",
+    "small",
+    "thumb",
+    "thumbnail",
 ];
 
 /// The first picture of a value, the largest there is of it: text, a list, objects as Amazon's of 2023, or such a list as text.
@@ -32,14 +46,16 @@ fn first(value: &Value, depth: usize) -> Result<Option<String>, Unknown> {
         Value::String(text) => {
             let text = text.trim();
             let is_packed = depth == 0 && text.starts_with(['[', '{']);
-            match Some(text).filter(|_| is_packed).and_then(|text| parse_any(text).or_else(|| parse_literal(text).ok())) {
+            match Some(text).filter(|_| is_packed).and_then(|text| parse_any(text).or_else(|| parse_literal(text).ok()))
+            {
                 Some(value) => first(&value, 1),
                 None => Ok(Some(address(text).into_owned()).filter(|text| !super::cells::is_missing(text))),
             }
         }
         Value::Number(number) => Ok(Some(number.to_string())),
         Value::Array(values) => {
-            let is_main = |value: &&Value| value["variant"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("MAIN"));
+            let is_main =
+                |value: &&Value| value["variant"].as_str().is_some_and(|name| name.eq_ignore_ascii_case("MAIN"));
             for value in values.iter().filter(is_main).chain(values.iter().filter(|value| !is_main(value))) {
                 if let Some(found) = first(value, depth + 1)? {
                     return Ok(Some(found));
@@ -72,9 +88,25 @@ fn first(value: &Value, depth: usize) -> Result<Option<String>, Unknown> {
 /// `…/G/01/x-site/icons/no-img-sm._CB192198896_.gif` or Goodreads' `…/assets/nophoto/book/111x148.png`.
 pub(super) fn is_placeholder(image: &str) -> bool {
     const WORDS: [&str; 19] = [
-        "no-img", "no_img", "noimg", "no-image", "no_image", "noimage", "no-photo", "no_photo", "nophoto", "no-picture",
-        "no_picture", "nopicture", "image-not-available", "image_not_available", "image-coming-soon",
-        "image_coming_soon", "missing-image", "transparent-pixel", "grey-pixel",
+        "no-img",
+        "no_img",
+        "noimg",
+        "no-image",
+        "no_image",
+        "noimage",
+        "no-photo",
+        "no_photo",
+        "nophoto",
+        "no-picture",
+        "no_picture",
+        "nopicture",
+        "image-not-available",
+        "image_not_available",
+        "image-coming-soon",
+        "image_coming_soon",
+        "missing-image",
+        "transparent-pixel",
+        "grey-pixel",
     ];
     let path = image.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -96,9 +128,7 @@ mod tests {
 
     #[test]
     fn the_first_picture_is_taken_in_its_largest_form() {
-        let object = |name: &str, high: Value, variant: &str| {
-            json!({"thumb": format!("{name}_t"), "large": format!("{name}_l"), "variant": variant, "hi_res": high})
-        };
+        let object = |name: &str, high: Value, variant: &str| json!({"thumb": format!("{name}_t"), "large": format!("{name}_l"), "variant": variant, "hi_res": high});
         for (value, expected) in [
             (json!(" http://x/1.jpg "), Some("http://x/1.jpg")),
             (json!(["", null, "a.jpg", "b.jpg"]), Some("a.jpg")),
@@ -138,7 +168,11 @@ mod tests {
             assert!(is_placeholder(image), "{image}");
         }
         for image in [
-            "http://x/piano-image.jpg", "http://x/no-image/B001.jpg", "casino_img.png", "placeholders-for-cards.jpg", "nophotoshop.jpg",
+            "http://x/piano-image.jpg",
+            "http://x/no-image/B001.jpg",
+            "casino_img.png",
+            "placeholders-for-cards.jpg",
+            "nophotoshop.jpg",
             "https://img.example/no-img/1.jpg?name=no-image.png",
         ] {
             assert!(!is_placeholder(image), "{image}");

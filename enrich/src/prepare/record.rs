@@ -237,7 +237,9 @@ mod tests {
         for separator in ["", "\"", "\n", "a\r"] {
             assert!(Separator::parse(separator).is_err(), "{separator:?}");
         }
-        for (row, expected) in [("1::2;3", Some("::")), ("a\tb", Some("\\t")), ("a;b", Some(";")), ("a b", Some(" ")), (" a ", None)] {
+        for (row, expected) in
+            [("1::2;3", Some("::")), ("a\tb", Some("\\t")), ("a;b", Some(";")), ("a b", Some(" ")), (" a ", None)]
+        {
             assert_eq!(Separator::likely(row), expected);
         }
     }

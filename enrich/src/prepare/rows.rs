@@ -118,7 +118,9 @@ impl Rows {
                 Parser::Cells { record, places, n_cells }
             }
         };
-        let named = |(owner, column): (usize, &Column)| column.names.iter().map(|name| (owner, name.clone())).collect::<Vec<_>>();
+        let named = |(owner, column): (usize, &Column)| {
+            column.names.iter().map(|name| (owner, name.clone())).collect::<Vec<_>>()
+        };
         let (owners, names): (Vec<_>, Vec<_>) = columns.iter().enumerate().flat_map(named).unzip();
         Ok(Self {
             lines,
@@ -224,7 +226,11 @@ impl Rows {
 
     /// Of objects and dictionaries: that no row has had a field, and which was meant.
     fn absent(&self, is_wanted: impl Fn(&Column) -> bool) -> Option<String> {
-        let (column, _) = self.columns.iter().zip(&self.is_present).find(|(column, is_present)| !**is_present && is_wanted(column))?;
+        let (column, _) = self
+            .columns
+            .iter()
+            .zip(&self.is_present)
+            .find(|(column, is_present)| !**is_present && is_wanted(column))?;
         let name = column.names.first().map_or("", String::as_str);
         (self.n_objects > 0).then(|| no_column("field", name, self.fields.iter().map(String::as_str)))
     }
@@ -283,7 +289,8 @@ fn separator(layout: Layout<'_>) -> Result<Separator> {
     match layout.separator {
         None => Ok(Separator::Byte(if format == Format::Tsv { b'\t' } else { b',' })),
         Some(_) if matches!(format, Format::Json | Format::Python) => {
-            let message = format!("a separator stands between cells, and {} has none; leave it out, or name csv", format.name());
+            let message =
+                format!("a separator stands between cells, and {} has none; leave it out, or name csv", format.name());
             Err(Error::Config(message))
         }
         Some(text) => Separator::parse(text).map_err(Error::Config),
@@ -359,7 +366,8 @@ fn header(lines: &mut Lines, record: &mut Record, columns: &[Column]) -> Result<
     let is_complete = match lines.advance()? && !lines.is_blank() {
         true => lines.text().and_then(|text| record.start(text)).map_err(|flaw| fail(flaw.message))?,
         false => {
-            let names: Vec<&str> = columns.iter().filter_map(|column| column.names.first()).map(String::as_str).collect();
+            let names: Vec<&str> =
+                columns.iter().filter_map(|column| column.names.first()).map(String::as_str).collect();
             return Err(fail(format!("no header; write `{}`, then rows", names.join(","))));
         }
     };
@@ -368,7 +376,8 @@ fn header(lines: &mut Lines, record: &mut Record, columns: &[Column]) -> Result<
     }
     let names = record.cells();
     let place = |column: &Column| {
-        let column = column.names.iter().find(|name| names.contains(name)).or(column.names.first()).map_or("", String::as_str);
+        let column =
+            column.names.iter().find(|name| names.contains(name)).or(column.names.first()).map_or("", String::as_str);
         let mut found = (0..names.len()).filter(|&place| names[place] == column);
         match (found.next(), found.next()) {
             (Some(place), None) => Ok(place),

@@ -3,7 +3,17 @@
 use viral::data::parse_time;
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -42,7 +52,8 @@ fn named(text: &str) -> Option<f64> {
     for part in parts.map(|part| part.trim_end_matches('.')).filter(|part| !part.is_empty()) {
         let lower = part.to_ascii_lowercase();
         let is_name = |name: &&str| lower.len() >= 3 && name.starts_with(&lower);
-        if let Some(index) = MONTHS.iter().position(|name| is_name(&name) || (lower == "sept" && *name == "september")) {
+        if let Some(index) = MONTHS.iter().position(|name| is_name(&name) || (lower == "sept" && *name == "september"))
+        {
             set(&mut month, index as u32 + 1)?;
         } else if DAYS.iter().any(|name| is_name(&name)) {
         } else if part.contains(':') {
@@ -100,8 +111,24 @@ mod tests {
     #[test]
     fn what_has_two_meanings_or_none_is_no_date() {
         for text in [
-            "", "7", "1e9", "nan", "05/03/2013", "09/20/2018", "03.05.2013", "soon", "May", "May 2017", "Jul 32, 2017",
-            "13 3, 2013", "Jul Jul 3, 2017", "30 31 Jul 2017", "Jul 3, 2017 x", "Jul 3, 17", "Jul 3, 2017 +0100", "m 3, 2017",
+            "",
+            "7",
+            "1e9",
+            "nan",
+            "05/03/2013",
+            "09/20/2018",
+            "03.05.2013",
+            "soon",
+            "May",
+            "May 2017",
+            "Jul 32, 2017",
+            "13 3, 2013",
+            "Jul Jul 3, 2017",
+            "30 31 Jul 2017",
+            "Jul 3, 2017 x",
+            "Jul 3, 17",
+            "Jul 3, 2017 +0100",
+            "m 3, 2017",
         ] {
             assert_eq!(date(text), None, "{text}");
         }

@@ -3,11 +3,16 @@
 
 mod catalogue_cases;
 mod describe;
+mod descriptions;
 mod download;
 mod embed;
 mod encoder;
+mod encoder_families;
 mod malformed;
 mod prepare;
 mod properties;
+mod refusals;
 mod streaming;
 mod support;
+mod tls;
+mod tls_server;
