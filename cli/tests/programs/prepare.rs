@@ -59,16 +59,22 @@ fn a_category_is_fetched_and_prepared() {
     ]);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("baby");
-    let run = || run(crate::viral("prepare").args(["--download", "baby", "--mirror", &address, "--out"]).arg(&out));
-    let (is_ok, shown, errors) = run();
+    let download = || {
+        let mut command = crate::viral("prepare");
+        command.args(["--download", "baby", "--mirror", &address, "--out"]).arg(&out);
+        command
+    };
+    let (is_ok, shown, errors) = run(&mut download());
     assert!(is_ok, "{errors}");
     for part in ["baby: 6 users, 6 items, 24 train, 6 valid and 6 test pairs", "text: title or description"] {
         assert!(shown.contains(part), "no '{part}' in\n{shown}");
     }
     let paths: Vec<String> = requests.iter().map(|request| request.path).collect();
     assert_eq!(paths, ["/reviews_Baby_5.json.gz", "/reviews_Baby_5.json.gz", "/meta_Baby.json.gz"]);
-    // Again, without the server: everything is there.
-    let (is_ok, shown, errors) = run();
+    // Again, without the server: everything is there, and what was made of it is not replaced unasked.
+    let (is_ok, _, errors) = run(&mut download());
+    assert!(!is_ok && errors.contains("--overwrite") && errors.contains("--out"), "{errors}");
+    let (is_ok, shown, errors) = run(download().arg("--overwrite"));
     assert!(is_ok && shown.contains("was there, as its hash says"), "{shown}{errors}");
     let output = crate::viral("prepare").args(["--download", "Sports", "--out"]).arg(&out).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -83,6 +89,7 @@ fn wrong_arguments_are_one_sentence() {
         (&["--reviews", "no/such/log.json"][..], "no/such/log.json: "),
         (&["--reviews", "log.csv"], "--user and --item: name the columns of the file"),
         (&["--reviews", "log"], "the name does not tell the format"),
+        (&["--reviews", "log", "--user", "#1", "--item", "#2"], "--separator"),
         (&["--download", "Babies"], "Babies"),
         (&[], "--reviews <FILE>"),
     ] {
@@ -90,6 +97,20 @@ fn wrong_arguments_are_one_sentence() {
         let (is_good, _, errors) = run(command.current_dir(shop.path()).args(arguments).arg("--out").arg(&out));
         assert!(!is_good && errors.contains(words) && !errors.contains("panicked"), "{arguments:?}: {errors}");
         assert!(!out.exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn double_colons() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |i: usize| format!("{}::{}::{}::{}\n", i / 6, i % 6, 1 + i % 5, 978_300_760 + i);
+    std::fs::write(folder.path().join("ratings.dat"), (0..36).map(row).collect::<String>()).unwrap();
+    for (format, out) in [(&[][..], "a"), (&["--format", "csv"], "b")] {
+        let mut command = crate::viral("prepare");
+        command.current_dir(folder.path()).args(["--reviews", "ratings.dat", "--separator", "::"]).args(format);
+        command.args(["--user", "#1", "--item", "#2", "--rating", "#3", "--time", "#4", "--core", "2", "--out", out]);
+        let (is_good, shown, errors) = run(&mut command);
+        assert!(is_good && shown.contains("6 users, 6 items") && shown.contains("36 rows read"), "{shown}{errors}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! so that a server sees the same kind of picture whatever lay on disk.
 
 use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, imageops};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,16 +39,42 @@ static LARGE_ONE: Mutex<()> = Mutex::new(());
 /// # Errors
 /// A sentence without the file's name, if the bytes are not a picture that can be used.
 pub fn prepare_picture(bytes: &[u8], settings: &PictureSettings) -> Result<Vec<u8>, String> {
-    let format = image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled).ok_or_else(|| unknown(bytes))?;
-    if format == ImageFormat::Jpeg && !has_end_marker(bytes) {
-        return Err("a JPEG that breaks off before its end; fetch it again".to_string());
-    }
+    let guess = |bytes| image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled);
+    // Some servers send line ends before the picture.
+    let trimmed = bytes.trim_ascii_start();
+    let (bytes, format) = match guess(bytes) {
+        Some(format) => (bytes, format),
+        None => (trimmed, guess(trimmed).ok_or_else(|| unknown(bytes))?),
+    };
+    let completed;
+    let bytes = if format == ImageFormat::Jpeg && !has_end_marker(bytes) {
+        completed = with_end_marker(bytes, settings).ok_or("a JPEG that breaks off before its end; fetch it again")?;
+        &completed
+    } else {
+        bytes
+    };
+    let (picture, orientation) = decode(bytes, format, settings)?;
+    let mut small = scaled_down(picture, settings.max_side.max(MIN_SIDE));
+    small.apply_orientation(orientation);
+
+    let mut jpeg = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, settings.quality.clamp(1, 100));
+    small.write_with_encoder(encoder).map_err(|error| format!("cannot be packed as JPEG: {error}"))?;
+    Ok(jpeg)
+}
+
+/// The picture on white, and how it is to be turned.
+fn decode(bytes: &[u8], format: ImageFormat, settings: &PictureSettings) -> Result<(RgbImage, Orientation), String> {
     // The decoders are other people's code and the bytes are anybody's: what panics is a bad picture.
-    catch_unwind(AssertUnwindSafe(|| decode_and_encode(bytes, format, settings)))
+    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, format, settings)))
         .unwrap_or_else(|_| Err(format!("a {format:?} picture that its decoder cannot cope with")))
 }
 
-fn decode_and_encode(bytes: &[u8], format: ImageFormat, settings: &PictureSettings) -> Result<Vec<u8>, String> {
+fn decode_unguarded(
+    bytes: &[u8],
+    format: ImageFormat,
+    settings: &PictureSettings,
+) -> Result<(RgbImage, Orientation), String> {
     let bad = |error: image::ImageError| format!("not a readable {format:?} picture: {error}");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -64,15 +91,9 @@ fn decode_and_encode(bytes: &[u8], format: ImageFormat, settings: &PictureSettin
         return Err(format!("{width} x {height} pixels show nothing"));
     }
     let _one = (n_pixels > LARGE).then(|| LARGE_ONE.lock().unwrap_or_else(PoisonError::into_inner));
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let decoded = DynamicImage::from_decoder(decoder).map_err(bad)?;
-    let mut small = scaled_down(on_white(decoded), settings.max_side.max(MIN_SIDE));
-    small.apply_orientation(orientation);
-
-    let mut jpeg = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, settings.quality.clamp(1, 100));
-    small.write_with_encoder(encoder).map_err(|error| format!("cannot be packed as JPEG: {error}"))?;
-    Ok(jpeg)
+    Ok((on_white(decoded), orientation))
 }
 
 fn on_white(picture: DynamicImage) -> RgbImage {
@@ -96,10 +117,32 @@ fn scaled_down(picture: RgbImage, max_side: u32) -> DynamicImage {
     picture.resize(max_side, max_side, imageops::FilterType::CatmullRom)
 }
 
-/// Decoders fill up what is missing with grey, so a broken download must be told by its end. Cameras and editors append
-/// all kinds of things, so the marker counts in the whole second half.
+/// Whether a JPEG has its end. Decoders fill up what is missing with grey, so a broken download must be told so. Segments are
+/// passed over by their lengths, for a thumbnail in one has an end of its own; whatever follows the end does not matter.
 fn has_end_marker(bytes: &[u8]) -> bool {
-    bytes[bytes.len() / 2..].windows(2).any(|pair| pair == [0xFF, 0xD9])
+    let mut at = 2;
+    loop {
+        // Within the data of a scan, 0xFF stands before 0 and before restart markers.
+        let is_marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0x01 | 0xD0..=0xD8 | 0xFF);
+        let Some(found) = bytes.get(at..).and_then(|rest| rest.windows(2).position(is_marker)) else { return false };
+        at += found;
+        if bytes[at + 1] == 0xD9 {
+            return true;
+        }
+        let Some(&[high, low]) = bytes.get(at + 2..at + 4) else { return false };
+        at += 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
+    }
+}
+
+/// A JPEG that lacks its end marker and nothing else, with the marker: whatever would stand behind its data, the pixels are
+/// the same.
+fn with_end_marker(bytes: &[u8], settings: &PictureSettings) -> Option<Vec<u8>> {
+    let ended = |further: &[u8]| [bytes.strip_suffix(&[0xFF]).unwrap_or(bytes), further, &[0xFF, 0xD9]].concat();
+    let pixels = |bytes: &[u8]| decode(bytes, ImageFormat::Jpeg, settings).ok().map(|(picture, _)| picture);
+    let completed = ended(&[]);
+    let picture = pixels(&completed)?;
+    let is_same = |byte: u8| pixels(&ended(&[byte; 256])).as_ref() == Some(&picture);
+    [0x55, 0xB6, 0x0F].into_iter().all(is_same).then_some(completed)
 }
 
 /// What bytes are that are no picture.
@@ -208,6 +251,39 @@ mod tests {
         let mut jpeg = packed(&DynamicImage::new_rgb8(300, 300), ImageFormat::Jpeg);
         jpeg.truncate(jpeg.len() * 3 / 4);
         assert!(message(&jpeg).starts_with("a JPEG that breaks off"));
+    }
+
+    /// A picture whose every block differs from the next.
+    fn busy() -> Vec<u8> {
+        let picture = RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * 7 % 256) as u8, (y * 5 % 256) as u8, (x * y % 256) as u8]));
+        packed(&DynamicImage::from(picture), ImageFormat::Jpeg)
+    }
+
+    #[test]
+    fn what_stands_around_a_jpeg_does_not_matter() -> Result<(), String> {
+        let jpeg = busy();
+        let expected = sent(&jpeg)?;
+        let zeros = vec![0; jpeg.len() * 3];
+        assert_eq!(sent(&[&jpeg[..], &zeros].concat())?, expected);
+        assert_eq!(sent(&[b"\r\n", &jpeg[..]].concat())?, expected);
+        assert_eq!(sent(&[&jpeg[..], &jpeg[..], b"appended"].concat())?, expected);
+        // Without its end marker, or half of it.
+        assert_eq!(sent(&jpeg[..jpeg.len() - 2])?, expected);
+        assert_eq!(sent(&jpeg[..jpeg.len() - 1])?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn every_jpeg_that_lacks_data_is_refused() {
+        let jpeg = busy();
+        let scan = jpeg.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+        for end in scan..jpeg.len() - 4 {
+            assert!(sent(&jpeg[..end]).is_err(), "{end} of {}", jpeg.len());
+        }
+        // A thumbnail's end is not the picture's.
+        let length = (jpeg.len() as u16 + 2).to_be_bytes();
+        let with_thumbnail = [&jpeg[..2], &[0xFF, 0xE1], &length[..], &jpeg, &jpeg[2..]].concat();
+        assert!(sent(&with_thumbnail).is_ok() && sent(&with_thumbnail[..with_thumbnail.len() - 200]).is_err());
     }
 
     #[test]

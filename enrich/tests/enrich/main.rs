@@ -1,6 +1,7 @@
 //! Tests of the whole package: raw catalogues, servers, encoders.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod catalogue_cases;
 mod describe;
 mod descriptions;
 mod download;

@@ -138,7 +138,7 @@ fn splits_are_those_of_the_library() -> viral::Result<()> {
 #[test]
 fn repeats_are_kept_or_refused_as_asked() {
     let (_folder, path) = folder(&[("reviews_Toy_5.json.gz", &reviews()), ("meta_Toy.json.gz", META)]);
-    let of = |repeats| Prepare { repeats, ..two_core(&path) }.run(path.join("toy"), |_, _, _| {});
+    let of = |repeats| Prepare { repeats, overwrite: true, ..two_core(&path) }.run(path.join("toy"), |_, _, _| {});
     of(Repeats::KeepLast).unwrap();
     assert!(read(&path.join("toy/toy.inter")).contains("0\t0\t3\t90\t"));
     let message = of(Repeats::Fail).unwrap_err().to_string();
