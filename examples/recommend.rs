@@ -10,7 +10,7 @@
 use clap::Parser;
 use std::path::PathBuf;
 use viral::Error;
-use viral::serve::{Recommendation, Recommender};
+use viral::serve::{RecommendOptions, Recommendation, Recommender};
 
 /// Recommends items to a user from a saved model.
 #[derive(Parser, Debug)]
@@ -37,8 +37,10 @@ fn main() -> viral::Result<()> {
         // Nothing is known of them: what most have is the best that can be said, and is called so.
         Err(error @ Error::NoHistory { .. }) => {
             eprintln!("{error}");
-            println!("{data}: the items that most users have\n");
-            recommender.popular(args.k)?
+            if !args.json {
+                println!("{data}: the items that most users have\n");
+            }
+            recommender.popular_for(&args.user, &RecommendOptions::new(args.k))?
         }
         found => {
             let items = found?;

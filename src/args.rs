@@ -26,7 +26,7 @@
 //! # }
 //! ```
 
-use crate::data::{Dataset, Modality, ReadOptions, SplitPolicy};
+use crate::data::{Dataset, Labels, Modality, ReadOptions, SplitPolicy};
 use crate::ops::MatmulPrecision;
 use crate::recipe::Recipe;
 use crate::train::{BatchSize, Keep};
@@ -61,6 +61,10 @@ pub struct DataArgs {
     /// Seed of --split random
     #[arg(long, value_name = "SEED", requires = "data")]
     split_seed: Option<u64>,
+    /// What labels mean: parts of a split (parts), or whether a user took what they were shown (feedback: rows with 0 are left
+    /// out)
+    #[arg(long, default_value_t = Labels::Parts, requires = "data")]
+    labels: Labels,
 }
 
 impl DataArgs {
@@ -81,7 +85,7 @@ impl DataArgs {
                 return Err(Error::Config(format!("--split-seed is for --split random; a {split} split has none")));
             }
         };
-        let mut options = ReadOptions::new().with_split(split);
+        let mut options = ReadOptions::new().with_split(split).with_labels(self.labels);
         options.name.clone_from(&self.name);
         for (modality, file) in [(Modality::Text, &self.text), (Modality::Visual, &self.visual)] {
             if let Some(file) = file {

@@ -90,16 +90,18 @@ pub enum Error {
         /// Some ids that are known.
         examples: Vec<String>,
     },
-    /// Training ended in numbers that are not finite.
-    #[error("epoch {epoch}: the mean of the term '{term}' is {mean}: the run diverged; lower the learning rate")]
+    /// Training ended in numbers that are not finite, or in finite ones that no run comes back from: the mean loss of an epoch is
+    /// more than 10⁴ times that of the first step (or than 1, where that is less), or an entry of a parameter has more than 10⁶
+    /// times the size that its largest had at the start (or than 1).
+    #[error("epoch {epoch}: {found}: the run diverged; {}", diverged(features.as_ref()))]
     #[non_exhaustive]
     Diverged {
         /// The epoch, from 0.
         epoch: usize,
-        /// The term of the objective.
-        term: String,
-        /// Its mean over the epoch: NaN or infinite.
-        mean: f64,
+        /// What was found: a term of the objective, the loss or a parameter, and how large it is.
+        found: String,
+        /// The modality with the largest features, and their largest entry, where that is large enough to be to blame.
+        features: Option<(String, f32)>,
     },
     /// A user without train interactions: no model knows anything of them.
     #[error(
@@ -111,6 +113,16 @@ pub enum Error {
         /// The user's external id.
         id: String,
     },
+}
+
+/// The advice of [`Error::Diverged`].
+fn diverged(features: Option<&(String, f32)>) -> String {
+    match features {
+        None => "lower the learning rate".to_string(),
+        Some((modality, size)) => {
+            format!("{modality} features run to {size:.1e}: bring them to a size near 1, or lower the learning rate")
+        }
+    }
 }
 
 /// The sentence of [`Error::MissingModality`].

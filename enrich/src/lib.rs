@@ -16,7 +16,7 @@
 //! | [`encode`] | texts to vectors, by a Sentence-BERT model in this process |
 //! | [`embed`] | texts to vectors, by servers |
 //! | [`features`] | descriptions, titles and vectors to feature files with mask and provenance |
-//! | `server`, `append_log`, `digest`, `clean` | what these share: requests and retries, what was paid for, hashes, words of strangers |
+//! | `server`, `append_log`, `digest`, `clean`, `pictures` | what these share: requests and retries, what was paid for, hashes, words of strangers, files of pictures |
 //!
 //! Errors are [`viral::Error`]: a sentence with the file, the line where there is one, and what to do. Nothing here prints;
 //! progress goes to callbacks. The program `viral` of the package `viral-cli` does all of this from a command line.
@@ -31,6 +31,7 @@ mod download;
 pub mod embed;
 pub mod encode;
 pub mod features;
+mod pictures;
 mod prepare;
 mod server;
 

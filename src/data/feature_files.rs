@@ -1,6 +1,6 @@
 //! The feature files of a folder: found by their names, read, and put into the order of the items.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::sidecar::read_row_ids;
@@ -67,13 +67,16 @@ pub(super) struct Rows<'a> {
 }
 
 /// Reads features and puts their rows into dense order.
-pub(super) fn read(path: &Path, rows: &Rows<'_>) -> Result<ItemFeatures> {
+///
+/// `hashes` keeps those of the inputs of the files read so far: several are made from one catalogue.
+pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, String>) -> Result<ItemFeatures> {
     let Rows { dir, inter, items, names, max_mapped } = *rows;
     let features = ItemFeatures::read(path)?;
     let n_rows = features.n_items();
     let provenance = Provenance::read_beside(path)?;
-    let select = |features: ItemFeatures, rows: &[usize]| {
+    let mut select = |features: ItemFeatures, rows: &[usize]| {
         if let Some(provenance) = &provenance {
+            provenance.check_inputs(path, hashes)?;
             provenance.check(path, [n_rows, features.width()], names, rows)?;
         }
         let features = features.select(rows);
@@ -89,12 +92,7 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>) -> Result<ItemFeatures> {
             let message = format!("{n_rows} rows, but item_ids.txt has {n_ids} lines; write one line for each row");
             return Err(Error::file(path, message));
         }
-        let row = |id: &String| {
-            let message = || format!("no line for item {id} of {}; add it and its feature row", inter.display());
-            row_of.get(id).copied().ok_or_else(|| Error::file(&ids_path, message()))
-        };
-        let rows = items.names().iter().map(row).collect::<Result<Vec<usize>>>()?;
-        return select(features, &rows);
+        return select(features, &rows_by_id(&row_of, rows, &ids_path)?);
     }
     let Some(numbers) = items.numbers() else {
         let message = format!(
@@ -118,11 +116,33 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>) -> Result<ItemFeatures> {
     select(features, &rows)
 }
 
+/// The row of each item, by the lines of `item_ids.txt`: its ids, or else the names that the mapping gives them.
+fn rows_by_id(row_of: &HashMap<String, usize>, rows: &Rows<'_>, ids_path: &Path) -> Result<Vec<usize>> {
+    let Rows { inter, items, names, .. } = *rows;
+    let of = |ids: &[String]| ids.iter().map(|id| row_of.get(id).copied()).collect::<Option<Vec<usize>>>();
+    if let Some(rows) = of(items.names()).or_else(|| of(names)) {
+        return Ok(rows);
+    }
+    let count = |ids: &[String]| ids.iter().filter(|id| row_of.contains_key(*id)).count();
+    let (by_id, by_name) = (count(items.names()), count(names));
+    let ids = if by_name > by_id { names } else { items.names() };
+    let missing = ids.iter().find(|id| !row_of.contains_key(*id)).map_or("", String::as_str);
+    let line = row_of.iter().min_by_key(|(_, row)| **row).map_or("", |(line, _)| line);
+    let message = match by_id + by_name {
+        0 => format!(
+            "no line is an item of {}: lines are like `{line}`, items like `{missing}`; write the same ids in both",
+            inter.display()
+        ),
+        _ => format!("no line for item {missing} of {}; add it and its feature row", inter.display()),
+    };
+    Err(Error::file(ids_path, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::load::tests::{INTER, folder, message, read as read_folder};
     use super::super::safetensors::tests::file as safetensors;
-    use super::super::{Dataset, Features};
+    use super::super::{Dataset, Features, Origin};
     use super::*;
     use ::safetensors::Dtype;
 
@@ -231,6 +251,48 @@ mod tests {
         let names = ["A", "B", "C", "", "", "", "", "D", "E"].map(str::to_string);
         Provenance::new(names.to_vec(), 1).write_beside(&path)?;
         assert!(Dataset::read(&dir).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn features_of_inputs_that_have_changed_are_refused_with_what_to_run() -> Result<()> {
+        let titles = ("items.jsonl", "{\"id\": \"0\", \"title\": \"Cup\"}\n");
+        let (_outer, dir) = folder(&[INTER, titles, ("text_feat.npy", "9"), ("image_feat.npy", "9")]);
+        let ids: Vec<String> = (0..9).map(|n: u32| n.to_string()).collect();
+        let sha256 = super::super::sha256_of_file(dir.join("items.jsonl"))?;
+        for file in ["text_feat.npy", "image_feat.npy"] {
+            let provenance = Provenance::new(ids.clone(), 1).with_input("items.jsonl", &sha256);
+            // What is not there cannot have changed.
+            let provenance = provenance.with_input("elsewhere.npy", "00").with_input("../toy/toy.inter", "00");
+            provenance.with_encoder(Origin::named("encoder")).write_beside(dir.join(file))?;
+        }
+        assert_eq!(Dataset::read(&dir)?.features().len(), 2);
+        std::fs::write(dir.join("items.jsonl"), "{\"id\": \"0\", \"title\": \"Mug\"}\n").unwrap();
+        let message = Dataset::read(&dir).unwrap_err().to_string();
+        let words = ["text_feat.npy: ", "items.jsonl", "changed", "viral encode --data", "provenance.json"];
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        assert!(Dataset::read_with(&dir, &ReadOptions::new().without_features()).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn rows_named_by_catalogue_names() -> Result<()> {
+        let mapping = ("i_id_mapping.csv", "asin\titemID\nA\t0\nB\t1\nC\t2\nD\t7\nE\t8\n");
+        let of = |ids: &str, rows: &str| -> Result<Vec<f32>> {
+            let files = [INTER, mapping, ("item_ids.txt", ids), ("text_feat.npy", rows)];
+            let data = read_folder(&files, &ReadOptions::new())?;
+            Ok(data.features().get(&Modality::Text).unwrap().values().to_vec())
+        };
+        assert_eq!(of("E\nD\nX\nC\nB\nA\n", "6")?, of("8\n7\n5\n2\n1\n0\n", "6")?);
+        assert_eq!(of("A\nB\nC\nD\nE\n", "5")?, [0.0, 10.0, 20.0, 30.0, 40.0]);
+        for (ids, words) in [
+            ("A\nB\nC\nD\nX\n", "no line for item E"),
+            ("0\nB\n2\n7\n9\n", "no line for item 1"),
+            ("a\nb\nc\nd\ne\n", "lines are like `a`, items like `0`"),
+        ] {
+            let message = of(ids, "5").unwrap_err().to_string();
+            assert!(message.contains("item_ids.txt: ") && message.contains(words), "{message}");
+        }
         Ok(())
     }
 

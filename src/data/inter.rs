@@ -1,19 +1,14 @@
 //! MMRec's `.inter` files: one interaction a line.
 
 use crate::named::named;
-use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{Ids, Intern};
-use super::table::{Table, read_text};
-use crate::Result;
-
-const USER: [&str; 3] = ["userid", "user_id", "user"];
-const ITEM: [&str; 3] = ["itemid", "item_id", "item"];
-const LABEL: [&str; 3] = ["x_label", "label", "split"];
-const TIME: [&str; 2] = ["timestamp", "time"];
+use super::inter_reader::Reader;
+use super::table::read_text;
+use super::{Ids, Labels};
+use crate::{Error, Result};
 
 /// The part of a split that an interaction belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,9 +49,9 @@ pub struct InterRow {
     pub user: u32,
     /// Dense index of the item.
     pub item: u32,
-    /// The part its label names, where the file has labels.
+    /// The part that its label names, where it has a label that names one.
     pub part: Option<Part>,
-    /// When, in the file's own unit, where the file has timestamps.
+    /// When, in the file's own unit or, of a date, in seconds since 1970, where it has a time that can be read.
     pub time: Option<f64>,
 }
 
@@ -67,11 +62,12 @@ pub struct InterRow {
 /// | user | `userID`, `user_id`, `user` | any text |
 /// | item | `itemID`, `item_id`, `item` | any text |
 /// | label | `x_label`, `label`, `split` | optional; 0 train, 1 valid, 2 test |
-/// | time | `timestamp`, `time` | optional; a number |
+/// | time | `timestamp`, `time` | optional; a number, or a date that [`parse_time`](super::parse_time) reads |
 ///
-/// Columns come in any order, in any case, with or without RecBole's `:type`; further ones (`rating`) are ignored. Cells
-/// are separated by tabs where the header has one, else by commas. CRLF, a byte order mark and blank lines at the end
-/// are accepted.
+/// Columns come in any order, in any case, with or without RecBole's `:type`; further ones (`rating`) are ignored, but for
+/// feedback: see [`Labels`]. Labels and times are looked at when they are asked for, and not before. Cells are separated by tabs
+/// where the header has one, else by commas. LF, CRLF and CR alone end lines; a byte order mark and blank lines at the end are
+/// accepted.
 ///
 /// ```
 /// use viral::data::InterFile;
@@ -93,6 +89,24 @@ pub struct InterFile {
     pub items: Ids,
     /// Rows left out because an earlier one says the same.
     pub n_duplicates: usize,
+    /// Rows left out because the user turned the item down; 0 unless labels were read as [`Labels::Feedback`].
+    pub n_turned_down: usize,
+    pub(super) bad_label: Option<Flaw>,
+    pub(super) bad_time: Option<Flaw>,
+}
+
+/// What is wrong with a cell that may not be needed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Flaw {
+    pub(super) path: PathBuf,
+    pub(super) line: usize,
+    pub(super) message: String,
+}
+
+impl Flaw {
+    pub(super) fn error(&self) -> Error {
+        Error::line(&self.path, self.line, self.message.as_str())
+    }
 }
 
 impl InterFile {
@@ -100,66 +114,31 @@ impl InterFile {
     ///
     /// # Errors
     /// Names the file and the line: a missing, empty or header-only file, a missing column, a row of another length, an
-    /// empty id, a label or timestamp that is no number, an unknown label, text that is not UTF-8, one pair under two
-    /// labels.
+    /// empty id, text that is not UTF-8, one pair under two labels, labels that look like feedback.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        Self::read_with(path, Duplicates::default())
+        Self::read_with(path, Duplicates::default(), Labels::default())
     }
 
-    /// Like [`read`](Self::read), with a policy for duplicates.
-    pub fn read_with(path: impl AsRef<Path>, duplicates: Duplicates) -> Result<Self> {
-        let path = path.as_ref();
-        let text = read_text(path)?;
-        let table = Table::new(path, &text, "userID\titemID\tx_label")?;
-        let user_column = required(&table, "user", &USER, "userID (or user_id, user)")?;
-        let item_column = required(&table, "item", &ITEM, "itemID (or item_id, item)")?;
-        let (label_column, time_column) = (table.find(&LABEL)?, table.find(&TIME)?);
+    /// Like [`read`](Self::read), with a policy for duplicates and a meaning of labels.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read); where labels are feedback, a file without such a column.
+    pub fn read_with(path: impl AsRef<Path>, duplicates: Duplicates, labels: Labels) -> Result<Self> {
+        Self::read_parts(&[(path.as_ref().to_path_buf(), None)], duplicates, labels)
+    }
 
-        let (mut users, mut items) = (Intern::default(), Intern::default());
-        let (mut rows, mut n_duplicates) = (Vec::new(), 0);
-        let mut first_lines: HashMap<(u32, u32), (usize, Option<Part>)> = HashMap::new();
-        table.for_each(|line, cells| {
-            for (side, column) in [("user", user_column), ("item", item_column)] {
-                if cells[column].is_empty() {
-                    return Err(table.error(line, format!("an empty {side} id; fill it in, or remove the row")));
-                }
-            }
-            let (user_id, item_id) = (cells[user_column], cells[item_column]);
-            let row = InterRow {
-                user: users.index(user_id),
-                item: items.index(item_id),
-                part: label_column.map(|c| part(cells[c])).transpose().map_err(|m| table.error(line, m))?,
-                time: time_column.map(|c| time(cells[c])).transpose().map_err(|m| table.error(line, m))?,
-            };
-            match first_lines.get(&(row.user, row.item)) {
-                None => {
-                    first_lines.insert((row.user, row.item), (line, row.part));
-                    rows.push(row);
-                }
-                Some(&(first, part)) if part != row.part => {
-                    let message = format!(
-                        "user {user_id}, item {item_id} is also in line {first} under another label; \
-                         keep one of the two, or held-out data leak into train"
-                    );
-                    return Err(table.error(line, message));
-                }
-                Some(&(first, _)) if duplicates == Duplicates::Error => {
-                    let message = format!(
-                        "user {user_id}, item {item_id} is already in line {first}; \
-                         remove one of the two, or read with Duplicates::KeepFirst"
-                    );
-                    return Err(table.error(line, message));
-                }
-                Some(_) => n_duplicates += 1,
-            }
-            Ok(())
-        })?;
-
-        let ((users, dense_user), (items, dense_item)) = (users.finish(), items.finish());
-        for row in &mut rows {
-            (row.user, row.item) = (dense_user[row.user as usize], dense_item[row.item as usize]);
+    /// Reads a split in a file for each part, as RecBole's `x.train.inter`, `x.valid.inter` and `x.test.inter`: a file's rows
+    /// have the part that stands beside it, whatever their labels, or that of their labels where none does.
+    ///
+    /// # Errors
+    /// Those of [`read_with`](Self::read_with).
+    pub fn read_parts(files: &[(PathBuf, Option<Part>)], duplicates: Duplicates, labels: Labels) -> Result<Self> {
+        let texts = files.iter().map(|(path, _)| read_text(path)).collect::<Result<Vec<String>>>()?;
+        let mut reader = Reader::new(duplicates, labels);
+        for ((path, part), text) in files.iter().zip(&texts) {
+            reader.read(path, text, *part)?;
         }
-        Ok(Self { rows, users, items, n_duplicates })
+        reader.finish()
     }
 
     /// The `(user, item)` pairs, in file order.
@@ -167,60 +146,47 @@ impl InterFile {
         self.rows.iter().map(|row| (row.user, row.item)).collect()
     }
 
-    /// The part of each row, when the file has labels.
-    pub fn parts(&self) -> Option<Vec<Part>> {
-        self.rows.iter().map(|row| row.part).collect()
+    /// The part of each row; `None` when the file has no labels.
+    ///
+    /// # Errors
+    /// A label that is no number or names no part, by its line.
+    pub fn parts(&self) -> Result<Option<Vec<Part>>> {
+        match &self.bad_label {
+            Some(flaw) => Err(flaw.error()),
+            None => Ok(self.rows.iter().map(|row| row.part).collect()),
+        }
     }
 
-    /// The time of each row, when the file has timestamps.
-    pub fn times(&self) -> Option<Vec<f64>> {
-        self.rows.iter().map(|row| row.time).collect()
-    }
-}
-
-fn required(table: &Table<'_>, side: &str, names: &[&str], advice: &str) -> Result<usize> {
-    table.find(names)?.ok_or_else(|| {
-        let found: Vec<String> = table.header.iter().map(|name| format!("`{name}`")).collect();
-        table.error(1, format!("no {side} column among {}; name it {advice}", found.join(", ")))
-    })
-}
-
-fn part(cell: &str) -> std::result::Result<Part, String> {
-    const KNOWN: &str = "write 0 (train), 1 (valid) or 2 (test)";
-    match cell.parse::<f64>() {
-        Err(_) => Err(format!("label `{cell}` is not a number; {KNOWN}")),
-        Ok(0.0) => Ok(Part::Train),
-        Ok(1.0) => Ok(Part::Valid),
-        Ok(2.0) => Ok(Part::Test),
-        Ok(_) => Err(format!("label {cell} is unknown; {KNOWN}")),
-    }
-}
-
-fn time(cell: &str) -> std::result::Result<f64, String> {
-    match cell.parse::<f64>() {
-        Ok(time) if time.is_finite() => Ok(time),
-        _ => Err(format!("timestamp `{cell}` is not a number; write seconds, or leave the column out")),
+    /// The time of each row; `None` when the file has no times.
+    ///
+    /// # Errors
+    /// A time that is none, and a date among numbers, by its line.
+    pub fn times(&self) -> Result<Option<Vec<f64>>> {
+        match &self.bad_time {
+            Some(flaw) => Err(flaw.error()),
+            None => Ok(self.rows.iter().map(|row| row.time).collect()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn read_bytes(bytes: &[u8], duplicates: Duplicates) -> Result<InterFile> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("toy.inter");
         std::fs::write(&path, bytes).unwrap();
-        InterFile::read_with(path, duplicates)
+        InterFile::read_with(path, duplicates, Labels::default())
     }
 
-    fn read(text: &str) -> Result<InterFile> {
+    pub(in super::super) fn read(text: &str) -> Result<InterFile> {
         read_bytes(text.as_bytes(), Duplicates::KeepFirst)
     }
 
     /// The message from the file's name on.
-    fn message(result: Result<InterFile>) -> String {
-        let message = result.unwrap_err().to_string();
+    pub(in super::super) fn message<T>(result: Result<T>) -> String {
+        let message = result.map(|_| ()).unwrap_err().to_string();
         message[message.find("toy.inter").unwrap()..].to_string()
     }
 
@@ -228,8 +194,8 @@ mod tests {
     fn rows_stay_in_file_order_and_integer_ids_keep_their_numbers() -> Result<()> {
         let file = read("userID\titemID\tx_label\n1\t2\t0\n0\t0\t1\n1\t1\t2\n")?;
         assert_eq!(file.pairs(), [(1, 2), (0, 0), (1, 1)]);
-        assert_eq!(file.parts(), Some(vec![Part::Train, Part::Valid, Part::Test]));
-        assert_eq!(file.times(), None);
+        assert_eq!(file.parts()?, Some(vec![Part::Train, Part::Valid, Part::Test]));
+        assert_eq!(file.times()?, None);
         assert_eq!(file.items.numbers(), Some(&[0, 1, 2][..]));
         Ok(())
     }
@@ -240,7 +206,7 @@ mod tests {
         assert_eq!(file.pairs(), [(0, 1), (0, 0), (1, 1)]);
         assert_eq!(file.items.numbers(), Some(&[3, 70][..]));
         assert_eq!(file.users.names(), ["5", "900"]);
-        assert_eq!(file.parts(), None);
+        assert_eq!(file.parts()?, None);
         Ok(())
     }
 
@@ -249,7 +215,7 @@ mod tests {
         let file = read("\u{feff}rating,time,item_id:token,user\r\n5,1.5,B2,zoe\r\n1,2,B1,ann\r\n\r\n")?;
         assert_eq!(file.pairs(), [(0, 0), (1, 1)]);
         assert_eq!(file.users.names(), ["zoe", "ann"]);
-        assert_eq!(file.times(), Some(vec![1.5, 2.0]));
+        assert_eq!(file.times()?, Some(vec![1.5, 2.0]));
         assert_eq!(read("\u{feff}userID\titemID\n0\t0")?.rows.len(), 1);
         Ok(())
     }
@@ -279,11 +245,6 @@ mod tests {
     fn bad_cells_are_named_by_line() {
         let header = "userID\titemID\tx_label\ttimestamp\n0\t0\t0\t1\n";
         let cases = [
-            ("1\t1\ttrain\t1", "label `train` is not a number; write 0 (train), 1 (valid) or 2 (test)"),
-            ("1\t1\t\t1", "label `` is not a number; write 0 (train), 1 (valid) or 2 (test)"),
-            ("1\t1\t3\t1", "label 3 is unknown; write 0 (train), 1 (valid) or 2 (test)"),
-            ("1\t1\t0\tnow", "timestamp `now` is not a number; write seconds, or leave the column out"),
-            ("1\t1\t0\tinf", "timestamp `inf` is not a number; write seconds, or leave the column out"),
             ("1\t \t0\t1", "an empty item id; fill it in, or remove the row"),
             ("\t1\t0\t1", "an empty user id; fill it in, or remove the row"),
             (

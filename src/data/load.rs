@@ -1,12 +1,14 @@
 //! From a folder of files to a [`Dataset`].
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::feature_files::{self, Rows};
+use super::locate::{Located, locate};
 use super::sidecar::{read_mapping, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::split_policy::{by_part, empty_parts};
-use super::{Dataset, InterFile, Part, ReadOptions, SplitPolicy, TrainSet};
+use super::{Dataset, InterFile, Part, ReadOptions, SplitPolicy, Ties, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -14,11 +16,12 @@ impl Dataset {
     ///
     /// | file | |
     /// |---|---|
-    /// | `<name>.inter` | the interactions, see [`InterFile`]; `<name>` is the folder's name |
+    /// | `<name>.inter` | the interactions, see [`InterFile`]; `<name>` is the folder's name, as given or where a link leads |
+    /// | `<name>.train.inter`, `.valid.inter`, `.test.inter` | the same in a file for each part, as RecBole's |
     /// | `<modality>_feat.npy` | features, optional, or `.safetensors`: row n for the item with the integer id n |
     /// | `i_id_mapping.csv`, `u_id_mapping.csv` | optional: names (`asin`) and ids; the names become external ids |
     /// | `items.jsonl` | optional: `{"id": external id, "title": …}` a line |
-    /// | `item_ids.txt` | needed for features when item ids are not integers: one id a line, line n for row n |
+    /// | `item_ids.txt` | needed for features when item ids are not integers: one id, or name, a line, line n for row n |
     ///
     /// Every feature file is read: `text_feat.npy`, `image_feat.npy` (or `visual_feat.npy`), `audio_feat.npy`, and any other
     /// [`Modality`](super::Modality). Where [`Provenance`](super::Provenance) or a [`Mask`](super::Mask) lies beside one,
@@ -41,7 +44,7 @@ impl Dataset {
     ///
     /// # Errors
     /// All of [`InterFile::read`]'s and [`ItemFeatures::read`](super::ItemFeatures::read)'s; features with another number of
-    /// rows than there are item ids; features whose provenance names other items; two files for one modality; a train, valid
+    /// rows than there are item ids; features whose provenance names other items, or inputs that have changed since; two files for one modality; a train, valid
     /// or test part without interactions.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         Self::read_with(dir, &ReadOptions::new())
@@ -53,26 +56,24 @@ impl Dataset {
     /// Those of [`read`](Self::read); a modality or a file that the options name and that is not there. With
     /// [`SplitPolicy::Everything`], valid and test may be empty.
     pub fn read_with(dir: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
-        let dir = dir.as_ref();
-        let name = match &options.name {
-            Some(name) => name.clone(),
-            None => folder_name(dir)?,
-        };
-        let path = dir.join(format!("{name}.inter"));
-        let file = InterFile::read_with(&path, options.duplicates)?;
-        let parts = split(&path, &file, options.split.unwrap_or(SplitPolicy::ByLabel))?;
+        let Located { dir, name, files } = locate(dir.as_ref(), options.name.as_deref())?;
+        let (dir, path) = (dir.as_path(), &files[0].0);
+        let file = InterFile::read_parts(&files, options.duplicates, options.labels)?;
+        let parts = split(path, &file, options.split.unwrap_or(SplitPolicy::ByLabel))?;
 
         let users = read_mapping(&dir.join("u_id_mapping.csv"), "userID", &file.users)?;
         let items = read_mapping(&dir.join("i_id_mapping.csv"), "itemID", &file.items)?;
         let rows = Rows {
             dir,
-            inter: &path,
+            inter: path,
             items: &file.items,
             names: items.as_ref().map_or(file.items.names(), |items| &items.names),
             max_mapped: items.as_ref().and_then(|items| items.max_number),
         };
         let files = feature_files::find(dir, options)?;
-        let features = files.into_iter().map(|(modality, file)| Ok((modality, feature_files::read(&file, &rows)?)));
+        let mut hashes = HashMap::new();
+        let features =
+            files.into_iter().map(|(modality, file)| Ok((modality, feature_files::read(&file, &rows, &mut hashes)?)));
         let features = features.collect::<Result<_>>()?;
 
         let [interactions, valid, test] = by_part(file.users.len(), file.items.len(), &file.pairs(), &parts);
@@ -89,13 +90,6 @@ impl Dataset {
     }
 }
 
-/// The folder's own name, also of `.` and `..`.
-fn folder_name(dir: &Path) -> Result<String> {
-    let full = dir.canonicalize().map_err(Error::io(dir))?;
-    let name = full.file_name().ok_or_else(|| Error::file(dir, "a folder without a name; set ReadOptions::name"))?;
-    Ok(name.to_string_lossy().into_owned())
-}
-
 /// How to read what has neither labels nor times, for a program and on the command line.
 const RANDOM: &str = "SplitPolicy::Random (--split random)";
 
@@ -108,12 +102,13 @@ fn split(path: &Path, file: &InterFile, policy: SplitPolicy) -> Result<Vec<Part>
     let parts = match policy {
         SplitPolicy::ByLabel => {
             let instead = "SplitPolicy::Random or ::Temporal (--split random, temporal)";
-            file.parts().ok_or_else(|| lacking("x_label", "valid or test part", instead))?
+            file.parts()?.ok_or_else(|| lacking("x_label", "valid or test part", instead))?
         }
         SplitPolicy::Random { seed } => random_split(&file.pairs(), RATIOS, seed),
         SplitPolicy::Temporal => {
-            let times = file.times().ok_or_else(|| lacking("timestamp", "temporal split", RANDOM))?;
-            temporal_split(&file.pairs(), &times, RATIOS)
+            let times = file.times()?.ok_or_else(|| lacking("timestamp", "temporal split", RANDOM))?;
+            let ties = Ties::new(0, file.users.names(), file.items.names());
+            temporal_split(&file.pairs(), &times, RATIOS, &ties)
         }
         SplitPolicy::Everything => vec![Part::Train; file.rows.len()],
     };
@@ -128,7 +123,7 @@ fn split(path: &Path, file: &InterFile, policy: SplitPolicy) -> Result<Vec<Part>
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::npy::tests::npy;
-    use super::super::{Interactions, ItemFeatures, Modality};
+    use super::super::{ItemFeatures, Modality};
     use super::*;
     use std::path::PathBuf;
 
@@ -228,16 +223,26 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn events_at_the_same_time_stay_in_the_order_of_the_file() -> Result<()> {
-        // The ids ascend in one file and descend in the other; the last row is the test.
-        for ids in [["a", "b", "c"], ["c", "b", "a"], ["1", "2", "3"], ["3", "2", "1"]] {
-            let rows: String = ids.iter().map(|id| format!("0\t{id}\t5\n")).collect();
+    fn what_is_held_out_of_one_day_depends_neither_on_ids_nor_on_the_order_of_the_file() -> Result<()> {
+        let name = |user: usize, number: usize| format!("B{:03}", 100 + (user * 7 + number * 11) % 40);
+        let rows: Vec<(usize, usize)> = (0..360).map(|i| (i / 6, i % 6)).collect();
+        let read = |rows: &[(usize, usize)]| {
+            let rows: String = rows.iter().map(|&(u, n)| format!("c{u}\t{}\t1400000000\n", name(u, n))).collect();
             let inter = format!("userID\titemID\ttimestamp\n{rows}");
-            let options = ReadOptions::new().with_split(SplitPolicy::Temporal);
-            let data = read(&[("toy.inter", inter.as_str())], &options)?;
-            let of = |part: &Interactions| data.item_ids[part.of_user(0)[0] as usize].clone();
-            assert_eq!([of(&data.train.interactions), of(&data.valid), of(&data.test)], ids);
-        }
+            read(&[("toy.inter", inter.as_str())], &ReadOptions::new().with_split(SplitPolicy::Temporal))
+        };
+        let test = |data: &Dataset| {
+            let names = |(user, item): (u32, u32)| (&data.user_ids[user as usize], &data.item_ids[item as usize]);
+            let mut pairs: Vec<(String, String)> =
+                data.test.pairs().map(names).map(|(user, item)| (user.clone(), item.clone())).collect();
+            pairs.sort();
+            pairs
+        };
+        let pairs = test(&read(&rows)?);
+        let upper = pairs.iter().filter(|(_, item)| item.as_str() >= "B127").count();
+        assert!(pairs.len() == 60 && (10..=30).contains(&upper), "{upper} of {}", pairs.len());
+        let turned: Vec<_> = rows.iter().rev().copied().collect();
+        assert_eq!(test(&read(&turned)?), pairs);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::ids::Intern;
 use super::split::{RATIOS, random_split, temporal_split};
 use super::split_policy::{by_part, empty_parts};
-use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, TrainSet};
+use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -171,7 +171,7 @@ impl InteractionLog {
     /// Makes a data set, and says what was counted. O(events · log events).
     ///
     /// Users and items are numbered as in [`Dataset::from_log`], by the events that are kept. With
-    /// [`SplitPolicy::Temporal`], events at the same time stay in the order of the log, whatever their ids.
+    /// [`SplitPolicy::Temporal`], the order of events at the same time is one by chance ([`Ties`]).
     ///
     /// # Errors
     /// No event that counts; an empty id; a time, a rating or a threshold that is not finite; an event without a rating
@@ -205,7 +205,7 @@ impl InteractionLog {
             SplitPolicy::Random { seed } => random_split(&pairs, RATIOS, seed),
             SplitPolicy::Temporal => {
                 let times: Vec<f64> = kept.iter().filter_map(|event| event.time).collect();
-                temporal_split(&pairs, &times, RATIOS)
+                temporal_split(&pairs, &times, RATIOS, &Ties::new(0, users.names(), items.names()))
             }
             SplitPolicy::Everything => vec![Part::Train; pairs.len()],
         };

@@ -6,14 +6,16 @@
 //! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
-//! | `inter` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
-//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, with its `feature_files` and `sidecar` files |
+//! | `inter`, `inter_reader` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
+//! | `feedback`, `time` | [`Labels`]: parts of a split, or what users took; [`parse_time`]: numbers and dates |
+//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, found by `locate`, with its `feature_files` and `sidecar` files |
 //! | `log`, `log_report` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory; [`LogReport`]: what was counted |
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
-//! | `whole` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all |
-//! | `split`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`]; [`SplitPolicy`]; [`n_core`] |
+//! | `whole`, `folder_lock` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`FolderLock`]: by one process at a time |
+//! | `time` | [`parse_time`]: numbers and dates |
+//! | `split`, `ties`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`], [`Ties`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
 //! | `key` | [`StepKey`]: what every random number of a step is a function of |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
@@ -38,13 +40,17 @@ mod csr;
 mod dataset;
 mod feature_files;
 mod features;
+mod feedback;
 mod floats;
+mod folder_lock;
 mod ids;
 mod inter;
+mod inter_reader;
 mod interactions;
 mod item_features;
 mod key;
 mod load;
+mod locate;
 mod log;
 mod log_report;
 mod mask;
@@ -61,6 +67,8 @@ mod sidecar;
 mod split;
 mod split_policy;
 mod table;
+mod ties;
+mod time;
 mod truth;
 mod whole;
 
@@ -68,6 +76,8 @@ pub use counter::splitmix64;
 pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 pub use features::Features;
+pub use feedback::Labels;
+pub use folder_lock::FolderLock;
 pub use ids::Ids;
 pub use inter::{Duplicates, InterFile, InterRow, Part};
 pub use interactions::Interactions;
@@ -89,6 +99,7 @@ pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};
 pub use split_policy::SplitPolicy;
+pub use ties::Ties;
+pub use time::parse_time;
 pub use truth::{Factor, PlantedTruth};
-pub(crate) use whole::remove_unfinished;
 pub use whole::{WholeFile, write_whole};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::{Duplicates, Modality, SplitPolicy};
+use super::{Duplicates, Labels, Modality, SplitPolicy};
 use crate::{Error, Result};
 
 /// How to read a folder; the default suits a folder laid out as MMRec's.
@@ -29,6 +29,8 @@ pub struct ReadOptions {
     pub files: BTreeMap<Modality, PathBuf>,
     /// What to do with rows given twice.
     pub duplicates: Duplicates,
+    /// What the labels of the interactions mean.
+    pub labels: Labels,
     /// How to split. `None`: by label, which fails if the file has no labels.
     pub split: Option<SplitPolicy>,
 }
@@ -92,6 +94,12 @@ impl ReadOptions {
     /// Sets what to do with rows given twice.
     pub fn with_duplicates(mut self, duplicates: Duplicates) -> Self {
         self.duplicates = duplicates;
+        self
+    }
+
+    /// Sets what the labels of the interactions mean: parts of a split, or what users took.
+    pub fn with_labels(mut self, labels: Labels) -> Self {
+        self.labels = labels;
         self
     }
 

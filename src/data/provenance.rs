@@ -1,6 +1,6 @@
 //! What a feature file was made from, in a file beside it: whose rows they are, and the hashes of everything behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ impl Origin {
 /// What lies beside a feature file as `<feature file>.provenance.json`.
 ///
 /// [`Dataset::read`](super::Dataset::read) holds the features to it where it is there: the number of rows, the width,
-/// and which item each row belongs to.
+/// which item each row belongs to, and the inputs that lie beside the features, which must be what they were.
 ///
 /// ```
 /// # use viral::data::{Origin, Provenance};
@@ -65,7 +65,8 @@ pub struct Provenance {
     pub width: usize,
     /// SHA-256 of the ids, each with a line feed behind it.
     pub ids_sha256: String,
-    /// SHA-256 of each input by its name, such as `items.jsonl`.
+    /// SHA-256 of each input: by its name, such as `items.jsonl`, where it is in the folder of the features, and by its path
+    /// where it is elsewhere.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
     /// What was asked.
@@ -87,6 +88,28 @@ impl Provenance {
         let (n_rows, ids_sha256) = (ids.len(), hash_of_ids(&ids));
         let (format, inputs) = (FORMAT, BTreeMap::new());
         Self { format, n_rows, width, ids_sha256, inputs, prompt: None, model: None, encoder: None, ids }
+    }
+
+    /// What an input of features is called: by its name where it is in their folder, else by its path as given.
+    ///
+    /// ```
+    /// # use viral::data::Provenance;
+    /// assert_eq!(Provenance::input_name("data/items.jsonl", "data/text_feat.npy"), "items.jsonl");
+    /// assert_eq!(Provenance::input_name("states/ids.txt", "data/text_feat.npy"), "states/ids.txt");
+    /// ```
+    pub fn input_name(input: impl AsRef<Path>, features: impl AsRef<Path>) -> String {
+        let input = input.as_ref();
+        let folder = |path: &Path| {
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+            folder.canonicalize().unwrap_or(folder)
+        };
+        match input.file_name() {
+            Some(name) if folder(input) == folder(features.as_ref()) => name.to_string_lossy().into_owned(),
+            // A path without a folder would be taken for a file beside the features.
+            _ if input.components().count() == 1 => Path::new(".").join(input).display().to_string(),
+            _ => input.display().to_string(),
+        }
     }
 
     /// Adds an input and its SHA-256 in hexadecimal.
@@ -148,6 +171,39 @@ impl Provenance {
             return Err(fault("the ids do not have the hash that it gives".to_string()));
         }
         Ok(Some(found))
+    }
+
+    /// Holds the inputs that lie beside the features to their hashes: titles that have changed since are not what the features
+    /// say. Inputs that lie elsewhere, or are gone, are passed over. `hashes` keeps what was computed, for other features.
+    ///
+    /// # Errors
+    /// An input that has changed, with what to run; one that cannot be read.
+    pub fn check_inputs(&self, features: &Path, hashes: &mut HashMap<PathBuf, String>) -> Result<()> {
+        let file = super::ItemFeatures::file_of(features);
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        for (name, recorded) in &self.inputs {
+            let input = folder.join(name);
+            // A matrix that took the place of the one it was imported from is the feature file itself.
+            if name.contains(['/', '\\']) || input == file || !input.is_file() {
+                continue;
+            }
+            let found = match hashes.get(&input) {
+                Some(found) => found,
+                None => hashes.entry(input.clone()).or_insert(sha256_of_file(&input)?),
+            };
+            if found != recorded {
+                let beside = Self::path_beside(features);
+                let command = if self.encoder.is_some() { "viral encode" } else { "viral import" };
+                let message = format!(
+                    "made of {name}, which has changed since; make the features again ({command} --data {}), or remove {} if \
+                     the change does not matter",
+                    folder.display(),
+                    beside.display()
+                );
+                return Err(Error::file(features, message));
+            }
+        }
+        Ok(())
     }
 
     /// Holds features to what is written beside them: their shape, and the item that each used row is about.

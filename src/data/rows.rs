@@ -1,5 +1,6 @@
 //! Which item each row of a feature file is about, as the files of a folder say.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::ids::plain_number;
@@ -9,8 +10,9 @@ use crate::{Error, Result};
 /// The most rows that numbers as ids may ask for beyond the number of items: ids with such gaps are names.
 const MOST_GAPS: usize = 1 << 20;
 
-/// The external id of the item of each feature row of a folder: line n of `item_ids.txt`, or else the name of number n in
-/// `i_id_mapping.csv`; nobody's rows have an empty id. `None` if neither file is there.
+/// The external id of the item of each feature row of a folder: line n of `item_ids.txt`, which may be an id of
+/// `i_id_mapping.csv` or the name that this gives it, or else the name of number n in `i_id_mapping.csv`; nobody's rows have an
+/// empty id. `None` if neither file is there.
 ///
 /// # Errors
 /// A file that cannot be read; a line of `item_ids.txt` without a name in the mapping.
@@ -19,11 +21,17 @@ pub fn feature_rows(dir: impl AsRef<Path>) -> Result<Option<Vec<String>>> {
     let names = read_pairs(&mapping_path, "itemID")?;
     if let Some((row_of, n_rows)) = read_row_ids(&ids_path)? {
         let mut rows = vec![String::new(); n_rows];
-        for (id, row) in row_of {
+        // Lines are ids where as many are ids as are names.
+        let by_id = names.as_ref().filter(|names| {
+            let known: HashSet<&str> = names.values().map(String::as_str).collect();
+            let n_ids = row_of.keys().filter(|&line| names.contains_key(line)).count();
+            n_ids >= row_of.keys().filter(|line| known.contains(line.as_str())).count()
+        });
+        for (line, row) in row_of {
             // Rows may be about items that the catalogue does not have.
-            rows[row] = match &names {
-                Some(names) => names.get(&id).cloned().unwrap_or_default(),
-                None => id,
+            rows[row] = match by_id {
+                Some(names) => names.get(&line).cloned().unwrap_or_default(),
+                None => line,
             };
         }
         return Ok(Some(rows));
@@ -65,6 +73,9 @@ mod tests {
         assert_eq!(feature_rows(folder.path())?.unwrap(), ["A", "", "", "B"]);
         write("item_ids.txt", "3\n7\n0\n");
         assert_eq!(feature_rows(folder.path())?.unwrap(), ["B", "", "A"]);
+        write("item_ids.txt", "B\nA\n");
+        assert_eq!(feature_rows(folder.path())?.unwrap(), ["B", "A"]);
+        write("item_ids.txt", "3\n7\n0\n");
         std::fs::remove_file(folder.path().join("i_id_mapping.csv")).unwrap();
         assert_eq!(feature_rows(folder.path())?.unwrap(), ["3", "7", "0"]);
         std::fs::remove_file(folder.path().join("item_ids.txt")).unwrap();

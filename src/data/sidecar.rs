@@ -1,5 +1,6 @@
 //! The optional files beside an `.inter`: external names, titles, and the order of feature rows.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -52,8 +53,8 @@ pub(super) fn read_pairs(path: &Path, id_column: &str) -> Result<Option<HashMap<
 
     let (mut by_id, mut seen) = (HashMap::new(), HashSet::new());
     table.for_each(|line, cells| {
-        let (name, id) = (cells[name_at], cells[id_at]);
-        for (what, cell) in [("name", name), ("id", id)] {
+        let (name, id) = (unquoted(cells[name_at]), cells[id_at]);
+        for (what, cell) in [("name", &*name), ("id", id)] {
             if cell.is_empty() {
                 return Err(table.error(line, format!("an empty {what}; fill it in, or remove the row")));
             }
@@ -61,21 +62,32 @@ pub(super) fn read_pairs(path: &Path, id_column: &str) -> Result<Option<HashMap<
         if by_id.insert(id.to_string(), name.to_string()).is_some() {
             return Err(table.error(line, format!("id {id} has a name already; remove one of the two")));
         }
-        if !seen.insert(name) {
+        if seen.contains(&name) {
             return Err(table.error(line, format!("name {name} belongs to another id already; remove one of the two")));
         }
+        seen.insert(name);
         Ok(())
     })?;
     Ok(Some(by_id))
 }
 
+/// What a cell says that is quoted because of quotes inside, as pandas writes it: `"12"" ruler"` is `12" ruler`. Quotes around
+/// a cell without any inside are its own.
+fn unquoted(cell: &str) -> Cow<'_, str> {
+    let inside = cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));
+    match inside.filter(|inside| inside.contains('"') && !inside.replace("\"\"", "").contains('"')) {
+        Some(inside) => inside.replace("\"\"", "\"").into(),
+        None => cell.into(),
+    }
+}
+
 /// Reads titles from `items.jsonl`, if there is one: a JSON object a line, with `id` (text or an integer) and `title`.
 ///
-/// Items without a line get an empty title; lines about items that are not in `item_ids` are passed over, for metadata
-/// often cover more than a catalogue.
+/// Items without a line, and those whose line has no title or `null`, get an empty one, for metadata often lack some; lines about
+/// items that are not in `item_ids` are passed over, for metadata often cover more than a catalogue.
 ///
 /// # Errors
-/// By line: not a JSON object, no `id` or `title`, an id given twice. By file: not one line is about an item.
+/// By line: not a JSON object, no `id`, a title that is no text, an id given twice. By file: not one line is about an item.
 pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec<String>>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let index: HashMap<&str, usize> = item_ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
@@ -89,12 +101,17 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
             Some(Value::Number(id)) => id.to_string(),
             _ => return Err(Error::line(path, line, "no `id`; write {\"id\": \"…\", \"title\": \"…\"}")),
         };
-        let Some(Value::String(title)) = object.get("title") else {
-            return Err(Error::line(path, line, "no `title`; write {\"id\": \"…\", \"title\": \"…\"}"));
+        let Some(&item) = index.get(id.as_str()) else { continue };
+        let title = match object.get("title") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(title)) => title.clone(),
+            Some(Value::Number(title)) => title.to_string(),
+            Some(_) => {
+                let message = "`title` is not a text; write {\"id\": \"…\", \"title\": \"…\"}";
+                return Err(Error::line(path, line, message));
+            }
         };
-        if let Some(&item) = index.get(id.as_str())
-            && titles[item].replace(title.clone()).is_some()
-        {
+        if titles[item].replace(title).is_some() {
             return Err(Error::line(path, line, format!("item {id} has a title already; remove one of the two")));
         }
     }
@@ -208,12 +225,34 @@ mod tests {
         };
         assert!(message("{\"id\":\"B1\",\"title\":\"x\"}\n{oops\n").starts_with("items.jsonl:2: not JSON"));
         assert!(message("{\"title\":\"x\"}\n").starts_with("items.jsonl:1: no `id`"));
-        assert!(message("{\"id\":\"B1\"}\n").starts_with("items.jsonl:1: no `title`"));
+        assert!(message("{\"id\":\"B1\",\"title\":[]}\n").starts_with("items.jsonl:1: `title` is not a text"));
         let twice = "{\"id\":\"B1\",\"title\":\"x\"}\n".repeat(2);
         assert_eq!(message(&twice), "items.jsonl:2: item B1 has a title already; remove one of the two");
         let expected =
             "items.jsonl: no line is about an item of the catalogue; `id` must be an item's name, such as `B1`";
         assert_eq!(message("{\"id\":\"X\",\"title\":\"x\"}\n"), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn one_item_without_a_title() -> Result<()> {
+        let items = ["ball", "drum", "kite", "lamp"].map(str::to_string);
+        let (_folder, path) = file(
+            "items.jsonl",
+            "{\"id\":\"ball\",\"title\":\"A ball\"}\n{\"id\":\"drum\",\"title\":null}\n{\"id\":\"kite\"}\n\
+             {\"id\":\"stranger\",\"title\":[null]}\n{\"id\":\"lamp\",\"title\":7}\n",
+        );
+        assert_eq!(read_titles(&path, &items)?.unwrap(), ["A ball", "", "", "7"]);
+        Ok(())
+    }
+
+    #[test]
+    fn names_that_pandas_quoted_are_read_and_quotes_of_their_own_are_kept() -> Result<()> {
+        let names =
+            mapping("asin\titemID\n\"12\"\" ruler\"\t0\n\"cup\"\t1\n5\" nail\t2\n\"\"\t3\n", &["0", "1", "2", "3"])?;
+        assert_eq!(names.unwrap().names, ["12\" ruler", "\"cup\"", "5\" nail", "\"\""]);
+        let twice = tail(mapping("asin\titemID\n\"1\"\"\"\t0\n1\"\t1\n", &["0", "1"]), "i_id_mapping.csv");
+        assert!(twice.starts_with("i_id_mapping.csv:3: name 1\" belongs to another id"), "{twice}");
         Ok(())
     }
 

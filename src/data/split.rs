@@ -1,7 +1,7 @@
 //! Splitting interactions into train, valid and test, user by user.
 
-use super::Part;
 use super::counter::{draw, stream};
+use super::{Part, Ties};
 
 /// Eight train interactions for one valid and one test: the ratios of MMRec's data sets.
 pub const RATIOS: [u32; 3] = [8, 1, 1];
@@ -30,12 +30,12 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
     let key = stream(&[seed, SPLIT]);
     split_users(pairs, ratios, |index| {
         let (user, item) = pairs[index];
-        draw(key, u64::from(user) << 32 | u64::from(item))
+        (draw(key, u64::from(user) << 32 | u64::from(item)), 0)
     })
 }
 
-/// Splits each user's interactions by time: the earliest are train, then come valid and, last, test. Ties stay in the
-/// order of `pairs`. The part of each pair, in that order. O(pairs · log pairs).
+/// Splits each user's interactions by time: the earliest are train, then come valid and, last, test. The order of events at the
+/// same time is that of [`Ties`]: neither that of the ids nor that of `pairs`. The part of each pair. O(pairs · log pairs).
 ///
 /// Sizes as in [`random_split`]. The split is in time for every user alone: one user's test may lie before another's
 /// train.
@@ -49,20 +49,20 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
 /// ```
 ///
 /// # Panics
-/// When there are not as many times as pairs, or the train ratio is 0.
-pub fn temporal_split(pairs: &[(u32, u32)], times: &[f64], ratios: [u32; 3]) -> Vec<Part> {
+/// When there are not as many times as pairs, the train ratio is 0, or `ties` do not know a user or an item.
+pub fn temporal_split(pairs: &[(u32, u32)], times: &[f64], ratios: [u32; 3], ties: &Ties) -> Vec<Part> {
     assert_eq!(pairs.len(), times.len(), "temporal_split: {} pairs and {} times", pairs.len(), times.len());
     // Flipping the bits of negative numbers makes the order of the bits that of the numbers (IEEE 754 totalOrder).
     split_users(pairs, ratios, |index| {
         let bits = (times[index] + 0.0).to_bits(); // -0 is 0
-        if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+        (if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }, ties.key(pairs[index]))
     })
 }
 
 /// Orders each user's pairs by `key`, ties by position, and cuts the order into train, valid and test.
-fn split_users(pairs: &[(u32, u32)], ratios: [u32; 3], key: impl Fn(usize) -> u64) -> Vec<Part> {
+fn split_users(pairs: &[(u32, u32)], ratios: [u32; 3], key: impl Fn(usize) -> (u64, u64)) -> Vec<Part> {
     assert!(ratios[0] > 0, "split: the train ratio is 0");
-    let mut order: Vec<(u32, u64, usize)> = pairs.iter().enumerate().map(|(i, pair)| (pair.0, key(i), i)).collect();
+    let mut order: Vec<_> = pairs.iter().enumerate().map(|(i, pair)| (pair.0, key(i), i)).collect();
     order.sort_unstable();
     let mut parts = vec![Part::Train; pairs.len()];
     for of_user in order.chunk_by(|a, b| a.0 == b.0) {
@@ -124,10 +124,31 @@ mod tests {
     #[test]
     fn a_temporal_split_holds_out_the_latest() {
         let pairs = [(0, 4), (1, 0), (0, 3), (0, 2), (0, 1)];
-        let times = [-3.5, 9.0, 7.0, 7.0, 0.0];
         let expected = [Part::Train, Part::Train, Part::Valid, Part::Test, Part::Train];
-        assert_eq!(temporal_split(&pairs, &times, RATIOS), expected);
-        assert_eq!(temporal_split(&[(0, 0), (0, 1)], &[0.0, -0.0], RATIOS), [Part::Train, Part::Test]);
+        let ids: Vec<String> = (0..5).map(|id| id.to_string()).collect();
+        let ties = Ties::new(0, &ids, &ids);
+        assert_eq!(temporal_split(&pairs, &[-3.5, 9.0, 7.0, 7.5, 0.0], RATIOS, &ties), expected);
+        let zeros = |times: &[f64]| temporal_split(&[(0, 0), (0, 1)], times, RATIOS, &ties);
+        assert_eq!(zeros(&[0.0, -0.0]), zeros(&[0.0, 0.0]), "-0 is 0");
+    }
+
+    #[test]
+    fn what_becomes_test_of_one_day_has_nothing_to_do_with_ids_or_the_order_of_pairs() {
+        let ids: Vec<String> = (0..100).map(|id| format!("{id:03}")).collect();
+        let ties = Ties::new(0, &ids, &ids);
+        let pairs: Vec<(u32, u32)> = (0..1000).map(|i| (i / 10, i % 10 * 10)).collect();
+        let parts = temporal_split(&pairs, &[1.0; 1000], RATIOS, &ties);
+        let mut tests = [0; 10];
+        pairs
+            .iter()
+            .zip(&parts)
+            .filter(|(_, part)| **part == Part::Test)
+            .for_each(|(p, _)| tests[p.1 as usize / 10] += 1);
+        // Binomial(100, 0.1) has a standard deviation of 3: five of them.
+        assert!(tests.iter().all(|&n| n < 25), "{tests:?}");
+        let turned: Vec<_> = pairs.iter().rev().copied().collect();
+        let of_turned = temporal_split(&turned, &[1.0; 1000], RATIOS, &ties);
+        assert_eq!(of_turned.into_iter().rev().collect::<Vec<_>>(), parts);
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub enum SplitPolicy {
         /// What the draw depends on.
         seed: u64,
     },
-    /// 8:1:1 by timestamps, by [`temporal_split`](super::temporal_split): events at the same time stay in the order of the
-    /// file or log. Labels are ignored.
+    /// 8:1:1 by timestamps, by [`temporal_split`](super::temporal_split): the order of events at the same time is one by chance,
+    /// which depends on the external ids of user and item alone ([`Ties`](super::Ties)). Labels are ignored.
     Temporal,
     /// Everything in train, valid and test empty: for the last training before a model goes into service, for a number of
     /// epochs found beforehand. Labels are ignored.

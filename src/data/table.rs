@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// A whole file as UTF-8, its byte order mark removed; fails naming the first line that is not UTF-8.
+/// A whole file as UTF-8, its byte order mark removed, its line ends LF or CRLF also where they were CR alone, as on old Macs;
+/// fails naming the first line that is not UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
@@ -15,7 +16,7 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    Ok(text)
+    Ok(if text.contains('\n') { text } else { text.replace('\r', "\n") })
 }
 
 /// The lines of a text with their 1-based numbers; LF or CRLF; blank lines at the end are dropped.
@@ -62,6 +63,8 @@ impl<'a> Table<'a> {
             let (found, wanted) = (cells.len(), self.header.len());
             if text.trim().is_empty() {
                 return Err(self.error(line, "a blank line between rows; remove it"));
+            } else if text.trim_end().contains('\r') {
+                return Err(self.error(line, "a line end of old Macs (CR alone) beside others; write LF everywhere"));
             } else if self.separator == ',' && cells.iter().any(|cell| cell.starts_with('"')) {
                 return Err(self.error(line, "a quoted cell; write the file with tabs and without quotes"));
             } else if found != wanted {
@@ -77,8 +80,7 @@ impl<'a> Table<'a> {
 
     /// The column whose name, in lower case and without a `:type`, is one of `names`; fails when two are.
     pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>> {
-        let plain = |cell: &str| cell.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        let mut found = (0..self.header.len()).filter(|&c| names.contains(&plain(self.header[c]).as_str()));
+        let mut found = (0..self.header.len()).filter(|&c| names.contains(&self.plain_name(c).as_str()));
         match (found.next(), found.next()) {
             (Some(a), Some(b)) => {
                 let (a, b) = (self.header[a], self.header[b]);
@@ -86,6 +88,11 @@ impl<'a> Table<'a> {
             }
             (first, _) => Ok(first),
         }
+    }
+
+    /// The name of a column in lower case, without a `:type`.
+    pub(super) fn plain_name(&self, column: usize) -> String {
+        self.header[column].split(':').next().unwrap_or_default().to_ascii_lowercase()
     }
 
     /// An error at a line of this table.
@@ -128,6 +135,18 @@ mod tests {
         );
         assert_eq!(message("a,b\n\n1,2\n"), "t.csv:2: a blank line between rows; remove it");
         assert_eq!(message("a,b\n\"1\",2\n"), "t.csv:2: a quoted cell; write the file with tabs and without quotes");
+    }
+
+    #[test]
+    fn line_ends_of_old_macs_are_read_unless_there_are_others() -> Result<()> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, "a,b\r1,2\r3,4\r").unwrap();
+        let text = read_text(&path)?;
+        assert_eq!(lines(&text).collect::<Vec<_>>(), [(1, "a,b"), (2, "1,2"), (3, "3,4")]);
+        let mixed = rows("a,b\n1,2\r3,4\n").unwrap_err().to_string();
+        assert!(mixed.starts_with("t.csv:2: ") && mixed.contains("CR alone"), "{mixed}");
+        Ok(())
     }
 
     #[test]

@@ -80,7 +80,8 @@ impl KnnSearch {
 /// CosineMixture:  the same with B_m[i, j] = cos_m(i, j)
 /// ```
 ///
-/// [`MeanCosine`](ItemGraph::MeanCosine) has no use for the weights. The graphs are not made symmetric; an item without
+/// A catalogue with fewer than `k` items has all of them as neighbours of each. [`MeanCosine`](ItemGraph::MeanCosine) has no use
+/// for the weights. The graphs are not made symmetric; an item without
 /// features in a modality is linked to none but itself there. Time and memory are those of the search.
 ///
 /// ```
@@ -102,7 +103,7 @@ impl KnnSearch {
 /// - output: `[n_items, n_items]`
 ///
 /// # Errors
-/// When there are too few items for `k` neighbours, or a weight is not finite.
+/// When `k` is 0, there is no item or, without the item itself, only one; or a weight is not finite.
 ///
 /// # Panics
 /// When there is no modality or they have different numbers of items.
@@ -115,10 +116,11 @@ pub fn item_graph(
     if let Some((_, weight)) = modalities.iter().find(|(_, weight)| !weight.is_finite()) {
         return Err(Error::Config(format!("item graph: a modality has weight {weight}; give finite weights")));
     }
+    let n_items = modalities.first().map_or(0, |(features, _)| features.n_items());
     let mixed = |graph: fn(Neighbors) -> CsMat<f32>| {
         let parts: Vec<CsMat<f32>> = modalities
             .iter()
-            .map(|(features, _)| Ok(graph(search.neighbors(&[features], k, true)?)))
+            .map(|(features, _)| Ok(graph(search.neighbors(&[features], k.min(n_items), true)?)))
             .collect::<Result<_>>()?;
         let weights = modalities.iter().map(|&(_, weight)| weight);
         Ok(mixture(&weights.zip(&parts).collect::<Vec<_>>()))
@@ -126,7 +128,7 @@ pub fn item_graph(
     match kind {
         ItemGraph::MeanCosine => {
             let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
-            Ok(search.neighbors(&features, k, false)?.weighted())
+            Ok(search.neighbors(&features, k.min(n_items.saturating_sub(1)), false)?.weighted())
         }
         ItemGraph::Mixture => mixed(|neighbors| neighbors.normalized()),
         ItemGraph::CosineMixture => mixed(|neighbors| normalize_symmetric(&neighbors.weighted(), 0.0)),
@@ -216,10 +218,23 @@ mod tests {
     }
 
     #[test]
+    fn fewer_items_than_neighbours() {
+        let a = features(5, 3, 6);
+        for kind in [ItemGraph::MeanCosine, ItemGraph::Mixture, ItemGraph::CosineMixture] {
+            for search in [KnnSearch::Exact, KnnSearch::Approximate { n_probe: 100 }] {
+                let graph = |k| item_graph(kind, &[(&a, 1.0)], k, search).unwrap();
+                let all = if kind == ItemGraph::MeanCosine { 4 } else { 5 };
+                assert_eq!(graph(10), graph(all));
+                assert_eq!(graph(usize::MAX).nnz(), 5 * all);
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_searched_or_weighed_is_an_error() {
         let a = features(4, 2, 5);
         let error = |weight, k, search| item_graph(ItemGraph::Mixture, &[(&a, weight)], k, search).unwrap_err();
-        assert!(error(1.0, 5, KnnSearch::Exact).to_string().starts_with("5 nearest neighbours of 4 items"));
+        assert!(error(1.0, 0, KnnSearch::Exact).to_string().starts_with("0 nearest neighbours of 4 items"));
         assert!(error(f32::NAN, 2, KnnSearch::Exact).to_string().contains("finite"));
         assert!(error(1.0, 2, KnnSearch::Approximate { n_probe: 0 }).to_string().contains("0 clusters"));
     }

@@ -151,6 +151,9 @@ impl Neighbors {
     }
 
     fn graph(&self, weight: impl Fn(f32) -> f32) -> CsMat<f32> {
+        let (n, k, ids, cosines) = (self.n_items, self.k, self.index.len(), self.cosine.len());
+        let fits = k > 0 && n.checked_mul(k) == Some(ids) && ids == cosines;
+        assert!(fits, "Neighbors: {n} items with {k} neighbours each, but {ids} ids and {cosines} cosines");
         let (mut columns, mut values) = (Vec::with_capacity(self.index.len()), Vec::with_capacity(self.index.len()));
         let mut row: Vec<(u32, f32)> = Vec::with_capacity(self.k);
         let mut pointers = vec![0];
@@ -225,6 +228,12 @@ mod tests {
             let error = knn_exact(&[&x], k, include_self).unwrap_err().to_string();
             assert!(error.starts_with(&format!("{k} nearest neighbours of 2 items")), "{error}");
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "Neighbors: 3 items with 2 neighbours each, but 4 ids and 6 cosines")]
+    fn neighbours_of_other_lengths_panic() {
+        Neighbors { n_items: 3, k: 2, index: vec![0; 4], cosine: vec![1.0; 6] }.binary();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph.
 
 use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features};
+use crate::Error;
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
@@ -50,7 +51,7 @@ pub struct FreedomConfig {
     pub n_layers: usize,
     /// Layers of the item-item graph. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality. Default: 10.
+    /// Neighbours of an item in each modality; all items where there are fewer. Default: 10.
     pub n_neighbors: usize,
     /// Weight of the visual neighbours; the text's is the rest. Default: 0.1.
     pub visual_weight: f64,
@@ -79,6 +80,7 @@ impl FreedomConfig {
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
+        Error::require(self.n_neighbors > 0, "n_neighbors", self.n_neighbors, "at least 1")?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
         let weight = self.visual_weight as f32;

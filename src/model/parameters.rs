@@ -88,6 +88,11 @@ impl ModuleMapper for Writer {
             self.wrong.get_or_insert(message);
             return param;
         }
+        if !data.dtype().is_float() {
+            self.wrong
+                .get_or_insert(format!("parameter '{name}' is of {:?}, not of floating-point numbers", data.dtype()));
+            return param;
+        }
         param.map(|old| {
             let new = Tensor::from_data(data, &old.device());
             if old.is_require_grad() { new.require_grad() } else { new }

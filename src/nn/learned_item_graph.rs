@@ -17,8 +17,8 @@ pub struct LearnedItemGraphConfig {
 }
 
 impl LearnedItemGraphConfig {
-    /// Each item's `n_neighbors` nearest by cosine, the item itself included, of features as they are; degrees are
-    /// normalised without epsilon.
+    /// Each item's `n_neighbors` nearest by cosine, or all where there are fewer, the item itself included, of features as they
+    /// are; degrees are normalised without epsilon.
     pub fn new(n_neighbors: usize) -> Self {
         Self { n_neighbors, include_self: true, epsilon: 0.0, projections: Vec::new() }
     }
@@ -157,7 +157,8 @@ impl LearnedItemGraph {
             None => features,
         };
         let units = l2_normalize(projected); // [n, d]
-        let pattern = knn_pattern(units.clone(), self.n_neighbors, self.include_self);
+        let most = units.dims()[0].saturating_sub(usize::from(!self.include_self));
+        let pattern = knn_pattern(units.clone(), self.n_neighbors.min(most), self.include_self);
         let values = edge_products(&pattern, units.clone(), units); // [nnz]
         WeightedEdges { pattern, values }
     }

@@ -1,8 +1,7 @@
 //! The folder of a run: one run at a time, and nothing overwritten in silence.
 
-use crate::data::remove_unfinished;
+use crate::data::FolderLock;
 use crate::{Error, Result};
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// What to do with a run that is in the folder already.
@@ -22,28 +21,14 @@ pub enum Existing {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl Folder {
     /// Makes the folder, locks it, removes what a killed run left half written, and finds out whether it may be used and
     /// written into: before a long run, not after it.
     pub(super) fn open(path: &Path, existing: Existing) -> Result<Self> {
-        if path.exists() && !path.is_dir() {
-            return Err(Error::file(path, "is a file; name a folder for the run"));
-        }
-        std::fs::create_dir_all(path).map_err(Error::io(path))?;
-        let lock_path = path.join(".lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&lock_path);
-        let lock = lock.map_err(Error::io(&lock_path))?;
-        lock.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => {
-                Error::file(path, "another run is writing into this folder; wait for it, or choose another (--out)")
-            }
-            TryLockError::Error(e) => Error::io(&lock_path)(e),
-        })?;
-        let folder = Self { path: path.to_path_buf(), _lock: lock };
-        remove_unfinished(path)?;
+        let folder = Self { path: path.to_path_buf(), _lock: FolderLock::acquire(path)? };
         let found = [folder.checkpoint(), folder.model()].into_iter().find(|file| file.exists());
         match (existing, found) {
             (Existing::Refuse, Some(file)) => {

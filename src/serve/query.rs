@@ -35,17 +35,20 @@ pub(super) struct Resolved {
 }
 
 impl Recommender {
+    pub(super) fn user_number(&self, user: &str) -> Result<usize> {
+        let number = self.users.find(user).ok_or_else(|| Error::UnknownUser {
+            id: user.to_string(),
+            n_users: self.users.len(),
+            examples: self.users.iter().take(3).map(str::to_string).collect(),
+        })?;
+        Ok(number as usize)
+    }
+
     pub(super) fn user_with_history(&self, user: &str) -> Result<usize> {
-        let Some(number) = self.users.find(user) else {
-            return Err(Error::UnknownUser {
-                id: user.to_string(),
-                n_users: self.users.len(),
-                examples: self.users.iter().take(3).map(str::to_string).collect(),
-            });
-        };
-        match self.train.of_user(number as usize).is_empty() {
+        let number = self.user_number(user)?;
+        match self.train.of_user(number).is_empty() {
             true => Err(Error::NoHistory { id: user.to_string() }),
-            false => Ok(number as usize),
+            false => Ok(number),
         }
     }
 

@@ -145,7 +145,7 @@ impl Recommender {
     ///
     /// # Errors
     /// [`Error::UnknownUser`]; [`Error::NoHistory`] for a user without train interactions, whose vector means nothing:
-    /// [`popular`](Self::popular) is the best that is known, or [`recommend_for`](Self::recommend_for) what they like. A
+    /// [`popular_for`](Self::popular_for) is the best that is known, or [`recommend_for`](Self::recommend_for) what they like. A
     /// `k` of 0.
     pub fn recommend(&self, user: &str, k: usize) -> Result<Vec<Recommendation>> {
         self.recommend_with(user, &RecommendOptions::new(k))
@@ -272,31 +272,6 @@ impl Recommender {
             cosine: true,
         };
         self.answer(&query, options.k)
-    }
-
-    /// The `k` items that most users have in the train part; the score is their number, and there are no shares.
-    ///
-    /// # Errors
-    /// A `k` of 0.
-    pub fn popular(&self, k: usize) -> Result<Vec<Recommendation>> {
-        self.popular_with(&RecommendOptions::new(k))
-    }
-
-    /// [`popular`](Self::popular) with exclusions and candidates; weights of blocks do not count.
-    ///
-    /// # Errors
-    /// Those of [`recommend_with`](Self::recommend_with), but for users.
-    pub fn popular_with(&self, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
-        let options = self.resolve(options)?;
-        let degrees = self.train.item_degrees();
-        let mut order: Vec<u32> = match options.candidates {
-            Some(candidates) => candidates,
-            None => (0..degrees.len() as u32).collect(),
-        };
-        order.retain(|item| options.exclude.binary_search(item).is_err());
-        order.sort_by_key(|&item| (std::cmp::Reverse(degrees[item as usize]), item));
-        let best = order.into_iter().take(options.k);
-        Ok(best.map(|item| self.recommendation(item, f64::from(degrees[item as usize]), Vec::new())).collect())
     }
 
     /// The vectors of users and items in host memory.

@@ -44,6 +44,9 @@ impl AdamConfig {
     }
 }
 
+/// More steps than any run takes; the powers of the decays are computed with signed numbers.
+const MOST_STEPS: u32 = i32::MAX as u32 - 1;
+
 /// Moments of one parameter.
 #[derive(Debug, Clone)]
 struct Moments {
@@ -96,15 +99,23 @@ impl Adam {
         self.config.lr = lr;
     }
 
+    pub(super) fn set_config(&mut self, config: AdamConfig) {
+        self.config = config;
+    }
+
     /// One step on every parameter of `model` that has a gradient.
+    ///
+    /// # Panics
+    /// When a parameter has another number of entries than in earlier steps, or is on another kind of device: its moments are not
+    /// those of what it is now.
     pub fn step<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
-        model.map(&mut Step { adam: self, gradients })
+        model.map(&mut Step { adam: self, gradients, path: Vec::new() })
     }
 
     /// Moments and step counts by name: `<parameter>.m`, `<parameter>.v` and `<parameter>.step`.
     pub(crate) fn state<M: Module>(&self, model: &M) -> (Parameters, BTreeMap<String, u32>) {
         let (mut tensors, mut steps) = (Parameters::new(), BTreeMap::new());
-        for (name, (id, _)) in named_ids(model) {
+        for (name, Named { id, .. }) in named(model) {
             let Some(moments) = self.moments.get(&id) else {
                 continue;
             };
@@ -120,25 +131,52 @@ impl Adam {
     }
 
     /// The inverse of [`state`](Self::state).
+    ///
+    /// # Errors
+    /// Moments of a parameter that `model` does not have, of another shape or type than it has, incomplete ones, and a number of
+    /// steps that none can be.
     pub(crate) fn restore<M: Module>(
         config: AdamConfig,
         model: &M,
         mut tensors: Parameters,
         steps: &BTreeMap<String, u32>,
     ) -> Result<Self> {
+        let wrong = |name: &str, what: String| Err(Error::Data(format!("the optimizer's moments of '{name}' {what}")));
         let mut moments = HashMap::new();
-        for (name, (id, device)) in named_ids(model) {
+        let mut n_known = 0;
+        for (name, Named { id, device, shape }) in named(model) {
             let found = (tensors.remove(&format!("{name}.m")), tensors.remove(&format!("{name}.v")));
             let (step, m, v) = match (steps.get(&name), found) {
                 (Some(&step), (Some(m), Some(v))) => (step, m, v),
                 (None, (None, None)) => continue, // it never had a gradient
-                _ => return Err(Error::Data(format!("the optimizer's moments of '{name}' are not complete"))),
+                _ => return wrong(&name, "are not complete".to_string()),
             };
+            n_known += 1;
+            let n: usize = shape.iter().product();
+            for moment in [&m, &v] {
+                let (found, dtype) = (moment.shape().to_vec(), moment.dtype());
+                if found != [n] || dtype != DType::F32 {
+                    return wrong(
+                        &name,
+                        format!("are {found:?} of {dtype:?}, but the parameter is {shape:?} and needs [{n}] of F32"),
+                    );
+                }
+            }
+            if step == 0 || step > MOST_STEPS {
+                return wrong(&name, format!("are of {step} steps; there must be between 1 and {MOST_STEPS}"));
+            }
             let values = match lives_in_host_memory(&device) {
                 true => Values::Host(host(m), host(v)),
                 false => Values::Device(Box::new([m, v].map(|data| Tensor::from_data(data, &device)))),
             };
             moments.insert(id, Moments { step, values });
+        }
+        if let Some(name) = tensors.keys().next() {
+            return wrong(name, "belong to no parameter of the model".to_string());
+        }
+        if n_known != steps.len() {
+            let message = format!("{} parameters have steps of the optimizer, but {n_known} moments", steps.len());
+            return Err(Error::Data(message));
         }
         Ok(Self { config, moments })
     }
@@ -151,16 +189,23 @@ fn flat(values: Vec<f32>) -> TensorData {
 
 fn host(data: TensorData) -> Vec<f32> {
     match data.dtype() {
-        DType::F32 => data.try_into_vec::<f32>().unwrap_or_default(),
+        DType::F32 => data.iter::<f32>().collect(),
         other => panic!("adam on the CPU works in f32, not {other:?}"),
     }
 }
 
-fn named_ids<M: Module>(model: &M) -> BTreeMap<String, (ParamId, Device)> {
+/// A parameter of a model.
+struct Named {
+    id: ParamId,
+    device: Device,
+    shape: Vec<usize>,
+}
+
+fn named<M: Module>(model: &M) -> BTreeMap<String, Named> {
     #[derive(Default)]
     struct Names {
         path: Vec<String>,
-        found: BTreeMap<String, (ParamId, Device)>,
+        found: BTreeMap<String, Named>,
     }
     impl ModuleVisitor for Names {
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -170,7 +215,9 @@ fn named_ids<M: Module>(model: &M) -> BTreeMap<String, (ParamId, Device)> {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.insert(self.path.join("."), (param.id, param.val().device().inner()));
+            let (value, id) = (param.val(), param.id);
+            let named = Named { id, device: value.device().inner(), shape: value.dims().to_vec() };
+            self.found.insert(self.path.join("."), named);
         }
     }
     let mut names = Names::default();
@@ -181,9 +228,18 @@ fn named_ids<M: Module>(model: &M) -> BTreeMap<String, (ParamId, Device)> {
 struct Step<'a> {
     adam: &'a mut Adam,
     gradients: Gradients,
+    path: Vec<String>,
 }
 
 impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         let value = param.val();
@@ -194,7 +250,8 @@ impl ModuleMapper for Step<'_> {
         drop(value);
         let config = self.adam.config;
         let moments = self.adam.moments.entry(id).or_insert_with(|| start(&gradient));
-        moments.step += 1;
+        moments.check(&gradient, &self.path);
+        moments.step = moments.step.saturating_add(1).min(MOST_STEPS);
         let factors = Factors::at(&config, moments.step);
         param.map(|tensor| {
             let shape = tensor.dims();
@@ -213,6 +270,22 @@ impl ModuleMapper for Step<'_> {
             };
             Tensor::from_inner(updated).with_gradient_checkpointing_strategy(checkpointing).require_grad()
         })
+    }
+}
+
+impl Moments {
+    /// That they belong to a gradient of this shape and place.
+    fn check<const D: usize>(&self, gradient: &Tensor<D>, path: &[String]) {
+        let (shape, in_host) = (gradient.dims(), lives_in_host_memory(&gradient.device()));
+        let (n, were_in_host) = match &self.values {
+            Values::Host(m, v) => (m.len().max(v.len()), true),
+            Values::Device(moments) => (moments[0].dims()[0], false),
+        };
+        let name = path.join(".");
+        assert_eq!(n, shape.iter().product::<usize>(), "adam: parameter '{name}' is {shape:?}, its moments are [{n}]");
+        let place = |in_host: bool| if in_host { "in host memory" } else { "on a device" };
+        let (now, before) = (place(in_host), place(were_in_host));
+        assert_eq!(now, before, "adam: parameter '{name}' is {now}, its moments are {before}");
     }
 }
 
@@ -253,6 +326,8 @@ impl Factors {
 
     /// One pass: four reads and three writes a value.
     fn update(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        let [n, of_g, of_m, of_v] = [p.len(), g.len(), m.len(), v.len()];
+        assert!([of_g, of_m, of_v] == [n; 3], "adam: {n} values, {of_g} of the gradient, moments of {of_m} and {of_v}");
         const CHUNK: usize = 1 << 14;
         let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
         let chunks = chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));

@@ -105,6 +105,20 @@ impl Checkpoint {
             stopping.update(epoch, value);
         }
         let (next_epoch, history, best) = (header.next_epoch, header.history, group("best"));
+        check_shapes(&best, &parameters(&model)).map_err(in_file)?;
+        if let Some(name) = groups.keys().next() {
+            return Err(Error::file(path, format!("has tensors '{name}/…', which are no part of a checkpoint")));
+        }
+        let in_order = history.iter().enumerate().all(|(epoch, report)| report.epoch == epoch);
+        let best_epoch = header.stopping.best().map(|(epoch, _)| epoch);
+        if !in_order || history.len() != next_epoch || best_epoch.is_some_and(|epoch| epoch >= next_epoch) {
+            let n = history.len();
+            let message = format!(
+                "does not agree with itself: the next epoch is {next_epoch}, {n} epochs are reported, and the best is \
+                 {best_epoch:?}; use a copy or train again"
+            );
+            return Err(Error::file(path, message));
+        }
         Ok(TrainState { model, next_epoch, history, adam, stopping, best })
     }
 
@@ -126,6 +140,27 @@ impl Checkpoint {
         }
         Ok(())
     }
+}
+
+/// That parameters have the names, shapes and types of a model's.
+fn check_shapes(found: &Parameters, wanted: &Parameters) -> Result<()> {
+    if let Some(name) = found.keys().find(|name| !wanted.contains_key(*name)) {
+        return Err(Error::Data(format!("the best epoch has a parameter '{name}', and the model has none")));
+    }
+    for (name, wanted) in wanted {
+        let Some(found) = found.get(name) else {
+            return Err(Error::Data(format!("the best epoch has no parameter '{name}'")));
+        };
+        if (found.shape(), found.dtype()) != (wanted.shape(), wanted.dtype()) {
+            let (of, is) = (found.shape().to_vec(), wanted.shape().to_vec());
+            let message = format!(
+                "parameter '{name}' of the best epoch is {of:?} of {:?}, but the model's is {is:?}",
+                found.dtype()
+            );
+            return Err(Error::Data(message));
+        }
+    }
+    Ok(())
 }
 
 /// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.

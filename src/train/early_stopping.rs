@@ -26,6 +26,10 @@ impl EarlyStopping {
         Self { patience, best: None }
     }
 
+    pub(super) fn set_patience(&mut self, patience: usize) {
+        self.patience = patience;
+    }
+
     /// Takes the value of an epoch; says whether it is the best so far. The first of equals stays the best.
     pub fn update(&mut self, epoch: usize, value: f64) -> bool {
         let better = self.best.is_none_or(|(_, best)| value > best);

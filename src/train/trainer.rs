@@ -1,8 +1,9 @@
 //! The loop: epochs of batches, a look at valid after each, the best one kept.
 
+use super::divergence::{Divergence, diverged};
+use super::term_sum::TermSum;
 use super::{EpochReport, Event, Fit, Keep, TrainState, TrainerConfig};
 use crate::data::{Interactions, Sampler, StepKey, TrainSet};
-use crate::loss::Term;
 use crate::model::{Batch, Trainable, load_parameters, parameters};
 use crate::ops::with_matmul_precision;
 use crate::{Error, Result};
@@ -11,6 +12,9 @@ use burn::tensor::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
+
+/// Means of terms by name.
+type Means = BTreeMap<String, f64>;
 
 /// Whether the device of every parameter has gradients.
 struct HaveGradients(bool);
@@ -27,7 +31,8 @@ impl TrainerConfig {
     /// `device` is the one that the model is on, and has gradients: `Device::flex().autodiff()`.
     ///
     /// # Errors
-    /// When a setting is impossible, the device has no gradients, train or valid is empty, or the loss stops being a number.
+    /// When a setting is impossible, the device has no gradients, or train or valid is empty; [`Error::Diverged`] when the loss
+    /// stops being a number, or it or a parameter grows without bound.
     pub fn fit<M: Trainable>(
         &self,
         model: M,
@@ -65,18 +70,22 @@ impl TrainerConfig {
                     .into(),
             ));
         }
+        state.adopt(self);
+        let divergence = Divergence::new(&state.model);
         while trains && state.next_epoch < self.epochs && !self.is_over(&state) {
             let epoch = state.next_epoch;
             let start = Instant::now();
             let mut interrupted = false;
-            let (loss, terms);
-            (state, loss, terms) = self.train_epoch(state, data, device, |step, n_steps| {
+            let (loss, first, terms);
+            (state, [loss, first], terms) = self.train_epoch(state, data, device, |step, n_steps| {
                 interrupted = observe(Event::Step { epoch, step, n_steps })?.is_break();
                 Ok(interrupted)
             })?;
             if interrupted {
                 break;
             }
+            let first = state.history.first().map_or(first, |report| report.loss);
+            divergence.check(epoch, [loss, first], &state.model, data)?;
             let train_seconds = start.elapsed().as_secs_f64();
             let start = Instant::now();
             let value = (valid.n_pairs() > 0).then(|| self.validate(&state.model, data, valid)).transpose()?;
@@ -87,8 +96,9 @@ impl TrainerConfig {
             }
             state.history.push(EpochReport { epoch, loss, terms, valid: value, train_seconds, eval_seconds });
             state.next_epoch += 1;
-            let report = &state.history[epoch];
-            if observe(Event::Epoch { report, state: &state })?.is_break() {
+            if let Some(report) = state.history.last()
+                && observe(Event::Epoch { report, state: &state })?.is_break()
+            {
                 break;
             }
         }
@@ -108,15 +118,15 @@ impl TrainerConfig {
         Ok(metrics.mean(self.monitor, self.monitor_k))
     }
 
-    /// Mean loss and mean terms of one epoch; ends early when `after_step` says so. The state is taken and given back so
-    /// that the optimizer owns the parameters and can write them where they are.
+    /// The mean loss and that of the first step, and the mean terms of one epoch; ends early when `after_step` says so. The
+    /// state is taken and given back so that the optimizer owns the parameters and can write them where they are.
     fn train_epoch<M: Trainable>(
         &self,
         mut state: TrainState<M>,
         data: &TrainSet,
         device: &Device,
         mut after_step: impl FnMut(usize, usize) -> Result<bool>,
-    ) -> Result<(TrainState<M>, f64, BTreeMap<String, f64>)> {
+    ) -> Result<(TrainState<M>, [f64; 2], Means)> {
         let epoch = state.next_epoch;
         state.model.begin_epoch(self.seed, epoch)?;
         state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));
@@ -128,11 +138,14 @@ impl TrainerConfig {
         // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are told by name: a step
         // may leave one out, and weights may change from step to step.
         let mut sums: Vec<TermSum> = Vec::new();
+        let mut first: Option<Tensor<1>> = None;
         for step in 0..n_steps {
             let key = StepKey { seed: self.seed, epoch, step };
             let batch = Batch::new(&order.batch(step), key, device);
             let objective = with_matmul_precision(self.precision, || state.model.objective(&batch));
-            let gradients = objective.total().backward();
+            let total = objective.total();
+            first.get_or_insert_with(|| total.clone().inner());
+            let gradients = total.backward();
             objective.terms().iter().for_each(|term| TermSum::add(&mut sums, term));
             drop(objective);
             state.model = state.adam.step(state.model, gradients);
@@ -150,36 +163,12 @@ impl TrainerConfig {
                 weighted += weight * (part / n_steps as f64);
             }
             if !mean.is_finite() {
-                return Err(Error::Diverged { epoch, term: name.to_string(), mean });
+                return Err(diverged(epoch, format!("the mean of the term '{name}' is {mean}"), data));
             }
             loss += weighted;
             terms.insert(name.to_string(), mean);
         }
-        Ok((state, loss, terms))
-    }
-}
-
-/// A term's values summed over the steps of an epoch, on the device.
-struct TermSum {
-    name: &'static str,
-    /// One sum for each run of steps with the same weight.
-    runs: Vec<(f64, Tensor<1>)>,
-    /// Steps that had the term.
-    n: usize,
-}
-
-impl TermSum {
-    fn add(sums: &mut Vec<Self>, term: &Term) {
-        let value = term.value.clone().inner();
-        let at = sums.iter().position(|sum| sum.name == term.name).unwrap_or_else(|| {
-            sums.push(Self { name: term.name, runs: Vec::new(), n: 0 });
-            sums.len() - 1
-        });
-        let sum = &mut sums[at];
-        sum.n += 1;
-        match sum.runs.last_mut() {
-            Some((weight, run)) if *weight == term.weight => *run = run.clone() + value,
-            _ => sum.runs.push((term.weight, value)),
-        }
+        let first = first.map_or(loss, |first| f64::from(first.into_scalar::<f32>()));
+        Ok((state, [loss, first], terms))
     }
 }

@@ -212,7 +212,7 @@ fn an_import_from_above_is_found_however_it_is_written() {
         &[(4, "data imports ops")],
     );
     expect("src/error.rs", "use crate::data::Dataset;\n", &[(1, "error imports data")]);
-    expect("src/train/a.rs", "use crate::report::Table;\n", &[(1, "train imports report")]);
+    expect("src/train/a.rs", "use crate::recipe::Recipe;\n", &[(1, "train imports recipe")]);
     expect("src/eval/a.rs", "use crate::prelude::*;\n", &[(1, "the prelude")]);
     expect("src/helpers.rs", "fn f() {}\n", &[(1, "'helpers' is on no floor")]);
 }

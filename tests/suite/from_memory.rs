@@ -76,22 +76,20 @@ fn pairs_alone_are_split_as_events_are() -> Result<()> {
     Ok(())
 }
 
-/// The order of the events decides between equal times: other ids give the same split.
+/// Neither the order of the events nor the size of the ids decides between equal times.
 #[test]
-fn a_temporal_split_does_not_depend_on_ids() -> Result<()> {
-    let plain = by_id(&log(events()).into_dataset("log", SplitPolicy::Temporal)?.0);
-    let renamed = |name: &dyn Fn(u64) -> u64| -> Result<[Vec<(String, String)>; 3]> {
-        let other = log(events().into_iter().map(|(user, item, t)| (name(user), name(item), t)));
-        Ok(by_id(&other.into_dataset("log", SplitPolicy::Temporal)?.0))
+fn a_temporal_split_depends_neither_on_the_order_of_the_log_nor_on_ids() -> Result<()> {
+    let split = |events: Vec<(u64, u64, f64)>| -> Result<[Vec<(String, String)>; 3]> {
+        Ok(by_id(&log(events).into_dataset("log", SplitPolicy::Temporal)?.0))
     };
-    let rename = |id: u64| 1000 - id;
-    let back = |id: &String| (1000 - id.parse::<u64>().unwrap()).to_string();
-    let other = renamed(&rename)?.map(|pairs| {
-        let mut pairs: Vec<_> = pairs.iter().map(|(user, item)| (back(user), back(item))).collect();
-        pairs.sort();
-        pairs
-    });
-    assert_eq!(other, plain);
+    let plain = split(events())?;
+    assert_eq!(split(events().into_iter().rev().collect())?, plain);
+    // 200 users with ten items each on one day: every item is in test about as often.
+    let day = (0..2000).map(|i| (i / 10, i % 10, 1.0)).collect();
+    let mut counts = [0; 10];
+    split(day)?[2].iter().for_each(|(_, item)| counts[item.parse::<usize>().unwrap()] += 1);
+    // Binomial(200, 0.1) has a standard deviation of 4.2: five of them.
+    assert!(counts.iter().all(|&n: &i32| n.abs_diff(20) < 22), "{counts:?}");
     Ok(())
 }
 

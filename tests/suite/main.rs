@@ -12,6 +12,7 @@
 mod baby_stats;
 mod bad_input;
 mod devices;
+mod divergence;
 mod exactness;
 mod floors;
 mod foreign_model;

@@ -167,6 +167,33 @@ fn many_threads_share_a_recommender() {
 }
 
 #[test]
+fn who_has_no_history_is_told_what_is_popular_and_new_to_them() -> viral::Result<()> {
+    let log = [
+        ("ann", "cup", 0),
+        ("ann", "cot", 0),
+        ("zoe", "cup", 0),
+        ("zoe", "bib", 1),
+        ("ann", "bib", 2),
+        ("new", "cup", 2),
+    ];
+    let rows: String = log.iter().map(|(user, item, label)| format!("{user}\t{item}\t{label}\n")).collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("toys.inter"), format!("user\titem\tx_label\n{rows}")).unwrap();
+    let data = Dataset::read(folder.path().join("toys.inter"))?;
+    let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
+    let error = recommender.recommend("new", 3).unwrap_err();
+    assert!(matches!(&error, Error::NoHistory { id, .. } if id == "new"), "{error}");
+    let options = RecommendOptions::new(3);
+    assert_eq!(ids(&recommender.popular_with(&options)?), ["cup", "cot", "bib"]);
+    assert_eq!(ids(&recommender.popular_for("new", &options)?), ["cot", "bib"]);
+    assert_eq!(ids(&recommender.popular_for("new", &options.clone().exclude(["cot"]))?), ["bib"]);
+    assert_eq!(ids(&recommender.popular_for("new", &options.clone().with_known(true))?), ["cup", "cot", "bib"]);
+    assert!(recommender.popular_for("ann", &options)?.is_empty());
+    assert!(matches!(recommender.popular_for("eve", &options), Err(Error::UnknownUser { .. })));
+    Ok(())
+}
+
+#[test]
 fn a_diverged_model_does_not_serve() {
     #[derive(burn::module::Module, Debug)]
     struct Diverged {

@@ -105,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = config(arguments)?;
     let prices =
         arguments.prices.price_in.zip(arguments.prices.price_out).map(|(input, output)| Prices { input, output });
+    arguments.folder.check()?;
     let items = Items::open(arguments.folder.data.join("items.jsonl"))?;
     let images = ImageFolder::open(&arguments.images)?;
     let out = arguments.folder.made()?;
@@ -128,15 +129,30 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         ControlFlow::Continue(())
     });
     bar.finish();
-    let described = described?;
     let name = match config.prompt.kind() {
         AnswerKind::Prose => "descriptions.jsonl",
         AnswerKind::Attributes => "attributes.jsonl",
     };
     let path = out.join(name);
+    let described = match described {
+        Ok(described) => described,
+        Err(error) => {
+            keep_known(&config, &items, &images, &mut journal, &path);
+            return Err(error);
+        }
+    };
     described.write(&path, &items, &journal)?;
     summary(&described, prices, &path);
     Ok(())
+}
+
+/// Writes what the journal knows, after a run that ended with an error: that error is what is told, not one of this.
+fn keep_known(config: &DescribeConfig, items: &Items, images: &ImageFolder, journal: &mut Journal, path: &Path) {
+    let Ok(known) = config.known(items, images, journal) else { return };
+    let n = known.progress.n_before;
+    if n > 0 && known.write(path, items, journal).is_ok() {
+        eprintln!("{} has what was known of {n} items when the run ended", path.display());
+    }
 }
 
 fn config(arguments: &Arguments) -> Result<DescribeConfig> {

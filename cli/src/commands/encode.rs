@@ -4,7 +4,7 @@ use super::folder::{FeatureFiles, Folder, Part, write_features};
 use super::servers::Requests;
 use crate::bar::{Bar, duration};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use viral::args::DeviceName;
 use viral::data::{Origin, Provenance, sha256_of_file};
@@ -70,24 +70,32 @@ enum Encoder {
 /// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, texts, files, .. } = arguments;
+    folder.check()?;
     let path = |part| -> Result<PathBuf> { Ok(folder.made()?.join(files.name(part))) };
     let catalogue = Catalogue::open(&folder.data)?;
-    let items_sha256 = sha256_of_file(folder.data.join("items.jsonl"))?;
+    let items = folder.data.join("items.jsonl");
+    let items_sha256 = sha256_of_file(&items)?;
     let mut jobs: Vec<(PathBuf, Vec<Content>, Provenance)> = Vec::new();
-    let nothing = || Provenance::new(Vec::new(), 0).with_input("items.jsonl", &items_sha256);
+    let made_of_items = |features: &Path| {
+        Provenance::new(Vec::new(), 0).with_input(Provenance::input_name(&items, features), &items_sha256)
+    };
     if texts.only != Some(Part::Image) {
         let text = ItemText::by_names(&texts.fields)?;
-        jobs.push((path(Part::Text)?, catalogue.contents(|item| text.of(item)), nothing()));
+        let path = path(Part::Text)?;
+        let made_of = made_of_items(&path);
+        jobs.push((path, catalogue.contents(|item| text.of(item)), made_of));
     }
     if texts.only != Some(Part::Text) {
         match descriptions(texts, folder)? {
             Some(descriptions) => {
                 let picture = PictureText { descriptions: &descriptions, with_title: !texts.no_title };
-                let mut made_of = nothing().with_input(&descriptions.name, &descriptions.sha256);
+                let path = path(Part::Image)?;
+                let name = Provenance::input_name(&descriptions.path, &path);
+                let mut made_of = made_of_items(&path).with_input(name, &descriptions.sha256);
                 if let Some(source) = &descriptions.source {
                     made_of = made_of.with_prompt(source.prompt.clone()).with_model(source.model.clone());
                 }
-                jobs.push((path(Part::Image)?, catalogue.contents(|item| picture.of(item)), made_of));
+                jobs.push((path, catalogue.contents(|item| picture.of(item)), made_of));
             }
             None => println!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image)),
         }

@@ -23,6 +23,14 @@ impl Folder {
         self.out.as_deref().unwrap_or(&self.data)
     }
 
+    /// Fails where a file is in the place of a folder, before anything is read or made.
+    pub(super) fn check(&self) -> Result<()> {
+        match [self.data.as_path(), self.out()].into_iter().find(|path| path.is_file()) {
+            Some(file) => Err(Error::file(file, "is a file; name the folder that it is in")),
+            None => Ok(()),
+        }
+    }
+
     /// The folder for results, made if it is missing.
     pub(super) fn made(&self) -> Result<&Path> {
         std::fs::create_dir_all(self.out()).map_err(Error::io(self.out()))?;

@@ -35,6 +35,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.folder.check()?;
     let path = arguments.folder.made()?.join(arguments.files.name(arguments.only));
     // Someone else's file at that place is found before the matrix is read.
     FeatureTable::check_free(&path)?;
@@ -45,6 +46,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     write_features(&catalogue, &imported.table, &path, |new| {
         let model = arguments.model.as_ref().map(Origin::named);
-        Provenance { inputs: imported.inputs.clone(), model, ..new }
+        let named =
+            imported.inputs.iter().map(|(input, sha256)| (Provenance::input_name(input, &path), sha256.clone()));
+        Provenance { inputs: named.collect(), model, ..new }
     })
 }

@@ -20,11 +20,15 @@ use viral_enrich::{
 #[command(after_help = "Examples:
   viral prepare --download Baby --out data/baby
   viral prepare --reviews reviews_Baby_5.json.gz --meta meta_Baby.json.gz --out data/baby
-  viral prepare --reviews log.csv --user customer --item sku --time date --meta items.csv --id sku --title name --out data/toys")]
+  viral prepare --reviews log.csv --user customer --item sku --time date --meta items.csv --id sku --title name --out data/toys
+  viral prepare --reviews ratings.dat --separator '::' --user '#1' --item '#2' --time '#4' --out data/movies")]
 pub(crate) struct Arguments {
     /// Folder to write; its name is the data set's
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replaces what an earlier run wrote into the folder
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     download: DownloadArguments,
     #[command(flatten)]
@@ -83,12 +87,15 @@ struct DownloadArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Interactions (columns: names, or #1, #2 and so on without a header)")]
 struct ReviewArguments {
-    /// File of interactions: Amazon's reviews unless columns are named; plain or gzip
+    /// File of interactions: Amazon's reviews (2014, 2018, 2023) unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE", required_unless_present = "download")]
     reviews: Option<PathBuf>,
     /// How it is written [default: as its name ends]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
+    /// What stands between cells, if neither commas nor tabs do: ';', '|', '::', ' ' for any blanks
+    #[arg(long, value_name = "TEXT", requires = "user")]
+    separator: Option<String>,
     /// Column of the user
     #[arg(long, value_name = "COLUMN", requires = "item")]
     user: Option<String>,
@@ -98,7 +105,7 @@ struct ReviewArguments {
     /// Column of the rating
     #[arg(long, value_name = "COLUMN", requires = "user")]
     rating: Option<String>,
-    /// Column of the time, a number
+    /// Column of the time, a number or a date such as 2018-09-20 or 2016-03-09 14:44:16
     #[arg(long, value_name = "COLUMN", requires = "user")]
     time: Option<String>,
 }
@@ -106,12 +113,15 @@ struct ReviewArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Items")]
 struct MetaArguments {
-    /// File of items: Amazon's metadata unless columns are named; plain or gzip
+    /// File of items: Amazon's metadata (2014, 2018, 2023) unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE")]
     meta: Option<PathBuf>,
     /// How it is written [default: as its name ends; python for Amazon's]
     #[arg(long, value_enum, value_name = "FORMAT", requires = "meta")]
     meta_format: Option<FormatName>,
+    /// What stands between cells, if neither commas nor tabs do
+    #[arg(long, value_name = "TEXT", requires = "id")]
+    meta_separator: Option<String>,
     /// Column of the item's id
     #[arg(long, value_name = "COLUMN", requires = "meta")]
     id: Option<String>,
@@ -130,7 +140,7 @@ struct MetaArguments {
     /// Column of the image, a URL or a file
     #[arg(long, value_name = "COLUMN", requires = "id")]
     image: Option<String>,
-    /// Folder of images named after their items, such as B001.jpg; they come before URLs
+    /// Folder of images named after their items, such as B001.jpg, also in folders below; they come before URLs
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
 }
@@ -162,6 +172,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let (reviews, metadata) = match &arguments.download.download {
         Some(category) => {
+            // Before a long download, not after it.
+            let any = Prepare { overwrite: arguments.overwrite, ..Prepare::new(Reviews::amazon("")) };
+            any.refuse_used(&arguments.out)?;
             let [reviews, meta] = arguments.download.fetch(category, &arguments.out)?;
             (arguments.reviews.reviews_at(&reviews)?, Some(Metadata::amazon(meta)))
         }
@@ -187,6 +200,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         },
         bad_rows: if choice.skip_bad { BadRows::Skip } else { BadRows::Fail },
         images: arguments.meta.images.clone(),
+        overwrite: arguments.overwrite,
         ..Prepare::new(reviews)
     };
     let bar = bar::bytes();
@@ -240,11 +254,12 @@ impl DownloadArguments {
 
 impl ReviewArguments {
     fn reviews_at(&self, path: &Path) -> Result<Reviews> {
-        let format = format_of(path, self.format)?;
+        let format = format_of(path, self.format, &self.separator, "--format", "--separator")?;
         Ok(match (&self.user, &self.item) {
             (Some(user), Some(item)) => Reviews {
                 rating: self.rating.clone(),
                 time: self.time.clone(),
+                separator: self.separator.clone(),
                 ..Reviews::new(path, format, user, item)
             },
             _ if matches!(format, Format::Csv | Format::Tsv) => {
@@ -266,7 +281,12 @@ impl MetaArguments {
                 categories: self.categories.clone(),
                 description: self.description.clone(),
                 image: self.image.clone(),
-                ..Metadata::new(path, format_of(path, format)?, id)
+                separator: self.meta_separator.clone(),
+                ..Metadata::new(
+                    path,
+                    format_of(path, format, &self.meta_separator, "--meta-format", "--meta-separator")?,
+                    id,
+                )
             },
             (None, Some(format)) => Metadata { format: format.into(), ..Metadata::amazon(path) },
             (None, None) => Metadata::amazon(path),
@@ -274,10 +294,22 @@ impl MetaArguments {
     }
 }
 
-fn format_of(path: &Path, asked: Option<FormatName>) -> Result<Format> {
-    asked.map(Format::from).or_else(|| Format::of_path(path)).ok_or_else(|| {
-        let message = "the name does not tell the format; add --format json, python, csv or tsv";
-        Error::File { path: path.to_path_buf(), message: message.to_string() }
+/// The format as asked, or as the name of the file tells; cells if a separator is named. `format` and `separator` are the
+/// options that would say it.
+fn format_of(
+    path: &Path,
+    asked: Option<FormatName>,
+    separated_by: &Option<String>,
+    format: &str,
+    separator: &str,
+) -> Result<Format> {
+    let by_name = asked.map(Format::from).or_else(|| Format::of_path(path));
+    by_name.or(separated_by.as_ref().map(|_| Format::Csv)).ok_or_else(|| {
+        let message = format!(
+            "the name does not tell the format; add {format} json, python, csv or tsv, or {separator} with what stands between \
+             cells, such as '::'"
+        );
+        Error::file(path, message)
     })
 }
 

@@ -82,16 +82,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             )
         }
     };
+    let mut model = recommender.model_name().unwrap_or("a model");
     let items = match found {
         // Nothing is known of them: what most have is the best that can be said, and is called so.
-        Err(error @ Error::NoHistory { .. }) => {
-            eprintln!("{error}");
-            note = "items that most users have, for this user has no history".into();
-            recommender.popular_with(&options)?
+        Err(Error::NoHistory { id, .. }) => {
+            let known = "has no train interactions, so nothing is known of their taste";
+            note = format!("of the items that most users have, for user {id} {known}");
+            model = "popularity";
+            recommender.popular_for(&id, &options)?
         }
         found => found?,
     };
-    let (model, data) = (recommender.model_name().unwrap_or("a model"), recommender.data_name());
+    let data = recommender.data_name();
     if arguments.json {
         let all = serde_json::json!({
             "data": data, "model": model, "user": arguments.user, "note": note, "items": items

@@ -50,6 +50,22 @@ fn pictures_become_attributes() {
 }
 
 #[test]
+fn what_is_known_is_written_after_an_error_too() {
+    let folder = catalogue(12, 16);
+    let server = Server::start(|seen| match seen.index {
+        0..3 => Act::Describe,
+        _ => Act::Answer(402, String::new(), "pay first".into()),
+    });
+    let (is_good, _, errors) = run(&mut program(folder.path(), &server.url));
+    assert!(!is_good && errors.contains("pay first") && errors.contains("descriptions.jsonl"), "{errors}");
+    let text = std::fs::read_to_string(folder.path().join("descriptions.jsonl")).unwrap();
+    assert_eq!(
+        (text.lines().count(), text.lines().filter(|line| line.contains("\"text\":\"This is item-")).count()),
+        (12, 3)
+    );
+}
+
+#[test]
 fn wrong_arguments_are_one_sentence() {
     let folder = catalogue(2, 16);
     for (arguments, words) in [

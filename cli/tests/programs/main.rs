@@ -7,6 +7,7 @@ mod prepare;
 #[allow(dead_code)] // the tests of the library use the rest
 #[path = "../../../enrich/tests/enrich/support/mod.rs"]
 mod support;
+mod train;
 
 /// A command of the program.
 fn viral(command: &str) -> std::process::Command {

@@ -8,7 +8,7 @@ fuzz_target!(|bytes: &[u8]| {
     let parsed = Completion::parse(bytes).into_iter();
     // The same bytes as the text itself, which the fuzzer reaches sooner than through JSON.
     let bare = String::from_utf8_lossy(bytes).into_owned();
-    let bare = Completion { text: bare, is_cut: false, tokens: Tokens::default() };
+    let bare = Completion { text: bare, refusal: None, is_cut: false, tokens: Tokens::default() };
     for completion in parsed.chain([bare]) {
         for kind in [AnswerKind::Prose, AnswerKind::Attributes] {
             for validation in [Validation::English, Validation::AnyLanguage, Validation::AnyText] {

@@ -2,7 +2,10 @@
 
 use super::attributes::Attributes;
 use super::completion::Completion;
+use super::manners::{has_garbage, without_manners};
+use super::marks::{without_control_words, without_fence, without_json, without_thoughts};
 use super::prompt::AnswerKind;
+use super::refusal::is_refusal;
 use super::words;
 
 /// How strictly answers are looked at.
@@ -24,12 +27,19 @@ const LENGTH: std::ops::RangeInclusive<usize> = 20..=4000;
 ///
 /// # Errors
 /// The fault, as `name: explanation` with one of the names `empty`, `truncated`, `repeated`, `refused`, `language`,
-/// `length` or `attributes`.
+/// `length`, `garbage` or `attributes`.
 pub fn accept(completion: &Completion, kind: AnswerKind, validation: Validation) -> Result<String, String> {
-    let text = without_thoughts(&completion.text);
+    if let Some(refusal) = &completion.refusal {
+        return Err(refused(&words::one_line(refusal)));
+    }
+    let answer = without_thoughts(&completion.text);
+    let text = without_control_words(&answer);
     let line = words::one_line(text);
     if line.is_empty() {
-        return Err("empty: the model said nothing".to_string());
+        return Err(match completion.is_cut {
+            true => "truncated: the limit of tokens was reached before an answer; raise it".to_string(),
+            false => "empty: the model said nothing".to_string(),
+        });
     }
     if validation == Validation::AnyText {
         return Ok(line.chars().take(*LENGTH.end()).collect());
@@ -49,14 +59,22 @@ pub fn accept(completion: &Completion, kind: AnswerKind, validation: Validation)
             }
             Ok(found.1)
         }
-        AnswerKind::Prose => prose(line, validation),
+        AnswerKind::Prose => prose(text, validation),
     }
 }
 
-fn prose(line: String, validation: Validation) -> Result<String, String> {
-    let text = without_heading(&line);
-    if is_refusal(text) {
-        return Err(refused(text));
+fn prose(answer: &str, validation: Validation) -> Result<String, String> {
+    let inside = without_fence(answer);
+    let inside = without_json(inside).unwrap_or_else(|| inside.to_string());
+    // The first words tell who declines, before anything is taken off.
+    let whole = words::one_line(&inside);
+    if is_refusal(&whole) {
+        return Err(refused(&whole));
+    }
+    let text = words::one_line(&without_manners(&inside));
+    let text = text.as_str();
+    if has_garbage(text) {
+        return Err("garbage: a word that is none".to_string());
     }
     let n_chars = text.chars().count();
     if !LENGTH.contains(&n_chars) {
@@ -74,79 +92,9 @@ fn prose(line: String, validation: Validation) -> Result<String, String> {
     Ok(text.to_string())
 }
 
-/// What stands after the thoughts of a reasoning model.
-fn without_thoughts(text: &str) -> &str {
-    match text.rfind("</think>") {
-        Some(end) => &text[end + "</think>".len()..],
-        // A thought without an end has no answer after it.
-        None if text.trim_start().starts_with("<think>") => "",
-        None => text,
-    }
-}
-
-/// What stands after `Final description:` and inside quotation marks.
-fn without_heading(line: &str) -> &str {
-    let mut text = line.trim_matches(['*', '#', ' ']);
-    if let Some((head, rest)) = text.split_once(':') {
-        let head = head.trim_matches(['*', '#', ' ']).to_lowercase();
-        let is_heading = ["description", "final description", "final answer", "answer", "product description"];
-        if is_heading.contains(&head.as_str()) {
-            text = rest.trim_matches(['*', ' ']);
-        }
-    }
-    for (open, close) in [('"', '"'), ('“', '”'), ('«', '»')] {
-        let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
-        if let Some(inside) = inside.filter(|inside| !inside.contains([open, close])) {
-            text = inside.trim();
-        }
-    }
-    text
-}
-
 fn refused(text: &str) -> String {
     let head: String = text.chars().take(80).collect();
     format!("refused: {head}")
-}
-
-/// Whether the model declines, or has not seen the picture.
-fn is_refusal(text: &str) -> bool {
-    const STARTS: [&str; 19] = [
-        "i'm sorry",
-        "i am sorry",
-        "sorry,",
-        "sorry, but",
-        "i apologize",
-        "i apologise",
-        "i can't",
-        "i cannot",
-        "i can not",
-        "i'm unable",
-        "i am unable",
-        "i'm not able",
-        "i am not able",
-        "i won't",
-        "unfortunately, i",
-        "as an ai",
-        "as a language model",
-        "i don't see",
-        "i do not see",
-    ];
-    const ANYWHERE: [&str; 11] = [
-        "as an ai language model",
-        "no image was provided",
-        "no image is provided",
-        "no image has been provided",
-        "please provide an image",
-        "please provide the image",
-        "please upload",
-        "i can't see the image",
-        "i cannot see the image",
-        "unable to view the image",
-        "cannot assist with",
-    ];
-    let head: String = text.chars().take(400).collect::<String>().to_lowercase().replace('’', "'");
-    let head = head.trim_start_matches(|c: char| !c.is_alphanumeric());
-    STARTS.iter().any(|start| head.starts_with(start)) || ANYWHERE.iter().any(|words| head.contains(words))
 }
 
 #[cfg(test)]
@@ -156,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn completion(text: &str) -> Completion {
-        Completion { text: text.into(), is_cut: false, tokens: Tokens::default() }
+        Completion { text: text.into(), refusal: None, is_cut: false, tokens: Tokens::default() }
     }
 
     fn prose(text: &str) -> Result<String, String> {

@@ -26,42 +26,68 @@ const MAX_VALUE: usize = 200;
 /// The most bytes of the object, with whatever else a model puts into it.
 const MAX_OBJECT: usize = 16_000;
 
+/// So many braces at the end of an answer are looked at.
+const MAX_BRACES: usize = 1000;
+
+/// The attributes, each with the names that it goes by.
+const NAMES: [&[&str]; 6] = [
+    &["category"],
+    &["colour", "color", "colours", "colors"],
+    &["material", "materials"],
+    &["style"],
+    &["use"],
+    &["audience"],
+];
+
 impl Attributes {
-    /// Finds the object in a model's answer, with or without words and code fences around it. Gives the attributes, and
-    /// the object on one line as the model wrote it.
+    /// Finds the object in a model's answer, with or without words, code fences, other braces and other objects around it:
+    /// the last object that has all six attributes. Gives the attributes, and the object on one line as the model wrote it,
+    /// but for commas before closing brackets.
     ///
     /// # Errors
-    /// `attributes: ` and what is wrong.
+    /// `attributes: ` and what is wrong with the object that comes nearest.
     pub fn parse(answer: &str) -> Result<(Self, String), String> {
-        let fault = |what: String| format!("attributes: {what}");
-        let start = answer.find('{').ok_or_else(|| fault("no JSON object in the answer".to_string()))?;
-        let mut values = serde_json::Deserializer::from_str(&answer[start..]).into_iter::<Value>();
-        let object = match values.next() {
-            Some(Ok(object)) => object,
-            Some(Err(error)) => return Err(fault(format!("not whole JSON ({error})"))),
-            None => return Err(fault("no JSON object in the answer".to_string())),
+        let mut worst: Option<(usize, String)> = None;
+        for (start, _) in answer.rmatch_indices('{').take(MAX_BRACES) {
+            // One byte more than is taken, so that one that is too long can be told.
+            let mut end = answer.len().min(start + MAX_OBJECT + 1);
+            while !answer.is_char_boundary(end) {
+                end -= 1;
+            }
+            let found = object(&answer[start..end]).and_then(|(value, raw)| match Self::of(&value) {
+                Ok(_) if raw.len() > MAX_OBJECT => Err((7, format!("more than {MAX_OBJECT} bytes"))),
+                Ok(attributes) => Ok((attributes, raw)),
+                Err(what) => Err((1 + NAMES.iter().filter(|names| member(&value, names).is_some()).count(), what)),
+            });
+            match found {
+                Ok(found) => return Ok(found),
+                Err((n, what)) if worst.as_ref().is_none_or(|(most, _)| n >= *most) => worst = Some((n, what)),
+                Err(_) => {}
+            }
+        }
+        let what = worst.map_or_else(|| "no JSON object in the answer".to_string(), |(_, what)| what);
+        Err(format!("attributes: {what}"))
+    }
+
+    /// The attributes of an object.
+    fn of(object: &Value) -> Result<Self, String> {
+        let value = |names: &[&str]| {
+            let value = member(object, names).ok_or_else(|| format!("no `{}`", names[0]))?;
+            plain(value).map_err(|what| format!("`{}` {what}", names[0]))
         };
-        let value = |name: &str, other: &str| {
-            let value = object.get(name).or_else(|| object.get(other));
-            plain(value.ok_or_else(|| fault(format!("no `{name}`")))?).map_err(|what| fault(format!("`{name}` {what}")))
-        };
+        let [category, colour, material, style, r#use, audience] = NAMES.map(value);
         let attributes = Self {
-            category: value("category", "category")?,
-            colour: value("colour", "color")?,
-            material: value("material", "material")?,
-            style: value("style", "style")?,
-            r#use: value("use", "use")?,
-            audience: value("audience", "audience")?,
+            category: category?,
+            colour: colour?,
+            material: material?,
+            style: style?,
+            r#use: r#use?,
+            audience: audience?,
         };
         if attributes.category.is_empty() {
-            return Err(fault("`category` is empty".to_string()));
+            return Err("`category` is empty".to_string());
         }
-        // Between the tokens of JSON white space is free, and inside of its strings there are no bare line ends.
-        let raw = answer[start..start + values.byte_offset()].replace(['\n', '\r', '\t'], " ");
-        if raw.len() > MAX_OBJECT {
-            return Err(fault(format!("{} bytes, more than {MAX_OBJECT}", raw.len())));
-        }
-        Ok((attributes, raw))
+        Ok(attributes)
     }
 
     /// The attributes as sentences, those without a value left out.
@@ -77,6 +103,52 @@ impl Attributes {
         let said = named.iter().filter(|(_, value)| !value.is_empty());
         said.map(|(name, value)| format!("{name}: {value}.")).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The value of an object's member that goes by one of some names, in capitals or not.
+fn member<'a>(object: &'a Value, names: &[&str]) -> Option<&'a Value> {
+    let object = object.as_object()?;
+    let exact = names.iter().find_map(|name| object.get(*name));
+    let is_named = |key: &str| names.iter().any(|name| key.trim().eq_ignore_ascii_case(name));
+    exact.or_else(|| object.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value))
+}
+
+/// The object that a text begins with, and the same on one line of text.
+///
+/// # Errors
+/// How far it is from an object, as a small number, and what is wrong.
+fn object(text: &str) -> Result<(Value, String), (usize, String)> {
+    let first = |text: &str| {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let value = values.next().unwrap_or(Ok(Value::Null));
+        value.map(|value| (value, values.byte_offset()))
+    };
+    // Between the tokens of JSON white space is free, and inside of its strings there are no bare line ends.
+    let line = |text: &str| text.replace(['\n', '\r', '\t'], " ");
+    match first(text) {
+        Ok((value, end)) => Ok((value, line(&text[..end]))),
+        Err(error) => {
+            let mended = without_last_commas(text);
+            match first(&mended) {
+                Ok((value, end)) => Ok((value, line(&mended[..end]))),
+                Err(_) => Err((0, format!("not whole JSON ({error})"))),
+            }
+        }
+    }
+}
+
+/// The text without commas that stand before a closing bracket, outside of strings.
+fn without_last_commas(text: &str) -> String {
+    let (mut out, mut in_string, mut is_escaped) = (String::with_capacity(text.len()), false, false);
+    for (at, c) in text.char_indices() {
+        let is_last = || text[at + 1..].trim_start().starts_with(['}', ']']);
+        if in_string || c != ',' || !is_last() {
+            out.push(c);
+        }
+        in_string ^= c == '"' && !is_escaped;
+        is_escaped = in_string && c == '\\' && !is_escaped;
+    }
+    out
 }
 
 /// A value as text: a string, a list of strings, or nothing.
@@ -118,6 +190,33 @@ mod tests {
             assert!(raw.contains(r#""extra": 7"#) && !raw.contains('\n'));
             assert_eq!(Attributes::parse(&raw).unwrap().0, attributes);
         }
+    }
+
+    #[test]
+    fn the_last_whole_object_counts() {
+        let good = r#"{"category":"rattle","colour":"red","material":"wood","style":"plain","use":"play","audience":"babies"}"#;
+        let text = "Category: rattle. Colour: red. Material: wood. Style: plain. Use: play. Audience: babies.";
+        for answer in [
+            format!("Here is the object {{as you asked for}}: {good}"),
+            format!("A first look gives {{\"category\": \"toy\"}}. The whole object: {good}"),
+            format!("{} Or rather: {good}", good.replace("red", "blue")),
+            format!("{good} {{that is all}}"),
+            format!("{{\"product\": {good}}}"),
+            format!("[{good}]"),
+            format!("{{\"items\": [{good}], \"n\": 1}}"),
+            good.replace("\"}", "\",}"),
+            good.replace("\"red\"", "[\"red\",\n]"),
+            good.replace("category", "Category").replace("colour", "COLOR").replace("use", "Use"),
+            good.replace("\"plain\"", "\"plain\", \"note\": {\"a\": \"{b}\"}"),
+        ] {
+            let (attributes, raw) = Attributes::parse(&answer).unwrap_or_else(|fault| panic!("{answer}: {fault}"));
+            assert_eq!(attributes.to_text(), text, "{answer}");
+            assert_eq!(Attributes::parse(&raw).unwrap().0, attributes);
+        }
+        let commas = good.replace("\"red\"", "\"red,]}\"");
+        assert_eq!(Attributes::parse(&commas).unwrap().0.colour, "red,]}");
+        let template = good.replace("rattle", "");
+        assert_eq!(Attributes::parse(&format!("{good} {template}")).unwrap().0.category, "rattle");
     }
 
     #[test]

@@ -27,6 +27,8 @@ impl std::ops::AddAssign for Tokens {
 pub struct Completion {
     /// The text, as it came.
     pub text: String,
+    /// What a model or its server says, outside of the text, of why it does not answer.
+    pub refusal: Option<String>,
     /// Whether the model was cut off at the limit of tokens.
     pub is_cut: bool,
     /// What it cost, zero where the server does not say.
@@ -42,16 +44,54 @@ impl Completion {
         let value = json_of(body)?;
         let choice = value.get("choices").and_then(|choices| choices.get(0)).ok_or("no `choices` in the answer")?;
         let message = choice.get("message").ok_or("no `message` in the answer")?;
-        let text = match message.get("content") {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
-            // A model that declines may say so in a field of its own, and one that thought too long says nothing.
-            _ => message.get("refusal").and_then(Value::as_str).unwrap_or_default().to_string(),
-        };
+        let mut text = String::new();
+        let mut refusal = said(message.get("refusal"));
+        match message.get("content") {
+            Some(Value::Array(parts)) => {
+                for part in parts {
+                    refusal = refusal.or_else(|| said(part.get("refusal")));
+                    text += text_of(part);
+                }
+            }
+            Some(content) => text += text_of(content),
+            None => {}
+        }
         let count = |key: &str| value.get("usage").and_then(|usage| usage.get(key)?.as_u64()).unwrap_or(0);
         let tokens = Tokens { input: count("prompt_tokens"), output: count("completion_tokens") };
-        let is_cut = choice.get("finish_reason").and_then(Value::as_str) == Some("length");
-        Ok(Self { text, is_cut, tokens })
+        let finish = choice.get("finish_reason").or_else(|| choice.get("stop_reason")).and_then(Value::as_str);
+        let finish = finish.unwrap_or_default().to_lowercase();
+        if FAILED.contains(&finish.as_str()) {
+            return Err(format!("the server broke the answer off (`finish_reason` {finish})"));
+        }
+        if FILTERED.iter().any(|filtered| finish.starts_with(filtered)) {
+            refusal = refusal.or_else(|| Some(format!("the server's filter held the answer back ({finish})")));
+        }
+        let is_cut = CUT.contains(&finish.as_str());
+        Ok(Self { text, refusal, is_cut, tokens })
+    }
+}
+
+/// Reasons for an end at the limit of tokens.
+const CUT: [&str; 5] = ["length", "max_tokens", "max_output_tokens", "model_length", "incomplete"];
+
+/// Reasons of a filter.
+const FILTERED: [&str; 7] =
+    ["content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii", "image_safety"];
+
+/// Reasons that are the server's trouble.
+const FAILED: [&str; 4] = ["error", "abort", "aborted", "cancelled"];
+
+/// A text that says something.
+fn said(value: Option<&Value>) -> Option<String> {
+    value?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_string)
+}
+
+/// The text of a content or of a part of it; nothing of thoughts, refusals and calls.
+fn text_of(part: &Value) -> &str {
+    match (part, part.get("type").and_then(Value::as_str)) {
+        (Value::String(text), _) => text,
+        (_, None | Some("text" | "output_text")) => part.get("text").and_then(Value::as_str).unwrap_or_default(),
+        _ => "",
     }
 }
 
@@ -69,14 +109,45 @@ mod tests {
         let openai = r#"{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"A cot."},
             "finish_reason":"stop"}],"usage":{"prompt_tokens":700,"completion_tokens":5,"total_tokens":705}}"#;
         let tokens = Tokens { input: 700, output: 5 };
-        assert_eq!(parse(openai), Ok(Completion { text: "A cot.".into(), is_cut: false, tokens }));
+        assert_eq!(parse(openai), Ok(Completion { text: "A cot.".into(), refusal: None, is_cut: false, tokens }));
         let parts = r#"{"choices":[{"message":{"content":[{"type":"text","text":"A "},{"type":"x"},{"text":"cot."}]},
             "finish_reason":"length"}]}"#;
-        let cut = Completion { text: "A cot.".into(), is_cut: true, tokens: Tokens::default() };
+        let cut = Completion { text: "A cot.".into(), refusal: None, is_cut: true, tokens: Tokens::default() };
         assert_eq!(parse(parts), Ok(cut));
         let refusal = r#"{"choices":[{"message":{"content":null,"refusal":"I cannot."}}]}"#;
-        assert_eq!(parse(refusal).unwrap().text, "I cannot.");
+        let refused = parse(refusal).unwrap();
+        assert_eq!((refused.text.as_str(), refused.refusal.as_deref()), ("", Some("I cannot.")));
         assert_eq!(parse(r#"{"choices":[{"message":{"content":null}}]}"#).unwrap().text, "");
+    }
+
+    #[test]
+    fn thoughts_and_refusals_among_the_parts_are_no_text() {
+        let body = r#"{"choices":[{"message":{"content":[{"type":"reasoning","text":"Hm."},{"type":"thinking","thinking":"Hm.","text":"x"},
+            {"type":"text","text":"A cot."}],"refusal":""}}]}"#;
+        let found = parse(body).unwrap();
+        assert_eq!((found.text.as_str(), found.refusal), ("A cot.", None));
+        let body = r#"{"choices":[{"message":{"content":[{"type":"refusal","refusal":"No."}]}}]}"#;
+        assert_eq!(parse(body).unwrap().refusal.as_deref(), Some("No."));
+        assert_eq!(
+            parse(r#"{"choices":[{"message":{"content":{"type":"text","text":"A cot."}}}]}"#).unwrap().text,
+            "A cot."
+        );
+    }
+
+    #[test]
+    fn ends_of_answers_are_told_apart() {
+        let with = |finish: &str| {
+            parse(&format!(r#"{{"choices":[{{"message":{{"content":"A cot"}},"finish_reason":"{finish}"}}]}}"#))
+        };
+        for finish in ["length", "MAX_TOKENS", "model_length"] {
+            assert!(with(finish).unwrap().is_cut, "{finish}");
+        }
+        for finish in ["content_filter", "content_filter: SAFETY", "PROHIBITED_CONTENT"] {
+            assert!(with(finish).unwrap().refusal.unwrap().contains("filter"), "{finish}");
+        }
+        assert!(with("error").unwrap_err().contains("broke the answer off"));
+        let plain = with("stop").unwrap();
+        assert!(!plain.is_cut && plain.refusal.is_none());
     }
 
     #[test]

@@ -1,38 +1,39 @@
 //! Which file is an item's picture. Addresses are never opened; only files inside one folder are.
 
 use super::Item;
+use crate::pictures::{Pictures, spellings};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-/// The endings tried after an item's id.
-const ENDINGS: [&str; 16] = [
-    "jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "JPG", "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIF",
-    "TIFF",
-];
-
-/// A folder of pictures.
+/// A folder of pictures, and the folders below it.
 #[derive(Debug, Clone)]
 pub struct ImageFolder {
     folder: PathBuf,
+    pictures: Pictures,
 }
 
 impl ImageFolder {
-    /// Takes a folder.
+    /// Takes a folder, and looks through it once.
     ///
     /// # Errors
-    /// If it is not there or is not a folder.
+    /// If it is not there, is not a folder or cannot be read.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_path_buf();
         if !std::fs::metadata(&folder).map_err(Error::io(&folder))?.is_dir() {
             return Err(Error::file(&folder, "not a folder; name the folder that holds the pictures"));
         }
-        Ok(Self { folder })
+        let pictures = Pictures::read(&folder)?;
+        Ok(Self { folder, pictures })
     }
 
     /// The item's picture: the file that `image` names, if that is a name inside the folder; else the file of that name
-    /// at the end of an address; else `<id>.jpg`, `<id>.png` and so on.
+    /// at the end of an address; else the picture named after the item (`<id>.jpg`, `<id>.png` and so on, in any case), also in
+    /// a folder below; else the first one in a folder named after it.
+    ///
+    /// A name is looked for as it stands, then with its percent signs resolved, then with its characters composed or
+    /// decomposed.
     pub fn find(&self, item: &Item) -> Option<PathBuf> {
         let image = item.image.as_deref().unwrap_or_default();
         let name = if image.contains("://") || image.starts_with("data:") {
@@ -41,8 +42,9 @@ impl ImageFolder {
         } else {
             image
         };
-        let by_id = ENDINGS.iter().map(|ending| format!("{}.{ending}", item.id));
-        std::iter::once(name.to_string()).chain(by_id).find_map(|name| self.inside(&name))
+        let named = spellings(name).iter().find_map(|name| self.inside(name));
+        let others = || [self.pictures.like(name), self.pictures.of_item(&item.id)];
+        named.or_else(|| others().into_iter().flatten().find_map(|name| self.inside(name)))
     }
 
     /// A file of the folder; none for names that lead out of it.
@@ -83,6 +85,10 @@ mod tests {
         for file in ["images/named.jpg", "images/B1.png", "images/sub/deep.webp", "images/41x.jpg", "secret.jpg"] {
             std::fs::write(outer.path().join(file), "x").unwrap();
         }
+        for file in ["images/B2.Jpg", "images/B3.jfif", "images/0/B4.png", "images/a b+c.jpg", "images/%2Bd.jpg"] {
+            std::fs::create_dir_all(outer.path().join(file).parent().unwrap()).unwrap();
+            std::fs::write(outer.path().join(file), "x").unwrap();
+        }
         let images = ImageFolder::open(&dir)?;
         let find = |id: &str, image: Option<&str>| {
             let item = Item { id: id.into(), image: image.map(str::to_string), ..Item::default() };
@@ -93,6 +99,13 @@ mod tests {
         assert_eq!(find("B1", Some("absent.jpg")).as_deref(), Some("B1.png"));
         assert_eq!(find("B1", None).as_deref(), Some("B1.png"));
         assert_eq!(find("x", Some("https://shop.example/i/41x.jpg?w=9")).as_deref(), Some("41x.jpg"));
+        for (id, file) in [("B2", "B2.Jpg"), ("B3", "B3.jfif"), ("B4", "0/B4.png")] {
+            assert_eq!(find(id, Some("https://shop.example/absent.jpg")).as_deref(), Some(file));
+        }
+        assert_eq!(find("x", Some("https://shop.example/i/a%20b%2Bc.jpg")).as_deref(), Some("a b+c.jpg"));
+        assert_eq!(find("x", Some("https://shop.example/i/+d.jpg")).as_deref(), Some("%2Bd.jpg"));
+        assert_eq!(find("x", Some("https://shop.example/i/..%2Fsecret.jpg")), None);
+        assert_eq!(find("x", Some("%2e%2e/secret.jpg")), None);
         let secret = outer.path().join("secret.jpg");
         for image in ["../secret.jpg", "sub/../../secret.jpg", secret.to_str().unwrap(), "a\0b", "sub"] {
             assert_eq!(find("none", Some(image)), None, "{image}");

@@ -6,6 +6,7 @@
 //! | `prompt`, `question` | [`Prompt`]: what is asked, from `prompts/*.txt`; the request that asks it |
 //! | `picture` | [`prepare_picture`]: decoded, checked, upright, scaled down |
 //! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
+//! | `marks`, `manners`, `refusal` | what servers and models leave around an answer; answers that are none |
 //! | `journal` | [`Journal`]: what has been paid for |
 //! | `settings`, `run`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
 
@@ -15,11 +16,14 @@ mod completion;
 mod folder;
 mod items;
 mod journal;
+mod manners;
+mod marks;
 mod output;
 mod picture;
 mod progress;
 mod prompt;
 mod question;
+mod refusal;
 mod run;
 mod settings;
 mod words;

@@ -1,5 +1,6 @@
 //! A request about one picture, as OpenAI-compatible servers take it.
 
+use crate::server::Dialect;
 use base64::Engine;
 use serde_json::json;
 
@@ -14,19 +15,16 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     /// The picture goes inside the request, so that no server fetches anything on our behalf.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(super) fn body(&self, dialect: &Dialect) -> Vec<u8> {
         let base64 = base64::engine::general_purpose::STANDARD.encode(self.jpeg);
         let content = json!([
             { "type": "image_url", "image_url": { "url": format!("data:image/jpeg;base64,{base64}") } },
             { "type": "text", "text": self.text },
         ]);
-        let body = json!({
-            "model": self.model,
-            "messages": [{ "role": "user", "content": content }],
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-            "stream": false,
-        });
+        let mut body = json!({ "model": self.model, "messages": [{ "role": "user", "content": content }] });
+        dialect.put(&mut body, "max_tokens", self.max_tokens);
+        dialect.put(&mut body, "temperature", self.temperature);
+        dialect.put(&mut body, "stream", false);
         body.to_string().into_bytes()
     }
 }
@@ -39,7 +37,7 @@ mod tests {
     fn a_request_holds_its_picture() {
         let question =
             Question { model: "m", text: "What \"is\" it?", jpeg: b"\xff\xd8", max_tokens: 9, temperature: 0.0 };
-        let body: serde_json::Value = serde_json::from_slice(&question.body()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&question.body(&Dialect::default())).unwrap();
         let content = &body["messages"][0]["content"];
         assert_eq!(content[0]["image_url"]["url"], "data:image/jpeg;base64,/9g=");
         assert_eq!(content[1]["text"], "What \"is\" it?");

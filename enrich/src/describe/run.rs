@@ -12,7 +12,7 @@ use super::{
 };
 use crate::digest::hash;
 use crate::features::Source;
-use crate::server::{Crew, CrewConfig, Outcome, ServerReport, Tries, Work, lock};
+use crate::server::{Crew, CrewConfig, Dialect, Outcome, ServerReport, Tries, Work, is_about_content, lock};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::iter::Enumerate;
@@ -75,7 +75,7 @@ impl DescribeConfig {
             timeout: self.timeout,
             backoff: &self.backoff,
             patience: self.patience,
-        });
+        })?;
         let outcomes = Outcomes {
             journal,
             observe,
@@ -83,6 +83,8 @@ impl DescribeConfig {
             progress: Progress { n_items: items.n_items(), ..Progress::default() },
             faults: BTreeMap::new(),
             has_texts: false,
+            held: Vec::new(),
+            is_ended: false,
             start: Instant::now(),
         };
         let describing = Describing {
@@ -93,12 +95,22 @@ impl DescribeConfig {
             outcomes: Mutex::new(outcomes),
         };
         let worked = crew.run(&describing, items.n_items());
-        let outcomes = describing.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut outcomes = describing.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let settled = if worked.is_ok() { outcomes.settle().map(drop) } else { Ok(()) };
         outcomes.journal.sync()?;
-        worked?;
+        worked.and(settled)?;
         let (servers, kind, source) = (crew.reports(), self.prompt.kind(), self.source());
         let Outcomes { progress, faults, places, .. } = outcomes;
         Ok(Described { progress, faults, servers, kind, source, places })
+    }
+
+    /// What the journal knows about the items, without asking anybody: the result of a run that ended with an error.
+    ///
+    /// # Errors
+    /// Settings and files that cannot be used.
+    pub fn known(&self, items: &Items, images: &ImageFolder, journal: &mut Journal) -> Result<Described> {
+        let nobody = Self { limit: Some(0), retry_quarantined: false, ..self.clone() };
+        nobody.run(items, images, journal, |_| ControlFlow::Continue(()))
     }
 }
 
@@ -158,12 +170,15 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Describing<'_, F> {
         u64::from(crc32fast::hash(job.record.item.as_bytes()))
     }
 
-    fn body(&self, job: &mut Job, tries: &Tries) -> std::result::Result<Vec<u8>, String> {
+    fn ready(&self, job: &mut Job) -> std::result::Result<(), String> {
+        job.picture.ready(&self.config.picture)
+    }
+
+    fn body(&self, job: &Job, tries: &Tries, dialect: &Dialect) -> Vec<u8> {
         let config = self.config;
-        let jpeg = job.picture.ready(&config.picture)?;
         let temperature = if tries.n_unfit == 0 { config.temperature } else { config.temperature.max(WARM) };
-        let (model, max_tokens) = (config.model.as_str(), config.max_tokens);
-        Ok(Question { model, text: &job.text, jpeg, max_tokens, temperature }.body())
+        let (model, max_tokens, jpeg) = (config.model.as_str(), config.max_tokens, job.picture.bytes());
+        Question { model, text: &job.text, jpeg, max_tokens, temperature }.body(dialect)
     }
 
     fn parse(&self, _: &Job, body: &[u8]) -> std::result::Result<Completion, String> {
@@ -176,11 +191,13 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Describing<'_, F> {
     }
 
     /// While nobody is answered at all, the servers are to blame rather than the item, up to a point: one that brings its
-    /// server down each time must not hold up the others for ever.
+    /// server down each time must not hold up the others for ever. Of a server that has too much to do no item is to blame,
+    /// unless others are answered all the time.
     fn gives_up(&self, tries: &Tries, is_alone: bool) -> bool {
         let most = self.config.max_failures.max(1);
         tries.n_unfit >= self.config.max_unfit.max(1)
             || tries.n_failed >= if is_alone { most.saturating_mul(2) } else { most }
+            || !is_alone && tries.n_busy >= most.saturating_mul(10)
     }
 
     fn finish(&self, job: Job, tries: &Tries, outcome: Outcome<String>) -> Result<ControlFlow<()>> {
@@ -189,7 +206,13 @@ impl<F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Describing<'_, F> {
         match outcome {
             Outcome::Kept(text) => record.text = Some(text),
             Outcome::Unfit(fault) => record.quarantined = Some(fault),
-            Outcome::Rejected(reason) => record.quarantined = Some(format!("rejected: {reason}")),
+            Outcome::Rejected(reason) if is_about_content(&reason) => {
+                record.quarantined = Some(format!("refused: {reason}"));
+            }
+            Outcome::Rejected(reason) => {
+                record.quarantined = Some(format!("rejected: {reason}"));
+                return lock(&self.outcomes).hold(index, record);
+            }
             Outcome::Failed { reason, .. } => record.quarantined = Some(format!("server: {reason}")),
         }
         lock(&self.outcomes).write(index, record)
@@ -218,8 +241,8 @@ impl<F> Describing<'_, F> {
 }
 
 impl Picture {
-    /// The picture as servers get it. The file, decoded, checked and scaled once, is not kept.
-    fn ready(&mut self, settings: &PictureSettings) -> std::result::Result<&[u8], String> {
+    /// Makes the picture what servers get. The file, decoded, checked and scaled once, is not kept.
+    fn ready(&mut self, settings: &PictureSettings) -> std::result::Result<(), String> {
         if let Self::File(bytes, name) = self {
             *self = match prepare_picture(bytes, settings) {
                 Ok(jpeg) => Self::Jpeg(jpeg),
@@ -227,8 +250,15 @@ impl Picture {
             };
         }
         match self {
-            Self::Jpeg(jpeg) | Self::File(jpeg, _) => Ok(jpeg),
+            Self::Jpeg(_) | Self::File(..) => Ok(()),
             Self::Bad(what) => Err(what.clone()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Jpeg(bytes) | Self::File(bytes, _) => bytes,
+            Self::Bad(_) => &[],
         }
     }
 }
@@ -243,6 +273,10 @@ struct Outcomes<'a, F> {
     faults: BTreeMap<String, usize>,
     /// Whether the journal has a text from the same prompt and model.
     has_texts: bool,
+    /// Items that servers would not take while none was described: they are to blame only if others are described.
+    held: Vec<(usize, Record)>,
+    /// Whether the run was ended from outside.
+    is_ended: bool,
     start: Instant,
 }
 
@@ -267,7 +301,62 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         }
     }
 
+    /// Takes note of an item that a server will not take. As long as nothing is described it may be the model or the
+    /// request that is wrong, and no item is quarantined for that.
+    fn hold(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
+        if self.has_texts || self.progress.n_described > 0 {
+            return self.write(index, record);
+        }
+        self.held.push((index, record));
+        if self.held.len() >= HOPELESS {
+            self.check_held()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Fails if servers took no item at all.
+    fn check_held(&self) -> Result<()> {
+        let Some((_, Record { item, quarantined, .. })) = self.held.last() else { return Ok(()) };
+        if self.is_ended || self.has_texts || self.progress.n_described > 0 {
+            return Ok(());
+        }
+        let (n, reason) = (self.held.len(), quarantined.as_deref().unwrap_or_default());
+        let message = format!(
+            "none of the first {n} items could be described, the last, {item}, for this reason: {reason}; mend that and start \
+             again, no item is blamed for it"
+        );
+        Err(Error::Data(message))
+    }
+
+    /// Writes down those that were held, once it is known that others are described.
+    ///
+    /// # Errors
+    /// If servers took no item at all; a journal that cannot be written.
+    fn settle(&mut self) -> Result<ControlFlow<()>> {
+        if !self.has_texts && self.progress.n_described == 0 {
+            self.check_held()?;
+            return Ok(ControlFlow::Continue(()));
+        }
+        let mut flow = ControlFlow::Continue(());
+        for (index, record) in std::mem::take(&mut self.held) {
+            if self.put(index, record)?.is_break() {
+                flow = ControlFlow::Break(());
+            }
+        }
+        Ok(flow)
+    }
+
     fn write(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
+        let is_text = record.text.is_some();
+        let mut flow = self.put(index, record)?;
+        if is_text && self.settle()?.is_break() {
+            flow = ControlFlow::Break(());
+        }
+        self.is_ended |= flow.is_break();
+        Ok(flow)
+    }
+
+    fn put(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
         let entry = self.journal.append(&record)?;
         self.place(index, entry.offset);
         let progress = &mut self.progress;

@@ -87,8 +87,14 @@ pub(super) fn is_english(text: &str) -> bool {
 
 /// Whether the last character is one that ends sentences, quotations and brackets among them.
 pub(super) fn ends_like_a_sentence(text: &str) -> bool {
-    text.trim_end_matches(['*', '_', ' '])
+    text.trim_end_matches(|c: char| matches!(c, '*' | '_' | ' ') || is_emoji(c))
         .ends_with(['.', '!', '?', '…', '。', '！', '？', '"', '”', '»', ')', '।', '؟'])
+}
+
+/// Whether a character is a pictograph, or joins or varies some.
+pub(super) fn is_emoji(c: char) -> bool {
+    let code = u32::from(c);
+    matches!(code, 0x200D | 0x20E3 | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0xFE0F | 0x1F000..=0x1FAFF | 0xE0020..=0xE007F)
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -132,5 +138,6 @@ mod tests {
     fn lines_are_joined() {
         assert_eq!(one_line(" a\r\n\tb\u{0}c  "), "a b c");
         assert!(ends_like_a_sentence("It is **red.**") && !ends_like_a_sentence("It is"));
+        assert!(ends_like_a_sentence("It is red. 🎁✨") && !ends_like_a_sentence("It is 🎁"));
     }
 }

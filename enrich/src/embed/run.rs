@@ -2,12 +2,15 @@
 
 use super::settings::EmbedConfig;
 use super::{VectorStore, parse_embeddings};
-use crate::server::{Crew, CrewConfig, Outcome, ServerReport, Tries, Work, lock};
+use crate::server::{Crew, CrewConfig, Dialect, Outcome, ServerReport, Tries, Work, lock};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
+
+/// So many texts refused on their own and not one taken: something is wrong with model or request, not with the texts.
+const HOPELESS: usize = 20;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +49,7 @@ impl EmbedConfig {
             timeout: self.timeout,
             backoff: &self.backoff,
             patience: self.patience,
-        });
+        })?;
         let keys: Vec<String> = texts.iter().map(|text| VectorStore::key(&self.model, text.as_ref())).collect();
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (text, key) in keys.iter().enumerate() {
@@ -61,7 +64,7 @@ impl EmbedConfig {
         let (n_known, n_asked) = (first.len() - new.len(), new.len());
         let batches: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
         let n_batches = batches.len();
-        let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known };
+        let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known, n_known };
         let embedding = Embedding {
             config: self,
             texts: texts.iter().map(AsRef::as_ref).collect(),
@@ -74,6 +77,7 @@ impl EmbedConfig {
         let outcomes = embedding.outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         outcomes.store.sync()?;
         worked?;
+        outcomes.check_refused(1)?;
         let Outcomes { store, refused, width, .. } = outcomes;
         let mut embedded =
             Embedded { width, values: vec![0.0; texts.len() * width], refused: BTreeMap::new(), n_asked, servers };
@@ -120,10 +124,15 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
         batch[0] as u64
     }
 
-    fn body(&self, batch: &mut Vec<usize>, _: &Tries) -> std::result::Result<Vec<u8>, String> {
+    fn ready(&self, _: &mut Vec<usize>) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
+    fn body(&self, batch: &Vec<usize>, _: &Tries, dialect: &Dialect) -> Vec<u8> {
         let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
-        let body = json!({ "model": self.config.model, "input": input, "encoding_format": "float" });
-        Ok(body.to_string().into_bytes())
+        let mut body = json!({ "model": self.config.model, "input": input });
+        dialect.put(&mut body, "encoding_format", "float");
+        body.to_string().into_bytes()
     }
 
     fn parse(&self, batch: &Vec<usize>, body: &[u8]) -> std::result::Result<Vec<Vec<f32>>, String> {
@@ -134,8 +143,9 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
         Ok(vectors)
     }
 
-    fn gives_up(&self, tries: &Tries, _: bool) -> bool {
-        tries.n_failed >= self.config.max_failures.max(1)
+    fn gives_up(&self, tries: &Tries, is_alone: bool) -> bool {
+        let most = self.config.max_failures.max(1);
+        tries.n_failed >= most || !is_alone && tries.n_busy >= most.saturating_mul(10)
     }
 
     fn finish(&self, batch: Vec<usize>, tries: &Tries, outcome: Outcome<Vec<Vec<f32>>>) -> Result<ControlFlow<()>> {
@@ -144,9 +154,12 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
             // One text may be at fault for all: each half is asked for on its own, by this worker or another.
             Outcome::Rejected(_) if batch.len() > 1 => {
                 let (one, other) = batch.split_at(batch.len() / 2);
-                lock(&self.batches).extend([one.to_vec(), other.to_vec()]);
+                // Before all others: if every text is refused, that shows soon.
+                let mut batches = lock(&self.batches);
+                batches.push_front(other.to_vec());
+                batches.push_front(one.to_vec());
             }
-            Outcome::Rejected(reason) | Outcome::Unfit(reason) => lock(&self.outcomes).refuse(&batch, &reason),
+            Outcome::Rejected(reason) | Outcome::Unfit(reason) => lock(&self.outcomes).refuse(&batch, &reason)?,
             Outcome::Failed { server, reason } => {
                 let (path, n) = (lock(&self.outcomes).store.path().to_path_buf(), batch.len());
                 let (n_failed, server) = (tries.n_failed, &self.config.servers[server]);
@@ -169,6 +182,8 @@ struct Outcomes<'a, F> {
     width: usize,
     refused: BTreeMap<usize, String>,
     n_done: usize,
+    /// Texts whose vectors were in the store.
+    n_known: usize,
 }
 
 impl<F: FnMut(usize)> Outcomes<'_, F> {
@@ -191,9 +206,23 @@ impl<F: FnMut(usize)> Outcomes<'_, F> {
         Ok(())
     }
 
-    fn refuse(&mut self, batch: &[usize], reason: &str) {
+    fn refuse(&mut self, batch: &[usize], reason: &str) -> Result<()> {
         self.refused.extend(batch.iter().map(|&text| (text, reason.to_string())));
         self.count(batch.len());
+        self.check_refused(HOPELESS)
+    }
+
+    /// Fails if so many texts were refused and none was taken, now or before.
+    fn check_refused(&self, least: usize) -> Result<()> {
+        let Some((_, reason)) = self.refused.first_key_value() else { return Ok(()) };
+        let n = self.refused.len();
+        if n < least || self.n_known > 0 || self.n_done > n {
+            return Ok(());
+        }
+        let message = format!(
+            "none of {n} texts is taken; the first is refused for this reason: {reason}; mend that and start again"
+        );
+        Err(Error::Data(message))
     }
 
     fn count(&mut self, n: usize) {

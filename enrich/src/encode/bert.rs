@@ -1,9 +1,11 @@
 //! BERT (Devlin et al. 2019) as an encoder: embeddings, then layers of attention and feed-forward, each followed by a
-//! layer norm. Without dropout, for nothing is trained here.
+//! layer norm. DistilBERT and MPNet are the same but for names of tensors, types, and MPNet's bias by distance. Without
+//! dropout, for nothing is trained here.
 
 use super::activation::Activation;
+use super::distance::Distances;
 use super::packed::{Packed, Run};
-use super::settings::Layout;
+use super::settings::{Family, Layout};
 use super::weights::{Linear, Norm, Weights};
 use crate::Result;
 use burn::tensor::module::attention;
@@ -12,10 +14,11 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 /// A transformer encoder of BERT's family.
 #[derive(Debug, Clone)]
 pub(super) struct Bert {
-    tokens: Tensor<2>,    // [n_tokens, d]
-    positions: Tensor<2>, // [n_positions, d]
-    types: Tensor<2>,     // [n_types, d]
+    tokens: Tensor<2>,        // [n_tokens, d]
+    positions: Tensor<2>,     // [n_positions, d]
+    types: Option<Tensor<2>>, // [n_types, d]
     norm: Norm,
+    distances: Option<Distances>,
     layers: Vec<Layer>,
 }
 
@@ -39,25 +42,37 @@ impl Bert {
     /// One that is missing or has another shape than the layout says.
     pub(super) fn read(weights: &mut Weights<'_>, layout: &Layout) -> Result<Self> {
         let Layout { d_model: d, d_hidden, epsilon, activation, n_heads, .. } = *layout;
+        let names = Names::of(layout.family);
         let layer = |weights: &mut Weights<'_>, index: usize| {
-            let name = |part: &str| format!("encoder.layer.{index}.{part}");
-            let qkv = ["query", "key", "value"].map(|part| name(&format!("attention.self.{part}")));
+            let name = |part: &str| format!("{}.{index}.{part}", names.layers);
+            let qkv = names.qkv.map(name);
             Ok(Layer {
                 qkv: weights.linear(&qkv.each_ref().map(String::as_str), [d, d])?,
-                out: weights.linear(&[&name("attention.output.dense")], [d, d])?,
-                attention_norm: weights.norm(&name("attention.output.LayerNorm"), d, epsilon)?,
-                up: weights.linear(&[&name("intermediate.dense")], [d, d_hidden])?,
+                out: weights.linear(&[&name(names.out)], [d, d])?,
+                attention_norm: weights.norm(&name(names.attention_norm), d, epsilon)?,
+                up: weights.linear(&[&name(names.up)], [d, d_hidden])?,
                 activation,
-                down: weights.linear(&[&name("output.dense")], [d_hidden, d])?,
-                norm: weights.norm(&name("output.LayerNorm"), d, epsilon)?,
+                down: weights.linear(&[&name(names.down)], [d_hidden, d])?,
+                norm: weights.norm(&name(names.norm), d, epsilon)?,
                 n_heads,
             })
+        };
+        let types = match layout.family {
+            Family::Bert => Some(weights.table("embeddings.token_type_embeddings.weight", [layout.n_types, d])?),
+            _ => None,
+        };
+        let distances = match layout.family {
+            Family::Mpnet { n_buckets } => {
+                Some(Distances::new(weights.table("encoder.relative_attention_bias.weight", [n_buckets, n_heads])?))
+            }
+            _ => None,
         };
         Ok(Self {
             tokens: weights.table("embeddings.word_embeddings.weight", [layout.n_tokens, d])?,
             positions: weights.table("embeddings.position_embeddings.weight", [layout.n_positions, d])?,
-            types: weights.table("embeddings.token_type_embeddings.weight", [layout.n_types, d])?,
+            types,
             norm: weights.norm("embeddings.LayerNorm", d, epsilon)?,
+            distances,
             layers: (0..layout.n_layers).map(|index| layer(weights, index)).collect::<Result<_>>()?,
         })
     }
@@ -71,37 +86,86 @@ impl Bert {
             let ids = TensorData::new(ids.to_vec(), [ids.len()]);
             table.clone().select(0, Tensor::<1, Int>::from_data(ids, (device, DType::I32)))
         };
-        let embedded = rows(&self.tokens, &batch.tokens)
-            + rows(&self.types, &batch.types)
-            + rows(&self.positions, &batch.positions);
+        let mut embedded = rows(&self.tokens, &batch.tokens);
+        if let Some(types) = &self.types {
+            embedded = embedded + rows(types, &batch.types);
+        }
+        let embedded = embedded + rows(&self.positions, &batch.positions);
         let x = self.norm.forward(embedded); // [n_rows, d]
-        self.layers.iter().fold(x, |x, layer| layer.forward(x, batch))
+        // The same in every layer.
+        let bias = |run: &Run| self.distances.as_ref().map(|distances| distances.bias(run.n_texts, run.n_tokens));
+        let biases: Vec<Option<Tensor<4>>> = batch.runs.iter().map(bias).collect();
+        self.layers.iter().fold(x, |x, layer| layer.forward(x, batch, &biases))
+    }
+}
+
+/// What the tensors of a family are called, those of layers behind the layer's number.
+struct Names {
+    layers: &'static str,
+    qkv: [&'static str; 3],
+    out: &'static str,
+    attention_norm: &'static str,
+    up: &'static str,
+    down: &'static str,
+    norm: &'static str,
+}
+
+impl Names {
+    fn of(family: Family) -> Self {
+        let bert = Self {
+            layers: "encoder.layer",
+            qkv: ["attention.self.query", "attention.self.key", "attention.self.value"],
+            out: "attention.output.dense",
+            attention_norm: "attention.output.LayerNorm",
+            up: "intermediate.dense",
+            down: "output.dense",
+            norm: "output.LayerNorm",
+        };
+        match family {
+            Family::Bert => bert,
+            Family::Mpnet { .. } => Self {
+                qkv: ["attention.attn.q", "attention.attn.k", "attention.attn.v"],
+                out: "attention.attn.o",
+                attention_norm: "attention.LayerNorm",
+                ..bert
+            },
+            Family::Distil => Self {
+                layers: "transformer.layer",
+                qkv: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+                out: "attention.out_lin",
+                attention_norm: "sa_layer_norm",
+                up: "ffn.lin1",
+                down: "ffn.lin2",
+                norm: "output_layer_norm",
+            },
+        }
     }
 }
 
 impl Layer {
     /// `y = norm(x + out(attention(x)))`, then `norm(y + down(act(up(y))))`
-    fn forward(&self, x: Tensor<2>, batch: &Packed) -> Tensor<2> {
-        let mixed = self.out.forward(self.attend(x.clone(), batch));
+    fn forward(&self, x: Tensor<2>, batch: &Packed, biases: &[Option<Tensor<4>>]) -> Tensor<2> {
+        let mixed = self.out.forward(self.attend(x.clone(), batch, biases));
         let y = self.attention_norm.forward(x + mixed);
         let hidden = self.up.activated(y.clone(), self.activation);
         self.norm.forward(y + self.down.forward(hidden))
     }
 
-    /// `softmax(Q Kᵀ / √d_head) V` within each text; spare rows get zeros.
-    fn attend(&self, x: Tensor<2>, batch: &Packed) -> Tensor<2> {
+    /// `softmax(Q Kᵀ / √d_head + B) V` within each text, with a bias `B` for each run where there is one; spare rows get
+    /// zeros.
+    fn attend(&self, x: Tensor<2>, batch: &Packed, biases: &[Option<Tensor<4>>]) -> Tensor<2> {
         let [_, d] = x.dims();
         let device = x.device();
         let qkv = self.qkv.forward(x); // [n_rows, 3 d]
         let mut parts = Vec::with_capacity(batch.runs.len() + 1);
         let mut start = 0;
-        for &Run { n_texts, n_tokens } in &batch.runs {
+        for (&Run { n_texts, n_tokens }, bias) in batch.runs.iter().zip(biases) {
             let end = start + n_texts * n_tokens;
             let heads = |index: usize| {
                 let part = qkv.clone().slice([start..end, index * d..(index + 1) * d]);
                 part.reshape([n_texts, n_tokens, self.n_heads, d / self.n_heads]).swap_dims(1, 2)
             };
-            let mixed = attention(heads(0), heads(1), heads(2), None, None, Default::default());
+            let mixed = attention(heads(0), heads(1), heads(2), None, bias.clone(), Default::default());
             parts.push(mixed.swap_dims(1, 2).reshape([end - start, d])); // [n_texts, n_heads, n_tokens, d_head] before
             start = end;
         }

@@ -18,7 +18,7 @@ const WINDOW: usize = 8192;
 /// Token rows of a batch, unless one text has more.
 const ROWS: usize = 1024;
 
-/// A Sentence-BERT model of BERT's family: all-MiniLM-L6-v2 and its kin.
+/// A Sentence-BERT model of BERT's family: all-MiniLM-L6-v2, all-mpnet-base-v2 and their kin.
 ///
 /// Token rows of the texts of a batch lie behind one another without padding. Everything but attention treats rows one by
 /// one; attention stays within a text. On the CPU a text's vector therefore has the same bits whatever it is batched with,
@@ -143,7 +143,8 @@ impl TextEncoder {
         let mut start = 0;
         for (&text, vector) in batch.iter().zip(vectors.chunks_exact_mut(width)) {
             let end = start + tokens[text].ids.len() * width;
-            self.settings.pooling.pool(&states[start..end], vector);
+            let n_unpooled = self.tokenizer.n_unpooled().min(tokens[text].ids.len());
+            self.settings.pooling.pool(&states[start..end], n_unpooled, vector);
             if self.settings.is_normalized {
                 normalize(vector);
             }

@@ -6,13 +6,14 @@
 //! | `settings`, `json` | what the folder's JSON files say about architecture, pooling and length |
 //! | `tokens` | texts as token ids |
 //! | `weights` | tensors of `model.safetensors` by name, their shapes checked |
-//! | `bert`, `activation` | the transformer |
+//! | `bert`, `distance`, `activation` | the transformer |
 //! | `packed`, `pooling` | token rows of many texts without padding; from token rows to one vector a text |
 //!
 //! The only part of `enrich` that knows tensors.
 
 mod activation;
 mod bert;
+mod distance;
 mod encoder;
 mod json;
 mod packed;

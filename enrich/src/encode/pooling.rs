@@ -12,12 +12,14 @@ pub(super) enum Pooling {
 }
 
 impl Pooling {
-    /// Pools rows of `out.len()` numbers each, one a token, in the order of the tokens. No row gives zeros.
+    /// Pools rows of `out.len()` numbers each, one a token, in the order of the tokens. The first `n_unpooled` of them are
+    /// left out, but for the first one where that stands for the text. No row gives zeros.
     ///
     /// In plain Rust, one text at a time: a backend's sums may add in an order that depends on the other texts.
-    pub(super) fn pool(self, rows: &[f32], out: &mut [f32]) {
+    pub(super) fn pool(self, rows: &[f32], n_unpooled: usize, out: &mut [f32]) {
         let d = out.len();
         out.fill(0.0);
+        let rows = if self == Self::First { rows } else { rows.get(n_unpooled * d..).unwrap_or_default() };
         let Some(first) = rows.get(..d) else { return };
         match self {
             Self::First => out.copy_from_slice(first),
@@ -47,16 +49,21 @@ mod tests {
     #[test]
     fn rows_become_one() {
         let rows = [1.0, -4.0, 3.0, 2.0, 2.0, -1.0];
-        let pooled = |pooling: Pooling| {
+        let pooled_from = |pooling: Pooling, n_unpooled| {
             let mut out = [9.0; 2];
-            pooling.pool(&rows, &mut out);
+            pooling.pool(&rows, n_unpooled, &mut out);
             out
         };
+        let pooled = |pooling| pooled_from(pooling, 0);
         assert_eq!(pooled(Pooling::Mean), [2.0, -1.0]);
         assert_eq!(pooled(Pooling::First), [1.0, -4.0]);
         assert_eq!(pooled(Pooling::Max), [3.0, 2.0]);
+        assert_eq!(pooled_from(Pooling::Mean, 1), [2.5, 0.5]);
+        assert_eq!(pooled_from(Pooling::First, 1), [1.0, -4.0]);
+        assert_eq!(pooled_from(Pooling::Max, 2), [2.0, -1.0]);
+        assert_eq!(pooled_from(Pooling::Max, 4), [0.0; 2]);
         let mut out = [9.0; 2];
-        Pooling::Mean.pool(&[], &mut out);
+        Pooling::Mean.pool(&[], 0, &mut out);
         assert_eq!(out, [0.0; 2]);
         let mut x = [3.0, -4.0];
         normalize(&mut x);

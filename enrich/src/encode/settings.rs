@@ -6,9 +6,21 @@ use super::pooling::Pooling;
 use crate::{Error, Result};
 use std::path::Path;
 
+/// The architectures of BERT's family that differ in more than their settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// BERT itself, and RoBERTa.
+    Bert,
+    /// DistilBERT: other names, and no types.
+    Distil,
+    /// MPNet: other names, no types, and distances between tokens that bias attention; into so many classes.
+    Mpnet { n_buckets: usize },
+}
+
 /// The layout of a transformer encoder of BERT's family.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
+    pub(super) family: Family,
     /// What tensor names may begin with.
     pub(super) prefix: &'static str,
     pub(super) n_tokens: usize,
@@ -37,6 +49,8 @@ pub(super) struct Settings {
     pub(super) max_tokens: usize,
     /// What every text begins with.
     pub(super) prompt: String,
+    /// Whether the tokens of the prompt are pooled as those of the text are.
+    pub(super) is_prompt_pooled: bool,
 }
 
 impl Settings {
@@ -48,14 +62,15 @@ impl Settings {
         let config = JsonFile::read(&folder.join("config.json"))?;
         let layout = layout(&config)?;
         let modules = modules(folder)?;
-        let pooling = match JsonFile::read_if_there(&folder.join(&modules.pooling).join("config.json"))? {
-            Some(file) => pooling(&file, layout.d_model)?,
-            None if modules.is_given => {
-                let path = folder.join(&modules.pooling).join("config.json");
-                return Err(Error::file(path, "missing, but modules.json lists it; copy the model's folder again"));
-            }
-            None => Pooling::Mean,
-        };
+        let (pooling, is_prompt_pooled) =
+            match JsonFile::read_if_there(&folder.join(&modules.pooling).join("config.json"))? {
+                Some(file) => (pooling(&file, layout.d_model)?, file.flag_or("include_prompt", true)?),
+                None if modules.is_given => {
+                    let path = folder.join(&modules.pooling).join("config.json");
+                    return Err(Error::file(path, "missing, but modules.json lists it; copy the model's folder again"));
+                }
+                None => (Pooling::Mean, true),
+            };
         let sentence = JsonFile::read_if_there(&folder.join("sentence_bert_config.json"))?;
         let tokenizer = JsonFile::read_if_there(&folder.join("tokenizer_config.json"))?;
         let most = layout.n_positions.saturating_sub(layout.first_position);
@@ -71,18 +86,30 @@ impl Settings {
         let max_tokens = if asked < most as f64 { asked.max(0.0) as usize } else { most };
         let is_lower_case = sentence.as_ref().map_or(Ok(false), |file| file.flag_or("do_lower_case", false))?;
         let (is_normalized, prompt) = (modules.is_normalized, prompt(folder)?);
-        Ok(Self { layout, pooling, is_normalized, is_lower_case, max_tokens, prompt })
+        Ok(Self { layout, pooling, is_normalized, is_lower_case, max_tokens, prompt, is_prompt_pooled })
     }
 }
 
 fn layout(config: &JsonFile) -> Result<Layout> {
     let kind = config.text_or("model_type", "bert")?;
-    let (prefix, is_roberta) = match kind {
-        "bert" => ("bert.", false),
-        "roberta" | "xlm-roberta" | "camembert" => ("roberta.", true),
+    let (prefix, family, is_roberta) = match kind {
+        "bert" => ("bert.", Family::Bert, false),
+        "roberta" | "xlm-roberta" | "camembert" => ("roberta.", Family::Bert, true),
+        "distilbert" => ("distilbert.", Family::Distil, false),
+        "mpnet" => {
+            let n_buckets = config.size_or("relative_attention_num_buckets", 32)?;
+            // Half of them for each direction, and half of those for single distances.
+            if n_buckets < 4 || n_buckets % 2 == 1 {
+                let message =
+                    format!("`relative_attention_num_buckets` is {n_buckets}; it must be even and 4 at least");
+                return Err(config.fault(message));
+            }
+            ("mpnet.", Family::Mpnet { n_buckets }, true)
+        }
         other => {
             let message = format!(
-                "`model_type` is {other}; supported are bert, roberta, xlm-roberta and camembert, such as all-MiniLM-L6-v2"
+                "`model_type` is {other}; supported are bert, roberta, xlm-roberta, camembert, distilbert and mpnet, such as \
+                 all-MiniLM-L6-v2 and all-mpnet-base-v2"
             );
             return Err(config.fault(message));
         }
@@ -95,31 +122,42 @@ fn layout(config: &JsonFile) -> Result<Layout> {
     if config.flag_or("is_decoder", false)? {
         return Err(config.fault("`is_decoder` is true; only encoders are supported"));
     }
-    let (d_model, n_heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
+    // DistilBERT has names of its own for the same sizes.
+    let names = match family {
+        Family::Distil => ["dim", "n_heads", "activation", "hidden_dim", "n_layers"],
+        _ => ["hidden_size", "num_attention_heads", "hidden_act", "intermediate_size", "num_hidden_layers"],
+    };
+    let (d_model, n_heads) = (config.size(names[0])?, config.size(names[1])?);
     if !d_model.is_multiple_of(n_heads) {
-        let message = format!("`hidden_size` {d_model} is no multiple of `num_attention_heads` {n_heads}");
+        let message = format!("`{}` {d_model} is no multiple of `{}` {n_heads}", names[0], names[1]);
         return Err(config.fault(format!("{message}; copy the model's folder again")));
     }
-    let name = config.text_or("hidden_act", "gelu")?;
+    let name = config.text_or(names[2], "gelu")?;
     let activation = Activation::by_name(name).ok_or_else(|| {
-        config.fault(format!("`hidden_act` is {name}; supported are {}", Activation::NAMES.join(", ")))
+        config.fault(format!("`{}` is {name}; supported are {}", names[2], Activation::NAMES.join(", ")))
     })?;
     let epsilon = config.number_or("layer_norm_eps", 1e-12)?;
     if !(epsilon > 0.0 && epsilon < 1.0) {
         return Err(config.fault(format!("`layer_norm_eps` is {epsilon}; it must lie between 0 and 1")));
     }
     Ok(Layout {
+        family,
         prefix,
         n_tokens: config.size("vocab_size")?,
         n_positions: config.size("max_position_embeddings")?,
-        n_types: config.size_or("type_vocab_size", 2)?.max(1),
+        n_types: if family == Family::Bert { config.size_or("type_vocab_size", 2)?.max(1) } else { 1 },
         d_model,
-        d_hidden: config.size("intermediate_size")?,
-        n_layers: config.size("num_hidden_layers")?,
+        d_hidden: config.size(names[3])?,
+        n_layers: config.size(names[4])?,
         n_heads,
         activation,
         epsilon,
-        first_position: if is_roberta { config.size_or("pad_token_id", 1)?.saturating_add(1) } else { 0 },
+        first_position: match family {
+            // MPNet's padding is token 1, whatever its settings say.
+            Family::Mpnet { .. } => 2,
+            _ if is_roberta => config.size_or("pad_token_id", 1)?.saturating_add(1),
+            _ => 0,
+        },
     })
 }
 

@@ -18,6 +18,8 @@ pub(super) struct TextTokenizer {
     prompt: String,
     is_lower_case: bool,
     n_types: usize,
+    /// Tokens that stand for the prompt, which each text begins with, and are not pooled.
+    n_unpooled: usize,
 }
 
 impl TextTokenizer {
@@ -55,7 +57,30 @@ impl TextTokenizer {
         tokenizer.with_truncation(Some(truncation)).map_err(again)?;
         let (prompt, is_lower_case, n_types) =
             (settings.prompt.clone(), settings.is_lower_case, settings.layout.n_types);
-        Ok(Self { tokenizer, prompt, is_lower_case, n_types })
+        let mut found = Self { tokenizer, prompt, is_lower_case, n_types, n_unpooled: 0 };
+        if !settings.is_prompt_pooled && !found.prompt.is_empty() {
+            found.n_unpooled = found.n_prompt_tokens()?;
+            if found.n_unpooled + n_special > settings.max_tokens {
+                let (n, max) = (found.n_unpooled, settings.max_tokens);
+                let message = format!("the default prompt has {n} tokens, which leave no room for text in {max}");
+                return Err(fault(format!("{message}; see to `max_seq_length` in sentence_bert_config.json")));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Tokens at the beginning of each text that are read, but not pooled.
+    pub(super) fn n_unpooled(&self) -> usize {
+        self.n_unpooled
+    }
+
+    /// The tokens of the prompt alone, without a special one at its end: as sentence-transformers counts them.
+    fn n_prompt_tokens(&self) -> Result<usize> {
+        let prompt = if self.is_lower_case { self.prompt.to_lowercase() } else { self.prompt.clone() };
+        let encoding = self.tokenizer.encode(prompt, true);
+        let encoding = encoding.map_err(|error| Error::Data(format!("the default prompt: {error}")))?;
+        let is_last_special = encoding.get_special_tokens_mask().last() == Some(&1);
+        Ok(encoding.len() - usize::from(is_last_special))
     }
 
     /// The tokens of a text.

@@ -45,8 +45,8 @@ impl Source {
 /// A file of descriptions.
 #[derive(Debug, Clone)]
 pub struct Descriptions {
-    /// Its name.
-    pub name: String,
+    /// The file.
+    pub path: PathBuf,
     /// SHA-256 of its content.
     pub sha256: String,
     /// Who said it, where that is known.
@@ -88,8 +88,7 @@ impl Descriptions {
                 return Err(Error::line(path, index + 1, message));
             }
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, sha256: sha256_of_file(path)?, source: Source::read_beside(path)?, texts })
+        Ok(Self { path: path.to_path_buf(), sha256: sha256_of_file(path)?, source: Source::read_beside(path)?, texts })
     }
 
     /// What was said about an item, or why nothing was.
@@ -97,7 +96,7 @@ impl Descriptions {
         match self.texts.get(id) {
             Some(Ok(text)) => Ok(text),
             Some(Err(reason)) => Err(format!("no description: {reason}")),
-            None => Err(format!("no line in {}", self.name)),
+            None => Err(format!("no line in {}", self.path.file_name().unwrap_or_default().display())),
         }
     }
 }

@@ -4,8 +4,7 @@ use super::catalogue::Catalogue;
 use super::content::Content;
 use super::table::FeatureTable;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use viral::data::{ItemFeatures, read_row_ids, sha256_of_file};
 
 /// A matrix in the order of a catalogue.
@@ -15,8 +14,8 @@ pub struct Imported {
     pub table: FeatureTable,
     /// Rows about items that the catalogue does not have.
     pub n_strangers: usize,
-    /// SHA-256 of the two files by their names, for the provenance.
-    pub inputs: BTreeMap<String, String>,
+    /// The two files and their SHA-256, for the provenance.
+    pub inputs: [(PathBuf, String); 2],
 }
 
 /// Reads a matrix (`.npy`, `.safetensors`, `x.safetensors#name`) whose row n is about the item that line n of a file of
@@ -57,10 +56,7 @@ pub fn import(catalogue: &Catalogue, matrix: impl AsRef<Path>, ids: impl AsRef<P
         return Err(Error::file(ids, message));
     }
     let table = FeatureTable::new(catalogue.ids(), &contents, width, &vectors)?;
-    let mut inputs = BTreeMap::new();
-    for path in [ItemFeatures::file_of(matrix), ids] {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        inputs.insert(name, sha256_of_file(path)?);
-    }
+    let of = |path: &Path| Ok::<_, Error>((path.to_path_buf(), sha256_of_file(path)?));
+    let inputs = [of(ItemFeatures::file_of(matrix))?, of(ids)?];
     Ok(Imported { table, n_strangers: n_ids - n_found, inputs })
 }

@@ -37,9 +37,12 @@ impl FeatureTable {
         let mut mask = Mask::default();
         let mut values = vec![0.0; ids.len() * width];
         let mut next = vectors.chunks_exact(width.max(1));
-        for ((id, content), row) in ids.iter().zip(contents).zip(values.chunks_exact_mut(width.max(1))) {
+        for (index, (id, content)) in ids.iter().zip(contents).enumerate() {
             match content {
-                Ok(_) => next.next().into_iter().for_each(|vector| row.copy_from_slice(vector)),
+                // Without any vector the width is 0, and there is no row.
+                Ok(_) => {
+                    next.next().into_iter().for_each(|vector| values[index * width..][..width].copy_from_slice(vector))
+                }
                 Err(_) if id.is_empty() => {}
                 Err(reason) => drop(mask.reasons.insert(id.clone(), reason.clone())),
             }

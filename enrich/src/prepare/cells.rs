@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::flaws::{Flaw, shown};
+use super::html::plain;
+use super::times::date;
 
 /// Longer ids than this are no ids.
 const MAX_ID: usize = 512;
@@ -46,27 +48,70 @@ pub(super) fn number(value: Option<&Value>, column: &str) -> Result<f64, Flaw> {
     })
 }
 
+/// A time: a number in any unit, or a date in seconds since 1970; and which of the two.
+pub(super) fn time(value: Option<&Value>, column: &str) -> Result<(f64, TimeKind), Flaw> {
+    match value {
+        None | Some(Value::Null) => return Err(Flaw::new("no time", format!("no `{column}`"))),
+        Some(Value::String(text)) => {
+            if let Some(seconds) = date(text.trim()) {
+                return Ok((seconds, TimeKind::Date));
+            }
+        }
+        Some(_) => {}
+    }
+    number(value, column).map(|number| (number, TimeKind::Number)).map_err(|_| {
+        let text = value.map(Value::to_string).unwrap_or_default();
+        let message = format!(
+            "`{column}` is {}, neither a number nor a date that has one meaning; write seconds, or YYYY-MM-DD with or \
+             without HH:MM:SS",
+            shown(&text)
+        );
+        Flaw::new("not a time", message)
+    })
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeKind {
+    Number,
+    Date,
+}
+
+/// Whether a text stands for a missing value, as pandas writes it.
+pub(super) fn is_missing(text: &str) -> bool {
+    matches!(text, "" | "nan" | "NaN")
+}
+
 /// A text: also a number, or a list of texts, which are joined by blanks. Empty when missing.
 pub(super) fn text(value: Option<&Value>, column: &str) -> Result<String, Flaw> {
     Ok(texts(value, column)?.join(" "))
 }
 
-/// The texts in a value and in the lists in it, trimmed, without empty ones.
+/// The texts in a value and in the lists in it, without tags and entities, trimmed, without empty ones. An object with a `name`,
+/// such as Goodreads' shelves, is that name.
 pub(super) fn texts(value: Option<&Value>, column: &str) -> Result<Vec<String>, Flaw> {
     fn collect(value: &Value, found: &mut Vec<String>) -> bool {
         match value {
             Value::Null => {}
-            Value::String(text) => found.extend(Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_string)),
+            Value::String(text) => {
+                found.extend(Some(plain(text).trim()).filter(|text| !is_missing(text)).map(str::to_string));
+            }
             Value::Number(number) => found.push(number.to_string()),
             Value::Array(values) => return values.iter().all(|value| collect(value, found)),
-            Value::Bool(_) | Value::Object(_) => return false,
+            Value::Object(fields) => {
+                return fields.get("name").is_some_and(|name| name.is_string() && collect(name, found));
+            }
+            Value::Bool(_) => return false,
         }
         true
     }
     let mut found = Vec::new();
     match value {
         Some(value) if !collect(value, &mut found) => {
-            let message = format!("`{column}` is {}; write text, or a list of texts", shown(&value.to_string()));
+            let message = format!(
+                "`{column}` is {}; write text, a list of texts, or a list of objects with a `name`",
+                shown(&value.to_string())
+            );
             Err(Flaw::new("a text of another kind", message))
         }
         _ => Ok(found),
@@ -105,8 +150,20 @@ mod tests {
         assert_eq!(number(json!(4.5)), Ok(4.5));
         assert_eq!(number(json!(" 5 ")), Ok(5.0));
         assert_eq!(number(json!(null)), Err("no `overall`".to_string()));
-        for (value, shown) in [(json!("five"), "\\\"five\\\""), (json!("inf"), "\\\"inf\\\""), (json!([5]), "[5]")] {
+        for (value, shown) in [(json!("five"), "\"five\""), (json!("inf"), "\"inf\""), (json!([5]), "[5]")] {
             assert_eq!(number(value), Err(format!("`overall` is {shown}, not a number")));
+        }
+    }
+
+    #[test]
+    fn times_are_numbers_or_dates() {
+        let time = |value: Value| time(Some(&value), "day").map_err(|flaw| flaw.kind);
+        assert_eq!(time(json!(7)), Ok((7.0, TimeKind::Number)));
+        assert_eq!(time(json!(" 7.5 ")), Ok((7.5, TimeKind::Number)));
+        assert_eq!(time(json!(" 1970-01-02 ")), Ok((86_400.0, TimeKind::Date)));
+        assert_eq!(time(json!(null)), Err("no time"));
+        for value in [json!("05/03/2013"), json!("inf"), json!([7])] {
+            assert_eq!(time(value), Err("not a time"));
         }
     }
 
@@ -116,6 +173,10 @@ mod tests {
         assert_eq!(text(json!(" a\nb ")), Ok("a\nb".to_string()));
         assert_eq!(text(json!(["a", " ", ["b", 3]])), Ok("a b 3".to_string()));
         assert_eq!(text(json!(null)), Ok(String::new()));
+        assert_eq!(text(json!("<b>Tom</b> &amp; Jerry&nbsp;")), Ok("Tom & Jerry".to_string()));
+        assert_eq!(text(json!(["nan", "Nan", "NaN"])), Ok("Nan".to_string()));
+        assert_eq!(text(json!([{"count": "3", "name": "fiction"}, {"name": "cats"}])), Ok("fiction cats".to_string()));
+        assert_eq!(text(json!({"name": 1})), Err("a text of another kind"));
         assert_eq!(text(json!({"a": 1})), Err("a text of another kind"));
         assert_eq!(text(json!([[true]])), Err("a text of another kind"));
     }

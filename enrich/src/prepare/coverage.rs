@@ -1,12 +1,10 @@
 //! How many items have what: titles, descriptions, images.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::metadata::CatalogueItem;
-use crate::{Error, Result};
 
 /// How many of the items have each kind of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,7 +29,7 @@ pub struct Coverage {
     pub image_file: usize,
     /// Those whose image is a file that is not there.
     pub image_missing: usize,
-    /// Those whose image is the picture that Amazon shows where it has none, which counts as no image.
+    /// Those whose image is what shops show where they have none, such as Amazon or Goodreads, which counts as no image.
     pub image_placeholder: usize,
     /// Those with a URL or a file that is there: the visual modality.
     pub visual: usize,
@@ -84,29 +82,9 @@ impl Coverage {
     }
 }
 
-fn is_url(image: &str) -> bool {
+pub(super) fn is_url(image: &str) -> bool {
     let start = image.get(..8).unwrap_or(image).to_ascii_lowercase();
     start.starts_with("http://") || start.starts_with("https://")
-}
-
-/// The image files of a folder by their names without extension. Of two for one name the first in alphabetical order.
-pub(super) fn image_files(folder: &Path) -> Result<BTreeMap<String, String>> {
-    const EXTENSIONS: [&str; 8] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        // Names that are not Unicode are no item's.
-        names.extend(entry.file_name().into_string().ok().filter(|_| entry.path().is_file()));
-    }
-    names.sort_unstable();
-    let mut found = BTreeMap::new();
-    for name in names {
-        let Some((stem, extension)) = name.rsplit_once('.') else { continue };
-        if EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
-            found.entry(stem.to_string()).or_insert_with(|| name.clone());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -138,18 +116,5 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn image_files_are_found_by_item() -> Result<()> {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["B1.png", "B1.JPG", "B2.txt", "B.3.webp", "B4"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        std::fs::create_dir(folder.path().join("B5.jpg")).unwrap();
-        let found = image_files(folder.path())?;
-        let expected = [("B.3", "B.3.webp"), ("B1", "B1.JPG")].map(|(id, name)| (id.to_string(), name.to_string()));
-        assert_eq!(found, BTreeMap::from(expected));
-        Ok(())
     }
 }

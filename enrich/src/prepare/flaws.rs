@@ -73,11 +73,16 @@ impl SkippedRows {
 /// The beginning of a text that may be long, for messages.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 60;
-    let mut short: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    let mut short: String = text.chars().take(MOST).flat_map(visible).collect();
     if text.chars().nth(MOST).is_some() {
         short.push('…');
     }
     short
+}
+
+/// A character as it is read: quotes are no trouble in a sentence, line ends are.
+fn visible(c: char) -> Vec<char> {
+    if matches!(c, '"' | '\'' | '\\') { vec![c] } else { c.escape_debug().collect() }
 }
 
 #[cfg(test)]
@@ -102,6 +107,7 @@ mod tests {
     #[test]
     fn long_texts_are_shown_by_their_beginning() {
         assert_eq!(shown("a\tb"), "a\\tb");
+        assert_eq!(shown("5\" `a\\b` it's"), "5\" `a\\b` it's");
         assert_eq!(shown(&"é".repeat(61)), "é".repeat(60) + "…");
     }
 }

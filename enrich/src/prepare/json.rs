@@ -1,5 +1,6 @@
 //! The wanted fields of one JSON object; the others are checked and passed over.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -7,11 +8,67 @@ use serde_json::Value;
 
 use super::flaws::{Flaw, shown};
 
-/// Reads the fields that `columns` name into `row`, which is as long; what is missing stays as it is.
+/// Any JSON value, if the text is one.
+pub(super) fn parse_any(text: &str) -> Option<Value> {
+    let read = |text: &str| serde_json::from_str(text).ok();
+    read(text).or_else(|| read(&without_nan(text)?))
+}
+
+/// The names of an object's fields, in alphabetical order; none if the text is no object.
+pub(super) fn names(text: &str) -> Vec<String> {
+    type Names = BTreeMap<String, IgnoredAny>;
+    let read = |text: &str| serde_json::from_str::<Names>(text).ok();
+    let found = read(text).or_else(|| read(&without_nan(text)?));
+    found.unwrap_or_default().into_keys().collect()
+}
+
+/// Reads the fields that `columns` name into `row`, which is as long; what is missing stays as it is. Python writes `NaN`,
+/// `Infinity` and `-Infinity` for what is missing, which JSON does not have: they are read as null.
 ///
 /// # Errors
 /// Text that is not one JSON object, or an object that gives a wanted field twice.
 pub(super) fn read_fields(text: &str, columns: &[String], row: &mut [Option<Value>]) -> Result<(), Flaw> {
+    let strict = read_strictly(text, columns, row);
+    match &strict {
+        Err(flaw) if flaw.kind == NOT_JSON => match without_nan(text) {
+            Some(text) => {
+                row.fill(None);
+                read_strictly(&text, columns, row)
+            }
+            None => strict,
+        },
+        _ => strict,
+    }
+}
+
+/// The text with null for `NaN`, `Infinity` and `-Infinity` outside of strings, if there is one of them.
+fn without_nan(text: &str) -> Option<String> {
+    let (mut out, mut copied, mut at, mut is_string) = (String::new(), 0, 0, false);
+    let bytes = text.as_bytes();
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' => is_string = !is_string,
+            b'\\' if is_string => at += 1,
+            b'N' | b'I' | b'-' if !is_string => {
+                let found =
+                    ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| bytes[at..].starts_with(word.as_bytes()));
+                let is_word = |word: &&str| !bytes.get(at + word.len()).is_some_and(u8::is_ascii_alphanumeric);
+                if let Some(word) = found.filter(is_word) {
+                    out += &text[copied..at];
+                    out += "null";
+                    at += word.len() - 1;
+                    copied = at + 1;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    (copied > 0).then(|| out + &text[copied..])
+}
+
+/// [`read_fields`] of JSON as it is defined.
+fn read_strictly(text: &str, columns: &[String], row: &mut [Option<Value>]) -> Result<(), Flaw> {
     let first = text.trim_start().chars().next();
     if first.is_some_and(|c| "[\"-0123456789tfn".contains(c)) && serde_json::from_str::<IgnoredAny>(text).is_ok() {
         let message = format!("`{}` is no object; write one JSON object a line", shown(text));
@@ -26,12 +83,13 @@ pub(super) fn read_fields(text: &str, columns: &[String], row: &mut [Option<Valu
             serde_json::error::Category::Data if error.to_string().starts_with(TWICE) => {
                 Flaw::new("a field given twice", error.to_string())
             }
-            _ => Flaw::new("not JSON", format!("not JSON ({error})")),
+            _ => Flaw::new(NOT_JSON, format!("not JSON ({error})")),
         },
     )
 }
 
 const TWICE: &str = "a second";
+const NOT_JSON: &str = "not JSON";
 
 struct Fields<'a> {
     columns: &'a [String],
@@ -108,10 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn what_python_writes_for_missing_numbers_is_missing() {
+        let text = r#"{"x": [NaN, -Infinity], "a": Infinity, "b": "NaN \" -Infinity NaN", "é": NaN}"#;
+        assert_eq!(read(text), Ok(vec![Some(Value::Null), Some(json!("NaN \" -Infinity NaN"))]));
+        assert_eq!(names(text), ["a", "b", "x", "é"]);
+        assert_eq!(parse_any("[NaN]"), Some(json!([null])));
+        assert_eq!(read("{\"a\": NaN, \"a\": 5}").map_err(|flaw| flaw.kind), Err("a field given twice"));
+        assert_eq!(read("{\"a\": NaN").map_err(|flaw| flaw.kind), Err("truncated JSON"));
+    }
+
+    #[test]
     fn flaws_are_told_apart() {
         let cases = [
             ("{'a': 5}", "not JSON"),
-            ("{\"a\": NaN}", "not JSON"),
+            ("{\"a\": nan}", "not JSON"),
+            ("{\"a\": NaNs}", "not JSON"),
+            ("{\"a\": NaN,}", "not JSON"),
             ("{\"a\": 1e999}", "not JSON"),
             ("{\"a\": 5} {\"a\": 6}", "not JSON"),
             ("{\"a\": 5,}", "not JSON"),

@@ -8,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
 use super::flaws::Flaw;
+use super::kind::{HEAD, obstacle, obstacle_inside};
 use crate::{Error, Result};
 
 /// Reads lines; memory is one line and a few buffers, whatever the size of the file or what it unpacks to.
@@ -46,6 +47,9 @@ impl Source {
 
 impl Lines {
     /// Opens a file; lines of more than `limit` bytes are flaws.
+    ///
+    /// # Errors
+    /// If it is missing, or its first bytes say that it is no text in UTF-8: an archive, UTF-16 and the like.
     pub(super) fn open(path: &Path, limit: usize) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path))?;
         Self::new(path, Box::new(file), limit)
@@ -55,15 +59,26 @@ impl Lines {
     pub(super) fn new(path: &Path, reader: Box<dyn Read>, limit: usize) -> Result<Self> {
         let mut reader = Hashed { reader, sum: Sha256::new(), n_bytes: 0 };
         let mut head = Vec::new();
-        reader.by_ref().take(2).read_to_end(&mut head).map_err(Error::io(path))?;
-        let is_gzip = head == [0x1f, 0x8b];
+        reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(Error::io(path))?;
+        let is_gzip = head.starts_with(&[0x1f, 0x8b]);
+        let plain = obstacle(&head);
         let start = BufReader::with_capacity(1 << 16, Cursor::new(head).chain(reader));
         let source = match is_gzip {
             // Files joined from several gzip members read as one.
             true => Source::Gzip(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(start))),
             false => Source::Plain(start),
         };
-        Ok(Self { path: path.to_path_buf(), source, limit, line: 0, buffer: Vec::new(), is_too_long: false })
+        let mut lines =
+            Self { path: path.to_path_buf(), source, limit, line: 0, buffer: Vec::new(), is_too_long: false };
+        let inside = match is_gzip {
+            true => lines.source.reader().fill_buf().map(|head| obstacle_inside(&head[..head.len().min(HEAD)])),
+            false => Ok(plain),
+        };
+        match inside {
+            Ok(None) => Ok(lines),
+            Ok(Some(what)) => Err(Error::file(path, what)),
+            Err(e) => Err(lines.failed(e)),
+        }
     }
 
     /// Goes to the next line; false at the end.
@@ -121,7 +136,13 @@ impl Lines {
             return Err(Flaw::new("too long", format!("a line of more than {} bytes", self.limit)));
         }
         let not_utf8 = |e: std::str::Utf8Error| {
-            Flaw::new("not UTF-8", format!("not UTF-8 text at byte {} of the line", e.valid_up_to() + 1))
+            Flaw::new(
+                "not UTF-8",
+                format!(
+                    "not UTF-8 text at byte {} of the line; save the file as UTF-8 (often it is Windows-1252 or Latin-1)",
+                    e.valid_up_to() + 1
+                ),
+            )
         };
         std::str::from_utf8(&self.buffer).map_err(not_utf8)
     }

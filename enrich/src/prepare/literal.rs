@@ -16,7 +16,8 @@ pub struct LiteralError {
 }
 
 /// Reads one Python literal: strings (with `u` before them or not), numbers, `True`, `False`, `None`, lists, tuples and
-/// dictionaries with strings as keys. A tuple becomes an array.
+/// dictionaries with strings as keys. A tuple becomes an array; `nan`, `inf` and `-inf`, which stand for missing numbers,
+/// become null.
 ///
 /// Escapes mean what they mean in Python 3, except that the two halves of a surrogate pair are joined. Names, calls,
 /// operators and comprehensions are no literals, so there is nothing to evaluate. O(length).
@@ -29,7 +30,7 @@ pub struct LiteralError {
 /// ```
 ///
 /// # Errors
-/// Anything else, by character; a key given twice; values nested too deep; numbers that are not finite.
+/// Anything else, by character; a key given twice; values nested too deep; numbers too large.
 pub fn parse_literal(text: &str) -> Result<Value, LiteralError> {
     let mut parser = Parser { text, at: 0 };
     let value = parser.value(0)?;
@@ -142,7 +143,7 @@ impl<'a> Parser<'a> {
         let value = match &rest[..end] {
             "True" => Value::Bool(true),
             "False" => Value::Bool(false),
-            "None" => Value::Null,
+            "None" | "nan" | "NaN" | "inf" | "Infinity" => Value::Null,
             _ => return self.fail("neither a string nor a number nor True, False or None"),
         };
         self.at += end;
@@ -151,6 +152,15 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self) -> Result<Value, LiteralError> {
         let rest = self.rest();
+        if let Some(word) = rest.strip_prefix(['-', '+'])
+            && word.starts_with(['n', 'N', 'i', 'I'])
+        {
+            self.at += 1;
+            return self.word().and_then(|value| match value {
+                Value::Null if !word.starts_with("None") => Ok(Value::Null),
+                _ => self.fail("a number that cannot be read"),
+            });
+        }
         let is_exponent = |i: usize| rest[..i].ends_with(['e', 'E']);
         let end = rest
             .char_indices()
@@ -286,6 +296,7 @@ mod tests {
     fn every_kind_of_value_is_read() {
         let cases = [
             ("None", json!(null)),
+            ("[nan, inf, -inf, -nan, NaN]", json!([null, null, null, null, null])),
             (" [True, False , ] ", json!([true, false])),
             ("(1, -2)", json!([1, -2])),
             ("(1)", json!(1)),
@@ -337,7 +348,9 @@ mod tests {
             ("1e999", 1, "a number that cannot be read"),
             ("--1", 1, "a number that cannot be read"),
             ("1.2.3", 1, "a number that cannot be read"),
-            ("nan", 1, "neither a string"),
+            ("nano", 1, "neither a string"),
+            ("-None", 6, "a number that cannot be read"),
+            ("-info", 2, "neither a string"),
             ("b'x'", 1, "neither a string"),
             ("[,]", 2, "neither a string"),
         ];

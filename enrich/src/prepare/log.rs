@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
-use viral::data::{Part, RATIOS, n_core, random_split, temporal_split};
+use viral::data::{Part, RATIOS, Ties, n_core, random_split, temporal_split};
 
 /// What to do when a user has more than one row about an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,9 +30,11 @@ pub enum Split {
         /// What the draw depends on.
         seed: u64,
     },
-    /// 8:1:1 for each user by time, by [`temporal_split`]: the latest are test.
+    /// 8:1:1 for each user by time, by [`temporal_split`]: the latest are test. The order of interactions at the same time is one
+    /// by chance, which depends on the external ids of user and item alone ([`Ties`]).
     Temporal,
-    /// Each user's latest interaction is test, the one before it valid.
+    /// Each user's latest interaction is test, the one before it valid. Of interactions at the same time as for
+    /// [`Temporal`](Self::Temporal).
     LeaveOneOut,
 }
 
@@ -166,11 +168,15 @@ impl Dense {
             let message = "a split by time needs the column of the timestamp; name it, or split at random";
             return Err(Error::Config(message.to_string()));
         }
+        let by_time = |ratios| {
+            let ties = Ties::new(0, &self.user_ids, &self.item_ids);
+            temporal_split(&self.pairs, &self.times, ratios, &ties)
+        };
         let parts = match split {
             Split::Random { seed } => random_split(&self.pairs, RATIOS, seed),
-            Split::Temporal => temporal_split(&self.pairs, &self.times, RATIOS),
+            Split::Temporal => by_time(RATIOS),
             // Shares of nothing are raised to one interaction each.
-            Split::LeaveOneOut => temporal_split(&self.pairs, &self.times, [u32::MAX, 1, 1]),
+            Split::LeaveOneOut => by_time([u32::MAX, 1, 1]),
         };
         for (part, name) in [(Part::Train, "train"), (Part::Valid, "valid"), (Part::Test, "test")] {
             if !parts.contains(&part) {

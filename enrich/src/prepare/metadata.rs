@@ -6,17 +6,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cells::{id, text, texts};
+use super::columns::Column;
 use super::flaws::{BadRows, Flaw, SkippedRows};
-use super::rows::{Format, Row, Rows};
+use super::picture::{is_placeholder, picture};
+use super::rows::{Format, Layout, Row, Rows};
 use crate::Result;
-
-/// In the URLs of the picture that Amazon shows where it has none, such as
-/// `http://g-ecx.images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif`.
-const PLACEHOLDER: &str = "/x-site/icons/no-img-";
 
 /// A file of items and the columns in it; see [`Reviews`](super::Reviews) for what names a column.
 ///
-/// Only the id must be there in every row. Texts may be lists of texts, which are joined.
+/// Only the id must be there in every row, and each column in some row. Texts may be lists of texts, which are joined; HTML in
+/// them becomes plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The file.
@@ -33,8 +32,15 @@ pub struct Metadata {
     pub categories: Option<String>,
     /// The column of the description.
     pub description: Option<String>,
-    /// The column of the image's URL or file; of a list the first is taken.
+    /// The column of the image's URL or file; of a list the first is taken, of an object with several sizes the largest.
     pub image: Option<String>,
+    /// What stands between the cells of delimited text; see [`Reviews::separator`](super::Reviews::separator).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
+    /// Whether the columns have the names of Amazon's release of 2014 and may have those of 2018 and 2023 as well,
+    /// `imageURLHighRes` for `imUrl`, say, or be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_amazon: bool,
 }
 
 /// An item as a line of `items.jsonl` has it.
@@ -70,7 +76,7 @@ pub struct ReadMetadata {
     pub n_rows: usize,
     /// Rows about items that were not asked for.
     pub n_others: usize,
-    /// How many of the items had Amazon's "no image" picture for an image; they have none here.
+    /// How many of the items had for an image what shops show where they have none; they have none here.
     pub n_placeholders: usize,
     /// Rows left out.
     pub skipped: SkippedRows,
@@ -79,7 +85,8 @@ pub struct ReadMetadata {
 }
 
 impl Metadata {
-    /// Amazon's metadata of 2014: Python literals with `asin`, `title`, `brand`, `categories`, `description`, `imUrl`.
+    /// Amazon's metadata: Python literals, as in 2014, or JSON lines, as in 2018 and 2023, with `asin`, `title`, `brand`,
+    /// `categories`, `description`, `imUrl` or what the later releases call these.
     pub fn amazon(path: impl Into<PathBuf>) -> Self {
         let some = |name: &str| Some(name.to_string());
         Self {
@@ -88,6 +95,7 @@ impl Metadata {
             categories: some("categories"),
             description: some("description"),
             image: some("imUrl"),
+            is_amazon: true,
             ..Self::new(path, Format::Python, "asin")
         }
     }
@@ -95,7 +103,18 @@ impl Metadata {
     /// Any file, by the column of its ids; the others are set as fields.
     pub fn new(path: impl Into<PathBuf>, format: Format, id: impl Into<String>) -> Self {
         let (path, id) = (path.into(), id.into());
-        Self { path, format, id, title: None, brand: None, categories: None, description: None, image: None }
+        Self {
+            path,
+            format,
+            id,
+            title: None,
+            brand: None,
+            categories: None,
+            description: None,
+            image: None,
+            separator: None,
+            is_amazon: false,
+        }
     }
 
     /// Reads the rows about the items with these ids; memory is theirs and one line.
@@ -115,8 +134,10 @@ impl Metadata {
         mut observe: impl FnMut(u64),
     ) -> Result<ReadMetadata> {
         let columns = [&self.title, &self.brand, &self.categories, &self.description, &self.image];
-        let columns = [self.id.clone()].into_iter().chain(columns.into_iter().flatten().cloned()).collect();
-        let mut rows = Rows::open(&self.path, self.format, columns, max_line)?;
+        let column = |name: &String| if self.is_amazon { Column::amazon(name) } else { Column::new(name) };
+        let columns = [&self.id].into_iter().chain(columns.into_iter().flatten()).map(column).collect();
+        let layout = Layout { format: self.format, separator: self.separator.as_deref() };
+        let mut rows = Rows::open(&self.path, layout, columns, max_line)?;
         let mut places: HashMap<&str, (usize, Option<usize>)> =
             ids.iter().enumerate().map(|(place, id)| (id.as_str(), (place, None))).collect();
         let mut items: Vec<CatalogueItem> =
@@ -139,19 +160,20 @@ impl Metadata {
             match item {
                 Ok(None) => n_others += 1,
                 Ok(Some((place, mut item))) => {
-                    if item.image.take_if(|image| image.contains(PLACEHOLDER)).is_some() {
+                    if item.image.take_if(|image| is_placeholder(image)).is_some() {
                         n_placeholders += 1;
                     }
                     items[place] = item;
                     n_found += 1;
                 }
-                Err(flaw) => skipped.take(bad_rows, rows.path(), line, flaw)?,
+                Err(flaw) => skipped.take(bad_rows, rows.path(), line, rows.explained(flaw))?,
             }
             if n_rows % 4096 == 0 {
                 observe(rows.n_bytes());
             }
         }
         observe(rows.n_bytes());
+        rows.check_columns()?;
         Ok(ReadMetadata { items, n_found, n_rows, n_others, n_placeholders, skipped, sha256: rows.sha256() })
     }
 
@@ -174,7 +196,10 @@ impl Metadata {
         let mut names = listed(categories)?;
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
-        let image = listed(image)?.into_iter().next();
+        let image = match image {
+            None => None,
+            Some((value, column)) => picture(value, &column)?,
+        };
         if let Some(image) = image.as_ref().filter(|image| image.chars().any(char::is_control)) {
             let message = format!("the image `{}` has a line end or the like in it", super::flaws::shown(image));
             return Err(Flaw::new("an image with control characters", message));

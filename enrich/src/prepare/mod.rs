@@ -2,34 +2,41 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `lines` | lines of plain or gzip text, in bounded memory |
+//! | `lines`, `kind` | lines of plain or gzip text, in bounded memory; what files are that are no text |
 //! | `literal`, `json`, `record` | one line as a Python literal, a JSON object, cells |
-//! | `rows` | [`Format`]: the wanted columns, row by row |
-//! | `cells`, `flaws` | ids, numbers and texts; [`BadRows`]: what becomes of rows that have none |
+//! | `rows`, `columns` | [`Format`]: the wanted columns, row by row, and which was meant where one is missing |
+//! | `cells`, `times`, `html`, `picture` | what values mean: ids, numbers, dates, texts, pictures |
+//! | `flaws` | [`BadRows`]: what becomes of rows that have none of these |
 //! | `reviews`, `metadata` | [`Reviews`], [`Metadata`]: which column is what |
 //! | `log` | [`Repeats`], [`Split`]: k-core, dense ids, parts |
 //! | `coverage`, `folder` | [`Coverage`], and what is written |
 
 mod cells;
+mod columns;
 mod coverage;
 mod flaws;
 mod folder;
+mod html;
 mod json;
+mod kind;
 mod lines;
 mod literal;
 mod log;
 mod metadata;
+mod picture;
 mod record;
 mod reviews;
 mod rows;
+mod times;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::pictures::Pictures;
 use crate::{Error, Result};
-use viral::data::Part;
+use viral::data::{FolderLock, Part};
 
 pub use coverage::Coverage;
 pub use flaws::{BadRows, Skipped, SkippedRows};
@@ -72,7 +79,7 @@ const MAX_LINE: usize = 16 << 20;
 /// # }
 /// ```
 ///
-/// Amazon's reviews and metadata of 2014 need no columns: [`Reviews::amazon`], [`Metadata::amazon`].
+/// Amazon's reviews and metadata of 2014, 2018 and 2023 need no columns: [`Reviews::amazon`], [`Metadata::amazon`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepare {
     /// Who interacted with what.
@@ -93,12 +100,19 @@ pub struct Prepare {
     pub split: Split,
     /// What to do with rows that cannot be used.
     pub bad_rows: BadRows,
-    /// A folder of images. Files named after an item's external id become its image, before any URL; other items keep
-    /// what the metadata say, and names of files there count from this folder.
+    /// A folder of images. Files named after an item's external id, also in folders below, become its image, before any URL, and
+    /// so does the first file in a folder named after it; other items keep what the metadata say, and names of files there
+    /// count from this folder.
     pub images: Option<PathBuf>,
     /// The longest line, in bytes; longer ones are bad rows.
     pub max_line: usize,
+    /// Whether what an earlier run wrote into the folder is replaced; otherwise such a folder is refused.
+    #[serde(skip)]
+    pub overwrite: bool,
 }
+
+/// The files that are written beside the interactions.
+const FILES: [&str; 4] = ["u_id_mapping.csv", "i_id_mapping.csv", "items.jsonl", "coverage.json"];
 
 /// What [`Prepare::run`] is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +128,7 @@ pub enum PrepareStep {
 pub struct Prepared {
     /// The data set's name.
     pub name: String,
-    /// SHA-256 of each input, by the name of the file.
+    /// SHA-256 of each input, by the name of the file, or by its path as given where two have one name.
     pub inputs: BTreeMap<String, String>,
     /// What was asked for.
     pub settings: Prepare,
@@ -157,6 +171,7 @@ impl Prepare {
             bad_rows: BadRows::default(),
             images: None,
             max_line: MAX_LINE,
+            overwrite: false,
         }
     }
 
@@ -167,12 +182,41 @@ impl Prepare {
     /// `observe` hears what is being read, how many of its bytes are, and how many it has.
     ///
     /// # Errors
-    /// Names file and line of rows that cannot be used; says when nothing is left, or a part would be empty. Nothing is
-    /// written then.
-    pub fn run(&self, folder: impl AsRef<Path>, mut observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
+    /// Names file and line of rows that cannot be used; says when nothing is left, or a part would be empty; a folder that an
+    /// earlier run wrote into, unless it is to be overwritten, or that another run is writing into. Nothing is written then.
+    pub fn run(&self, folder: impl AsRef<Path>, observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
         let folder = folder.as_ref();
         let name = self.name_for(folder)?;
-        let images = self.images.as_deref().map(coverage::image_files).transpose()?;
+        let lock = FolderLock::acquire(folder)?;
+        let prepared = self.refuse_used(folder).and_then(|()| self.write(folder, name, observe));
+        if prepared.is_err() {
+            lock.abandon();
+        }
+        prepared
+    }
+
+    /// Finds out whether an earlier run wrote into a folder; [`run`](Self::run) does so before anything else.
+    ///
+    /// # Errors
+    /// If one did and that is not to be overwritten.
+    pub fn refuse_used(&self, folder: impl AsRef<Path>) -> Result<()> {
+        let folder = folder.as_ref();
+        let name = self.name_for(folder)?;
+        let files = FILES.iter().map(|name| folder.join(name)).chain([folder.join(format!("{name}.inter"))]);
+        match files.into_iter().find(|file| !self.overwrite && file.exists()) {
+            Some(file) => {
+                let message = "is there already; choose another folder (--out), or replace what an earlier run wrote (--overwrite)";
+                Err(Error::file(file, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, folder: &Path, name: String, mut observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
+        let pictures = match &self.images {
+            Some(images) => Some((images, Pictures::read(images)?)),
+            None => None,
+        };
         let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).map_err(Error::io(path));
         let size_of_metadata = self.metadata.as_ref().map(|metadata| size(&metadata.path)).transpose()?;
 
@@ -184,8 +228,9 @@ impl Prepare {
         if log.len() == 0 {
             let (bad, below) = (reviews.skipped.count(), reviews.n_below);
             let message = format!(
-                "no interaction among {} rows, {bad} of them bad and {below} rated too low; look at the columns named",
-                reviews.n_rows
+                "no interaction among {} rows, {bad} of them bad and {below} rated too low{}; look at the columns named",
+                reviews.n_rows,
+                reviews.skipped.0.values().next().map_or(String::new(), |bad| format!(" ({})", bad.first))
             );
             return Err(Error::file(path, message));
         }
@@ -215,16 +260,19 @@ impl Prepare {
                     format!("no row is about an item of the reviews; the ids must be the same, such as `{example}`");
                 return Err(Error::file(&metadata.path, message));
             }
-            inputs.insert(file_name(&metadata.path), found.sha256);
+            if let Some(of_reviews) = inputs.remove(&file_name(&metadata.path)) {
+                let paths = [(path, of_reviews), (&metadata.path, found.sha256)];
+                inputs.extend(paths.map(|(path, sum)| (path.display().to_string(), sum)));
+            } else {
+                inputs.insert(file_name(&metadata.path), found.sha256);
+            }
             (items, n_found, n_placeholders) = (found.items, found.n_found, found.n_placeholders);
             (n_metadata_rows, bad_metadata) = (found.n_rows, found.skipped);
         } else {
             items.extend(data.item_ids.iter().map(|id| CatalogueItem { id: id.clone(), ..Default::default() }));
         }
-        if let Some(files) = &images {
-            for item in &mut items {
-                item.image = files.get(&item.id).cloned().or_else(|| item.image.take());
-            }
+        if let Some((images, pictures)) = &pictures {
+            give_pictures(&mut items, images, pictures)?;
         }
         let place_of_images = self.images.as_deref().unwrap_or(folder);
         let count = |part| parts.iter().filter(|&&p| p == part).count();
@@ -258,6 +306,35 @@ impl Prepare {
             Error::Config(message)
         })
     }
+}
+
+/// Gives items the pictures in a folder that belong to them.
+///
+/// # Errors
+/// When there is none for any item.
+fn give_pictures(items: &mut [CatalogueItem], folder: &Path, pictures: &Pictures) -> Result<()> {
+    let mut n_given = 0;
+    for item in items.iter_mut() {
+        let named = item.image.take();
+        let is_there = |image: &String| coverage::is_url(image) || folder.join(image).is_file();
+        let found = pictures.of_item(&item.id).map(str::to_string);
+        let found = found.or_else(|| match &named {
+            Some(image) if !is_there(image) => pictures.like(image).map(str::to_string),
+            _ => None,
+        });
+        item.image = found.or(named);
+        n_given += usize::from(item.image.as_ref().is_some_and(|image| !coverage::is_url(image) && is_there(image)));
+    }
+    let (Some(first), 0) = (items.first(), n_given) else { return Ok(()) };
+    let id = &first.id;
+    let message = match pictures.example() {
+        None => format!("no picture in the folder or below it; name pictures after items, such as `{id}.jpg`"),
+        Some(example) => format!(
+            "no picture is named after an item, nor is one named in the metadata; there is `{example}`, and an item is `{id}`: \
+             rename the pictures (`{id}.jpg`), or leave the folder of images out"
+        ),
+    };
+    Err(Error::file(folder, message))
 }
 
 fn file_name(path: &Path) -> String {

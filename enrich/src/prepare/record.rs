@@ -7,8 +7,47 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder, Terminator};
 
 use super::flaws::{Flaw, shown};
 
+/// What stands between cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Separator {
+    /// One character, which a cell in quotes may contain.
+    Byte(u8),
+    /// Several, which no cell contains; quotes are ordinary characters.
+    Text(String),
+    /// Any number of blanks and tabs; quotes are ordinary characters.
+    Blanks,
+}
+
+impl Separator {
+    /// The separator that a text names: a blank for any number of blanks, `\\t` for a tab.
+    ///
+    /// # Errors
+    /// A sentence, where it cannot be one.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let text = if text == "\\t" { "\t" } else { text };
+        match text.as_bytes() {
+            [] => Err("an empty separator; write what stands between the cells, such as ; or ::".to_string()),
+            b" " => Ok(Self::Blanks),
+            [b'"'] => Err("quotes enclose cells; write what stands between the cells, such as ; or ::".to_string()),
+            bytes if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
+                Err("a line end separates rows; write what stands between the cells, such as ; or ::".to_string())
+            }
+            &[byte] => Ok(Self::Byte(byte)),
+            _ => Ok(Self::Text(text.to_string())),
+        }
+    }
+
+    /// The separator, to be named, that a row looks like which has one cell only.
+    pub(super) fn likely(row: &str) -> Option<&'static str> {
+        let all = [("::", "::"), ("\t", "\\t"), (";", ";"), ("|", "|"), (",", ","), (" ", " ")];
+        all.into_iter().find(|(separator, _)| row.trim().contains(separator)).map(|(_, name)| name)
+    }
+}
+
 /// Takes the lines of one row after the other.
 pub(super) struct Record {
+    /// What csv-core does not split.
+    other: Option<Separator>,
     reader: Reader,
     /// Whether `"` encloses cells, doubled where it stands for itself. It is an ordinary character otherwise.
     has_quotes: bool,
@@ -19,14 +58,18 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(separator: u8, has_quotes: bool) -> Self {
+    pub(super) fn new(separator: Separator, has_quotes: bool) -> Self {
+        let (byte, other) = match separator {
+            Separator::Byte(byte) => (byte, None),
+            other => (b',', Some(other)),
+        };
         let reader = ReaderBuilder::new()
-            .delimiter(separator)
+            .delimiter(byte)
             .quoting(has_quotes)
             // Lines come without their ends: a carriage return in one is text.
             .terminator(Terminator::Any(b'\n'))
             .build();
-        Self { reader, has_quotes, cells: Vec::new(), raw: String::new(), value: Vec::new() }
+        Self { other, reader, has_quotes, cells: Vec::new(), raw: String::new(), value: Vec::new() }
     }
 
     /// The cells of a row that is complete; those without quotes are trimmed.
@@ -39,7 +82,17 @@ impl Record {
         self.cells.clear();
         self.raw.clear();
         self.value.clear();
-        self.reader.reset();
+        match &self.other {
+            Some(Separator::Text(text)) => {
+                self.cells.extend(line.split(text.as_str()).map(|cell| cell.trim().to_string()));
+                return Ok(true);
+            }
+            Some(_) => {
+                self.cells.extend(line.split_ascii_whitespace().map(str::to_string));
+                return Ok(true);
+            }
+            None => self.reader.reset(),
+        }
         // A fresh reader drops a byte order mark, which in the middle of a file is text; an empty line makes it forget that.
         self.reader.read_field(b"\n", &mut [0; 4]);
         if line.is_empty() {
@@ -121,7 +174,7 @@ mod tests {
     use super::*;
 
     fn csv(lines: &[&str]) -> Result<(bool, Vec<String>), Flaw> {
-        let mut record = Record::new(b',', true);
+        let mut record = Record::new(Separator::Byte(b','), true);
         let mut is_complete = record.start(lines[0])?;
         for line in &lines[1..] {
             assert!(!is_complete);
@@ -162,15 +215,38 @@ mod tests {
             assert_eq!(csv(&[row]).unwrap_err().kind, "text behind a quote", "{row}");
         }
         // What was left behind does not spoil the next row.
-        let mut record = Record::new(b',', true);
+        let mut record = Record::new(Separator::Byte(b','), true);
         assert_eq!(record.start("\"a"), Ok(false));
         assert_eq!(record.go_on("b\"c,d").map_err(|flaw| flaw.kind), Err("text behind a quote"));
         assert_eq!((record.start("e,f"), record.cells()), (Ok(true), &["e".to_string(), "f".to_string()][..]));
     }
 
     #[test]
+    fn separators_are_named() {
+        let cells = |separator: &str, line: &str| {
+            let mut record = Record::new(Separator::parse(separator).unwrap(), true);
+            assert_eq!(record.start(line), Ok(true));
+            record.cells().to_vec()
+        };
+        assert_eq!(cells("::", "1::\"Great\" Cats: (1998)::A|B"), ["1", "\"Great\" Cats: (1998)", "A|B"]);
+        assert_eq!(cells(";", "1;\"a;b\";c"), ["1", "a;b", "c"]);
+        assert_eq!(cells("|", "1|a,b|"), ["1", "a,b", ""]);
+        assert_eq!(cells("\\t", "1\ta b"), ["1", "a b"]);
+        assert_eq!(cells(" ", "  1  a\tb "), ["1", "a", "b"]);
+        assert_eq!(cells("¦", "1¦a"), ["1", "a"]);
+        for separator in ["", "\"", "\n", "a\r"] {
+            assert!(Separator::parse(separator).is_err(), "{separator:?}");
+        }
+        for (row, expected) in
+            [("1::2;3", Some("::")), ("a\tb", Some("\\t")), ("a;b", Some(";")), ("a b", Some(" ")), (" a ", None)]
+        {
+            assert_eq!(Separator::likely(row), expected);
+        }
+    }
+
+    #[test]
     fn quotes_may_be_ordinary_characters() {
-        let mut record = Record::new(b'\t', false);
+        let mut record = Record::new(Separator::Byte(b'\t'), false);
         assert_eq!(record.start("5\" pipe\t\"a\t b "), Ok(true));
         assert_eq!(record.cells(), ["5\" pipe", "\"a", "b"]);
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{id, number};
+use super::cells::{TimeKind, id, number, time};
+use super::columns::Column;
 use super::flaws::{BadRows, Flaw, SkippedRows};
 use super::log::{Entry, Log};
-use super::rows::{Format, Row, Rows};
+use super::rows::{Format, Layout, Row, Rows};
 use crate::{Error, Result};
 
 /// A file of interactions and the columns in it.
@@ -26,8 +27,17 @@ pub struct Reviews {
     pub item: String,
     /// The column of the rating, where there is one and it is wanted.
     pub rating: Option<String>,
-    /// The column of the time, in seconds or any unit; a split by time needs it.
+    /// The column of the time; a split by time needs it. A number of seconds or any unit, or a date, such as `2018-09-20` or
+    /// `2016-03-09 14:44:16`, which becomes seconds since 1970 in UTC.
     pub time: Option<String>,
+    /// What stands between the cells of delimited text, if neither commas nor tabs do, such as `;` or `::`; a blank stands for
+    /// any number of blanks. With more than one character, quotes are ordinary characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<String>,
+    /// Whether the columns have the names of Amazon's release of 2014 and may have those of 2018 and 2023 as well, `user_id`
+    /// for `reviewerID`, say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_amazon: bool,
 }
 
 /// What is read of the reviews.
@@ -41,15 +51,17 @@ pub(super) struct ReadReviews {
 }
 
 impl Reviews {
-    /// Amazon's reviews of 2014: JSON lines with `reviewerID`, `asin`, `overall` and `unixReviewTime`.
+    /// Amazon's reviews: JSON lines with `reviewerID`, `asin`, `overall` and `unixReviewTime`, as in 2014 and 2018, or with
+    /// `user_id`, `parent_asin`, `rating` and `timestamp`, as in 2023.
     pub fn amazon(path: impl Into<PathBuf>) -> Self {
         let reviews = Self::new(path, Format::Json, "reviewerID", "asin");
-        reviews.with_rating("overall").with_time("unixReviewTime")
+        Self { is_amazon: true, ..reviews.with_rating("overall").with_time("unixReviewTime") }
     }
 
     /// Any file, by the columns of its users and items.
     pub fn new(path: impl Into<PathBuf>, format: Format, user: impl Into<String>, item: impl Into<String>) -> Self {
-        Self { path: path.into(), format, user: user.into(), item: item.into(), rating: None, time: None }
+        let (path, user, item) = (path.into(), user.into(), item.into());
+        Self { path, format, user, item, rating: None, time: None, separator: None, is_amazon: false }
     }
 
     /// Sets the column of ratings.
@@ -61,6 +73,12 @@ impl Reviews {
     /// Sets the column of times.
     pub fn with_time(mut self, column: impl Into<String>) -> Self {
         self.time = Some(column.into());
+        self
+    }
+
+    /// Sets what stands between cells.
+    pub fn with_separator(mut self, separator: impl Into<String>) -> Self {
+        self.separator = Some(separator.into());
         self
     }
 
@@ -77,15 +95,18 @@ impl Reviews {
             return Err(Error::Config(message.to_string()));
         }
         let columns = [Some(&self.user), Some(&self.item), self.rating.as_ref(), self.time.as_ref()];
-        let columns = columns.into_iter().flatten().cloned().collect();
-        let mut rows = Rows::open(&self.path, self.format, columns, max_line)?;
+        let column = |name: &String| if self.is_amazon { Column::amazon(name) } else { Column::new(name) };
+        let columns = columns.into_iter().flatten().map(column).collect();
+        let layout = Layout { format: self.format, separator: self.separator.as_deref() };
+        let mut rows = Rows::open(&self.path, layout, columns, max_line)?;
+        let mut kind = None;
         let (mut log, mut skipped, mut n_rows, mut n_below) = (Log::default(), SkippedRows::default(), 0, 0);
         while let Some((line, row)) = rows.next()? {
             n_rows += 1;
-            match row.and_then(|row| self.take(row, line, min_rating, &mut log)) {
+            match row.and_then(|row| self.take(row, line, min_rating, &mut kind, &mut log)) {
                 Ok(true) => {}
                 Ok(false) => n_below += 1,
-                Err(flaw) => skipped.take(bad_rows, rows.path(), line, flaw)?,
+                Err(flaw) => skipped.take(bad_rows, rows.path(), line, rows.explained(flaw))?,
             }
             if n_rows % 4096 == 0 {
                 observe(rows.n_bytes());
@@ -96,13 +117,27 @@ impl Reviews {
     }
 
     /// Takes a row into the log, unless its rating is too small.
-    fn take(&self, row: &Row, line: usize, min_rating: Option<f64>, log: &mut Log) -> std::result::Result<bool, Flaw> {
+    fn take(
+        &self,
+        row: &Row,
+        line: usize,
+        min_rating: Option<f64>,
+        kind: &mut Option<TimeKind>,
+        log: &mut Log,
+    ) -> std::result::Result<bool, Flaw> {
         let (user, item) = (id(row[0].as_ref(), &self.user)?, id(row[1].as_ref(), &self.item)?);
         let mut further = row[2..].iter().map(Option::as_ref);
-        let mut read = |column: &Option<String>| {
-            column.as_ref().map(|column| number(further.next().flatten(), column)).transpose()
+        let rating = self.rating.as_ref().map(|column| number(further.next().flatten(), column)).transpose()?;
+        let time = self.time.as_ref().map(|column| time(further.next().flatten(), column)).transpose()?;
+        let time = match time {
+            None => None,
+            Some((_, this)) if *kind.get_or_insert(this) != this => {
+                let column = self.time.as_deref().unwrap_or_default();
+                let message = format!("`{column}` is a number here and a date elsewhere; write all of them alike");
+                return Err(Flaw::new("times of two kinds", message));
+            }
+            Some((time, _)) => Some(time),
         };
-        let (rating, time) = (read(&self.rating)?, read(&self.time)?);
         if rating.zip(min_rating).is_some_and(|(rating, least)| rating < least) {
             return Ok(false);
         }

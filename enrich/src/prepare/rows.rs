@@ -1,15 +1,17 @@
 //! The wanted columns of a file, row by row, whatever its format.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::columns::{Column, no_column};
 use super::flaws::Flaw;
-use super::json::read_fields;
+use super::json::{names, read_fields};
 use super::lines::Lines;
 use super::literal::parse_literal;
-use super::record::Record;
+use super::record::{Record, Separator};
 use crate::{Error, Result};
 
 /// How a file of rows is written. Each may be compressed with gzip, which is told by its first bytes.
@@ -18,7 +20,7 @@ use crate::{Error, Result};
 pub enum Format {
     /// One JSON object a line.
     Json,
-    /// One Python dictionary a line, as Amazon's metadata of 2014. It is parsed, never evaluated.
+    /// One Python dictionary a line, as Amazon's metadata of 2014; or JSON. It is parsed, never evaluated.
     Python,
     /// Commas between cells; `"` encloses cells that contain commas, quotes or line ends.
     Csv,
@@ -54,12 +56,28 @@ impl Format {
 /// The values of the wanted columns, in their order; `None` where a row has none.
 pub(super) type Row = [Option<Value>];
 
+/// How rows are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout<'a> {
+    pub(super) format: Format,
+    /// What stands between cells, where the format does not say.
+    pub(super) separator: Option<&'a str>,
+}
+
 /// Reads a file's rows one at a time.
 pub(super) struct Rows {
     lines: Lines,
-    columns: Vec<String>,
+    columns: Vec<Column>,
+    /// All names of all columns, the column of each, and the values under them in this row.
+    names: Vec<String>,
+    owners: Vec<usize>,
+    values: Vec<Option<Value>>,
     format: Parser,
     row: Vec<Option<Value>>,
+    /// Which columns some row had, and what the fields of the first rows are called; of objects and dictionaries.
+    is_present: Vec<bool>,
+    fields: BTreeSet<String>,
+    n_objects: usize,
     limit: usize,
     /// A line has been read ahead.
     is_held: bool,
@@ -82,14 +100,14 @@ impl Rows {
     ///
     /// # Errors
     /// Names the file: missing, empty where there must be a header, a header without one of the columns.
-    pub(super) fn open(path: &Path, format: Format, columns: Vec<String>, limit: usize) -> Result<Self> {
+    pub(super) fn open(path: &Path, layout: Layout<'_>, columns: Vec<Column>, limit: usize) -> Result<Self> {
+        let separator = separator(layout)?;
         let mut lines = Lines::open(path, limit)?;
-        let format = match format {
+        let format = match layout.format {
             Format::Json => Parser::Json,
             Format::Python => Parser::Python,
             Format::Csv | Format::Tsv => {
-                let is_csv = format == Format::Csv;
-                let mut record = Box::new(Record::new(if is_csv { b',' } else { b'\t' }, is_csv));
+                let mut record = Box::new(Record::new(separator, layout.format == Format::Csv));
                 let (places, n_cells) = match numbers(&columns) {
                     Some(places) => (places, None),
                     None => {
@@ -100,8 +118,24 @@ impl Rows {
                 Parser::Cells { record, places, n_cells }
             }
         };
-        let row = vec![None; columns.len()];
-        Ok(Self { lines, columns, format, row, limit, is_held: false })
+        let named = |(owner, column): (usize, &Column)| {
+            column.names.iter().map(|name| (owner, name.clone())).collect::<Vec<_>>()
+        };
+        let (owners, names): (Vec<_>, Vec<_>) = columns.iter().enumerate().flat_map(named).unzip();
+        Ok(Self {
+            lines,
+            values: vec![None; names.len()],
+            names,
+            owners,
+            format,
+            row: vec![None; columns.len()],
+            is_present: vec![false; columns.len()],
+            fields: BTreeSet::new(),
+            n_objects: 0,
+            columns,
+            limit,
+            is_held: false,
+        })
     }
 
     /// The next row with its line, or what is wrong with it; `None` at the end.
@@ -136,15 +170,34 @@ impl Rows {
         };
         self.row.fill(None);
         Ok(match &mut self.format {
-            Parser::Json => read_fields(text, &self.columns, &mut self.row),
-            Parser::Python => match parse_literal(text) {
-                Err(error) => Err(Flaw::new("not a Python literal", format!("not a Python literal: {error}"))),
-                Ok(Value::Object(mut map)) => {
-                    self.row.iter_mut().zip(&self.columns).for_each(|(cell, column)| *cell = map.remove(column));
-                    Ok(())
+            Parser::Json => {
+                self.values.fill(None);
+                let read = read_fields(text, &self.names, &mut self.values);
+                if read.is_ok() {
+                    let fields = if self.n_objects < SAMPLE { names(text) } else { Vec::new() };
+                    self.take_object(fields);
                 }
-                Ok(_) => Err(Flaw::new("not a dictionary", "no dictionary; write one a line")),
-            },
+                read
+            }
+            Parser::Python => {
+                self.values.fill(None);
+                let is_json = text.starts_with("{\"") && read_fields(text, &self.names, &mut self.values).is_ok();
+                if is_json {
+                    let fields = if self.n_objects < SAMPLE { names(text) } else { Vec::new() };
+                    self.take_object(fields);
+                    return Ok(Ok(()));
+                }
+                match parse_literal(text) {
+                    Err(error) => Err(Flaw::new("not a Python literal", format!("not a Python literal: {error}"))),
+                    Ok(Value::Object(mut map)) => {
+                        let fields = if self.n_objects < SAMPLE { map.keys().cloned().collect() } else { Vec::new() };
+                        self.values.iter_mut().zip(&self.names).for_each(|(cell, name)| *cell = map.remove(name));
+                        self.take_object(fields);
+                        Ok(())
+                    }
+                    Ok(_) => Err(Flaw::new("not a dictionary", "no dictionary; write one a line")),
+                }
+            }
             Parser::Cells { record, places, n_cells } => {
                 let is_complete = match record.start(text) {
                     Ok(is_complete) => is_complete,
@@ -156,6 +209,49 @@ impl Rows {
                 pick(record.cells(), places, n_cells, &mut self.row)
             }
         })
+    }
+
+    /// Makes the row of an object's values: of several names of a column the first that is not missing.
+    fn take_object(&mut self, fields: Vec<String>) {
+        self.n_objects += 1;
+        self.fields.extend(fields);
+        for (value, &owner) in self.values.iter_mut().zip(&self.owners) {
+            self.is_present[owner] |= value.is_some();
+            let cell = &mut self.row[owner];
+            if cell.as_ref().is_none_or(is_missing) && value.is_some() {
+                *cell = value.take();
+            }
+        }
+    }
+
+    /// Of objects and dictionaries: that no row has had a field, and which was meant.
+    fn absent(&self, is_wanted: impl Fn(&Column) -> bool) -> Option<String> {
+        let (column, _) = self
+            .columns
+            .iter()
+            .zip(&self.is_present)
+            .find(|(column, is_present)| !**is_present && is_wanted(column))?;
+        let name = column.names.first().map_or("", String::as_str);
+        (self.n_objects > 0).then(|| no_column("field", name, self.fields.iter().map(String::as_str)))
+    }
+
+    /// A flaw of the last row; where a value is missing because no row has the field, that is said instead.
+    pub(super) fn explained(&self, flaw: Flaw) -> Flaw {
+        match self.absent(|column| column.names.iter().any(|name| flaw.message == format!("no `{name}`"))) {
+            Some(message) => Flaw::new(flaw.kind, message),
+            None => flaw,
+        }
+    }
+
+    /// After the last row: that each column that must be there was in some row.
+    ///
+    /// # Errors
+    /// Names the column, the fields that there are and the one that was probably meant.
+    pub(super) fn check_columns(&self) -> Result<()> {
+        match self.absent(|column| column.is_required) {
+            Some(message) => Err(Error::file(self.lines.path(), format!("{message}; no row has it"))),
+            None => Ok(()),
+        }
     }
 
     /// The file, for messages.
@@ -171,6 +267,43 @@ impl Rows {
     /// SHA-256 of the whole file, after the last row.
     pub(super) fn sha256(&self) -> String {
         self.lines.sha256()
+    }
+}
+
+/// So many rows are asked for the names of their fields.
+const SAMPLE: usize = 100;
+
+/// Whether a value says nothing, so that another name of the column may.
+fn is_missing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(values) => values.iter().all(is_missing),
+        _ => false,
+    }
+}
+
+/// What stands between the cells of a layout.
+fn separator(layout: Layout<'_>) -> Result<Separator> {
+    let format = layout.format;
+    match layout.separator {
+        None => Ok(Separator::Byte(if format == Format::Tsv { b'\t' } else { b',' })),
+        Some(_) if matches!(format, Format::Json | Format::Python) => {
+            let message =
+                format!("a separator stands between cells, and {} has none; leave it out, or name csv", format.name());
+            Err(Error::Config(message))
+        }
+        Some(text) => Separator::parse(text).map_err(Error::Config),
+    }
+}
+
+/// What to say of a row of one cell.
+fn separator_hint(cells: &[String]) -> String {
+    match cells {
+        [cell] => Separator::likely(cell).map_or(String::new(), |separator| {
+            format!("; the cells look separated by '{separator}': name it (--separator '{separator}')")
+        }),
+        _ => String::new(),
     }
 }
 
@@ -211,7 +344,10 @@ fn pick(
     }
     for (value, &place) in row.iter_mut().zip(places) {
         match cells.get(place) {
-            None => return Err(Flaw::new("too few cells", format!("{wanted} cells and no cell #{}", place + 1))),
+            None => {
+                let message = format!("{wanted} cells and no cell #{}{}", place + 1, separator_hint(cells));
+                return Err(Flaw::new("too few cells", message));
+            }
             Some(cell) => *value = (!cell.is_empty()).then(|| Value::String(cell.clone())),
         }
     }
@@ -219,29 +355,35 @@ fn pick(
 }
 
 /// The places that `#1`, `#2` and so on mean, if all columns are of this kind.
-fn numbers(columns: &[String]) -> Option<Vec<usize>> {
-    let number = |column: &String| column.strip_prefix('#')?.parse::<usize>().ok()?.checked_sub(1);
+fn numbers(columns: &[Column]) -> Option<Vec<usize>> {
+    let number = |column: &Column| column.names.first()?.strip_prefix('#')?.parse::<usize>().ok()?.checked_sub(1);
     columns.iter().map(number).collect()
 }
 
-fn header(lines: &mut Lines, record: &mut Record, columns: &[String]) -> Result<(Vec<usize>, usize)> {
+fn header(lines: &mut Lines, record: &mut Record, columns: &[Column]) -> Result<(Vec<usize>, usize)> {
     let path = lines.path().to_path_buf();
     let fail = |message: String| Error::line(&path, 1, message);
     let is_complete = match lines.advance()? && !lines.is_blank() {
         true => lines.text().and_then(|text| record.start(text)).map_err(|flaw| fail(flaw.message))?,
-        false => return Err(fail(format!("no header; write `{}`, then rows", columns.join(",")))),
+        false => {
+            let names: Vec<&str> =
+                columns.iter().filter_map(|column| column.names.first()).map(String::as_str).collect();
+            return Err(fail(format!("no header; write `{}`, then rows", names.join(","))));
+        }
     };
     if !is_complete {
         return Err(fail("a quote without an end in the header; close it".to_string()));
     }
     let names = record.cells();
-    let place = |column: &String| {
-        let mut found = (0..names.len()).filter(|&place| names[place] == *column);
+    let place = |column: &Column| {
+        let column =
+            column.names.iter().find(|name| names.contains(name)).or(column.names.first()).map_or("", String::as_str);
+        let mut found = (0..names.len()).filter(|&place| names[place] == column);
         match (found.next(), found.next()) {
             (Some(place), None) => Ok(place),
             (None, _) => {
-                let there: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                Err(fail(format!("no column `{column}` among {}; name one of these", there.join(", "))))
+                let message = no_column("column", column, names.iter().map(String::as_str));
+                Err(fail(format!("{message}{}", separator_hint(names))))
             }
             (Some(_), Some(_)) => Err(fail(format!("two columns `{column}`; rename one of them"))),
         }
@@ -260,8 +402,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows");
         std::fs::write(&path, text).unwrap();
-        let columns = columns.iter().map(|column| column.to_string()).collect();
-        let mut rows = Rows::open(&path, format, columns, 1000)?;
+        let columns = columns.iter().map(|column| Column::new(*column)).collect();
+        let mut rows = Rows::open(&path, Layout { format, separator: None }, columns, 1000)?;
         let mut found = Vec::new();
         while let Some((line, row)) = rows.next()? {
             let values = |row: &Row| row.iter().map(|value| value.clone().unwrap_or_default()).collect();

@@ -3,8 +3,13 @@
 
 mod body;
 mod client;
+mod dialect;
+mod packed;
 mod pool;
 mod retry;
+mod stream;
+mod trust;
+mod verdict;
 mod work;
 
 pub use client::ApiKey;
@@ -13,5 +18,7 @@ pub use retry::Backoff;
 
 pub(crate) use body::json_of;
 pub(crate) use client::{CHAT, EMBEDDINGS, endpoints};
+pub(crate) use dialect::Dialect;
 pub(crate) use pool::lock;
+pub(crate) use verdict::is_about_content;
 pub(crate) use work::{Crew, CrewConfig, Outcome, Tries, Work};

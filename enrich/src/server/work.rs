@@ -1,10 +1,12 @@
 //! The workers' loop: take a job, ask a server about it until something comes of it, write that down, take the next.
 
 use super::client::{ApiKey, Client, Reply};
-use super::pool::{Health, ServerReport, Servers};
+use super::dialect::Dialect;
+use super::pool::{Health, ServerReport, Servers, lock};
 use super::retry::Backoff;
 use crate::Result;
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// What there is to ask, and what becomes of the answers. Workers call it from many threads.
@@ -28,8 +30,11 @@ pub(crate) trait Work: Sync {
     /// What the waits after failures are drawn by.
     fn jitter(&self, job: &Self::Job) -> u64;
 
-    /// The body of the next request; `Err` if nothing can be asked about this job, and why.
-    fn body(&self, job: &mut Self::Job, tries: &Tries) -> std::result::Result<Vec<u8>, String>;
+    /// Makes a job ready to be asked about, before each request; `Err` if nothing can be asked about it, and why.
+    fn ready(&self, job: &mut Self::Job) -> std::result::Result<(), String>;
+
+    /// The body of the next request, with the parameters that its server takes.
+    fn body(&self, job: &Self::Job, tries: &Tries, dialect: &Dialect) -> Vec<u8>;
 
     /// Reads the body of an answer; `Err` counts as a failure of the server.
     fn parse(&self, job: &Self::Job, body: &[u8]) -> std::result::Result<Self::Answer, String>;
@@ -57,6 +62,8 @@ pub(crate) struct Tries {
     pub(crate) n_failed: u32,
     /// Answers that were unfit.
     pub(crate) n_unfit: u32,
+    /// Requests that came at a time when the server had too much to do.
+    pub(crate) n_busy: u32,
 }
 
 /// What came of a job.
@@ -89,21 +96,28 @@ pub(crate) struct Crew {
     client: Client,
     servers: Servers,
     endpoints: Vec<String>,
+    /// How each server is spoken to.
+    dialects: Mutex<Vec<Dialect>>,
     backoff: Backoff,
     n_workers: usize,
 }
 
 impl Crew {
-    pub(crate) fn new(config: CrewConfig<'_>) -> Self {
+    /// Makes the workers; nobody is asked yet.
+    ///
+    /// # Errors
+    /// Certificates that are named but cannot be read.
+    pub(crate) fn new(config: CrewConfig<'_>) -> Result<Self> {
         let CrewConfig { servers, endpoints, api_key, concurrency, timeout, backoff, patience } = config;
         let concurrency = concurrency.max(1);
-        Self {
-            client: Client::new(api_key.cloned(), timeout, concurrency),
+        Ok(Self {
+            client: Client::new(api_key.cloned(), timeout, concurrency, &endpoints)?,
             servers: Servers::new(servers, concurrency, backoff, patience),
             n_workers: concurrency.saturating_mul(endpoints.len()),
+            dialects: Mutex::new(vec![Dialect::default(); endpoints.len()]),
             endpoints,
             backoff: backoff.clone(),
-        }
+        })
     }
 
     /// Works until no job is left or [`Work::finish`] ends the run; `n_jobs` of them are known to begin with.
@@ -135,12 +149,13 @@ impl Crew {
         let (start, jitter) = (Instant::now(), work.jitter(job));
         let mut avoid = None;
         loop {
-            let body = match work.body(job, tries) {
-                Ok(body) => body,
-                Err(reason) => return Ok(Some(Outcome::Unfit(reason))),
-            };
+            if let Err(reason) = work.ready(job) {
+                return Ok(Some(Outcome::Unfit(reason)));
+            }
             let Some(server) = self.servers.acquire(avoid)? else { return Ok(None) };
             avoid = Some(server);
+            let dialect = lock(&self.dialects)[server].clone();
+            let body = work.body(job, tries, &dialect);
             let reply = self.client.post(&self.endpoints[server], &body, W::MAX_ANSWER, |body| work.parse(job, body));
             drop(body);
             tries.n_requests += u32::from(!matches!(reply, Reply::Unreachable(_)));
@@ -158,12 +173,21 @@ impl Crew {
                         }
                     }
                 }
-                Reply::Rejected(reason) => {
+                Reply::Rejected { reason, said } => {
                     self.servers.release(server, Health::Good);
+                    // It may be the way of asking that the server does not take.
+                    if let Some(next) = dialect.after(&said) {
+                        lock(&self.dialects)[server].join(next);
+                        continue;
+                    }
                     return Ok(Some(Outcome::Rejected(reason)));
                 }
                 Reply::Failed { reason, wait } => {
                     tries.n_failed += 1;
+                    (Health::Failed { reason: reason.clone(), wait }, Some(reason))
+                }
+                Reply::Busy { reason, wait } => {
+                    tries.n_busy += 1;
                     (Health::Failed { reason: reason.clone(), wait }, Some(reason))
                 }
                 // Of these two no job is to blame: it goes to another server, or the run ends.
@@ -176,7 +200,7 @@ impl Crew {
             {
                 return Ok(Some(Outcome::Failed { server, reason }));
             }
-            self.servers.pause(self.backoff.wait(jitter, tries.n_failed.max(1)));
+            self.servers.pause(self.backoff.wait(jitter, tries.n_failed.saturating_add(tries.n_busy).max(1)));
         }
     }
 }

@@ -301,7 +301,7 @@ fn hopeless_runs_end_early_and_say_why() {
     fails(answer(401, "bad key"), &["no server can be used", "HTTP 401: bad key", "check the key"], 0);
     fails(answer(404, "no such model"), &["HTTP 404: no such model", "check the address and the model"], 0);
     fails(answer(500, "down"), &["no server has answered for", "HTTP 500: down", "what was done is kept"], 0);
-    fails(answer(400, "no pictures here"), &["none of the first 20 items", "no pictures here"], 40);
+    fails(answer(400, "no pictures here"), &["none of the first 20 items", "no pictures here", "no item is blamed"], 0);
     let sorry = completion("I'm sorry, but I can't see any image in your message. Please upload one.");
     fails(answer(200, &sorry), &["none of the first 20 items", "refused: I'm sorry"], 40);
     let nobody = config(&["http://127.0.0.1:9/v1"]);

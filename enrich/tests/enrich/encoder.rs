@@ -251,7 +251,10 @@ fn what_is_not_supported_or_damaged_is_named() {
     let modules =
         |from: &'static str, to: &'static str| message(&|folder| change(&folder.join("modules.json"), from, to));
     let table = [
-        (config("\"bert\"", "\"mpnet\""), "tiny-bert/config.json: `model_type` is mpnet; supported are bert, roberta,"),
+        (
+            config("\"bert\"", "\"electra\""),
+            "tiny-bert/config.json: `model_type` is electra; supported are bert, roberta,",
+        ),
         (config("\"gelu\"", "\"mish\""), "config.json: `hidden_act` is mish; supported are gelu, gelu_new,"),
         (
             config("\"hidden_size\": 32", "\"hidden_size\": 33"),

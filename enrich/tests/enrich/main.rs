@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod describe;
+mod descriptions;
 mod download;
 mod embed;
 mod encoder;
+mod encoder_families;
 mod malformed;
 mod prepare;
 mod properties;
+mod refusals;
 mod streaming;
 mod support;
+mod tls;
+mod tls_server;

@@ -118,7 +118,7 @@ pub struct ViralConfig {
 
     /// How the item-item graph is made. Default: `mixture`.
     pub item_graph: ItemGraph,
-    /// Neighbours of an item (in each modality). Default: 10.
+    /// Neighbours of an item (in each modality); all items where there are fewer. Default: 10.
     pub item_neighbors: usize,
     /// Clusters that are searched for an item's neighbours ([`knn_approximate`](crate::graph::knn_approximate)); 0 searches all
     /// items, exactly. Default: 0.
@@ -265,6 +265,8 @@ impl ViralConfig {
         Error::require_positive("temperature", self.temperature)?;
         Error::require_positive("score_scale", self.score_scale)?;
         Error::require(self.feed_forward > 0, "feed_forward", self.feed_forward, "at least 1")?;
+        let has_graph = self.n_item_layers > 0;
+        Error::require(!has_graph || self.item_neighbors > 0, "item_neighbors", self.item_neighbors, "at least 1")?;
         let (heads, rows) = (self.redundancy_heads, self.info_nce_rows);
         let divides = heads == 0 || d_fusion.is_multiple_of(heads);
         Error::require(

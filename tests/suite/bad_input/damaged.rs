@@ -37,6 +37,14 @@ fn damage_everywhere(path: &Path, load: impl Fn() -> viral::Result<()>) {
 
 /// The same tensors under a header in which `old` is `new`, the checksum made to agree: a file by another version.
 fn rewritten(path: &Path, old: &str, new: &str) {
+    rewritten_with(path, old, new, |_, _| ());
+}
+
+/// A tensor of a file: its type, its shape and its bytes; none to leave it out.
+type Stored = Option<(safetensors::Dtype, Vec<usize>, Vec<u8>)>;
+
+/// [`rewritten`], with tensors that `change` has changed by their names.
+fn rewritten_with(path: &Path, old: &str, new: &str, change: impl Fn(&str, &mut Stored)) {
     let bytes = std::fs::read(path).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -44,16 +52,89 @@ fn rewritten(path: &Path, old: &str, new: &str) {
     let (_, header) = entry.split_once(' ').unwrap();
     assert!(header.contains(old), "{header}");
     let header = header.replacen(old, new, 1);
-    let mut tensors = file.tensors();
+    let mut tensors: Vec<(String, Stored)> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, Some((view.dtype(), view.shape().to_vec(), view.data().to_vec()))))
+        .collect();
+    tensors.iter_mut().for_each(|(name, stored)| change(name, stored));
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
+    let views: Vec<_> = tensors
+        .iter()
+        .filter_map(|(name, stored)| {
+            let (dtype, shape, data) = stored.as_ref()?;
+            Some((name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), data).unwrap()))
+        })
+        .collect();
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(header.as_bytes());
-    for (name, tensor) in &tensors {
+    for (name, tensor) in &views {
         hasher.update(name.as_bytes());
         hasher.update(tensor.data());
     }
     let metadata = [("viral".to_string(), format!("{:08x} {header}", hasher.finalize()))].into();
-    std::fs::write(path, safetensors::serialize(tensors, Some(metadata)).unwrap()).unwrap();
+    std::fs::write(path, safetensors::serialize(views, Some(metadata)).unwrap()).unwrap();
+}
+
+/// Checkpoints whose checksum agrees and whose parts do not belong together.
+#[test]
+fn a_checkpoint_that_does_not_agree_with_itself_is_an_error() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("checkpoint");
+    let shorter = |stored: &mut Stored| {
+        if let Some((_, shape, data)) = stored {
+            shape[0] -= 1;
+            data.truncate(shape.iter().product::<usize>() * 4);
+        }
+    };
+    save_checkpoint(&data, &path);
+    let names: Vec<String> = {
+        let bytes = std::fs::read(&path).unwrap();
+        SafeTensors::deserialize(&bytes).unwrap().names().iter().map(|name| name.to_string()).collect()
+    };
+    assert!(
+        ["adam/", "best/", "model/"].iter().all(|group| names.iter().any(|name| name.starts_with(group))),
+        "{names:?}"
+    );
+    for name in &names {
+        let parameter = name.split_once('/').unwrap().1.trim_end_matches(".m").trim_end_matches(".v");
+        type Change<'a> = (&'a str, &'a dyn Fn(&mut Stored));
+        let integers = |stored: &mut Stored| stored.as_mut().unwrap().0 = safetensors::Dtype::I32;
+        let changes: [Change; 3] = [("shorter", &shorter), ("gone", &|stored| *stored = None), ("integers", &integers)];
+        for (how, change) in changes {
+            save_checkpoint(&data, &path);
+            rewritten_with(&path, "{", "{", |found, stored| {
+                if found == name {
+                    change(stored);
+                }
+            });
+            match load_checkpoint(&data, &path) {
+                Ok(_) => panic!("{name} {how} goes unnoticed"),
+                error => expect(error, &path, &[parameter]),
+            }
+        }
+    }
+    for (old, new, words) in [
+        ("\"next_epoch\":1", "\"next_epoch\":7", "the next epoch is 7"),
+        ("\"next_epoch\":1", "\"next_epoch\":0", "the next epoch is 0"),
+        ("\"best\":[0,", "\"best\":[3,", "the best is Some(3)"),
+        ("[{\"epoch\":0", "[{\"epoch\":5", "does not agree with itself"),
+        ("\"adam_steps\":{\"", "\"adam_steps\":{\"stranger\":1,\"", "steps"),
+    ] {
+        save_checkpoint(&data, &path);
+        rewritten(&path, old, new);
+        expect(load_checkpoint(&data, &path), &path, &[words]);
+    }
+    for steps in ["0", "4294967295"] {
+        save_checkpoint(&data, &path);
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let at = text.find("adam_steps").unwrap();
+        let first = text[at..].split([':', ',', '}']).nth(2).unwrap();
+        let old = format!("users\\\":{first}").replace('\\', "");
+        rewritten(&path, &old, &format!("users\":{steps}"));
+        expect(load_checkpoint(&data, &path), &path, &["users", "steps", steps]);
+    }
 }
 
 #[test]

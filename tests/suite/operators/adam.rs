@@ -3,7 +3,7 @@
 use super::{number, numbers};
 use crate::devices::device;
 use crate::golden::close;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 use viral::model::parameters;
 use viral::train::{Adam, AdamConfig};
@@ -96,4 +96,30 @@ fn a_step_keeps_gradient_checkpointing() {
     }
     let together = (toy.vector.val() * toy.unused.val()).sum();
     assert!(together.into_scalar::<f32>().is_finite());
+}
+
+/// A parameter that has become another under the same id: moments and values are never zipped as far as both go.
+#[test]
+fn moments_of_another_length_are_a_panic_with_both_shapes() {
+    #[derive(Module, Debug)]
+    struct One {
+        weight: Param<Tensor<2>>,
+    }
+    let id = ParamId::new();
+    let model = |shape: [usize; 2]| {
+        let values = TensorData::new(numbers(1, shape[0] * shape[1]), shape);
+        One { weight: Param::initialized(id, Tensor::from_data(values, &device()).require_grad()) }
+    };
+    let mut adam = Adam::new(AdamConfig::default());
+    let mut step = |model: One| {
+        let gradients = model.weight.val().sum().backward();
+        adam.step(model, gradients)
+    };
+    step(model([4, 3]));
+    step(model([3, 4])); // as many: a reshaped parameter keeps its moments
+    for shape in [[5, 3], [1, 1], [4, 2]] {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| step(model(shape)))).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(["weight", &format!("{shape:?}"), "[12]"].iter().all(|word| message.contains(word)), "{message}");
+    }
 }

@@ -204,11 +204,15 @@ fn further_modalities_take_part() {
 }
 
 #[test]
-fn too_many_neighbours_for_the_catalogue_are_an_error() {
+fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
     for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")] {
-        let mut config = ModelConfig::by_name(name).unwrap();
-        config.set(key, "15").unwrap();
-        let message = config.init(&awkward(&[]), &mut Init::new(3, &device())).unwrap_err().to_string();
-        assert!(message.contains("15 nearest neighbours of 14 items"), "{name}: {message}");
+        let embeddings = |n: &str| {
+            let mut config = ModelConfig::by_name(name).unwrap();
+            config.set(key, n).unwrap();
+            Ok::<_, viral::Error>(config.init(&awkward(&[]), &mut Init::new(3, &device()))?.embed().to_host())
+        };
+        assert_eq!(embeddings("15").unwrap(), embeddings("14").unwrap(), "{name}");
+        let message = embeddings("0").unwrap_err().to_string();
+        assert!(message.contains(key) && message.contains("at least 1"), "{name}: {message}");
     }
 }

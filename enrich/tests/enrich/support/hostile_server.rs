@@ -16,6 +16,8 @@ pub(crate) enum Act {
     Describe,
     /// Status, further headers and body.
     Answer(u16, String, String),
+    /// The same with a body of any bytes.
+    Bytes(u16, String, Vec<u8>),
     /// Accepts, reads, and says nothing for a while.
     Hang,
     /// Ends the connection in the middle of the answer.
@@ -40,6 +42,8 @@ pub(crate) struct Counts {
     pub(crate) asked: HashMap<String, usize>,
     pub(crate) described: HashMap<String, usize>,
     pub(crate) keys: Vec<Option<String>>,
+    /// The first line and the headers of the last request.
+    pub(crate) head: String,
 }
 
 pub(crate) struct Server {
@@ -134,15 +138,17 @@ fn serve(mut stream: TcpStream, policy: &Policy, counts: &Mutex<Counts>, n_reque
             let mut counts = counts.lock().unwrap();
             texts.into_iter().for_each(|text| *counts.asked.entry(text).or_default() += 1);
             counts.keys.push(key);
+            counts.head = head;
         }
         let seen = Seen { index: n_requests.fetch_add(1, Ordering::SeqCst), title, body };
         match policy(&seen) {
             Act::Describe => {
                 // Counted before it is sent: what the client may have, it has paid for.
                 *counts.lock().unwrap().described.entry(seen.title.clone()).or_default() += 1;
-                answer(&mut stream, 200, "", &completion(&description(&seen.title)))?;
+                answer(&mut stream, 200, "", completion(&description(&seen.title)).as_bytes())?;
             }
-            Act::Answer(status, headers, body) => answer(&mut stream, status, &headers, &body)?,
+            Act::Answer(status, headers, body) => answer(&mut stream, status, &headers, body.as_bytes())?,
+            Act::Bytes(status, headers, body) => answer(&mut stream, status, &headers, &body)?,
             Act::Hang => {
                 std::thread::sleep(Duration::from_secs(3));
                 return None;
@@ -162,10 +168,10 @@ fn title_of(body: &Value) -> Option<String> {
     Some(text.split("<title>").nth(1)?.split("</title>").next()?.to_string())
 }
 
-fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> Option<()> {
+fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &[u8]) -> Option<()> {
     let n = body.len();
-    let answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {n}\r\n{headers}\r\n{body}");
-    stream.write_all(answer.as_bytes()).ok()
+    let head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {n}\r\n{headers}\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).ok()
 }
 
 /// Reads one request; header names come in lower case.

@@ -5,4 +5,5 @@ pub(crate) mod download_server;
 pub(crate) mod embedder;
 pub(crate) mod hostile_server;
 pub(crate) mod raw;
+pub(crate) mod shop;
 pub(crate) mod tiny_bert;

@@ -1,0 +1,100 @@
+//! The file of interactions that a path means.
+
+use std::path::{Path, PathBuf};
+
+use super::Part;
+use crate::{Error, Result};
+
+/// Where a data set is.
+pub(super) struct Located {
+    /// Its folder.
+    pub(super) dir: PathBuf,
+    /// Its name.
+    pub(super) name: String,
+    /// Its files of interactions: `<name>.inter`, or one for each part.
+    pub(super) files: Vec<(PathBuf, Option<Part>)>,
+}
+
+/// Finds the interactions of a folder by its name, or by `name`; a path of a file `<name>.inter` means its folder.
+///
+/// The name of a folder is the last component of the path as given, or, if there is no such file, where the path leads: through
+/// links, or from `.` and `..`.
+pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
+    let (dir, of_file) = match given.is_file() {
+        true => in_folder(given)?,
+        false => (given.to_path_buf(), None),
+    };
+    let names = match (name, of_file) {
+        (Some(name), _) => vec![name.to_string()],
+        (None, Some(name)) => vec![name],
+        (None, None) => names_of(&dir)?,
+    };
+    for name in &names {
+        let files = files_of(&dir, name);
+        if !files.is_empty() {
+            return Ok(Located { dir, name: name.clone(), files });
+        }
+    }
+    let wanted = dir.join(format!("{}.inter", names[0]));
+    let others = others(&dir)?;
+    let Some(example) = others.first() else {
+        return Err(Error::io(wanted)(std::io::ErrorKind::NotFound.into()));
+    };
+    let message = format!(
+        "is not there, but the folder has {}; name the data set (ReadOptions::with_name, --name {example})",
+        others.iter().map(|name| format!("{name}.inter")).collect::<Vec<_>>().join(", ")
+    );
+    Err(Error::file(wanted, message))
+}
+
+/// The folder and the name of the data set that a file belongs to.
+fn in_folder(file: &Path) -> Result<(PathBuf, Option<String>)> {
+    let stem = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".inter"));
+    let Some(stem) = stem else {
+        return Err(Error::file(file, "is a file; give the folder of the data, which has NAME.inter in it"));
+    };
+    let part = PARTS.iter().find_map(|(_, part)| stem.strip_suffix(part)?.strip_suffix('.'));
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((dir.to_path_buf(), Some(part.unwrap_or(stem).to_string())))
+}
+
+const PARTS: [(Part, &str); 3] = [(Part::Train, "train"), (Part::Valid, "valid"), (Part::Test, "test")];
+
+fn files_of(dir: &Path, name: &str) -> Vec<(PathBuf, Option<Part>)> {
+    let whole = dir.join(format!("{name}.inter"));
+    if whole.exists() {
+        return vec![(whole, None)];
+    }
+    let files = PARTS.map(|(part, word)| (dir.join(format!("{name}.{word}.inter")), Some(part)));
+    files.into_iter().filter(|(path, _)| path.exists()).collect()
+}
+
+/// What a folder may be called: one name at least.
+fn names_of(dir: &Path) -> Result<Vec<String>> {
+    let resolved = dir.canonicalize().map_err(Error::io(dir))?;
+    // Where the shell went through a link, it remembers so.
+    let by_shell = std::env::var_os("PWD").map(PathBuf::from).filter(|path| {
+        let is_here = dir == Path::new(".") || dir.as_os_str().is_empty();
+        is_here && path.canonicalize().is_ok_and(|path| path == resolved)
+    });
+    let mut names: Vec<String> = Vec::new();
+    for path in [Some(dir), by_shell.as_deref(), Some(&resolved)].into_iter().flatten() {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    if names.is_empty() {
+        return Err(Error::file(dir, "a folder without a name; name the data set (ReadOptions::with_name, --name)"));
+    }
+    Ok(names)
+}
+
+/// The names of all data sets of a folder, in their order.
+fn others(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        let name = entry.map_err(Error::io(dir))?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".inter").map(str::to_string));
+    }
+    names.sort_unstable();
+    Ok(names)
+}

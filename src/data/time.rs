@@ -1,0 +1,175 @@
+//! Times as text: numbers in any unit, and dates as seconds since 1970.
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// A time as tables write it: a finite number in any unit, or a date as seconds since 1970 in UTC. `None` for anything else.
+///
+/// Dates are `YYYY-MM-DD` or `YYYY/MM/DD`, alone or followed by a blank or `T` and `HH:MM`, `HH:MM:SS` or
+/// `HH:MM:SS.fraction`, then nothing, `Z`, `UTC` or an offset such as `+02:00`. Other orders of day and month are not read:
+/// which is which cannot be told.
+///
+/// ```
+/// use viral::data::parse_time;
+///
+/// assert_eq!(parse_time("1398938400"), Some(1_398_938_400.0));
+/// assert_eq!(parse_time("2014-05-01 10:00:00"), Some(1_398_938_400.0));
+/// assert_eq!(parse_time("2014-05-01T12:00+02:00"), Some(1_398_938_400.0));
+/// assert_eq!(parse_time("05/01/2014"), None);
+/// ```
+pub fn parse_time(text: &str) -> Option<f64> {
+    match text.parse::<f64>() {
+        Ok(number) => Some(number).filter(|number| number.is_finite()),
+        Err(_) => date(text),
+    }
+}
+
+/// Whether a time is written as a number and not as a date.
+pub(super) fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok()
+}
+
+fn date(text: &str) -> Option<f64> {
+    // Characters that take more than one byte are in no date, and indices below are bytes.
+    if !text.is_ascii() || text.len() < 10 {
+        return None;
+    }
+    let (day, rest) = text.split_at(10);
+    let separator = day.as_bytes()[4];
+    if !matches!(separator, b'-' | b'/') || day.as_bytes()[7] != separator {
+        return None;
+    }
+    let (year, month, day) = (digits(&day[..4])?, digits(&day[5..7])?, digits(&day[8..])?);
+    if !(1..=12).contains(&month) || !(1..=days_of_month(year, month)).contains(&day) {
+        return None;
+    }
+    let midnight = (days_since_1970(year, month, day) * SECONDS_A_DAY) as f64;
+    if rest.is_empty() || rest == "Z" {
+        return Some(midnight);
+    }
+    Some(midnight + time_of_day(rest.strip_prefix([' ', 'T', 't'])?)?)
+}
+
+/// Seconds since midnight in UTC of `HH:MM[:SS[.fraction]][zone]`.
+fn time_of_day(text: &str) -> Option<f64> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(text.len());
+    let (clock, zone) = text.split_at(end);
+    let mut parts = clock.split(':');
+    let (hour, minute) = (two_digits(parts.next()?)?, two_digits(parts.next()?)?);
+    let seconds = match parts.next() {
+        None => 0.0,
+        Some(seconds) => {
+            let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+            digits(fraction)?;
+            let whole = two_digits(whole)?;
+            if whole > 60 {
+                return None;
+            }
+            whole as f64 + format!("0.{fraction}").parse::<f64>().ok()?
+        }
+    };
+    if parts.next().is_some() || hour > 23 || minute > 59 {
+        return None;
+    }
+    Some((hour * 3600 + minute * 60) as f64 + seconds - offset(zone.trim_start())?)
+}
+
+/// Seconds that a zone is ahead of UTC.
+fn offset(zone: &str) -> Option<f64> {
+    if matches!(zone, "" | "Z" | "z" | "UTC" | "GMT") {
+        return Some(0.0);
+    }
+    let sign = match zone.as_bytes()[0] {
+        b'+' => 1.0,
+        b'-' => -1.0,
+        _ => return None,
+    };
+    let (hours, minutes) = match zone[1..].split_once(':') {
+        Some((hours, minutes)) => (two_digits(hours)?, two_digits(minutes)?),
+        None if zone.len() == 5 => (two_digits(&zone[1..3])?, two_digits(&zone[3..])?),
+        None => (two_digits(&zone[1..])?, 0),
+    };
+    (hours < 24 && minutes < 60).then(|| sign * (hours * 3600 + minutes * 60) as f64)
+}
+
+fn digits(text: &str) -> Option<i64> {
+    let all = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if all { text.parse().ok() } else { None }
+}
+
+fn two_digits(text: &str) -> Option<i64> {
+    if text.len() == 2 { digits(text) } else { None }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days of the Gregorian calendar, for years from 0 on.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let leap_days = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let years = (year - 1970) * 365 + leap_days(year - 1) - leap_days(1969);
+    years + (1..month).map(|month| days_of_month(year, month)).sum::<i64>() + day - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_seconds_since_1970() {
+        // By `date -u -d … +%s`.
+        for (text, seconds) in [
+            ("1970-01-01", 0.0),
+            ("1969-12-31", -86_400.0),
+            ("2000-02-29", 951_782_400.0),
+            ("2018-09-20", 1_537_401_600.0),
+            ("2016-03-09 14:44:16", 1_457_534_656.0),
+            ("2016-03-09T14:44:16Z", 1_457_534_656.0),
+            ("2016/03/09 14:44", 1_457_534_640.0),
+            ("2016-03-09 14:44:16.25 UTC", 1_457_534_656.25),
+            ("2016-03-09T14:44:16+01:30", 1_457_529_256.0),
+            ("2016-03-09T14:44:16-0130", 1_457_540_056.0),
+            ("2100-03-01", 4_107_542_400.0),
+            ("1600-01-01", -11_676_096_000.0),
+        ] {
+            assert_eq!(parse_time(text), Some(seconds), "{text}");
+        }
+        assert_eq!(parse_time("-1.5e3"), Some(-1500.0));
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "",
+            "now",
+            "inf",
+            "NaN",
+            "2014-13-01",
+            "2014-02-29",
+            "2014-05-00",
+            "01-05-2014",
+            "2014-05/01",
+            "2014-05-01 ",
+            "2014-05-01 10",
+            "2014-05-01 24:00",
+            "2014-05-01 10:60:00",
+            "2014-05-01 10:00:61",
+            "2014-05-01 10:00:00:00",
+            "2014-05-01 10:00 CET",
+            "2014-05-01 10:00+24:00",
+            "2014-05-01x10:00",
+            "2014-05-01T10:00:0é",
+            "２０１４-05-01",
+        ] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+}

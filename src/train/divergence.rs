@@ -1,0 +1,89 @@
+//! When a run has diverged: numbers that are not finite, and finite ones that no run ever comes back from.
+
+use crate::data::TrainSet;
+use crate::{Error, Result};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+/// How many times as large as at first the mean loss of an epoch may be. Losses fall in training; where some rise for a time, as
+/// parts of an objective do, it is by a few times.
+const MOST_LOSS: f64 = 1e4;
+
+/// How many times as large as at first the largest entry of a parameter may be, and as 1. A step of Adam moves an entry by little
+/// more than the learning rate, and entries that make scores near 1 are themselves near 1 or below.
+const MOST_GROWTH: f64 = 1e6;
+
+/// Entries of features that are larger make scores, and gradients, that learning rates are not made for.
+const LARGE_FEATURE: f32 = 1e4;
+
+/// The sizes that a run is held to.
+pub(super) struct Divergence {
+    /// The largest entry of each parameter at the start, in the order of a visit.
+    start: Vec<f64>,
+}
+
+impl Divergence {
+    /// From here on.
+    pub(super) fn new<M: Module>(model: &M) -> Self {
+        Self { start: sizes(model).into_iter().map(|(_, size)| size).collect() }
+    }
+
+    /// Fails if an epoch has diverged. `first` is the loss of the run's first step or epoch.
+    pub(super) fn check<M: Module>(
+        &self,
+        epoch: usize,
+        [loss, first]: [f64; 2],
+        model: &M,
+        data: &TrainSet,
+    ) -> Result<()> {
+        let bound = MOST_LOSS * first.abs().max(1.0);
+        // NaN is not within the bound either.
+        if loss.abs().partial_cmp(&bound).is_none_or(|order| order.is_gt()) {
+            return Err(diverged(epoch, format!("the loss is {loss:.1e}, and was {first:.1e} at first"), data));
+        }
+        for ((name, size), start) in sizes(model).into_iter().zip(&self.start) {
+            if size.partial_cmp(&(MOST_GROWTH * start.max(1.0))).is_none_or(|order| order.is_gt()) {
+                let found =
+                    format!("entries of the parameter '{name}' run to {size:.1e}, and ran to {start:.1e} at first");
+                return Err(diverged(epoch, found, data));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error of a run that diverged, with what is to blame.
+pub(super) fn diverged(epoch: usize, found: String, data: &TrainSet) -> Error {
+    let largest = |values: &[f32]| values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let sizes = data.features.iter().map(|(modality, features)| (modality.to_string(), largest(features.values())));
+    let features = sizes.filter(|(_, size)| *size > LARGE_FEATURE).max_by(|a, b| a.1.total_cmp(&b.1));
+    Error::Diverged { epoch, found, features }
+}
+
+/// Name and largest entry of each parameter.
+fn sizes<M: Module>(model: &M) -> Vec<(String, f64)> {
+    #[derive(Default)]
+    struct Sizes {
+        path: Vec<String>,
+        found: Vec<(String, f64)>,
+    }
+    impl ModuleVisitor for Sizes {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val().inner();
+            let size = match value.dims().contains(&0) {
+                true => 0.0,
+                false => f64::from(value.abs().max().into_scalar::<f32>()),
+            };
+            self.found.push((self.path.join("."), size));
+        }
+    }
+    let mut sizes = Sizes::default();
+    model.visit(&mut sizes);
+    sizes.found
+}
