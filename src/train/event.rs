@@ -53,7 +53,7 @@ pub enum Event<'a, M> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Fit<M> {
-    /// With the parameters that [`TrainerConfig::keep`] asks for.
+    /// With the parameters that [`TrainerConfig::keep`](super::TrainerConfig::keep) asks for.
     pub model: M,
     /// The epoch whose parameters these are, from 0; `None` where no epoch was run, as for a model without parameters.
     pub best_epoch: Option<usize>,
