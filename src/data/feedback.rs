@@ -10,6 +10,7 @@ const NAMES: [&str; 9] = ["click", "clicks", "clicked", "is_click", "like", "lik
 /// What the labels of an `.inter` file mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Labels {
     /// The part of a split: 0 train, 1 valid, 2 test. A column `label` of zeros and ones alone is refused, as is one such as
     /// `click` or `rating` beside no labels: it says what users turned down, and a model would learn from that as if they had

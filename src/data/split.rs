@@ -41,10 +41,11 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
 /// train.
 ///
 /// ```
-/// use viral::data::{Part, RATIOS, temporal_split};
+/// use viral::data::{Part, RATIOS, Ties, temporal_split};
 ///
 /// let pairs = [(0, 3), (0, 1), (0, 2)];
-/// let parts = temporal_split(&pairs, &[30.0, 10.0, 20.0], RATIOS);
+/// let ties = Ties::new(0, &["ann"], &["cup", "cot", "hat", "mug"]);
+/// let parts = temporal_split(&pairs, &[30.0, 10.0, 20.0], RATIOS, &ties);
 /// assert_eq!(parts, [Part::Test, Part::Train, Part::Valid]);
 /// ```
 ///

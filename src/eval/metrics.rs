@@ -216,9 +216,9 @@ impl Serialize for Metrics {
 /// let test = Interactions::from_pairs(1, 4, &[(0, 2)]);
 /// // Item 3 is left out, so that the ranking is 1, 2, 0.
 /// let metrics = evaluate(&users, &items, 1, &train, &test, &[1, 2])?;
-/// assert_eq!(metrics.mean(Metric::Recall, 1), Some(0.0));
-/// assert_eq!(metrics.mean(Metric::Recall, 2), Some(1.0));
-/// assert_eq!(metrics.mean(Metric::Precision, 2), Some(0.5));
+/// assert_eq!(metrics.mean(Metric::Recall, 1), 0.0);
+/// assert_eq!(metrics.mean(Metric::Recall, 2), 1.0);
+/// assert_eq!(metrics.mean(Metric::Precision, 2), 0.5);
 /// # Ok::<(), viral::Error>(())
 /// ```
 pub fn evaluate(

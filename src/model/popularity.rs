@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let model = PopularityConfig::default().init(&data.train, &mut Init::new(0, &Device::flex()))?;
 /// let found = model.embed().to_host().attribute(0, 3);
 /// assert_eq!(found, [f64::from(data.train.interactions.item_degrees()[3])]);

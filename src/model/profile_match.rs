@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let mut config = ProfileMatchConfig::default();
 /// config.visual_weight = 0.0; // by text alone
 /// let z = config.init(&data.train, &mut Init::new(0, &Device::flex()))?.embed();

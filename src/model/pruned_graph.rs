@@ -14,9 +14,9 @@ use burn::tensor::Device;
 /// use viral::model::PrunedGraph;
 ///
 /// let pairs: Vec<(u32, u32)> = (0..10).map(|user| (user, user / 2)).collect();
-/// let mut graph = PrunedGraph::new(&Interactions::from_pairs(10, 5, &pairs), 1e-7, 0.8, &Device::flex())?;
+/// let mut graph = PrunedGraph::new(&Interactions::from_pairs(10, 5, &pairs), 1e-7, 0.5, &Device::flex())?;
 /// graph.redraw(7, 0); // what Trainable::begin_epoch does
-/// assert_eq!((graph.full().nnz(), graph.pruned().nnz()), (20, 4)); // both directions of each pair
+/// assert_eq!((graph.full().nnz(), graph.pruned().nnz()), (20, 10)); // both directions of each pair
 /// # Ok::<(), viral::Error>(())
 /// ```
 #[derive(Module, Debug)]

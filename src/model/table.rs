@@ -14,11 +14,11 @@ macro_rules! table {
         /// use viral::prelude::*;
         ///
         /// # fn main() -> viral::Result<()> {
-        /// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+        /// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
         /// let mut config: ModelConfig = "lightgcn".parse()?; // one of ModelConfig::NAMES
         /// config.set("n_layers", "3")?;
         /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
-        /// assert_eq!((config.name(), model.embed().items().dims()), ("lightgcn", [20, 64]));
+        /// assert_eq!((config.name(), model.embed().items().dims()), ("lightgcn", [40, 64]));
         /// # Ok(())
         /// # }
         /// ```

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let mut config = VbprConfig::default();
 /// config.d_embed = 32;
 /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;

@@ -32,10 +32,10 @@ impl EpochSeconds {
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let run = Recipe::named("bpr-mf")?.seed(1).epochs(2).run(&data, &Device::flex())?;
 /// println!("{}", run.test(&[10, 20])?);
-/// assert_eq!((run.history().len(), run.embeddings().items().dims()), (2, [20, 64]));
+/// assert_eq!((run.history().len(), run.embeddings().items().dims()), (2, [40, 64]));
 /// let report = run.report(&[10, 20])?; // everything, for a file
 /// assert_eq!(report.best_epoch, run.best_epoch());
 /// # Ok(())

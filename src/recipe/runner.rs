@@ -122,7 +122,7 @@ impl<'a> Runner<'a> {
                         checkpoint.save(folder.checkpoint(), state)?;
                         let text = serde_json::to_string_pretty(&seconds);
                         let text = text.map_err(|e| Error::file(folder.seconds(), e.to_string()))?;
-                        write_whole(&folder.seconds(), text.as_bytes())?;
+                        write_whole(folder.seconds(), text.as_bytes())?;
                     }
                 }
             }

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let run = Recipe::named("profile-match")?.run(&data, &Device::flex())?;
 /// let found = run.recommender()?.recommend("u0007", 3)?;
 /// // What the text and the picture have to do with it adds up to the score.

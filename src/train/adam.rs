@@ -43,6 +43,7 @@ impl AdamConfig {
         Self { lr, ..Self::default() }
     }
 }
+
 /// More steps than any run takes; the powers of the decays are computed with signed numbers.
 const MOST_STEPS: u32 = i32::MAX as u32 - 1;
 

@@ -18,7 +18,7 @@ const FORMAT: u32 = 1;
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let (config, trainer) = (BprMfConfig::default(), TrainerConfig::default());
 /// let fresh = || config.init(&data.train, &mut Init::new(0, &Device::flex().autodiff()));
 /// let checkpoint = Checkpoint::new(&config, &trainer, &data.fingerprint())?;

@@ -46,7 +46,7 @@ impl Divergence {
             return Err(diverged(epoch, format!("the loss is {loss:.1e}, and was {first:.1e} at first"), data));
         }
         for ((name, size), start) in sizes(model).into_iter().zip(&self.start) {
-            if !(size <= MOST_GROWTH * start.max(1.0)) {
+            if size.partial_cmp(&(MOST_GROWTH * start.max(1.0))).is_none_or(|order| order.is_gt()) {
                 let found =
                     format!("entries of the parameter '{name}' run to {size:.1e}, and ran to {start:.1e} at first");
                 return Err(diverged(epoch, found, data));

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `config` | [`TrainerConfig`]: how long, how fast, what is kept |
 //! | `trainer` | the loop: [`TrainerConfig::fit`], [`TrainerConfig::fit_from`] with an observer |
-//! | `state` | [`TrainState`]: what the next epoch depends on; [`Event`], [`EpochReport`], [`Fit`] |
+//! | `state` | [`TrainState`]: what the next epoch depends on |
+//! | `event` | [`EpochReport`], [`Event`]: what an observer is told; [`Fit`]: what a run gives back |
+//! | `divergence`, `term_sum` | when a loss has no bounds; means of terms by name |
 //! | `adam` | [`Adam`]: the optimizer |
 //! | `early_stopping` | [`EarlyStopping`]: the best epoch so far |
 //! | `checkpoint` | [`Checkpoint`]: a state as a file |
@@ -42,6 +44,7 @@ mod checkpoint;
 mod config;
 mod divergence;
 mod early_stopping;
+mod event;
 mod state;
 pub(crate) mod tensors;
 mod term_sum;
@@ -51,4 +54,5 @@ pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
 pub use config::{BatchSize, Keep, TrainerConfig};
 pub use early_stopping::EarlyStopping;
-pub use state::{EpochReport, Event, Fit, TrainState};
+pub use event::{EpochReport, Event, Fit};
+pub use state::TrainState;

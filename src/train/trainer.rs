@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+/// Means of terms by name.
+type Means = BTreeMap<String, f64>;
+
 /// Whether the device of every parameter has gradients.
 struct HaveGradients(bool);
 
@@ -115,15 +118,15 @@ impl TrainerConfig {
         Ok(metrics.mean(self.monitor, self.monitor_k))
     }
 
-    /// The mean loss and that of the first step, and the mean terms of one epoch; ends early when `after_step` says so. The state is taken and given back so
-    /// that the optimizer owns the parameters and can write them where they are.
+    /// The mean loss and that of the first step, and the mean terms of one epoch; ends early when `after_step` says so. The
+    /// state is taken and given back so that the optimizer owns the parameters and can write them where they are.
     fn train_epoch<M: Trainable>(
         &self,
         mut state: TrainState<M>,
         data: &TrainSet,
         device: &Device,
         mut after_step: impl FnMut(usize, usize) -> Result<bool>,
-    ) -> Result<(TrainState<M>, [f64; 2], BTreeMap<String, f64>)> {
+    ) -> Result<(TrainState<M>, [f64; 2], Means)> {
         let epoch = state.next_epoch;
         state.model.begin_epoch(self.seed, epoch)?;
         state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));

@@ -79,7 +79,8 @@ fn of_training() {
     };
     let device = Device::flex().autodiff();
     let short = with(TrainerConfig::default(), |c| c.epochs = 1);
-    let impossible: [(&str, fn(&mut TrainerConfig)); 8] = [
+    type Change = fn(&mut TrainerConfig);
+    let impossible: [(&str, Change); 8] = [
         ("batch_size", |c| c.batch_size = 0.into()),
         ("monitor_k", |c| c.monitor_k = 0),
         ("lr_decay", |c| c.lr_decay = -1.0),

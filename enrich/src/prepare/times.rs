@@ -52,10 +52,9 @@ fn named(text: &str) -> Option<f64> {
     for part in parts.map(|part| part.trim_end_matches('.')).filter(|part| !part.is_empty()) {
         let lower = part.to_ascii_lowercase();
         let is_name = |name: &&str| lower.len() >= 3 && name.starts_with(&lower);
-        if let Some(index) = MONTHS.iter().position(|name| is_name(&name) || (lower == "sept" && *name == "september"))
-        {
+        if let Some(index) = MONTHS.iter().position(|name| is_name(name) || (lower == "sept" && *name == "september")) {
             set(&mut month, index as u32 + 1)?;
-        } else if DAYS.iter().any(|name| is_name(&name)) {
+        } else if DAYS.iter().any(is_name) {
         } else if part.contains(':') {
             set(&mut clock, part)?;
         } else if part.starts_with(['+', '-']) || matches!(part, "GMT" | "UTC" | "Z") {

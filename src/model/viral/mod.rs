@@ -78,7 +78,7 @@ impl Channel {
 /// use viral::prelude::*;
 ///
 /// # fn main() -> viral::Result<()> {
-/// let data = PlantedConfig::new().with_n_users(30).with_n_items(20).generate().data;
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let mut config = ViralConfig::new();
 /// (config.item_neighbors, config.user_neighbors) = (5, 5);
 /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
