@@ -288,8 +288,8 @@ fn a_split_in_a_file_for_each_part_is_read() {
     }
     let (_out, _, errors) = trained(&folder, &["--model", "popularity"]);
     assert!(errors.starts_with("toys: 5 users, 6 items, 10 train, 5 valid and 5 test pairs"), "{errors}");
-    let parts = Dataset::read(folder.join("toys.train.inter")).unwrap();
-    assert_eq!((parts.counts().n_test, parts.fingerprint() == whole), (5, false), "items are numbered as they appear");
+    // Users and items appear in the same order as in one file.
+    assert_eq!(Dataset::read(folder.join("toys.train.inter")).unwrap().fingerprint(), whole);
     std::fs::remove_file(folder.join("toys.test.inter")).unwrap();
     let (is_good, _, errors) = train(&folder, &folder.join("out"), &["--model", "popularity"]);
     assert!(!is_good && errors.contains("no test part"), "{errors}");
