@@ -255,7 +255,9 @@ mod tests {
 
     /// A picture whose every block differs from the next.
     fn busy() -> Vec<u8> {
-        let picture = RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * 7 % 256) as u8, (y * 5 % 256) as u8, (x * y % 256) as u8]));
+        let picture = RgbImage::from_fn(64, 64, |x, y| {
+            image::Rgb([(x * 7 % 256) as u8, (y * 5 % 256) as u8, (x * y % 256) as u8])
+        });
         packed(&DynamicImage::from(picture), ImageFormat::Jpeg)
     }
 

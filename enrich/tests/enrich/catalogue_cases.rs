@@ -70,7 +70,11 @@ fn metadata_of_2018() -> viral::Result<()> {
         assert_eq!((coverage.n_items, coverage.categories, coverage.image_url, coverage.brand), (6, 6, 6, 6));
         let items = items(&path.join("out"));
         assert_eq!(items[0].image.as_deref(), Some("https://img.example/0.jpg"));
-        assert_eq!(items[5].image.as_deref(), Some("https://img.example/5._SS40_.jpg"), "the small one where no other is");
+        assert_eq!(
+            items[5].image.as_deref(),
+            Some("https://img.example/5._SS40_.jpg"),
+            "the small one where no other is"
+        );
         assert_eq!(items[3].categories, ["Baby", "Toys"]);
         assert_eq!(items[3].description.as_deref(), Some("A nice toy. In two parts."));
     }
@@ -80,7 +84,9 @@ fn metadata_of_2018() -> viral::Result<()> {
 #[test]
 fn pictures_of_2023() -> viral::Result<()> {
     let picture = |name: &str, variant: &str, high: &str| {
-        format!(r#"{{"thumb": "https://img.example/{name}_t.jpg", "large": "https://img.example/{name}_l.jpg", "variant": "{variant}", "hi_res": {high}}}"#)
+        format!(
+            r#"{{"thumb": "https://img.example/{name}_t.jpg", "large": "https://img.example/{name}_l.jpg", "variant": "{variant}", "hi_res": {high}}}"#
+        )
     };
     let meta = six(|i| {
         let high = if i == 2 { "null".to_string() } else { format!("\"https://img.example/{i}_h.jpg\"") };
@@ -106,7 +112,8 @@ fn pictures_of_2023() -> viral::Result<()> {
         (Reviews::amazon(path.join("reviews.jsonl")), Metadata::amazon(path.join("meta.jsonl"))),
     ];
     for (reviews, metadata) in cases {
-        let prepare = Prepare { metadata: Some(metadata), overwrite: true, split: Split::LeaveOneOut, ..two_core(reviews) };
+        let prepare =
+            Prepare { metadata: Some(metadata), overwrite: true, split: Split::LeaveOneOut, ..two_core(reviews) };
         let prepared = run(&prepare, &path)?;
         assert_eq!((prepared.n_users, prepared.coverage.title, prepared.coverage.image_url), (8, 6, 6));
         let items = items(&path.join("out"));
@@ -171,7 +178,10 @@ fn pictures_with_decomposed_names() -> viral::Result<()> {
 
 #[test]
 fn titles_with_html() -> viral::Result<()> {
-    let meta = format!("sku,name,text\n{}", six(|i| format!("B00{i},Tom &amp; Jerry&#39;s rattle {i},<p>&amp;lt;b&amp;gt;<br>R&D <3</p>")));
+    let meta = format!(
+        "sku,name,text\n{}",
+        six(|i| format!("B00{i},Tom &amp; Jerry&#39;s rattle {i},<p>&amp;lt;b&amp;gt;<br>R&D <3</p>"))
+    );
     let (_folder, path) = folder(&[("log.csv", &log()), ("meta.csv", &meta)]);
     let metadata = Metadata {
         title: Some("name".to_string()),
@@ -191,7 +201,8 @@ fn titles_with_html() -> viral::Result<()> {
 fn price_that_is_no_number() -> viral::Result<()> {
     let price = |i: usize| ["7.5", "NaN", "-Infinity"][i % 3];
     let json = six(|i| format!(r#"{{"sku": "B00{i}", "name": "Rattle {i}", "price": {}}}"#, price(i)));
-    let python = six(|i| format!("{{'sku': 'B00{i}', 'name': 'Rattle {i}', 'price': {}}}", ["7.5", "nan", "-inf"][i % 3]));
+    let python =
+        six(|i| format!("{{'sku': 'B00{i}', 'name': 'Rattle {i}', 'price': {}}}", ["7.5", "nan", "-inf"][i % 3]));
     let (_folder, path) = folder(&[("log.csv", &log()), ("meta.jsonl", &json), ("meta.py", &python)]);
     for (name, format) in [("meta.jsonl", Format::Json), ("meta.py", Format::Python)] {
         let metadata = Metadata { title: Some("name".to_string()), ..Metadata::new(path.join(name), format, "sku") };
@@ -199,7 +210,8 @@ fn price_that_is_no_number() -> viral::Result<()> {
         assert_eq!(run(&prepare, &path)?.coverage.title, 6);
     }
     // A missing price where a text is wanted is an empty text.
-    let metadata = Metadata { title: Some("price".to_string()), ..Metadata::new(path.join("meta.jsonl"), Format::Json, "sku") };
+    let metadata =
+        Metadata { title: Some("price".to_string()), ..Metadata::new(path.join("meta.jsonl"), Format::Json, "sku") };
     let prepare = Prepare { metadata: Some(metadata), overwrite: true, ..two_core(reviews(&path)) };
     assert_eq!(run(&prepare, &path)?.coverage.title, 2);
     Ok(())
@@ -224,7 +236,8 @@ fn dates_as_text() -> viral::Result<()> {
         assert_eq!(data.item_ids[data.test.of_user(0)[0] as usize], "B005");
     }
     let refused = |times: [&str; 2]| {
-        let rows: String = pairs().enumerate().map(|(n, (u, i))| format!("u{u:02},B00{i},{}\n", times[n % 2])).collect();
+        let rows: String =
+            pairs().enumerate().map(|(n, (u, i))| format!("u{u:02},B00{i},{}\n", times[n % 2])).collect();
         let (_folder, path) = folder(&[("log.csv", &format!("customer,sku,day\n{rows}"))]);
         message(&two_core(reviews(&path).with_time("day")), &path)
     };
@@ -236,7 +249,11 @@ fn dates_as_text() -> viral::Result<()> {
 #[test]
 fn double_colons() -> viral::Result<()> {
     let rows = |separator: &str| -> String {
-        pairs().map(|(u, i)| [u.to_string(), i.to_string(), "4".into(), (978_300_760 + i).to_string()].join(separator) + "\n").collect()
+        pairs()
+            .map(|(u, i)| {
+                [u.to_string(), i.to_string(), "4".into(), (978_300_760 + i).to_string()].join(separator) + "\n"
+            })
+            .collect()
     };
     for separator in ["::", ";", "|", "\t", " ", "  "] {
         let (_folder, path) = folder(&[("ratings.dat", &rows(separator))]);
@@ -307,13 +324,19 @@ fn address_with_percent_signs() -> viral::Result<()> {
         std::fs::write(images.join(name), &picture).unwrap();
     }
     let names = ["41%2BXyZ.jpg", "a%20rattle.jpg", "51%2BAbC.jpg", "61+Q.jpg", "..%2Fsecret.jpg"];
-    let line = |(i, name): (usize, &&str)| format!("{{\"id\": \"{i}\", \"title\": \"{i}\", \"image\": \"http://img.example/I/{name}\"}}\n");
+    let line = |(i, name): (usize, &&str)| {
+        format!("{{\"id\": \"{i}\", \"title\": \"{i}\", \"image\": \"http://img.example/I/{name}\"}}\n")
+    };
     std::fs::write(path.join("items.jsonl"), names.iter().enumerate().map(line).collect::<String>()).unwrap();
     let server = Server::start(|_| Act::Describe);
     let config = DescribeConfig::new(Prompt::by_name("title")?, "test/model", [server.url.as_str()]);
     let (items, mut journal) = (Items::open(path.join("items.jsonl"))?, Journal::open(path.join("journal.jsonl"))?);
     let described = config.run(&items, &ImageFolder::open(&images)?, &mut journal, |_| ControlFlow::Continue(()))?;
-    assert_eq!((described.progress.n_described, described.faults["image"]), (4, 1), "the one that leads out is refused");
+    assert_eq!(
+        (described.progress.n_described, described.faults["image"]),
+        (4, 1),
+        "the one that leads out is refused"
+    );
     Ok(())
 }
 
@@ -329,7 +352,9 @@ fn pictures_that_say_that_there_is_none() -> viral::Result<()> {
     let nophoto = "https://s.gr-assets.com/assets/nophoto/book/111x148-bcc042a9c91a29c1d680899eff700a03.png";
     let meta = six(|i| {
         let image = if i < 4 { nophoto.to_string() } else { format!("https://images.gr-assets.com/books/{i}.jpg") };
-        format!(r#"{{"book_id": "B00{i}", "title": "Book {i}", "image_url": "{image}", "popular_shelves": [{{"count": "3", "name": "fiction"}}, {{"count": "1", "name": "cats"}}]}}"#)
+        format!(
+            r#"{{"book_id": "B00{i}", "title": "Book {i}", "image_url": "{image}", "popular_shelves": [{{"count": "3", "name": "fiction"}}, {{"count": "1", "name": "cats"}}]}}"#
+        )
     });
     let (_folder, path) = folder(&[("log.csv", &log()), ("meta.json", &meta)]);
     let some = |name: &str| Some(name.to_string());
@@ -356,7 +381,10 @@ fn misspelt_columns_are_named_with_the_closest() {
     holds(&message(&of_json, &path), &words);
     holds(&message(&Prepare { bad_rows: BadRows::Skip, ..of_json }, &path), &words);
     let metadata = |id: &str, title: &str| Prepare {
-        metadata: Some(Metadata { title: Some(title.to_string()), ..Metadata::new(path.join("meta.json"), Format::Json, id) }),
+        metadata: Some(Metadata {
+            title: Some(title.to_string()),
+            ..Metadata::new(path.join("meta.json"), Format::Json, id)
+        }),
         ..two_core(reviews(&path))
     };
     holds(&message(&metadata("sku", "nmae"), &path), &["meta.json: no field `nmae`", "did you mean `name`?"]);
