@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::cells::{id, text, texts};
 use super::columns::Column;
 use super::flaws::{BadRows, Flaw, SkippedRows};
+use super::format::{Format, Layout};
 use super::picture::{is_placeholder, picture};
-use super::rows::{Format, Layout, Row, Rows};
+use super::rows::{Row, Rows};
 use crate::Result;
 
 /// A file of items and the columns in it; see [`Reviews`](super::Reviews) for what names a column.

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `lines`, `kind` | lines of plain or gzip text, in bounded memory; what files are that are no text |
 //! | `literal`, `json`, `record` | one line as a Python literal, a JSON object, cells |
-//! | `rows`, `columns` | [`Format`]: the wanted columns, row by row, and which was meant where one is missing |
+//! | `format`, `rows` | [`Format`]: the wanted columns, row by row |
+//! | `objects`, `columns` | rows with names for their values; which name was meant where one is missing |
 //! | `cells`, `times`, `html`, `picture` | what values mean: ids, numbers, dates, texts, pictures |
 //! | `flaws` | [`BadRows`]: what becomes of rows that have none of these |
 //! | `reviews`, `metadata` | [`Reviews`], [`Metadata`]: which column is what |
@@ -16,6 +17,7 @@ mod columns;
 mod coverage;
 mod flaws;
 mod folder;
+mod format;
 mod html;
 mod json;
 mod kind;
@@ -23,6 +25,7 @@ mod lines;
 mod literal;
 mod log;
 mod metadata;
+mod objects;
 mod picture;
 mod record;
 mod reviews;
@@ -40,11 +43,11 @@ use viral::data::{FolderLock, Part};
 
 pub use coverage::Coverage;
 pub use flaws::{BadRows, Skipped, SkippedRows};
+pub use format::Format;
 pub use literal::{LiteralError, parse_literal};
 pub use log::{Repeats, Split};
 pub use metadata::{CatalogueItem, Metadata, ReadMetadata};
 pub use reviews::Reviews;
-pub use rows::Format;
 
 /// The longest line, in bytes, unless told otherwise: the longest of Amazon's are some hundred kilobytes.
 const MAX_LINE: usize = 16 << 20;

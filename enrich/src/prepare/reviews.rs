@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::cells::{TimeKind, id, number, time};
 use super::columns::Column;
 use super::flaws::{BadRows, Flaw, SkippedRows};
+use super::format::{Format, Layout};
 use super::log::{Entry, Log};
-use super::rows::{Format, Layout, Row, Rows};
+use super::rows::{Row, Rows};
 use crate::{Error, Result};
 
 /// A file of interactions and the columns in it.

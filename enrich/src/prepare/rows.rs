@@ -1,83 +1,26 @@
 //! The wanted columns of a file, row by row, whatever its format.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::columns::{Column, no_column};
 use super::flaws::Flaw;
-use super::json::{names, read_fields};
+use super::format::{Format, Layout};
 use super::lines::Lines;
-use super::literal::parse_literal;
+use super::objects::Objects;
 use super::record::{Record, Separator};
 use crate::{Error, Result};
-
-/// How a file of rows is written. Each may be compressed with gzip, which is told by its first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// One JSON object a line.
-    Json,
-    /// One Python dictionary a line, as Amazon's metadata of 2014; or JSON. It is parsed, never evaluated.
-    Python,
-    /// Commas between cells; `"` encloses cells that contain commas, quotes or line ends.
-    Csv,
-    /// Tabs between cells; quotes are ordinary characters.
-    Tsv,
-}
-
-impl Format {
-    /// The format that a file's name tells, a `.gz` at its end aside: `.json`, `.jsonl` and `.ndjson`, `.csv`, `.tsv`
-    /// and `.tab`.
-    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
-        let name = path.as_ref().file_name()?.to_string_lossy().to_ascii_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        match name.rsplit_once('.')?.1 {
-            "json" | "jsonl" | "ndjson" => Some(Self::Json),
-            "csv" => Some(Self::Csv),
-            "tsv" | "tab" => Some(Self::Tsv),
-            _ => None,
-        }
-    }
-
-    /// The format's name, as programs take it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Python => "python",
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-        }
-    }
-}
 
 /// The values of the wanted columns, in their order; `None` where a row has none.
 pub(super) type Row = [Option<Value>];
 
-/// How rows are written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Layout<'a> {
-    pub(super) format: Format,
-    /// What stands between cells, where the format does not say.
-    pub(super) separator: Option<&'a str>,
-}
-
 /// Reads a file's rows one at a time.
 pub(super) struct Rows {
     lines: Lines,
-    columns: Vec<Column>,
-    /// All names of all columns, the column of each, and the values under them in this row.
-    names: Vec<String>,
-    owners: Vec<usize>,
-    values: Vec<Option<Value>>,
+    objects: Objects,
     format: Parser,
     row: Vec<Option<Value>>,
-    /// Which columns some row had, and what the fields of the first rows are called; of objects and dictionaries.
-    is_present: Vec<bool>,
-    fields: BTreeSet<String>,
-    n_objects: usize,
     limit: usize,
     /// A line has been read ahead.
     is_held: bool,
@@ -101,7 +44,7 @@ impl Rows {
     /// # Errors
     /// Names the file: missing, empty where there must be a header, a header without one of the columns.
     pub(super) fn open(path: &Path, layout: Layout<'_>, columns: Vec<Column>, limit: usize) -> Result<Self> {
-        let separator = separator(layout)?;
+        let separator = layout.separator()?;
         let mut lines = Lines::open(path, limit)?;
         let format = match layout.format {
             Format::Json => Parser::Json,
@@ -118,24 +61,8 @@ impl Rows {
                 Parser::Cells { record, places, n_cells }
             }
         };
-        let named = |(owner, column): (usize, &Column)| {
-            column.names.iter().map(|name| (owner, name.clone())).collect::<Vec<_>>()
-        };
-        let (owners, names): (Vec<_>, Vec<_>) = columns.iter().enumerate().flat_map(named).unzip();
-        Ok(Self {
-            lines,
-            values: vec![None; names.len()],
-            names,
-            owners,
-            format,
-            row: vec![None; columns.len()],
-            is_present: vec![false; columns.len()],
-            fields: BTreeSet::new(),
-            n_objects: 0,
-            columns,
-            limit,
-            is_held: false,
-        })
+        let row = vec![None; columns.len()];
+        Ok(Self { lines, objects: Objects::new(columns), format, row, limit, is_held: false })
     }
 
     /// The next row with its line, or what is wrong with it; `None` at the end.
@@ -170,34 +97,8 @@ impl Rows {
         };
         self.row.fill(None);
         Ok(match &mut self.format {
-            Parser::Json => {
-                self.values.fill(None);
-                let read = read_fields(text, &self.names, &mut self.values);
-                if read.is_ok() {
-                    let fields = if self.n_objects < SAMPLE { names(text) } else { Vec::new() };
-                    self.take_object(fields);
-                }
-                read
-            }
-            Parser::Python => {
-                self.values.fill(None);
-                let is_json = text.starts_with("{\"") && read_fields(text, &self.names, &mut self.values).is_ok();
-                if is_json {
-                    let fields = if self.n_objects < SAMPLE { names(text) } else { Vec::new() };
-                    self.take_object(fields);
-                    return Ok(Ok(()));
-                }
-                match parse_literal(text) {
-                    Err(error) => Err(Flaw::new("not a Python literal", format!("not a Python literal: {error}"))),
-                    Ok(Value::Object(mut map)) => {
-                        let fields = if self.n_objects < SAMPLE { map.keys().cloned().collect() } else { Vec::new() };
-                        self.values.iter_mut().zip(&self.names).for_each(|(cell, name)| *cell = map.remove(name));
-                        self.take_object(fields);
-                        Ok(())
-                    }
-                    Ok(_) => Err(Flaw::new("not a dictionary", "no dictionary; write one a line")),
-                }
-            }
+            Parser::Json => self.objects.read_json(text, &mut self.row),
+            Parser::Python => self.objects.read_python(text, &mut self.row),
             Parser::Cells { record, places, n_cells } => {
                 let is_complete = match record.start(text) {
                     Ok(is_complete) => is_complete,
@@ -211,33 +112,9 @@ impl Rows {
         })
     }
 
-    /// Makes the row of an object's values: of several names of a column the first that is not missing.
-    fn take_object(&mut self, fields: Vec<String>) {
-        self.n_objects += 1;
-        self.fields.extend(fields);
-        for (value, &owner) in self.values.iter_mut().zip(&self.owners) {
-            self.is_present[owner] |= value.is_some();
-            let cell = &mut self.row[owner];
-            if cell.as_ref().is_none_or(is_missing) && value.is_some() {
-                *cell = value.take();
-            }
-        }
-    }
-
-    /// Of objects and dictionaries: that no row has had a field, and which was meant.
-    fn absent(&self, is_wanted: impl Fn(&Column) -> bool) -> Option<String> {
-        let (column, _) = self
-            .columns
-            .iter()
-            .zip(&self.is_present)
-            .find(|(column, is_present)| !**is_present && is_wanted(column))?;
-        let name = column.names.first().map_or("", String::as_str);
-        (self.n_objects > 0).then(|| no_column("field", name, self.fields.iter().map(String::as_str)))
-    }
-
     /// A flaw of the last row; where a value is missing because no row has the field, that is said instead.
     pub(super) fn explained(&self, flaw: Flaw) -> Flaw {
-        match self.absent(|column| column.names.iter().any(|name| flaw.message == format!("no `{name}`"))) {
+        match self.objects.absent(|column| column.names.iter().any(|name| flaw.message == format!("no `{name}`"))) {
             Some(message) => Flaw::new(flaw.kind, message),
             None => flaw,
         }
@@ -248,7 +125,7 @@ impl Rows {
     /// # Errors
     /// Names the column, the fields that there are and the one that was probably meant.
     pub(super) fn check_columns(&self) -> Result<()> {
-        match self.absent(|column| column.is_required) {
+        match self.objects.absent(|column| column.is_required) {
             Some(message) => Err(Error::file(self.lines.path(), format!("{message}; no row has it"))),
             None => Ok(()),
         }
@@ -267,33 +144,6 @@ impl Rows {
     /// SHA-256 of the whole file, after the last row.
     pub(super) fn sha256(&self) -> String {
         self.lines.sha256()
-    }
-}
-
-/// So many rows are asked for the names of their fields.
-const SAMPLE: usize = 100;
-
-/// Whether a value says nothing, so that another name of the column may.
-fn is_missing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        Value::Array(values) => values.iter().all(is_missing),
-        _ => false,
-    }
-}
-
-/// What stands between the cells of a layout.
-fn separator(layout: Layout<'_>) -> Result<Separator> {
-    let format = layout.format;
-    match layout.separator {
-        None => Ok(Separator::Byte(if format == Format::Tsv { b'\t' } else { b',' })),
-        Some(_) if matches!(format, Format::Json | Format::Python) => {
-            let message =
-                format!("a separator stands between cells, and {} has none; leave it out, or name csv", format.name());
-            Err(Error::Config(message))
-        }
-        Some(text) => Separator::parse(text).map_err(Error::Config),
     }
 }
 
@@ -474,19 +324,5 @@ mod tests {
         let long = format!("u\n\"{}", "x\n".repeat(1000));
         let expected = format!("rows:2: a quoted cell goes on for more than 1000 bytes; {again}");
         assert_eq!(message(Format::Csv, &["u"], &long), expected);
-    }
-
-    #[test]
-    fn names_tell_formats() {
-        for (name, format) in [
-            ("a/reviews_Baby_5.json.gz", Some(Format::Json)),
-            ("a.JSONL", Some(Format::Json)),
-            ("a.csv", Some(Format::Csv)),
-            ("a.tsv.gz", Some(Format::Tsv)),
-            ("a.gz", None),
-            ("csv", None),
-        ] {
-            assert_eq!(Format::of_path(name), format, "{name}");
-        }
     }
 }
