@@ -184,7 +184,7 @@ impl DeviceName {
             #[allow(unreachable_patterns)] // reached when a feature is off
             other => {
                 let name = other.to_possible_value().map_or_else(String::new, |v| v.get_name().to_string());
-                let message = format!("this program was built without {name}; run it with `--features {name}`");
+                let message = format!("this program was built without {name}; build it with `--features {name}`");
                 return Err(Error::Config(message));
             }
         })

@@ -76,7 +76,8 @@ fn a_category_is_fetched_and_prepared() {
     assert!(!is_ok && errors.contains("--overwrite") && errors.contains("--out"), "{errors}");
     let (is_ok, shown, errors) = run(download().arg("--overwrite"));
     assert!(is_ok && shown.contains("was there, as its hash says"), "{shown}{errors}");
-    let output = crate::viral("prepare").args(["--download", "Sports", "--out"]).arg(&out).output().unwrap();
+    let elsewhere = folder.path().join("sports");
+    let output = crate::viral("prepare").args(["--download", "Sports", "--out"]).arg(&elsewhere).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && errors.contains("no category 'Sports'; there are"), "{errors}");
 }
