@@ -118,7 +118,14 @@ pub(super) fn is_placeholder(image: &str) -> bool {
         })
     });
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    has_word || path.contains("/nophoto/") || stem.trim_matches(|c: char| !c.is_alphabetic()) == "placeholder"
+    has_word || path.contains("/nophoto/") || is_placeholder_stem(stem)
+}
+
+/// "placeholder", perhaps with a size such as "-300x300" behind it.
+fn is_placeholder_stem(stem: &str) -> bool {
+    stem.trim_start_matches(|c: char| !c.is_alphabetic())
+        .strip_prefix("placeholder")
+        .is_some_and(|size| size.chars().all(|c| !c.is_alphabetic() || c == 'x'))
 }
 
 #[cfg(test)]
