@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::pictures::Pictures;
+use crate::pictures::{Pictures, spellings};
 use crate::{Error, Result};
 use viral::data::{FolderLock, Part};
 
@@ -60,7 +60,7 @@ const MAX_LINE: usize = 16 << 20;
 /// not depend on the order of the rows, unless the first or last of repeated rows is to be kept.
 ///
 /// ```
-/// use viral::data::{Dataset, ReadOptions};
+/// use viral::data::Dataset;
 /// use viral_enrich::{Format, Metadata, Prepare, Reviews};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,7 +76,7 @@ const MAX_LINE: usize = 16 << 20;
 /// let prepared = prepare.run(at("toys"), |_step, _bytes, _of| {})?;
 /// assert_eq!((prepared.n_users, prepared.n_items, prepared.coverage.title), (3, 4, 2));
 ///
-/// let data = Dataset::read(at("toys"), &ReadOptions::new())?;
+/// let data = Dataset::read(at("toys"))?;
 /// assert_eq!((data.n_users(), data.n_items()), (3, 4));
 /// # Ok(())
 /// # }
@@ -322,7 +322,10 @@ fn give_pictures(items: &mut [CatalogueItem], folder: &Path, pictures: &Pictures
         let is_there = |image: &String| coverage::is_url(image) || folder.join(image).is_file();
         let found = pictures.of_item(&item.id).map(str::to_string);
         let found = found.or_else(|| match &named {
-            Some(image) if !is_there(image) => pictures.like(image).map(str::to_string),
+            Some(image) if !is_there(image) => {
+                let spelled = || spellings(image).into_iter().find(|name| !name.contains("..") && is_there(name));
+                pictures.like(image).map(str::to_string).or_else(spelled)
+            }
             _ => None,
         });
         item.image = found.or(named);
