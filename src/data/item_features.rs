@@ -98,6 +98,28 @@ impl ItemFeatures {
         Self { n_items: rows.len(), width: self.width, values }
     }
 
+    /// Each row divided by its length (the L2 norm); rows of zeros stay zeros. O(items · width) time.
+    ///
+    /// A model whose features are normalised does not depend on the scale that their encoder happens to have.
+    ///
+    /// ```
+    /// use viral::data::ItemFeatures;
+    ///
+    /// let features = ItemFeatures::new(2, 2, vec![3.0, 4.0, 0.0, 0.0])?.l2_normalized();
+    /// assert_eq!(features.values(), [0.6, 0.8, 0.0, 0.0]);
+    /// # Ok::<(), viral::Error>(())
+    /// ```
+    pub fn l2_normalized(mut self) -> Self {
+        for row in self.values.chunks_exact_mut(self.width) {
+            // In f64, so that rows near either end of f32's range neither overflow nor vanish.
+            let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+            }
+        }
+        self
+    }
+
     /// The file that a path of features names: `x.safetensors` of `x.safetensors#name`, any other path itself.
     pub fn file_of(path: &Path) -> &Path {
         split_name(path).0

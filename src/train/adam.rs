@@ -22,11 +22,14 @@ pub struct AdamConfig {
     pub beta_2: f64,
     /// Added to the root, `ε`. Default: 1e-8.
     pub epsilon: f64,
+    /// Coupled weight decay: this times the parameter is added to its gradient, as `weight_decay` of PyTorch's `Adam` does (not
+    /// `AdamW`). Default: 0.
+    pub weight_decay: f64,
 }
 
 impl Default for AdamConfig {
     fn default() -> Self {
-        Self { lr: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 }
+        Self { lr: 1e-3, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
     }
 }
 
@@ -61,7 +64,8 @@ enum Values {
     Device(Box<[Tensor<1>; 2]>),
 }
 
-/// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`.
+/// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`; `g`
+/// is the gradient, plus `weight_decay · p`.
 ///
 /// A parameter without a gradient is left alone, its step not counted, as in PyTorch. *Adam: A Method for Stochastic
 /// Optimization*, ICLR 2015, arXiv 1412.6980.
@@ -262,6 +266,10 @@ impl ModuleMapper for Step<'_> {
                     let [m, v] = moments.as_mut();
                     let n = shape.iter().product::<usize>();
                     let g = gradient.reshape([n]);
+                    let g = match config.weight_decay {
+                        0.0 => g,
+                        decay => g + tensor.clone().reshape([n]) * decay,
+                    };
                     *m = m.clone() * config.beta_1 + g.clone() * (1.0 - config.beta_1);
                     *v = v.clone() * config.beta_2 + g.square() * (1.0 - config.beta_2);
                     let denominator = v.clone().sqrt() * factors.root_correction + config.epsilon;
@@ -308,6 +316,7 @@ struct Factors {
     rest_1: f32,
     rest_2: f32,
     epsilon: f32,
+    weight_decay: f32,
 }
 
 impl Factors {
@@ -321,6 +330,7 @@ impl Factors {
             rest_1: (1.0 - config.beta_1) as f32,
             rest_2: (1.0 - config.beta_2) as f32,
             epsilon: config.epsilon as f32,
+            weight_decay: config.weight_decay as f32,
         }
     }
 
@@ -333,6 +343,7 @@ impl Factors {
         let chunks = chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
         chunks.for_each(|(((p, g), m), v)| {
             for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m.iter_mut()).zip(v.iter_mut()) {
+                let g = if self.weight_decay == 0.0 { g } else { g + self.weight_decay * *p };
                 *m = self.beta_1 * *m + self.rest_1 * g;
                 *v = self.beta_2 * *v + self.rest_2 * g * g;
                 *p -= self.step_size * *m / (v.sqrt() * self.root_correction + self.epsilon);

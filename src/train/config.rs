@@ -138,7 +138,7 @@ impl TrainerConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon }, lr_decay, .. } = *self;
+        let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon, weight_decay }, lr_decay, .. } = *self;
         let (setting, n) = match self.batch_size {
             BatchSize::Triplets(n) => ("batch_size", n),
             BatchSize::StepsPerEpoch { steps_per_epoch } => ("batch_size.steps_per_epoch", steps_per_epoch),
@@ -151,6 +151,8 @@ impl TrainerConfig {
         for (setting, value) in [("adam.beta_1", beta_1), ("adam.beta_2", beta_2)] {
             Error::require((0.0..1.0).contains(&value), setting, value, "from 0 to below 1")?;
         }
+        let is_decay = weight_decay.is_finite() && weight_decay >= 0.0;
+        Error::require(is_decay, "adam.weight_decay", weight_decay, "a number from 0 on")?;
         Ok(())
     }
 }
