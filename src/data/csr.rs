@@ -90,14 +90,22 @@ impl Csr {
     fn sorted(n_rows: usize, n_cols: usize, n: usize, pair: impl Fn(usize) -> (u32, u32)) -> (Self, Vec<u32>) {
         assert!(u32::try_from(n).is_ok(), "sparse rows: {n} pairs are too many for 32-bit indices");
         let (mut row_ptr, mut next_of_col) = (vec![0u32; n_rows + 1], vec![0u32; n_cols + 1]);
+        let (mut last, mut ascend) = ((0, 0), true);
         for e in 0..n {
             let (row, col) = pair(e);
             assert!((row as usize) < n_rows, "row {row} of {n_rows}");
             assert!((col as usize) < n_cols, "column {col} of {n_cols}");
             row_ptr[row as usize + 1] += 1;
             next_of_col[col as usize + 1] += 1;
+            ascend &= last <= (row, col);
+            last = (row, col);
         }
         accumulate(&mut row_ptr);
+        if ascend {
+            // As the pairs of a pruned graph do, in every epoch.
+            let col_idx = (0..n).map(|e| pair(e).1).collect();
+            return (Self { n_cols, row_ptr, col_idx }, (0..n as u32).collect());
+        }
         accumulate(&mut next_of_col);
         let mut by_col = vec![0u32; n];
         for e in 0..n {
@@ -224,6 +232,9 @@ mod tests {
             let csr = Csr::from_pairs(n_rows as usize, n_cols as usize, &pairs);
             let found: Vec<(u32, u32)> = csr.row_idx().into_iter().zip(csr.col_idx().iter().copied()).collect();
             assert_eq!(found, set.iter().copied().collect::<Vec<_>>());
+            let mut ascending = pairs.clone();
+            ascending.sort_unstable();
+            assert_eq!(Csr::from_pairs(n_rows as usize, n_cols as usize, &ascending), csr);
             assert_eq!(Csr::from_parts(n_cols as usize, csr.row_ptr().to_vec(), csr.col_idx().to_vec()), csr);
 
             let (transpose, order) = csr.transpose();
@@ -238,6 +249,9 @@ mod tests {
     #[test]
     fn distinct_pairs_know_where_they_came_from_and_repeated_ones_are_named() {
         let pairs = [(2, 1), (0, 3), (2, 0)];
+        let ascending = [(0, 3), (2, 0), (2, 1)];
+        let (csr, order) = Csr::from_distinct(3, 4, 3, |e| ascending[e]).unwrap();
+        assert_eq!((csr.col_idx(), &order[..]), (&[3, 0, 1][..], &[0, 1, 2][..]));
         let (csr, order) = Csr::from_distinct(3, 4, 3, |e| pairs[e]).unwrap();
         assert_eq!((csr.col_idx(), order.as_slice()), (&[3, 0, 1][..], &[1, 2, 0][..]));
         let twice = [(2, 1), (0, 3), (2, 1)];
