@@ -2,6 +2,7 @@
 
 mod bar;
 mod commands;
+mod serve;
 mod shell;
 
 use clap::Parser;
@@ -15,7 +16,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// A folder of data holds everything about a catalogue: `prepare` makes it of reviews and metadata, `describe` adds what a
 /// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `import` takes features
-/// made elsewhere. `train` learns from the folder, and `recommend` asks the saved model.
+/// made elsewhere. `train` learns from the folder, and `recommend` asks the saved model; `serve`
+/// answers over HTTP and shows a page.
 #[derive(Parser, Debug)]
 #[command(name = "viral", version, arg_required_else_help = true)]
 #[command(after_help = "Each command says with --help what it takes, and ends with an example.")]

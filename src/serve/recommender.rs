@@ -315,6 +315,36 @@ impl Recommender {
         self.titles.as_ref().map(|titles| titles.get(item as usize))
     }
 
+    /// The vector of an item by external id, `[d]`: its blocks side by side.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`].
+    pub fn item_vector(&self, item: &str) -> Result<&[f32]> {
+        Ok(self.vectors.item(self.item_number(item)? as usize))
+    }
+
+    /// External ids of what a user has in the train part, in the catalogue's order.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`].
+    ///
+    /// ```
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let split = SplitPolicy::Everything;
+    /// let data = Dataset::from_log("shop", &[("ann", "kite"), ("bob", "drum"), ("ann", "ball")], split)?;
+    /// let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
+    /// assert_eq!(recommender.history("ann")?, ["kite", "ball"]);
+    /// assert!(recommender.history("eve").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self, user: &str) -> Result<Vec<&str>> {
+        let items = self.train.of_user(self.user_number(user)?);
+        Ok(items.iter().map(|&item| self.items.get(item as usize)).collect())
+    }
+
     /// The train interactions, which evaluation masks.
     pub fn train_interactions(&self) -> &Interactions {
         &self.train

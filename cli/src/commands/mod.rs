@@ -8,6 +8,7 @@ mod folder;
 mod import;
 mod prepare;
 mod recommend;
+mod serve;
 mod servers;
 mod train;
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Import(import::Arguments),
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
+    Serve(serve::Arguments),
 }
 
 impl Command {
@@ -33,6 +35,7 @@ impl Command {
             Self::Import(arguments) => import::run(&arguments),
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
+            Self::Serve(arguments) => serve::run(&arguments),
         }
     }
 }

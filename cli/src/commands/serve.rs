@@ -1,0 +1,78 @@
+//! `viral serve`: a saved model that answers over HTTP, and a page to look at it.
+
+use crate::serve::{Limits, Pictures, Served, serve};
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use viral::{Error, Result};
+
+/// Answers requests for recommendations over HTTP, and shows them on a page.
+///
+/// `GET /recommend?user=ID&k=10`, `POST /recommend` with {"liked": ["ID", …], "k": 10, "weights": {"visual": 2}}, `GET
+/// /similar?item=ID`, `GET /health`, and `GET /metrics` for Prometheus. The page at / lets one pick or invent a customer and weigh
+/// the blocks. The model is loaded again when its file changes, without a request being dropped.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  viral serve --model out/planted-viral-default-seed0")]
+pub(crate) struct Arguments {
+    /// Folder with model.safetensors, or the file itself
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Where to listen; the default is reached from this machine alone
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    bind: SocketAddr,
+    /// Photos of the items, named by their ids: ID.jpg, ID.png, …; the others are drawn from their vectors
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Most items of one answer
+    #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
+    most_items: usize,
+    /// Most bytes of a request's body
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, help_heading = "Limits")]
+    most_bytes: usize,
+    /// Seconds that a request may take, its body included
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0, help_heading = "Limits")]
+    timeout: f64,
+    /// Requests answered at a time; more get the status 503
+    #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Limits")]
+    concurrency: usize,
+    /// Connections at a time; more wait until one is closed
+    #[arg(long, value_name = "N", default_value_t = 2048, help_heading = "Limits")]
+    connections: usize,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let timeout = Duration::try_from_secs_f64(arguments.timeout).ok().filter(|timeout| !timeout.is_zero());
+    let timeout = timeout
+        .ok_or_else(|| Error::Config(format!("--timeout {}: give a number of seconds above 0", arguments.timeout)))?;
+    for (option, n) in [
+        ("most-items", arguments.most_items),
+        ("most-bytes", arguments.most_bytes),
+        ("concurrency", arguments.concurrency),
+        ("connections", arguments.connections),
+    ] {
+        if n == 0 {
+            return Err(Error::Config(format!("--{option} 0 would refuse everything: give at least 1")));
+        }
+    }
+    let pictures = arguments.images.as_deref().map(Pictures::of_folder).transpose()?.unwrap_or_default();
+    let served = Served::load(&arguments.model)?;
+    let model = served.model();
+    let known = model.items().filter(|item| pictures.has(item)).count();
+    if pictures.len() > 0 && known == 0 {
+        return Err(Error::Config(format!(
+            "none of the {} pictures is named by an item of the model; they are called ID.jpg or the like, such as {}.jpg",
+            pictures.len(),
+            model.items().next().unwrap_or("ID"),
+        )));
+    }
+    let limits = Limits {
+        body: arguments.most_bytes,
+        timeout,
+        concurrency: arguments.concurrency,
+        connections: arguments.connections,
+        k: arguments.most_items,
+    };
+    drop(model);
+    serve(arguments.bind, served, pictures, limits)
+}

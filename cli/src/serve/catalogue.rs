@@ -1,0 +1,128 @@
+//! What the page asks for: itself, items and users to choose from, what a user has, pictures.
+
+use super::api::{Answer, compute, query};
+use super::failure::Failure;
+use super::{App, picture};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+use viral::prelude::Recommender;
+
+/// Rows of one list to choose from.
+const MOST: usize = 200;
+
+/// Scripts, styles and pictures come from this service alone, and no other site may frame or embed the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(|| async { asset("text/html; charset=utf-8", include_str!("page/index.html")) }))
+        .route("/page.css", get(|| async { asset("text/css; charset=utf-8", include_str!("page/page.css")) }))
+        .route("/page.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("page/page.js")) }))
+        .route("/items", get(items))
+        .route("/users", get(users))
+        .route("/history", get(history))
+        .route("/picture", get(picture))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, text).into_response()
+}
+
+/// `?matching=bib&n=24&from=0`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    #[serde(default)]
+    matching: String,
+    n: Option<usize>,
+    #[serde(default)]
+    from: usize,
+}
+
+#[derive(Serialize)]
+struct Item {
+    item: String,
+    title: Option<String>,
+}
+
+impl Item {
+    fn of(model: &Recommender, item: &str) -> Self {
+        Self { item: item.to_string(), title: model.title(item).map(str::to_string) }
+    }
+}
+
+/// Items whose id or title has every word that is asked for, in the order of the catalogue.
+async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
+    let Listing { matching, n, from } = query(&uri)?;
+    let words: Vec<String> = matching.split_whitespace().map(str::to_lowercase).collect();
+    let model = app.served.model();
+    let found = compute(&model, || {
+        let matches = |item: &&str| {
+            let text = format!("{item} {}", model.title(item).unwrap_or_default()).to_lowercase();
+            words.iter().all(|word| text.contains(word.as_str()))
+        };
+        let found = model.items().filter(|item| words.is_empty() || matches(item));
+        found.skip(from).take(n.unwrap_or(24).min(MOST)).map(|item| Item::of(&model, item)).collect()
+    });
+    Ok(Json(found))
+}
+
+/// Ids of users that begin with what is asked for.
+async fn users(State(app): State<App>, uri: Uri) -> Answer<Vec<String>> {
+    let Listing { matching, n, from } = query(&uri)?;
+    let model = app.served.model();
+    let found = model.users().filter(|user| user.starts_with(&matching)).skip(from).take(n.unwrap_or(24).min(MOST));
+    Ok(Json(found.map(str::to_string).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfUser {
+    user: String,
+}
+
+/// What a user has in the train part.
+async fn history(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
+    let OfUser { user } = query(&uri)?;
+    let model = app.served.model();
+    let items = model.history(&user)?;
+    Ok(Json(items.into_iter().map(|item| Item::of(&model, item)).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfItem {
+    item: String,
+}
+
+/// The photo of an item, or a drawing of its vector.
+async fn picture(State(app): State<App>, uri: Uri) -> Result<Response, Failure> {
+    let OfItem { item } = query(&uri)?;
+    let (kind, bytes, drawn) = match app.pictures.of(&item) {
+        Some((kind, file)) => {
+            let gone = |e: std::io::Error| Failure::new(StatusCode::NOT_FOUND, "no_picture", e.to_string());
+            (kind, tokio::fs::read(file).await.map_err(gone)?, false)
+        }
+        None => ("image/svg+xml", picture::drawing(&app.served.model(), &item)?.into_bytes(), true),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("max-age=60")),
+        (HeaderName::from_static("x-drawn"), HeaderValue::from_static(if drawn { "true" } else { "false" })),
+    ];
+    Ok((headers, bytes).into_response())
+}

@@ -1,0 +1,139 @@
+//! Connections: limits, timeouts, the way to stop.
+
+use super::model::Served;
+use super::{App, Metrics, Pictures, api};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use viral::{Error, Result};
+
+/// How long answers may take that are under way when the service is asked to stop.
+const GRACE: Duration = Duration::from_millis(1500);
+/// How often the model's file is looked at.
+const WATCH: Duration = Duration::from_secs(2);
+/// How long a client may take for the head of a request, and leave a connection idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a client may ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of a body.
+    pub(crate) body: usize,
+    /// From the head of a request to its answer, its body included.
+    pub(crate) timeout: Duration,
+    /// Requests answered at a time; more get a 503.
+    pub(crate) concurrency: usize,
+    /// Connections at a time; more wait.
+    pub(crate) connections: usize,
+    /// Items of one answer.
+    pub(crate) k: usize,
+}
+
+/// Answers until the process is told to stop (SIGTERM, SIGINT), and then for as long as answers are under way.
+///
+/// SIGHUP loads the model again, and so does a change of its file.
+pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits: Limits) -> Result<()> {
+    let failed = |what: &str, e: &dyn std::fmt::Display| Error::Data(format!("{what}: {e}"));
+    let metrics = Metrics::new().map_err(|e| failed("metrics", &e))?;
+    let app = App { served: Arc::new(served), pictures: Arc::new(pictures), metrics: Arc::new(metrics), limits };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| failed("the service's threads", &e))?;
+    runtime.block_on(async {
+        let advice = "is another service there? choose another one with --bind";
+        let listener = TcpListener::bind(bind).await.map_err(|e| Error::Data(format!("{bind}: {e}; {advice}")))?;
+        let address = listener.local_addr().unwrap_or(bind);
+        let mut stop = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        let [Ok(terminate), Ok(interrupt)] = &mut stop else {
+            return Err(Error::Data("the signals that end the service cannot be listened to".into()));
+        };
+        tokio::spawn(watch(app.clone()));
+        println!("http://{address}/");
+        eprintln!("viral answers at http://{address}/; SIGTERM or Ctrl-C ends it, SIGHUP loads the model again.");
+        let stopped = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        answer(listener, app, stopped).await;
+        Ok(())
+    })
+}
+
+/// The loop over connections.
+async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = ()>) {
+    let router = api::router(app.clone());
+    let graceful = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(app.limits.connections));
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
+    tokio::pin!(stopped);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, stream) = tokio::select! {
+            (permit, accepted) = accepted => match accepted {
+                Ok((stream, _)) => (permit, stream),
+                Err(e) => {
+                    // Out of file handles, or a client that went away: neither is for ever.
+                    eprintln!("a connection could not be accepted: {e}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+            () = &mut stopped => break,
+        };
+        // An answer is small and complete: it does not wait for more to be sent with it.
+        let _ = stream.set_nodelay(true);
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = graceful.watch(connection);
+        let open = app.metrics.connections.clone();
+        tokio::spawn(async move {
+            open.inc();
+            // A client that breaks off or talks nonsense ends its own connection and nothing else.
+            let _ = connection.await;
+            open.dec();
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(GRACE) => eprintln!("some answers were still under way and were broken off"),
+    }
+}
+
+/// Loads the model again when its file changes or SIGHUP comes.
+async fn watch(app: App) {
+    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    loop {
+        let asked = tokio::select! {
+            _ = hang_up.recv() => true,
+            () = tokio::time::sleep(WATCH) => false,
+        };
+        let served = Arc::clone(&app.served);
+        let reloaded =
+            tokio::task::spawn_blocking(move || (asked || served.has_changed()).then(|| served.reload())).await;
+        match reloaded {
+            Ok(Some(Ok(()))) => {
+                app.metrics.reloads.inc();
+                eprintln!("{} was loaded again", app.served.path().display());
+            }
+            Ok(Some(Err(e))) => {
+                app.metrics.failed_reloads.inc();
+                eprintln!("{e}");
+            }
+            Ok(None) | Err(_) => {}
+        }
+    }
+}

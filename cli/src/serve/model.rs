@@ -1,0 +1,65 @@
+//! The model that answers now, and its reloads.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+use viral::prelude::Recommender;
+use viral::{Error, Result};
+
+/// A saved model, and the one that takes its place when the file changes.
+///
+/// A request keeps the model that it began with: a reload drops nothing. A file that cannot be loaded leaves the model in its place.
+pub(crate) struct Served {
+    path: PathBuf,
+    now: RwLock<(Arc<Recommender>, Instant)>,
+    /// What the file was when it was last looked at, good or bad.
+    seen: Mutex<Option<Stamp>>,
+}
+
+type Stamp = (SystemTime, u64);
+
+impl Served {
+    /// Loads the model of a folder or a file.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
+        let seen = stamp(&file);
+        let model = Recommender::load(&file)?;
+        Ok(Self { path: file, now: RwLock::new((Arc::new(model), Instant::now())), seen: Mutex::new(seen) })
+    }
+
+    /// The model that answers now.
+    pub(crate) fn model(&self) -> Arc<Recommender> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Seconds since it was loaded.
+    pub(crate) fn age_seconds(&self) -> u64 {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).1.elapsed().as_secs()
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file is another one than when it was last loaded or refused.
+    pub(crate) fn has_changed(&self) -> bool {
+        let found = stamp(&self.path);
+        found.is_some() && found != *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads the file again and puts it in the place of the model; this one stays where that fails.
+    pub(crate) fn reload(&self) -> Result<()> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp(&self.path);
+        let model = Recommender::load(&self.path)
+            .map_err(|e| Error::Data(format!("{e}; the model that was loaded before goes on answering")))?;
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        *now = (Arc::new(model), Instant::now());
+        Ok(())
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let found = std::fs::metadata(file).ok()?;
+    Some((found.modified().ok()?, found.len()))
+}
