@@ -80,6 +80,31 @@ pub fn bipartite_pattern(interactions: &Interactions) -> CsMat<f32> {
     assemble(interactions.csr(), |_, _| 1.0)
 }
 
+/// The interactions themselves, `R[u, i] = 1` where user `u` met item `i`: what items send to users; its transpose is what users
+/// send to items.
+///
+/// For layers that treat the two sides apart. Time and memory O(pairs + users).
+///
+/// ```
+/// use viral::data::Interactions;
+/// use viral::graph::{interaction_matrix, uniform_rows};
+///
+/// let items_to_users = interaction_matrix(&Interactions::from_pairs(2, 3, &[(0, 0), (0, 2), (1, 2)]));
+/// let users_to_items = items_to_users.transpose_view().to_csr();
+/// assert_eq!((items_to_users.shape(), users_to_items.shape()), ((2, 3), (3, 2)));
+/// // MMGCN: a node receives the mean of its neighbours.
+/// assert_eq!(uniform_rows(&users_to_items)[[2, 0]], 0.5);
+/// ```
+///
+/// # Shapes
+/// - output: `[n_users, n_items]`
+pub fn interaction_matrix(interactions: &Interactions) -> CsMat<f32> {
+    let pairs = interactions.csr();
+    let pointers = pairs.row_ptr().iter().map(|&p| p as usize).collect();
+    let columns = pairs.col_idx().iter().map(|&item| item as usize).collect();
+    CsMat::new((pairs.n_rows(), pairs.n_cols()), pointers, columns, vec![1.0; pairs.nnz()])
+}
+
 /// `1/√(deg + eps)`; only read where there is an edge, so a degree of 0 does no harm.
 fn inverse_roots(degrees: &[u32], eps: f64) -> Vec<f64> {
     degrees.iter().map(|&d| 1.0 / (f64::from(d) + eps).sqrt()).collect()
@@ -152,6 +177,18 @@ mod tests {
     fn the_pattern_is_ones() {
         let a = bipartite_pattern(&Interactions::from_pairs(3, 3, &PAIRS));
         assert!(a.data().iter().all(|&x| x == 1.0) && a.nnz() == 6);
+    }
+
+    #[test]
+    fn the_matrix_of_interactions_is_a_block_of_the_pattern() {
+        let interactions = Interactions::from_pairs(3, 3, &PAIRS);
+        let (all, block) = (bipartite_pattern(&interactions), interaction_matrix(&interactions));
+        assert_eq!((block.shape(), block.nnz()), ((3, 3), 3));
+        for user in 0..3 {
+            for item in 0..3 {
+                assert_eq!(block.get(user, item), all.get(user, 3 + item), "{user} {item}");
+            }
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod knn;
 mod normalize;
 mod prune;
 
-pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern};
+pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
 pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture};

@@ -66,7 +66,10 @@ mod batch;
 mod bpr_mf;
 mod embeddings;
 mod freedom;
+mod grcn;
+mod lattice;
 mod light_gcn;
+mod mmgcn;
 mod parameters;
 mod popularity;
 mod profile_match;
@@ -79,7 +82,10 @@ pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};
+pub use grcn::{Grcn, GrcnConfig, GrcnContent, GrcnModality};
+pub use lattice::{Lattice, LatticeConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
+pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
@@ -163,4 +169,12 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
 pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     let shape = [features.n_items(), features.width()];
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
+}
+
+/// [`features`], of rows scaled to length 1 where `normalize` says so.
+fn content(rows: &ItemFeatures, normalize: bool, init: &Init) -> Tensor<2> {
+    match normalize {
+        true => features(&rows.clone().l2_normalized(), init),
+        false => features(rows, init),
+    }
 }

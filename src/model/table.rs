@@ -100,6 +100,12 @@ table! {
     "lightgcn" => LightGcn, LightGcnConfig;
     /// [`Vbpr`]
     "vbpr" => Vbpr, VbprConfig;
+    /// [`Mmgcn`]
+    "mmgcn" => Mmgcn, MmgcnConfig;
+    /// [`Grcn`]
+    "grcn" => Grcn, GrcnConfig;
+    /// [`Lattice`]
+    "lattice" => Lattice, LatticeConfig;
     /// [`Freedom`]
     "freedom" => Freedom, FreedomConfig;
     /// [`Viral`]

@@ -25,10 +25,15 @@ pub(super) fn affine_leaky<const D: usize>(layer: &Linear, x: Tensor<D>, slope: 
     assert!(dims[D - 1] == d_in, "affine: x is {dims:?} but the weight is [{d_in}, {d_out}]");
     let rows = dims[..D - 1].iter().product::<usize>();
     let y = matmul(x.reshape([rows, d_in]), layer.weight.val());
+    dims[D - 1] = d_out;
+    bias_leaky(layer, y, slope).reshape(dims)
+}
+
+/// What follows the product of a layer: its bias, and the leaky rectifier.
+pub(super) fn bias_leaky(layer: &Linear, y: Tensor<2>, slope: f32) -> Tensor<2> {
     let bias = match &layer.bias {
         Some(bias) => bias.val(),
-        None => Tensor::zeros([d_out], &y.device()),
+        None => Tensor::zeros([y.dims()[1]], &y.device()),
     };
-    dims[D - 1] = d_out;
-    bias_leaky_relu(y, bias, slope).reshape(dims)
+    bias_leaky_relu(y, bias, slope)
 }

@@ -1,8 +1,8 @@
 //! Graph convolutions with weights and an activation for each layer.
 
-use super::affine::affine_leaky;
+use super::affine::{affine_leaky, bias_leaky};
 use super::{Init, linear, xavier_normal};
-use crate::ops::{SparseMatrix, matmul, spmm, spmm_values};
+use crate::ops::{SparseMatrix, bias_leaky_relu, matmul, spmm, spmm_values};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -51,8 +51,9 @@ impl GraphConvConfig {
 
 /// One graph convolution, `y = LeakyReLU(A x W)`.
 ///
-/// The product is taken in the order that propagates the narrower of `x` and `x W`. O(nnz · min(d_in, d_out) + n · d_in ·
-/// d_out) time; no message is copied.
+/// The product is taken in the order that costs less, `(A x) W` of as many rows as there are receivers, or `A (x W)` of as
+/// many as there are senders: O(min(n · d_in · d_out + nnz · d_in, m · d_in · d_out + nnz · d_out)) time for `A` of `[n, m]`.
+/// No message is copied.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -79,7 +80,7 @@ impl GraphConv {
     /// # Panics
     /// When the shapes do not agree.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
-        self.convolve(x, |x| spmm(graph, x))
+        self.convolve(graph, x, |x| spmm(graph, x))
     }
 
     /// [`forward`](Self::forward) on edges whose values carry a gradient.
@@ -92,18 +93,50 @@ impl GraphConv {
     /// # Panics
     /// When the shapes do not agree.
     pub fn forward_values(&self, graph: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
-        self.convolve(x, |x| spmm_values(graph, values, x))
+        self.convolve(graph, x, |x| spmm_values(graph, values, x))
     }
 
-    fn convolve(&self, x: Tensor<2>, propagate: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
+    /// The rest of [`forward`](Self::forward) from `A x` on: for what is propagated once and weighted in each step.
+    ///
+    /// # Shapes
+    /// - `aggregated`: `[n, d_in]`; output: `[n, d_out]`
+    ///
+    /// # Panics
+    /// When the width is another than the weight's.
+    pub fn forward_aggregated(&self, aggregated: Tensor<2>) -> Tensor<2> {
+        self.check(&aggregated);
+        self.activate(matmul(aggregated, self.weight.val()))
+    }
+
+    fn convolve(
+        &self,
+        graph: &SparseMatrix,
+        x: Tensor<2>,
+        propagate: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        self.check(&x);
+        let ([d_in, d_out], [receivers, senders]) = (self.weight.dims(), graph.dims());
+        let cost = |rows: usize, d: usize| rows * d_in * d_out + graph.nnz() * d;
+        if cost(receivers, d_in) <= cost(senders, d_out) {
+            return self.forward_aggregated(propagate(x));
+        }
+        self.activate(propagate(matmul(x, self.weight.val())))
+    }
+
+    fn check(&self, x: &Tensor<2>) {
         let ([n, d], [d_in, d_out]) = (x.dims(), self.weight.dims());
         assert_eq!(d, d_in, "GraphConv: x is [{n}, {d}], the weight [{d_in}, {d_out}]");
-        let weight = self.weight.val();
-        let y = match d_in <= d_out {
-            true => matmul(propagate(x), weight),
-            false => propagate(matmul(x, weight)),
-        };
-        if self.slope == 1.0 { y } else { leaky_relu(y, self.slope) }
+    }
+
+    fn activate(&self, y: Tensor<2>) -> Tensor<2> {
+        if self.slope == 1.0 {
+            return y;
+        }
+        if self.slope > 0.0 {
+            let none = Tensor::zeros([y.dims()[1]], &y.device());
+            return bias_leaky_relu(y, none, self.slope as f32); // one pass
+        }
+        leaky_relu(y, self.slope)
     }
 }
 
@@ -184,7 +217,45 @@ impl ResidualGraphConv {
     /// # Panics
     /// When the shapes do not agree.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>, identity: Option<Tensor<2>>) -> Tensor<2> {
-        let messages = self.conv.forward(graph, x.clone());
+        self.forward_between(graph, x.clone(), x, identity)
+    }
+
+    /// [`forward`](Self::forward) of receivers whose neighbours are other nodes, such as users and their items.
+    ///
+    /// # Shapes
+    /// - `graph`: `[n, m]`, row = receiver
+    /// - `receivers`: `[n, d_in]`, `senders`: `[m, d_in]`; `identity`, output: `[n, d_out]`
+    ///
+    /// # Panics
+    /// When the shapes do not agree.
+    pub fn forward_between(
+        &self,
+        graph: &SparseMatrix,
+        receivers: Tensor<2>,
+        senders: Tensor<2>,
+        identity: Option<Tensor<2>>,
+    ) -> Tensor<2> {
+        self.update(self.conv.forward(graph, senders), receivers, identity)
+    }
+
+    /// [`forward_between`](Self::forward_between) of `A x` of the senders: for senders that stay as they are, whose sums are
+    /// the same in each step.
+    ///
+    /// # Shapes
+    /// - `aggregated`, `receivers`: `[n, d_in]`; `identity`, output: `[n, d_out]`
+    ///
+    /// # Panics
+    /// When the shapes do not agree.
+    pub fn forward_aggregated(
+        &self,
+        aggregated: Tensor<2>,
+        receivers: Tensor<2>,
+        identity: Option<Tensor<2>>,
+    ) -> Tensor<2> {
+        self.update(self.conv.forward_aggregated(aggregated), receivers, identity)
+    }
+
+    fn update(&self, messages: Tensor<2>, x: Tensor<2>, identity: Option<Tensor<2>>) -> Tensor<2> {
         let own = affine_leaky(&self.own, x, self.slope as f32);
         let own = match identity {
             Some(z) => {
@@ -194,6 +265,13 @@ impl ResidualGraphConv {
             }
             None => own,
         };
-        affine_leaky(&self.merge, Tensor::cat(vec![messages, own], 1), self.slope as f32)
+        // [h ‖ x̂] G as the sum of two products: what lies side by side would be a copy of both.
+        let weight = self.merge.weight.val();
+        let part = |x: Tensor<2>, first: usize| {
+            let rows = weight.clone().narrow(0, first, x.dims()[1]);
+            matmul(x, rows)
+        };
+        let first_of_own = messages.dims()[1];
+        bias_leaky(&self.merge, part(messages, 0) + part(own, first_of_own), self.slope as f32)
     }
 }

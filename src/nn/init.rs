@@ -98,6 +98,12 @@ pub fn linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     Linear { weight, bias: Some(init.uniform_param([d_out], bound)) }
 }
 
+/// `y = x W + b` with a Xavier normal weight and PyTorch's default bias, as MMGCN and GRCN begin.
+pub(crate) fn xavier_normal_linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
+    let weight = xavier_normal([d_in, d_out], init);
+    Linear { weight, bias: Some(init.uniform_param([d_out], 1.0 / (d_in as f64).sqrt())) }
+}
+
 /// `y = x W + b` with a Xavier uniform weight and a zero bias.
 pub(crate) fn xavier_linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     Linear { weight: xavier_uniform([d_in, d_out], init), bias: Some(init.constant_param([d_out], 0.0)) }

@@ -13,6 +13,7 @@ pub struct LearnedItemGraphConfig {
     n_neighbors: usize,
     include_self: bool,
     epsilon: f64,
+    normalize_first: bool,
     projections: Vec<[usize; 2]>,
 }
 
@@ -20,7 +21,7 @@ impl LearnedItemGraphConfig {
     /// Each item's `n_neighbors` nearest by cosine, or all where there are fewer, the item itself included, of features as they
     /// are; degrees are normalised without epsilon.
     pub fn new(n_neighbors: usize) -> Self {
-        Self { n_neighbors, include_self: true, epsilon: 0.0, projections: Vec::new() }
+        Self { n_neighbors, include_self: true, epsilon: 0.0, normalize_first: false, projections: Vec::new() }
     }
 
     /// Whether an item is one of its own neighbours. Default: yes.
@@ -32,6 +33,13 @@ impl LearnedItemGraphConfig {
     /// What is added to degrees before their roots are taken. Default: 0.
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
+        self
+    }
+
+    /// Whether each modality's graph is normalised by its own degrees and weighed after that. Default: no, modalities are
+    /// mixed first and normalised by the degrees of the mixture.
+    pub fn with_normalize_first(mut self, normalize_first: bool) -> Self {
+        self.normalize_first = normalize_first;
         self
     }
 
@@ -49,6 +57,7 @@ impl LearnedItemGraphConfig {
             n_neighbors: self.n_neighbors,
             include_self: self.include_self,
             epsilon: self.epsilon,
+            normalize_first: self.normalize_first,
         }
     }
 }
@@ -58,15 +67,17 @@ impl LearnedItemGraphConfig {
 /// ```text
 /// S_m[i, j] = cos(f_m(x_m[i]), f_m(x_m[j]))   for j in the top-k of S_m[i, ·], else 0
 /// B = Σ_m w_m S_m;   A = D^-1/2 B D^-1/2,   D = row sums of B
+/// or, normalised first:   A = Σ_m w_m D_m^-1/2 S_m D_m^-1/2,   D_m = row sums of S_m
 /// ```
 ///
-/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036), as
-/// MMRec computes it: modalities are mixed first and normalised after. The gradient goes to the features and projections through the
-/// similarities that are kept and through the degrees, not through the choice of neighbours. Negative similarities stay; an
-/// item whose similarities do not sum to more than 0 is left without edges.
+/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036): as
+/// MMRec computes it modalities are mixed first and normalised after, as the paper has it each is normalised first. The gradient goes
+/// to the features and projections through the similarities that are kept and through the degrees, not through the choice of
+/// neighbours. Negative similarities stay; an item whose similarities do not sum to more than 0 is left without edges.
 ///
 /// O(n² · d) time a modality for the neighbours and O(n · k · d) for their weights; memory O(n · (k + d)): similarities of
-/// all pairs are never held.
+/// all pairs are never held. Where neighbours are kept for some steps, [`patterns`](Self::patterns) looks them up and
+/// [`forward_on`](Self::forward_on) weighs them.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -89,10 +100,11 @@ pub struct LearnedItemGraph {
     n_neighbors: usize,
     include_self: bool,
     epsilon: f64,
+    normalize_first: bool,
 }
 
-/// A graph whose values carry a gradient.
-#[derive(Debug, Clone)]
+/// A graph whose values may carry a gradient.
+#[derive(Module, Debug)]
 pub struct WeightedEdges {
     /// Which nodes are neighbours, `[n, n]`; its own values are not used.
     pub pattern: SparseMatrix,
@@ -100,8 +112,8 @@ pub struct WeightedEdges {
     pub values: Tensor<1>,
 }
 
-/// What a [`LearnedItemGraph`] gives: the edges of each modality, weighted and normalised together. The graph is their sum.
-#[derive(Debug, Clone)]
+/// What a [`LearnedItemGraph`] gives: the edges of each modality, weighted and normalised. The graph is their sum.
+#[derive(Module, Debug)]
 pub struct LearnedEdges {
     /// One for each modality.
     pub edges: Vec<WeightedEdges>,
@@ -117,7 +129,8 @@ impl LearnedItemGraph {
     /// When there are not enough items for the neighbours, or the layer projects another number of modalities or another
     /// width.
     pub fn forward(&self, features: Tensor<2>) -> LearnedEdges {
-        self.normalized(vec![self.similarities(0, 1, features)])
+        let units = self.units(vec![features]);
+        self.weighted(&self.patterns_of(&units), units, None)
     }
 
     /// The graph of several modalities of the same items, weighted by `weights`.
@@ -130,22 +143,41 @@ impl LearnedItemGraph {
     /// When there is no modality or not a weight for each, when they have different numbers of items, and as in
     /// [`forward`](Self::forward).
     pub fn forward_mixed(&self, features: Vec<Tensor<2>>, weights: Tensor<1>) -> LearnedEdges {
-        let (n, [n_weights]) = (features.len(), weights.dims());
-        assert!(n > 0 && n == n_weights, "LearnedItemGraph: {n} modalities, weights [{n_weights}]");
-        let items: Vec<usize> = features.iter().map(|x| x.dims()[0]).collect();
-        assert!(items.windows(2).all(|w| w[0] == w[1]), "LearnedItemGraph: modalities of {items:?} items");
-        let edges = features.into_iter().enumerate().map(|(m, features)| {
-            let WeightedEdges { pattern, values } = self.similarities(m, n, features);
-            WeightedEdges { pattern, values: values * weights.clone().narrow(0, m, 1) }
-        });
-        self.normalized(edges.collect())
+        let units = self.units(features);
+        self.weighted(&self.patterns_of(&units), units, Some(weights))
     }
 
-    /// The nearest neighbours in modality `m` of `n`, and their cosines.
-    fn similarities(&self, m: usize, n: usize, features: Tensor<2>) -> WeightedEdges {
-        let n_layers = self.projections.len();
+    /// The neighbours in each modality, without a gradient: what is kept while their weights go on changing.
+    ///
+    /// # Shapes
+    /// - `features`: `[n, d_in]` of each modality; output: `[n, n]` of each
+    ///
+    /// # Panics
+    /// As in [`forward_mixed`](Self::forward_mixed).
+    pub fn patterns(&self, features: Vec<Tensor<2>>) -> Vec<SparseMatrix> {
+        self.patterns_of(&self.units(features))
+    }
+
+    /// [`forward_mixed`](Self::forward_mixed) on neighbours that were looked up before. O(n · k · d) time a modality.
+    ///
+    /// # Shapes
+    /// - `patterns`: `[n, n]` of each modality; their own values are not used
+    /// - `features`: `[n, d_in]` of each modality
+    /// - `weights`: `[n_modalities]`
+    ///
+    /// # Panics
+    /// When there is not a pattern and a weight for each modality, and as in [`forward`](Self::forward).
+    pub fn forward_on(&self, patterns: &[SparseMatrix], features: Vec<Tensor<2>>, weights: Tensor<1>) -> LearnedEdges {
+        self.weighted(patterns, self.units(features), Some(weights))
+    }
+
+    /// Rows of length one, of the features or of what they are projected to: their products are cosines.
+    fn units(&self, features: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
+        let (n, n_layers) = (features.len(), self.projections.len());
         assert!(n_layers == 0 || n_layers == n, "LearnedItemGraph: {n} modalities, projections of {n_layers}");
-        let projected = match self.projections.get(m) {
+        let items: Vec<usize> = features.iter().map(|x| x.dims()[0]).collect();
+        assert!(items.windows(2).all(|w| w[0] == w[1]), "LearnedItemGraph: modalities of {items:?} items");
+        let project = |(m, features): (usize, Tensor<2>)| match self.projections.get(m) {
             Some(layer) => {
                 let ([_, width], [d_in, d_out]) = (features.dims(), layer.weight.dims());
                 assert_eq!(
@@ -156,25 +188,61 @@ impl LearnedItemGraph {
             }
             None => features,
         };
-        let units = l2_normalize(projected); // [n, d]
-        let most = units.dims()[0].saturating_sub(usize::from(!self.include_self));
-        let pattern = knn_pattern(units.clone(), self.n_neighbors.min(most), self.include_self);
-        let values = edge_products(&pattern, units.clone(), units); // [nnz]
-        WeightedEdges { pattern, values }
+        features.into_iter().enumerate().map(project).map(l2_normalize).collect()
     }
 
-    /// `D^-1/2 B D^-1/2` of the sum of all edges, with the degrees of the sum.
-    fn normalized(&self, edges: Vec<WeightedEdges>) -> LearnedEdges {
-        let sums = |e: &WeightedEdges| segment_sum(&e.pattern, e.values.clone().unsqueeze_dim(1)); // [n, 1]
-        let Some(degrees) = edges.iter().map(sums).reduce(|a, b| a + b) else {
+    fn patterns_of(&self, units: &[Tensor<2>]) -> Vec<SparseMatrix> {
+        let pattern = |units: &Tensor<2>| {
+            let most = units.dims()[0].saturating_sub(usize::from(!self.include_self));
+            knn_pattern(units.clone(), self.n_neighbors.min(most), self.include_self)
+        };
+        units.iter().map(pattern).collect()
+    }
+
+    /// Cosines at the edges, weighed and normalised; a lone modality may go without a weight.
+    fn weighted(&self, patterns: &[SparseMatrix], units: Vec<Tensor<2>>, weights: Option<Tensor<1>>) -> LearnedEdges {
+        let (n, n_patterns) = (units.len(), patterns.len());
+        let n_weights = weights.as_ref().map_or(1, |weights| weights.dims()[0]);
+        let agree = n > 0 && n == n_weights && n == n_patterns;
+        assert!(agree, "LearnedItemGraph: {n} modalities, weights [{n_weights}], {n_patterns} patterns");
+        let cosines = patterns.iter().zip(units).map(|(pattern, units)| WeightedEdges {
+            values: edge_products(pattern, units.clone(), units), // [nnz]
+            pattern: pattern.clone(),
+        });
+        let weigh = |(m, edges): (usize, WeightedEdges)| match &weights {
+            Some(weights) => WeightedEdges { values: edges.values * weights.clone().narrow(0, m, 1), ..edges },
+            None => edges,
+        };
+        if self.normalize_first {
+            let normalized = cosines.map(|edges| {
+                let factors = self.factors(edges.degrees());
+                edges.scaled(factors)
+            });
+            return LearnedEdges { edges: normalized.enumerate().map(weigh).collect() };
+        }
+        let mixed: Vec<WeightedEdges> = cosines.enumerate().map(weigh).collect();
+        let Some(degrees) = mixed.iter().map(WeightedEdges::degrees).reduce(|a, b| a + b) else {
             panic!("LearnedItemGraph: no modality");
         };
-        let factors = degree_factors(degrees.squeeze_dim(1), self.epsilon); // [n]
-        let edges = edges.into_iter().map(|WeightedEdges { pattern, values }| {
-            let values = scale_values(&pattern, values, factors.clone(), factors.clone());
-            WeightedEdges { pattern, values }
-        });
-        LearnedEdges { edges: edges.collect() }
+        let factors = self.factors(degrees);
+        LearnedEdges { edges: mixed.into_iter().map(|edges| edges.scaled(factors.clone())).collect() }
+    }
+
+    fn factors(&self, degrees: Tensor<1>) -> Tensor<1> {
+        degree_factors(degrees, self.epsilon)
+    }
+}
+
+impl WeightedEdges {
+    /// The sum of each row, `[n]`.
+    fn degrees(&self) -> Tensor<1> {
+        segment_sum(&self.pattern, self.values.clone().unsqueeze_dim(1)).squeeze_dim(1)
+    }
+
+    /// Each value times the factors of both of its nodes.
+    fn scaled(self, factors: Tensor<1>) -> Self {
+        let values = scale_values(&self.pattern, self.values, factors.clone(), factors);
+        Self { values, ..self }
     }
 }
 

@@ -44,6 +44,7 @@ pub use graph_conv::{GraphConv, GraphConvConfig, ResidualGraphConv, ResidualGrap
 pub use homogeneous::HomogeneousPropagation;
 pub use id_tables::{IdTables, nodes, users_and_items};
 pub use information_fusion::{InformationFusion, InformationFusionConfig, InformationFusionOutput};
+pub(crate) use init::xavier_normal_linear;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use learned_item_graph::{LearnedEdges, LearnedItemGraph, LearnedItemGraphConfig, WeightedEdges};
 pub use light_gcn::{LayerAggregation, LightGcnPropagation};

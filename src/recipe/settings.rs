@@ -2,7 +2,7 @@
 
 use super::{Run, Runner};
 use crate::data::Dataset;
-use crate::model::{ModelConfig, ViralConfig};
+use crate::model::{GrcnConfig, LatticeConfig, MmgcnConfig, ModelConfig, ViralConfig};
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -31,7 +31,7 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// The training's settings.
     pub training: TrainerConfig,
-    /// The preset that both started from: `default`, or one of [`ViralConfig::preset`].
+    /// The preset that both started from: `default`, `published`, or one of [`ViralConfig::preset`].
     pub preset: String,
 }
 
@@ -69,16 +69,22 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`.
+    /// batch size and patience that belong to it; for other models `default`, and for MMGCN, GRCN and LATTICE `published`, what
+    /// their published code computes with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.
     pub fn preset(model: &str, preset: &str) -> Result<Self> {
         let mut recipe = Self::named(model)?;
+        let published = published(&recipe.model);
         let ModelConfig::Viral(config) = &mut recipe.model else {
-            return match preset {
-                "default" => Ok(recipe),
-                _ => Err(Error::Config(format!("no preset '{preset}': {model} has 'default' only; viral has others"))),
+            return match (preset, published) {
+                ("default", _) => Ok(recipe),
+                ("published", Some((model, training))) => Ok(Self { model, training, preset: preset.to_string() }),
+                (_, None) => {
+                    Err(Error::Config(format!("no preset '{preset}': {model} has 'default' only; viral has others")))
+                }
+                _ => Err(Error::Config(format!("no preset '{preset}': {model} has 'default' and 'published'"))),
             };
         };
         *config = ViralConfig::preset(preset)?;
@@ -158,9 +164,38 @@ impl Recipe {
     }
 }
 
+/// What the published code of a model computes, and how its authors train it; in batches of 2,048, as MMRec does.
+fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
+    let training = |lr: f64| TrainerConfig { adam: AdamConfig::new(lr), ..TrainerConfig::default() };
+    match model {
+        ModelConfig::Mmgcn(_) => Some((ModelConfig::Mmgcn(MmgcnConfig::published()), training(5e-4))),
+        ModelConfig::Grcn(_) => Some((ModelConfig::Grcn(GrcnConfig::published()), training(1e-4))),
+        ModelConfig::Lattice(_) => {
+            // By 4 % in 50 epochs.
+            let training = TrainerConfig { lr_decay: 0.96f64.powf(1.0 / 50.0), ..training(5e-4) };
+            Some((ModelConfig::Lattice(LatticeConfig::published()), training))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn published_forms_bring_the_training_of_their_authors() {
+        for (name, lr, fifty) in [("mmgcn", 5e-4, 1.0), ("grcn", 1e-4, 1.0), ("lattice", 5e-4, 0.96)] {
+            let recipe = Recipe::preset(name, "published").unwrap();
+            let TrainerConfig { adam, lr_decay, batch_size, .. } = recipe.training;
+            assert_eq!((adam.lr, batch_size, &*recipe.preset), (lr, 2048.into(), "published"));
+            assert!((lr_decay.powi(50) - fifty).abs() < 1e-12, "{name}: {lr_decay}");
+            assert_ne!(recipe.model, ModelConfig::by_name(name).unwrap());
+            let unknown = Recipe::preset(name, "best").unwrap_err().to_string();
+            assert!(unknown.contains("'best'") && unknown.contains("'published'"), "{unknown}");
+            assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe, "{name}");
+        }
+    }
 
     #[test]
     fn presets_bring_their_training() {

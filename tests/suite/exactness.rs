@@ -11,7 +11,7 @@ use viral::nn::Init;
 use viral::serve::Recommender;
 use viral::train::{Checkpoint, EpochReport, Event, Fit, TrainState, TrainerConfig};
 
-const MODELS: [&str; 3] = ["viral", "lightgcn", "freedom"];
+const MODELS: [&str; 6] = ["viral", "lightgcn", "freedom", "mmgcn", "grcn", "lattice"];
 
 fn device() -> Device {
     Device::flex().autodiff()

@@ -23,6 +23,7 @@ mod metrics;
 mod operators;
 mod packaged;
 mod parity_blocks;
+mod parity_content_graphs;
 mod parity_edges;
 mod parity_models;
 mod parts;

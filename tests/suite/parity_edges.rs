@@ -11,7 +11,7 @@ use viral::nn::{
 };
 use viral::ops::{SparseMatrix, knn_pattern, normalize_symmetric_values};
 
-fn tensor(g: &Golden, name: &str) -> Tensor<2> {
+pub(crate) fn tensor(g: &Golden, name: &str) -> Tensor<2> {
     g.tensor(name, &device())
 }
 
@@ -22,14 +22,14 @@ fn linear(g: &Golden, name: &str) -> Linear {
     Linear { weight, bias: Some(bias) }
 }
 
-fn dense(graph: &SparseMatrix, values: Tensor<1>) -> Tensor<2> {
+pub(crate) fn dense(graph: &SparseMatrix, values: Tensor<1>) -> Tensor<2> {
     let [n, m] = graph.dims();
     let zeros = Tensor::<1>::zeros([n * m], &values.device());
     let places = graph.rows() * m as i32 + graph.cols();
     zeros.select_assign(0, places, values, IndexingUpdateOp::Add).reshape([n, m])
 }
 
-fn sum_of(edges: &LearnedEdges) -> Tensor<2> {
+pub(crate) fn sum_of(edges: &LearnedEdges) -> Tensor<2> {
     edges.edges.iter().map(|e| dense(&e.pattern, e.values.clone())).reduce(|a, b| a + b).unwrap()
 }
 

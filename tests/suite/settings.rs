@@ -42,6 +42,13 @@ fn of_models() {
         ("lightgcn", "d_embed", "0"),
         ("vbpr", "d_embed", "0"),
         ("freedom", "d_embed", "0"),
+        ("mmgcn", "d_embed", "0"),
+        ("mmgcn", "n_layers", "0"),
+        ("mmgcn", "reg", "-1"),
+        ("grcn", "d_content", "0"),
+        ("lattice", "d_projection", "0"),
+        ("lattice", "n_neighbors", "0"),
+        ("lattice", "lambda", "1.5"),
         ("viral", "d_embed", "0"),
         ("lightgcn", "reg", "-1"),
         ("freedom", "visual_weight", "-3"),
@@ -181,9 +188,13 @@ fn defaults_are_as_documented<T: Serialize + Default>(file: &str, name: &str) {
 #[test]
 fn documented_defaults_are_the_defaults() {
     use viral::model::{BprMfConfig, FreedomConfig, LightGcnConfig, ProfileMatchConfig, VbprConfig};
+    use viral::model::{GrcnConfig, LatticeConfig, MmgcnConfig};
     defaults_are_as_documented::<ViralConfig>("model/viral/config.rs", "ViralConfig");
     defaults_are_as_documented::<LightGcnConfig>("model/light_gcn.rs", "LightGcnConfig");
     defaults_are_as_documented::<FreedomConfig>("model/freedom.rs", "FreedomConfig");
+    defaults_are_as_documented::<MmgcnConfig>("model/mmgcn.rs", "MmgcnConfig");
+    defaults_are_as_documented::<GrcnConfig>("model/grcn.rs", "GrcnConfig");
+    defaults_are_as_documented::<LatticeConfig>("model/lattice.rs", "LatticeConfig");
     defaults_are_as_documented::<VbprConfig>("model/vbpr.rs", "VbprConfig");
     defaults_are_as_documented::<BprMfConfig>("model/bpr_mf.rs", "BprMfConfig");
     defaults_are_as_documented::<ProfileMatchConfig>("model/profile_match.rs", "ProfileMatchConfig");

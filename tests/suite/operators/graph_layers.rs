@@ -98,6 +98,48 @@ fn a_learned_item_graph_is_that_of_all_cosines_in_output_and_gradients() {
     }
 }
 
+/// Each modality's own graph, normalised, weighed and added up; and neighbours that were looked up before.
+#[test]
+fn normalised_first_is_the_weighted_sum_of_the_modalities_graphs() {
+    let (n, widths) = (37, [9, 5]);
+    let config = |widths: &[[usize; 2]]| LearnedItemGraphConfig::new(4).with_projections(widths);
+    let run = |fast: bool| {
+        let both = config(&[[9, 6], [5, 6]]).with_normalize_first(true).init(&mut Init::new(5, &device()));
+        let features: Vec<Tensor<2>> =
+            widths.iter().zip(1..).map(|(&w, tag)| matrix(tag, [n, w]).require_grad()).collect();
+        let weights = matrix(9, [2, 1]).require_grad();
+        let flat = weights.clone().squeeze_dim::<1>(1);
+        let x = matrix(10, [n, 3]).require_grad();
+        let y = match fast {
+            true => {
+                let patterns = both.patterns(features.clone());
+                both.forward_on(&patterns, features.clone(), flat).propagate(x.clone())
+            }
+            false => {
+                let of_one = |m: usize| {
+                    let mut one = config(&[[widths[m], 6]]).init(&mut Init::new(6, &device()));
+                    one.projections = vec![both.projections[m].clone()];
+                    one.forward(features[m].clone()).propagate(x.clone())
+                        * flat.clone().narrow(0, m, 1).unsqueeze_dim::<2>(0)
+                };
+                of_one(0) + of_one(1)
+            }
+        };
+        let inputs: Vec<Tensor<2>> = features.into_iter().chain([x, weights]).collect();
+        collect(&both, vec![y], &inputs)
+    };
+    compare("normalised first", run(true), run(false), 4);
+}
+
+#[test]
+#[should_panic(expected = "LearnedItemGraph: 2 modalities, weights [2], 1 patterns")]
+fn a_modality_without_neighbours_panics() {
+    let layer = LearnedItemGraphConfig::new(2).init(&mut Init::new(5, &device()));
+    let features = vec![matrix(1, [6, 3]), matrix(2, [6, 4])];
+    let patterns = layer.patterns(features[..1].to_vec());
+    let _ = layer.forward_on(&patterns, features, Tensor::ones([2], &device()));
+}
+
 #[test]
 fn one_modality_of_weight_one_is_the_plain_graph_and_a_detached_one_has_no_gradient() {
     let layer = LearnedItemGraphConfig::new(3).init(&mut Init::new(5, &device()));
@@ -273,6 +315,37 @@ fn a_residual_graph_convolution_is_its_equation_in_output_and_gradients() {
             collect(&layer, vec![y], &[x].into_iter().chain(z).collect::<Vec<_>>())
         };
         compare(&format!("{d_in} to {d_out}"), run(true), on_cpu(|| run(false)), 5);
+    }
+}
+
+/// Users and items: receivers and senders of their own, and what was propagated before.
+#[test]
+fn a_residual_graph_convolution_between_two_sides_is_that_among_all() {
+    let (n, m, d_in, d_out) = (11, 7, 5, 4);
+    let graph = uneven(4, n, m);
+    let run = |way: usize| {
+        let graph = SparseMatrix::new(&graph, &device());
+        let layer = ResidualGraphConvConfig::new(d_in, d_out).init(&mut Init::new(5, &device()));
+        let (x, y) = (matrix(1, [n, d_in]).require_grad(), matrix(2, [m, d_in]).require_grad());
+        let z = matrix(3, [n, d_out]).require_grad();
+        let out = match way {
+            0 => layer.forward_between(&graph, x.clone(), y.clone(), Some(z.clone())),
+            1 => layer.forward_aggregated(graph.matmul(y.clone()), x.clone(), Some(z.clone())),
+            _ => {
+                // All in one graph, in which the senders receive nothing.
+                let edges = values(graph.rows().float()).into_iter().zip(values(graph.cols().float()));
+                let edges = edges.zip(values(graph.values()));
+                let edges: Vec<_> = edges.map(|((i, j), v)| (i as u32, n as u32 + j as u32, v)).collect();
+                let all = SparseMatrix::from_edges(n + m, n + m, &edges, &device());
+                let nodes = Tensor::cat(vec![x.clone(), y.clone()], 0);
+                let ids = Tensor::cat(vec![z.clone(), Tensor::zeros([m, d_out], &device())], 0);
+                layer.forward(&all, nodes, Some(ids)).narrow(0, 0, n)
+            }
+        };
+        collect(&layer, vec![out], &[x, y, z])
+    };
+    for way in [0, 1] {
+        compare("between two sides", run(way), run(2), 5);
     }
 }
 

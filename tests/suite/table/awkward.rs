@@ -175,7 +175,7 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in ["viral", "vbpr", "freedom", "profile-match"] {
+    for name in ["viral", "vbpr", "freedom", "profile-match", "mmgcn", "grcn", "lattice"] {
         let modality = ["viral", "freedom"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
@@ -198,6 +198,17 @@ fn further_modalities_take_part() {
     let weights = parameters(&vbpr).into_iter().find(|(name, _)| name.ends_with("content_linear.weight")).unwrap().1;
     assert_eq!(weights.shape().to_vec()[0], 12 + 12 + 5 + 7);
     check_gradients("vbpr", &vbpr, &batch(&data, 0), &[]);
+    for name in ["mmgcn", "grcn", "lattice"] {
+        let model = init(&ModelConfig::by_name(name).unwrap(), &data);
+        check_vectors(name, &model, &data);
+        check_gradients(name, &model, &batch(&data, 0), &[]);
+        let weights =
+            parameters(&model).into_values().filter(|value| [5, 7].contains(&value.shape().to_vec()[0])).count();
+        assert!(weights >= 2, "{name}: no weights for what is 5 and 7 wide");
+    }
+    let grcn = init(&ModelConfig::by_name("grcn").unwrap(), &data).embed();
+    let names: Vec<&str> = grcn.blocks().iter().map(|block| &*block.0).collect();
+    assert_eq!(names, ["id", "text", "visual", "audio", "brand"]);
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
     assert_eq!(profiles.blocks(), blocks);
@@ -205,7 +216,7 @@ fn further_modalities_take_part() {
 
 #[test]
 fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
-    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")] {
+    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors"), ("lattice", "n_neighbors")] {
         let embeddings = |n: &str| {
             let mut config = ModelConfig::by_name(name).unwrap();
             config.set(key, n).unwrap();

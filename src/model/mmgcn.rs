@@ -1,0 +1,255 @@
+//! MMGCN: a graph convolution for each modality, put together at the end.
+
+use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use crate::data::{Modality, TrainSet};
+use crate::graph::{interaction_matrix, uniform_rows};
+use crate::loss::{Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
+use crate::nn::{
+    Init, ResidualGraphConv, ResidualGraphConvConfig, affine, l2_normalize, linear, xavier_normal, xavier_normal_linear,
+};
+use crate::ops::{SparseMatrix, spmm};
+use crate::{Error, Result};
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+use sprs::CsMat;
+
+/// Settings of [`Mmgcn`].
+///
+/// *MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video*, MM 2019; with any number of
+/// modalities `m`.
+///
+/// ```text
+/// x⁽⁰⁾_m = rn([Q_m ; F_m]),    F_visual = W v + b, any other F_m the features as they are
+/// h = lrelu(M x C),   x̂ = lrelu(W x + b) + Z,   x⁽ᵏ⁾_m = lrelu(G [h ‖ x̂] + g),   k = 1 … n_layers
+/// z = Σ_m x⁽ᴷ⁾_m / modalities,    ŷ_ui = z_uᵀ z_i
+/// L = BPR(ŷ) + reg · (mean Z_b² + mean Q_visual²)
+/// ```
+///
+/// `M` is the mean over a node's neighbours, `Q_m` the users' preferences, `Z` one id embedding of each node that all
+/// modalities and layers share, `rn` scales rows to length 1 and `Z_b` are the rows of the batch.
+///
+/// Where the paper and its published code differ, the default follows the paper and [`published`](Self::published) the code:
+/// the paper trains `Q_m` and `Z`; in the code no optimizer sees them, so they stay as they were drawn, and `reg` has no effect. The
+/// code takes the mean over modalities, where the paper has the sum, and regularises the visual preferences alone: both forms do.
+///
+/// With `w` the width of a modality, a step takes O(pairs · w + items · w² + (users + items) · w · d) time for the first layer of
+/// each: the product with `C` is made on the side of the items, if these are fewer. Memory O((users + items) · Σ w).
+///
+/// ```
+/// use viral::model::MmgcnConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
+/// let mut config = MmgcnConfig::default();
+/// config.d_visual = 16;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// assert_eq!(model.embed().users().dims(), [30, 64]);
+/// assert_eq!(model.modalities[1].preferences.dims(), [30, 16]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MmgcnConfig {
+    /// Width of the embeddings. Default: 64.
+    pub d_embed: usize,
+    /// Layers of each modality's graph convolution. Default: 3.
+    pub n_layers: usize,
+    /// Width that visual features are projected to, or 0 for visual features as they are. Default: 256.
+    pub d_visual: usize,
+    /// Weight of the mean squares of id embeddings and of visual preferences. Default: 0.1.
+    pub reg: f64,
+    /// Whether id embeddings and preferences are trained. Default: true.
+    pub train_tables: bool,
+    /// Whether each item's features are first scaled to length 1. Default: true.
+    pub normalize_features: bool,
+}
+
+impl Default for MmgcnConfig {
+    fn default() -> Self {
+        Self { d_embed: 64, n_layers: 3, d_visual: 256, reg: 0.1, train_tables: true, normalize_features: true }
+    }
+}
+
+impl MmgcnConfig {
+    /// As the published code computes it: tables frozen at their random values, and raw features.
+    pub fn published() -> Self {
+        Self { train_tables: false, normalize_features: false, ..Self::default() }
+    }
+
+    /// A model for `data`, which must have features of at least one modality; all that there are take part.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Mmgcn> {
+        check(self.d_embed, &[("reg", self.reg)])?;
+        Error::require(self.n_layers > 0, "n_layers", self.n_layers, "at least 1")?;
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        let features = data.features.require_any("mmgcn")?;
+        // One table of all nodes there: the deviation is that of both sides together.
+        let std = (2.0 / (n_users + n_items + self.d_embed) as f64).sqrt();
+        let users = self.table(init.normal_param([n_users, self.d_embed], std));
+        let items = self.table(init.normal_param([n_items, self.d_embed], std));
+        let modalities = features.iter().map(|(modality, rows)| {
+            let features = content(rows, self.normalize_features, init);
+            let is_projected = *modality == Modality::Visual && self.d_visual > 0;
+            self.modality(n_users, features, is_projected, init)
+        });
+        let modalities = modalities.collect();
+        let matrix = interaction_matrix(&data.interactions);
+        let mean = |matrix: &CsMat<f32>| SparseMatrix::new(&uniform_rows(matrix), init.device());
+        Ok(Mmgcn {
+            users,
+            items,
+            modalities,
+            to_users: mean(&matrix),
+            to_items: mean(&matrix.transpose_view().to_csr()),
+            visual: features.modalities().position(|modality| *modality == Modality::Visual),
+            train_tables: self.train_tables,
+            reg: self.reg,
+        })
+    }
+
+    fn modality(&self, n_users: usize, features: Tensor<2>, is_projected: bool, init: &mut Init) -> MmgcnModality {
+        let (d, width) = (self.d_embed, features.dims()[1]);
+        let projection = is_projected.then(|| linear(width, self.d_visual, init));
+        let width = if is_projected { self.d_visual } else { width };
+        let layer = |k: usize, init: &mut Init| {
+            let d_in = if k == 0 { width } else { d };
+            let mut layer = ResidualGraphConvConfig::new(d_in, d).init(init);
+            layer.own = xavier_normal_linear(d_in, d, init);
+            if k == 0 {
+                layer.merge = xavier_normal_linear(d_in + d, d, init);
+            }
+            layer
+        };
+        MmgcnModality {
+            preferences: self.table(xavier_normal([n_users, width], init)),
+            layers: (0..self.n_layers).map(|k| layer(k, init)).collect(),
+            // What is not projected enters with rows of length 1.
+            features: if is_projected { features } else { l2_normalize(features) },
+            projection,
+            frozen: None,
+        }
+    }
+
+    /// What is not trained is still no function of settings and data, and belongs to a saved model: a parameter without a gradient.
+    fn table(&self, table: Param<Tensor<2>>) -> Param<Tensor<2>> {
+        if self.train_tables { table } else { table.set_require_grad(false) }
+    }
+}
+
+/// The mean over modalities of what their graph convolutions make of preferences and features.
+#[derive(Module, Debug)]
+pub struct Mmgcn {
+    /// Id embeddings of the users, `[n_users, d]`.
+    pub users: Param<Tensor<2>>,
+    /// Id embeddings of the items, `[n_items, d]`.
+    pub items: Param<Tensor<2>>,
+    /// Text before visual before audio before names.
+    pub modalities: Vec<MmgcnModality>,
+    to_users: SparseMatrix,
+    to_items: SparseMatrix,
+    visual: Option<usize>,
+    train_tables: bool,
+    reg: f64,
+}
+
+/// One modality of [`Mmgcn`].
+#[derive(Module, Debug)]
+pub struct MmgcnModality {
+    /// The users' side of the first layer's input, `[n_users, w]`.
+    pub preferences: Param<Tensor<2>>,
+    /// `[d_m, w]`, where features are projected.
+    pub projection: Option<Linear>,
+    /// From width `w` to `d`, then from `d` to `d`.
+    pub layers: Vec<ResidualGraphConv>,
+    features: Tensor<2>,
+    frozen: Option<FrozenUsers>,
+}
+
+/// What users that are not trained send, the same in all steps of an epoch.
+#[derive(Module, Debug)]
+struct FrozenUsers {
+    /// `[n_users, w]`.
+    rows: Tensor<2>,
+    /// Their mean at each item, `[n_items, w]`.
+    aggregated: Tensor<2>,
+}
+
+impl MmgcnModality {
+    /// The first layer's input, users before items: `[n_users, w]` and `[n_items, w]`.
+    pub fn inputs(&self) -> [Tensor<2>; 2] {
+        let users = match &self.frozen {
+            Some(frozen) => frozen.rows.clone(),
+            None => l2_normalize(self.preferences.val()),
+        };
+        let items = match &self.projection {
+            Some(projection) => l2_normalize(affine(projection, self.features.clone())),
+            None => self.features.clone(),
+        };
+        [users, items]
+    }
+
+    fn forward(&self, [to_users, to_items]: [&SparseMatrix; 2], ids: &[Tensor<2>; 2]) -> [Tensor<2>; 2] {
+        let [mut users, mut items] = self.inputs();
+        let mut aggregated = self.frozen.as_ref().map(|frozen| frozen.aggregated.clone());
+        let [of_users, of_items] = ids.each_ref().map(|ids| Some(ids.clone()));
+        for layer in &self.layers {
+            let next = layer.forward_between(to_users, users.clone(), items.clone(), of_users.clone());
+            items = match aggregated.take() {
+                Some(aggregated) => layer.forward_aggregated(aggregated, items, of_items.clone()),
+                None => layer.forward_between(to_items, items, users, of_items.clone()),
+            };
+            users = next;
+        }
+        [users, items]
+    }
+}
+
+impl Mmgcn {
+    /// What each modality makes of all users and items, `[n_users, d]` and `[n_items, d]`; the embeddings are the mean.
+    pub fn representations(&self) -> Vec<[Tensor<2>; 2]> {
+        let ids = [self.users.val(), self.items.val()];
+        self.modalities.iter().map(|modality| modality.forward([&self.to_users, &self.to_items], &ids)).collect()
+    }
+}
+
+impl Embed for Mmgcn {
+    fn embed(&self) -> Embeddings {
+        let share = 1.0 / self.modalities.len() as f64;
+        let mean = |side: Vec<Tensor<2>>| side.into_iter().reduce(|a, b| a + b).map(|sum| sum * share);
+        let (users, items) = self.representations().into_iter().map(|[users, items]| (users, items)).unzip();
+        match (mean(users), mean(items)) {
+            (Some(users), Some(items)) => Embeddings::new(users, items, "pooled"),
+            _ => panic!("mmgcn: no modality"),
+        }
+    }
+}
+
+impl Trainable for Mmgcn {
+    /// What frozen tables send is computed here: it may have been loaded since the last epoch.
+    fn begin_epoch(&mut self, _: u64, _: usize) -> Result<()> {
+        if !self.train_tables {
+            for modality in &mut self.modalities {
+                let rows = l2_normalize(modality.preferences.val());
+                modality.frozen = Some(FrozenUsers { aggregated: spmm(&self.to_items, rows.clone()), rows });
+            }
+        }
+        Ok(())
+    }
+
+    fn objective(&self, batch: &Batch) -> Objective {
+        let (users, items) = self.embed().into_users_and_items();
+        let [u, i] = batch.pairs();
+        let ids = mean_square_of_rows(self.users.val(), batch.users.clone())
+            + mean_square_of_rows(self.items.val(), i.clone());
+        let [positive, negative] = pair_scores(users, items, [u, i]);
+        let objective = Objective::new().with("bpr", 1.0, bpr(positive, negative)).with("reg_ids", self.reg, ids);
+        match self.visual {
+            Some(m) => objective.with("reg_preferences", self.reg, mean_square(self.modalities[m].preferences.val())),
+            None => objective,
+        }
+    }
+}
