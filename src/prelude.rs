@@ -15,8 +15,8 @@ pub use crate::data::{
 };
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
-    BprMfConfig, Embed, Embeddings, FreedomConfig, LightGcnConfig, Model, ModelConfig, PopularityConfig, Trainable,
-    VbprConfig, ViralConfig,
+    BprMfConfig, Embed, Embeddings, FreedomConfig, LightGcnConfig, MentorConfig, Model, ModelConfig, PopularityConfig,
+    SlmrecConfig, Trainable, VbprConfig, ViralConfig,
 };
 pub use crate::nn::Init;
 pub use crate::ops::MatmulPrecision;

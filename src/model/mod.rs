@@ -67,10 +67,12 @@ mod bpr_mf;
 mod embeddings;
 mod freedom;
 mod light_gcn;
+mod mentor;
 mod parameters;
 mod popularity;
 mod profile_match;
 mod pruned_graph;
+mod slmrec;
 mod table;
 mod vbpr;
 mod viral;
@@ -80,10 +82,12 @@ pub use bpr_mf::{BprMf, BprMfConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
+pub use mentor::{Mentor, MentorConfig, MentorContent, MentorDraws, MentorViews};
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
+pub use slmrec::{Slmrec, SlmrecConfig, SlmrecLink};
 pub use table::{Model, ModelConfig};
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
@@ -163,4 +167,9 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
 pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     let shape = [features.n_items(), features.width()];
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
+}
+
+/// [`features`], with rows of length one where `normalize` says so.
+fn content(rows: &ItemFeatures, normalize: bool, init: &Init) -> Tensor<2> {
+    if normalize { features(&rows.clone().l2_normalized(), init) } else { features(rows, init) }
 }

@@ -102,6 +102,10 @@ table! {
     "vbpr" => Vbpr, VbprConfig;
     /// [`Freedom`]
     "freedom" => Freedom, FreedomConfig;
+    /// [`Slmrec`]
+    "slmrec" => Slmrec, SlmrecConfig;
+    /// [`Mentor`]
+    "mentor" => Mentor, MentorConfig;
     /// [`Viral`]
     "viral" => Viral, ViralConfig;
 }

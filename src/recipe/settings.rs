@@ -2,7 +2,7 @@
 
 use super::{Run, Runner};
 use crate::data::Dataset;
-use crate::model::{ModelConfig, ViralConfig};
+use crate::model::{MentorConfig, ModelConfig, SlmrecConfig, ViralConfig};
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -31,7 +31,7 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// The training's settings.
     pub training: TrainerConfig,
-    /// The preset that both started from: `default`, or one of [`ViralConfig::preset`].
+    /// The preset that both started from: `default`, `published`, or one of [`ViralConfig::preset`].
     pub preset: String,
 }
 
@@ -55,6 +55,8 @@ impl Recipe {
     pub fn new(model: ModelConfig) -> Self {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
+            ModelConfig::Slmrec(_) => slmrec_training(1e-3),
+            ModelConfig::Mentor(_) => TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
@@ -69,16 +71,22 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`.
+    /// batch size and patience that belong to it; for other models `default`, and for SLMRec and MENTOR `published`, what
+    /// their published code computes with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.
     pub fn preset(model: &str, preset: &str) -> Result<Self> {
         let mut recipe = Self::named(model)?;
+        let published = published(&recipe.model);
         let ModelConfig::Viral(config) = &mut recipe.model else {
-            return match preset {
-                "default" => Ok(recipe),
-                _ => Err(Error::Config(format!("no preset '{preset}': {model} has 'default' only; viral has others"))),
+            return match (preset, published) {
+                ("default", _) => Ok(recipe),
+                ("published", Some((model, training))) => Ok(Self { model, training, preset: preset.to_string() }),
+                (_, None) => {
+                    Err(Error::Config(format!("no preset '{preset}': {model} has 'default' only; viral has others")))
+                }
+                _ => Err(Error::Config(format!("no preset '{preset}': {model} has 'default' and 'published'"))),
             };
         };
         *config = ViralConfig::preset(preset)?;
@@ -158,9 +166,45 @@ impl Recipe {
     }
 }
 
+/// What the published code of a model computes, and how its authors train it; in batches of 2,048, as MMRec does.
+fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
+    match model {
+        ModelConfig::Slmrec(_) => Some((ModelConfig::Slmrec(SlmrecConfig::published()), slmrec_training(0.01))),
+        ModelConfig::Mentor(_) => {
+            let training = TrainerConfig { monitor_k: 10, adam: AdamConfig::new(1e-4), ..TrainerConfig::default() };
+            Some((ModelConfig::Mentor(MentorConfig::published()), training))
+        }
+        _ => None,
+    }
+}
+
+/// Weight decay is what keeps SLMRec's vectors small: its objective has no such term.
+fn slmrec_training(lr: f64) -> TrainerConfig {
+    let adam = AdamConfig { weight_decay: 1e-4, ..AdamConfig::new(lr) };
+    TrainerConfig { adam, ..TrainerConfig::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn self_supervised_models_bring_their_decay_and_published_forms_the_training_of_their_authors() {
+        let (slmrec, mentor) = (Recipe::named("slmrec").unwrap(), Recipe::named("mentor").unwrap());
+        assert_eq!((slmrec.training.adam.weight_decay, mentor.training.adam.weight_decay), (1e-4, 0.0));
+        for (name, lr, decay, k) in [("slmrec", 0.01, 1e-4, 20), ("mentor", 1e-4, 0.0, 10)] {
+            let recipe = Recipe::preset(name, "published").unwrap();
+            let TrainerConfig { adam, batch_size, monitor_k, .. } = recipe.training;
+            assert_eq!((adam.lr, adam.weight_decay, batch_size, monitor_k), (lr, decay, 2048.into(), k), "{name}");
+            assert_eq!(recipe.preset, "published");
+            assert_ne!(recipe.model, ModelConfig::by_name(name).unwrap());
+            assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe, "{name}");
+            let unknown = Recipe::preset(name, "best").unwrap_err().to_string();
+            assert!(unknown.contains("'best'") && unknown.contains("'published'"), "{unknown}");
+        }
+        let unknown = Recipe::preset("lightgcn", "published").unwrap_err().to_string();
+        assert!(unknown.contains("'published'") && unknown.contains("'default' only"), "{unknown}");
+    }
 
     #[test]
     fn presets_bring_their_training() {
