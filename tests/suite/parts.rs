@@ -214,7 +214,7 @@ fn moments_and_their_gradients_are_those_of_the_entries_as_often_as_they_count()
         let mean = times as f64 * entries.iter().sum::<f64>() / n;
         let squares: f64 = entries.iter().map(|x| (x - mean).powi(2)).sum();
         let variance = times as f64 * squares / (n - 1.0);
-        let (x, y) = (x.clone().require_grad(), y.clone().require_grad());
+        let [x, y] = [&x, &y].map(|x| Tensor::<2>::from_data(x.to_data(), &device()).require_grad());
         let moments = Moments::new(&[x.clone(), y.clone()], times);
         close("mean", &values(moments.mean.clone()), &[mean as f32], 1e-6);
         close("variance", &values(moments.variance.clone()), &[variance as f32], 1e-5);

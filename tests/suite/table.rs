@@ -13,6 +13,7 @@ use viral::model::{
     Batch, Embed, FusionPlacement, FusionStrategy, Model, ModelConfig, Trainable, ViralConfig, parameters,
 };
 use viral::nn::Init;
+use viral::recipe::Recipe;
 use viral::serve::Recommender;
 use viral::train::{Adam, AdamConfig, TrainerConfig};
 
@@ -30,6 +31,12 @@ fn planted() -> Dataset {
 /// Every model of the table by its defaults.
 fn defaults() -> Vec<(String, ModelConfig)> {
     ModelConfig::NAMES.iter().map(|name| (name.to_string(), ModelConfig::by_name(name).unwrap())).collect()
+}
+
+/// Every model of which there is a published form, by that form.
+fn published() -> Vec<(String, ModelConfig)> {
+    let of = |name: &&str| Some((format!("{name} as published"), Recipe::preset(name, "published").ok()?.model));
+    ModelConfig::NAMES.iter().filter_map(of).collect()
 }
 
 const PRESETS: [&str; 4] = ["default", "paper", "reference", "reference-synergy"];
@@ -146,6 +153,23 @@ fn every_model_embeds_and_learns() {
     let data = planted().train;
     for (name, config) in defaults() {
         check_model(&name, &config, &data);
+    }
+}
+
+#[test]
+fn every_published_form_embeds_and_learns_and_is_read_back_bit_by_bit() {
+    let data = planted();
+    let forms = published();
+    assert!(["slmrec", "mentor"].iter().all(|name| forms.iter().any(|(_, config)| config.name() == *name)));
+    for (what, config) in forms {
+        assert_ne!(config, ModelConfig::by_name(config.name()).unwrap(), "{what}");
+        check_model(&what, &config, &data.train);
+        // Another seed than the one that a saved model is restored into.
+        let trainer = with(TrainerConfig::default(), |c| c.epochs = 2);
+        let fit = trainer.fit(init(&config, &data.train), &data.train, &data.valid, &device()).unwrap();
+        let saved = Recommender::new(&fit.model, &config, &data).unwrap();
+        let restored = saved.model(&data.train, &Device::flex()).unwrap().embed().to_host();
+        assert!(restored == *saved.embeddings(), "{what}: the vectors of the restored model");
     }
 }
 

@@ -175,13 +175,13 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in ["viral", "vbpr", "freedom", "profile-match"] {
-        let modality = ["viral", "freedom"].contains(&name).then(|| "text".to_string());
+    for name in ["viral", "vbpr", "freedom", "profile-match", "slmrec", "mentor"] {
+        let modality = ["viral", "freedom", "mentor"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
     let mut text_only = awkward(&[]);
     text_only.features.remove(&Modality::Visual);
-    for name in ["viral", "freedom"] {
+    for name in ["viral", "freedom", "mentor"] {
         let expected = (name.to_string(), Some("visual".to_string()), vec!["text".to_string()]);
         assert_eq!(missing(name, &text_only), expected);
     }
@@ -198,6 +198,9 @@ fn further_modalities_take_part() {
     let weights = parameters(&vbpr).into_iter().find(|(name, _)| name.ends_with("content_linear.weight")).unwrap().1;
     assert_eq!(weights.shape().to_vec()[0], 12 + 12 + 5 + 7);
     check_gradients("vbpr", &vbpr, &batch(&data, 0), &[]);
+    let slmrec = init(&ModelConfig::by_name("slmrec").unwrap(), &data);
+    check_vectors("slmrec", &slmrec, &data);
+    check_gradients("slmrec", &slmrec, &batch(&data, 0), &[]);
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
     assert_eq!(profiles.blocks(), blocks);
@@ -205,7 +208,7 @@ fn further_modalities_take_part() {
 
 #[test]
 fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
-    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")] {
+    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors"), ("mentor", "item_neighbors")] {
         let embeddings = |n: &str| {
             let mut config = ModelConfig::by_name(name).unwrap();
             config.set(key, n).unwrap();
