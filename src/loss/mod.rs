@@ -24,6 +24,7 @@ mod contrast;
 mod info_nce;
 mod information_fusion;
 mod l2;
+mod moments;
 mod pairs;
 mod uniformity;
 
@@ -32,6 +33,7 @@ pub use contrast::{ContrastConfig, Similarity, contrast, contrast_rows, referenc
 pub use info_nce::{info_nce, reference_info_nce};
 pub use information_fusion::RedundancyAnchor;
 pub use l2::{embedding_norms, half_squares, mean_square, mean_square_of_rows};
+pub use moments::Moments;
 pub use pairs::{halves, pair_scores, row_products, squared_lengths};
 pub use uniformity::{alignment, reference_uniformity, uniformity};
 

@@ -70,10 +70,12 @@ mod grcn;
 mod lattice;
 mod light_gcn;
 mod mmgcn;
+mod mentor;
 mod parameters;
 mod popularity;
 mod profile_match;
 mod pruned_graph;
+mod slmrec;
 mod table;
 mod vbpr;
 mod viral;
@@ -86,10 +88,12 @@ pub use grcn::{Grcn, GrcnConfig, GrcnContent, GrcnModality};
 pub use lattice::{Lattice, LatticeConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
+pub use mentor::{Mentor, MentorConfig, MentorContent, MentorDraws, MentorViews};
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
+pub use slmrec::{Slmrec, SlmrecConfig, SlmrecLink};
 pub use table::{Model, ModelConfig};
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
@@ -171,10 +175,7 @@ pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
 }
 
-/// [`features`], of rows scaled to length 1 where `normalize` says so.
+/// [`features`], with rows of length one where `normalize` says so.
 fn content(rows: &ItemFeatures, normalize: bool, init: &Init) -> Tensor<2> {
-    match normalize {
-        true => features(&rows.clone().l2_normalized(), init),
-        false => features(rows, init),
-    }
+    if normalize { features(&rows.clone().l2_normalized(), init) } else { features(rows, init) }
 }

@@ -108,6 +108,10 @@ table! {
     "lattice" => Lattice, LatticeConfig;
     /// [`Freedom`]
     "freedom" => Freedom, FreedomConfig;
+    /// [`Slmrec`]
+    "slmrec" => Slmrec, SlmrecConfig;
+    /// [`Mentor`]
+    "mentor" => Mentor, MentorConfig;
     /// [`Viral`]
     "viral" => Viral, ViralConfig;
 }

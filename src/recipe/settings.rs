@@ -2,7 +2,9 @@
 
 use super::{Run, Runner};
 use crate::data::Dataset;
-use crate::model::{GrcnConfig, LatticeConfig, MmgcnConfig, ModelConfig, ViralConfig};
+use crate::model::{
+    CohesionConfig, DragonConfig, GrcnConfig, LatticeConfig, MentorConfig, MmgcnConfig, ModelConfig, SlmrecConfig, ViralConfig,
+};
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -55,6 +57,8 @@ impl Recipe {
     pub fn new(model: ModelConfig) -> Self {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
+            ModelConfig::Slmrec(_) => slmrec_training(1e-3),
+            ModelConfig::Mentor(_) => TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
@@ -69,7 +73,7 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`, and for MMGCN, GRCN and LATTICE `published`, what
+    /// batch size and patience that belong to it; for other models `default`, and for those from MMGCN to COHESION `published`, what
     /// their published code computes with the training that its authors state.
     ///
     /// # Errors
@@ -167,16 +171,31 @@ impl Recipe {
 /// What the published code of a model computes, and how its authors train it; in batches of 2,048, as MMRec does.
 fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
     let training = |lr: f64| TrainerConfig { adam: AdamConfig::new(lr), ..TrainerConfig::default() };
-    match model {
-        ModelConfig::Mmgcn(_) => Some((ModelConfig::Mmgcn(MmgcnConfig::published()), training(5e-4))),
-        ModelConfig::Grcn(_) => Some((ModelConfig::Grcn(GrcnConfig::published()), training(1e-4))),
+    let published = match model {
+        ModelConfig::Mmgcn(_) => (ModelConfig::Mmgcn(MmgcnConfig::published()), training(5e-4)),
+        ModelConfig::Grcn(_) => (ModelConfig::Grcn(GrcnConfig::published()), training(1e-4)),
         ModelConfig::Lattice(_) => {
             // By 4 % in 50 epochs.
             let training = TrainerConfig { lr_decay: 0.96f64.powf(1.0 / 50.0), ..training(5e-4) };
-            Some((ModelConfig::Lattice(LatticeConfig::published()), training))
+            (ModelConfig::Lattice(LatticeConfig::published()), training)
         }
-        _ => None,
-    }
+        ModelConfig::Slmrec(_) => (ModelConfig::Slmrec(SlmrecConfig::published()), slmrec_training(0.01)),
+        ModelConfig::Dragon(_) => (ModelConfig::Dragon(DragonConfig::published()), training(1e-4)),
+        ModelConfig::Mentor(_) => {
+            (ModelConfig::Mentor(MentorConfig::published()), TrainerConfig { monitor_k: 10, ..training(1e-4) })
+        }
+        ModelConfig::Cohesion(_) => {
+            (ModelConfig::Cohesion(CohesionConfig::published()), TrainerConfig { monitor_k: 10, ..training(1e-3) })
+        }
+        _ => return None,
+    };
+    Some(published)
+}
+
+/// Weight decay is what keeps SLMRec's vectors small: its objective has no such term.
+fn slmrec_training(lr: f64) -> TrainerConfig {
+    let adam = AdamConfig { weight_decay: 1e-4, ..AdamConfig::new(lr) };
+    TrainerConfig { adam, ..TrainerConfig::default() }
 }
 
 #[cfg(test)]
@@ -185,16 +204,29 @@ mod tests {
 
     #[test]
     fn published_forms_bring_the_training_of_their_authors() {
-        for (name, lr, fifty) in [("mmgcn", 5e-4, 1.0), ("grcn", 1e-4, 1.0), ("lattice", 5e-4, 0.96)] {
+        for (name, lr, decay, fifty, k) in [
+            ("mmgcn", 5e-4, 0.0, 1.0, 20),
+            ("grcn", 1e-4, 0.0, 1.0, 20),
+            ("lattice", 5e-4, 0.0, 0.96, 20),
+            ("slmrec", 0.01, 1e-4, 1.0, 20),
+            ("dragon", 1e-4, 0.0, 1.0, 20),
+            ("mentor", 1e-4, 0.0, 1.0, 10),
+            ("cohesion", 1e-3, 0.0, 1.0, 10),
+        ] {
             let recipe = Recipe::preset(name, "published").unwrap();
-            let TrainerConfig { adam, lr_decay, batch_size, .. } = recipe.training;
-            assert_eq!((adam.lr, batch_size, &*recipe.preset), (lr, 2048.into(), "published"));
+            let TrainerConfig { adam, lr_decay, batch_size, monitor_k, .. } = recipe.training;
+            assert_eq!((adam.lr, adam.weight_decay, batch_size, monitor_k), (lr, decay, 2048.into(), k), "{name}");
             assert!((lr_decay.powi(50) - fifty).abs() < 1e-12, "{name}: {lr_decay}");
+            assert_eq!(recipe.preset, "published");
             assert_ne!(recipe.model, ModelConfig::by_name(name).unwrap());
+            assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe, "{name}");
             let unknown = Recipe::preset(name, "best").unwrap_err().to_string();
             assert!(unknown.contains("'best'") && unknown.contains("'published'"), "{unknown}");
-            assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe, "{name}");
         }
+        let unknown = Recipe::preset("lightgcn", "published").unwrap_err().to_string();
+        assert!(unknown.contains("'published'") && unknown.contains("'default' only"), "{unknown}");
+        let (slmrec, mentor) = (Recipe::named("slmrec").unwrap(), Recipe::named("mentor").unwrap());
+        assert_eq!((slmrec.training.adam.weight_decay, mentor.training.adam.weight_decay), (1e-4, 0.0));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use viral::nn::Init;
 use viral::serve::Recommender;
 use viral::train::{Checkpoint, EpochReport, Event, Fit, TrainState, TrainerConfig};
 
-const MODELS: [&str; 6] = ["viral", "lightgcn", "freedom", "mmgcn", "grcn", "lattice"];
+const MODELS: [&str; 10] =
+    ["viral", "lightgcn", "freedom", "mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"];
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -183,6 +184,20 @@ fn a_run_killed_after_any_epoch_and_resumed_gives_the_same_bits() {
             found.is_that_of(&whole, &format!("{name}, killed after epoch {killed_after}"));
         }
     }
+}
+
+/// Noise and masks that are drawn in each step are those of an uninterrupted run, and so is a layer that nothing trains.
+#[test]
+fn what_mentor_draws_is_the_same_after_an_interruption_and_at_any_number_of_threads() {
+    let (data, trainer) = (small(), trainer(2));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let config = ModelConfig::Mentor(viral::model::MentorConfig::published());
+    let whole = in_threads(2, || run(&config, &data, &trainer, 1));
+    in_threads(1, || run(&config, &data, &trainer, 1)).is_that_of(&whole, "one thread");
+    let stop = |event: &Event<Model>| matches!(event, Event::Epoch { report, .. } if report.epoch == 0);
+    in_threads(1, || interrupted(&config, &data, &trainer, &path, stop));
+    in_threads(3, || resumed(&config, &data, &trainer, &path)).is_that_of(&whole, "killed after the first epoch");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(crate) fn json(file: &str) -> Value {
 /// All manifests, read once.
 fn manifests() -> &'static [Value] {
     static ALL: LazyLock<Vec<Value>> = LazyLock::new(|| {
-        ["redu2", "master", "mmrec", "baselines"].map(|name| json(&format!("manifest.{name}.json"))).to_vec()
+        ["redu2", "master", "mmrec", "baselines", "recent"].map(|name| json(&format!("manifest.{name}.json"))).to_vec()
     });
     &ALL
 }

@@ -26,6 +26,7 @@ mod parity_blocks;
 mod parity_content_graphs;
 mod parity_edges;
 mod parity_models;
+mod parity_self_supervised;
 mod parts;
 mod programs;
 mod replays;

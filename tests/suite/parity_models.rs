@@ -26,7 +26,7 @@ pub(crate) fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bo
     TrainSet { interactions, features: files.into_iter().filter(|_| features).map(read).collect() }
 }
 
-fn batches(g: &Golden) -> Vec<Batch> {
+pub(crate) fn batches(g: &Golden) -> Vec<Batch> {
     let (shape, ids) = g.i64("batches");
     let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
     let n = shape[2];

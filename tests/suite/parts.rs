@@ -5,19 +5,19 @@ use crate::golden::{close, values};
 use crate::support::with;
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
-use viral::data::{Interactions, PlantedConfig};
+use viral::data::{Interactions, PlantedConfig, StreamKey};
 use viral::graph::bipartite_adjacency;
 use viral::loss::{
-    RedundancyAnchor, bpr, bpr_with_l2, embedding_norms, half_squares, info_nce, mean_square, mean_square_of_rows,
-    squared_lengths,
+    Moments, RedundancyAnchor, bpr, bpr_with_l2, embedding_norms, half_squares, info_nce, mean_square,
+    mean_square_of_rows, squared_lengths,
 };
 use viral::model::{ViralConfig, parameters};
 use viral::nn::{
     CrossModalSynergyConfig, FeatureProjectionConfig, IdTables, InformationFusionConfig, Init, LayerAggregation,
-    LightGcnPropagation, ModalityProjectionsConfig, RedundancyEstimatorConfig, l2_normalize, linear,
+    LightGcnPropagation, ModalityProjectionsConfig, NoisyPropagation, RedundancyEstimatorConfig, l2_normalize, linear,
     orthogonal_complement,
 };
-use viral::ops::{SparseMatrix, gather_rows};
+use viral::ops::{SparseMatrix, gather_rows, uniform};
 
 fn init() -> Init {
     Init::new(5, &device())
@@ -157,4 +157,74 @@ fn penalties_are_what_their_equations_say() {
     let expected = values(bpr(positive, negative))[0] + 0.5 * norms / 2.0;
     close("objective", &values(objective.total()), &[expected], 1e-6);
     assert_eq!(objective.terms().iter().map(|term| term.name).collect::<Vec<_>>(), ["bpr", "reg"]);
+}
+
+/// Nodes 0 to 3 in two stars; node 4 has no neighbour.
+fn stars() -> SparseMatrix {
+    let edges = [(0, 2, 0.5), (2, 0, 0.5), (1, 2, 0.25), (2, 1, 0.25), (1, 3, 1.0), (3, 1, 1.0)];
+    SparseMatrix::from_edges(5, 5, &edges, &device())
+}
+
+/// Noise of two layers over [`stars`].
+fn noise() -> [Tensor<2>; 2] {
+    ["first", "second"].map(|layer| uniform([5, 3], StreamKey::new(4).stream(layer), &device()))
+}
+
+#[test]
+fn without_a_scale_noise_leaves_the_sum_of_the_layers_and_with_one_the_gradient() {
+    let (graph, noise, [x, weights]) = (stars(), noise(), inputs(5, 3));
+    let run = |propagate: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+        let x = x.clone().detach().require_grad();
+        let y = propagate(x.clone());
+        let gradients = (y.clone() * weights.clone().detach()).sum().backward();
+        [values(y), values(x.grad(&gradients).unwrap())]
+    };
+    let plain = LightGcnPropagation { n_layers: 2, aggregation: LayerAggregation::Sum };
+    let [expected, d_expected] = run(&|x| plain.forward(&graph, x));
+    let [still, d_still] = run(&|x| NoisyPropagation { scale: 0.0 }.forward(&graph, x, &noise));
+    let [moved, d_moved] = run(&|x| NoisyPropagation { scale: 0.3 }.forward(&graph, x, &noise));
+    close("without a scale", &still, &expected, 1e-6);
+    close("its gradient", &d_still, &d_expected, 1e-6);
+    close("the gradient with noise", &d_moved, &d_expected, 1e-6);
+    assert!(moved.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 0.05), "nothing was moved");
+    assert_eq!(moved[12..], expected[12..], "a node without neighbours was moved");
+}
+
+#[test]
+fn a_layer_propagates_what_noise_has_moved() {
+    let (graph, noise, [x, _]) = (stars(), noise(), inputs(5, 3));
+    let moved = |received: Tensor<2>, noise: &Tensor<2>| {
+        let length = noise.clone().square().sum_dim(1).sqrt();
+        received.clone() + received.sign() * (noise.clone() / length) * 0.3
+    };
+    let first = moved(graph.matmul(x.clone()), &noise[0]);
+    let second = moved(graph.matmul(first.clone()), &noise[1]);
+    let found = NoisyPropagation { scale: 0.3 }.forward(&graph, x.clone(), &noise);
+    close("two layers", &values(found), &values(x + first + second), 1e-6);
+}
+
+#[test]
+fn moments_and_their_gradients_are_those_of_the_entries_as_often_as_they_count() {
+    let [x, y] = inputs(5, 3);
+    // Far from zero, where a difference of squares would be lost.
+    let (x, y) = (x.detach() + 50.0, y.detach().narrow(0, 0, 2) + 50.0);
+    let entries: Vec<f64> = values(x.clone()).into_iter().chain(values(y.clone())).map(f64::from).collect();
+    for times in [1, 2, 3] {
+        let n = (times * entries.len()) as f64;
+        let mean = times as f64 * entries.iter().sum::<f64>() / n;
+        let squares: f64 = entries.iter().map(|x| (x - mean).powi(2)).sum();
+        let variance = times as f64 * squares / (n - 1.0);
+        let [x, y] = [&x, &y].map(|x| Tensor::<2>::from_data(x.to_data(), &device()).require_grad());
+        let moments = Moments::new(&[x.clone(), y.clone()], times);
+        close("mean", &values(moments.mean.clone()), &[mean as f32], 1e-6);
+        close("variance", &values(moments.variance.clone()), &[variance as f32], 1e-5);
+        // Of 3 m − 2 σ².
+        let gradients = (moments.mean * 3.0 - moments.variance * 2.0).backward();
+        let found = [&x, &y].map(|x| values(x.grad(&gradients).unwrap())).concat();
+        let derivative = |x: &f64| times as f64 * (3.0 / n - 4.0 * (x - mean) / (n - 1.0));
+        let expected: Vec<f32> = entries.iter().map(|x| derivative(x) as f32).collect();
+        close("gradient", &found, &expected, 2e-5);
+    }
+    let moments = |shift: f64| Moments::new(&[x.clone() * 2.0 + shift], 1);
+    close("distance", &values(moments(0.0).distance(&moments(4.0))), &[4.0], 1e-3);
 }

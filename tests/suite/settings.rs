@@ -49,6 +49,21 @@ fn of_models() {
         ("lattice", "d_projection", "0"),
         ("lattice", "n_neighbors", "0"),
         ("lattice", "lambda", "1.5"),
+        ("slmrec", "d_embed", "0"),
+        ("slmrec", "temperature", "0"),
+        ("slmrec", "link_temperature", "-1"),
+        ("slmrec", "link_weight", "-0.1"),
+        ("mentor", "d_embed", "0"),
+        ("mentor", "d_hidden", "0"),
+        ("mentor", "item_neighbors", "0"),
+        ("mentor", "visual_weight", "1.5"),
+        ("mentor", "reg", "-1"),
+        ("mentor", "align_weight", "-1"),
+        ("mentor", "noise", "-0.1"),
+        ("mentor", "mask_weight_f", "-1"),
+        ("mentor", "mask_weight_g", "-1"),
+        ("mentor", "temperature", "0"),
+        ("mentor", "dropout", "1"),
         ("viral", "d_embed", "0"),
         ("lightgcn", "reg", "-1"),
         ("freedom", "visual_weight", "-3"),
@@ -189,6 +204,8 @@ fn defaults_are_as_documented<T: Serialize + Default>(file: &str, name: &str) {
 fn documented_defaults_are_the_defaults() {
     use viral::model::{BprMfConfig, FreedomConfig, LightGcnConfig, ProfileMatchConfig, VbprConfig};
     use viral::model::{GrcnConfig, LatticeConfig, MmgcnConfig};
+    defaults_are_as_documented::<viral::model::SlmrecConfig>("model/slmrec.rs", "SlmrecConfig");
+    defaults_are_as_documented::<viral::model::MentorConfig>("model/mentor/config.rs", "MentorConfig");
     defaults_are_as_documented::<ViralConfig>("model/viral/config.rs", "ViralConfig");
     defaults_are_as_documented::<LightGcnConfig>("model/light_gcn.rs", "LightGcnConfig");
     defaults_are_as_documented::<FreedomConfig>("model/freedom.rs", "FreedomConfig");

@@ -241,6 +241,8 @@ fn training_follows_its_setting() {
         (viral("shared_negatives", "0"), true),
         (by_name("vbpr"), true),
         (by_name("freedom"), true),
+        (by_name("slmrec"), true),
+        (by_name("mentor"), true),
         (by_name("lightgcn"), false),
     ];
     for (config, dense) in models {

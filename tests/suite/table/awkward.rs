@@ -175,13 +175,13 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in ["viral", "vbpr", "freedom", "profile-match", "mmgcn", "grcn", "lattice"] {
-        let modality = ["viral", "freedom"].contains(&name).then(|| "text".to_string());
+    for name in ["viral", "vbpr", "freedom", "profile-match", "mmgcn", "grcn", "slmrec", "lattice", "mentor"] {
+        let modality = ["viral", "freedom", "mentor"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
     let mut text_only = awkward(&[]);
     text_only.features.remove(&Modality::Visual);
-    for name in ["viral", "freedom"] {
+    for name in ["viral", "freedom", "mentor"] {
         let expected = (name.to_string(), Some("visual".to_string()), vec!["text".to_string()]);
         assert_eq!(missing(name, &text_only), expected);
     }
@@ -209,6 +209,9 @@ fn further_modalities_take_part() {
     let grcn = init(&ModelConfig::by_name("grcn").unwrap(), &data).embed();
     let names: Vec<&str> = grcn.blocks().iter().map(|block| &*block.0).collect();
     assert_eq!(names, ["id", "text", "visual", "audio", "brand"]);
+    let slmrec = init(&ModelConfig::by_name("slmrec").unwrap(), &data);
+    check_vectors("slmrec", &slmrec, &data);
+    check_gradients("slmrec", &slmrec, &batch(&data, 0), &[]);
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
     assert_eq!(profiles.blocks(), blocks);
@@ -216,7 +219,12 @@ fn further_modalities_take_part() {
 
 #[test]
 fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
-    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors"), ("lattice", "n_neighbors")] {
+    for (name, key) in [
+        ("viral", "item_neighbors"),
+        ("freedom", "n_neighbors"),
+        ("lattice", "n_neighbors"),
+        ("mentor", "item_neighbors"),
+    ] {
         let embeddings = |n: &str| {
             let mut config = ModelConfig::by_name(name).unwrap();
             config.set(key, n).unwrap();

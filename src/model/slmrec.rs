@@ -1,0 +1,241 @@
+//! SLMRec: propagation by modality and contrasts between what modalities say of an item.
+
+use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use crate::Error;
+use crate::data::{Modality, TrainSet};
+use crate::graph::bipartite_adjacency;
+use crate::loss::{ContrastConfig, Objective, Similarity, contrast};
+use crate::nn::{IdTables, Init, affine, nodes, users_and_items, xavier_uniform};
+use crate::ops::{SparseMatrix, spmm_polynomial, spmm_polynomial_rows};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// What MMRec adds to the degrees of this model.
+const EPSILON: f64 = 1e-8;
+
+/// Settings of [`Slmrec`].
+///
+/// *Self-Supervised Learning for Multimedia Recommendation*, IEEE Trans. Multimedia 25, 2023.
+///
+/// ```text
+/// y_0 = ids,  y_m = x_m W_m + b_m of features of length one,   H_m = P [E_u ; y_m],   P = Σ_{l = 0 … L} Sˡ / (L + 1)
+/// z = Linear(H_0 ‖ H_1 ‖ … ‖ H_M), one layer for users and one for items,    ŷ_ui = z_uᵀ z_i
+///
+/// L = C(z_u, z_p; τ) + α · (fine + coarse),   C(a, b; τ) = mean_b −ln softmax_j(⟨a_b, b_j⟩ / τ)_b within the batch
+/// a_0 = H_0 of the positives,   a_k = a_{k-1} A_k + c_k,   link k = C(a_k, H_k B_k; τ_s)
+/// ```
+///
+/// where `C` of the ranking is of cosines and that of links of inner products. `E_u`, the users' table, is shared by all
+/// modalities. The chain of anchors goes through the modalities in the order visual, audio, names of one's own, text. The last
+/// link is half as wide and called coarse; those before it are fine. There may be any number of modalities, one included,
+/// which has the coarse link alone. Negatives are the batch's other positives; none is drawn.
+///
+/// [`Default`] follows the paper's fine and coarse task for the modalities that there are. [`published`](Self::published)
+/// is MMRec's code, where audio is gone but its layer of the chain is not: see
+/// [`spare_layer`](Self::spare_layer). The paper's other two tasks, dropout and masking of features, do not run in that code, and
+/// are left out, as is the layer for audio that nothing trains. Candidates' layers have no bias, for one would add the same to
+/// all logits of an anchor: its gradient is zero. The code ranks by a logistic function of the vectors that the last
+/// step began with; here they are those that it ended with, and the products themselves, which sort alike.
+///
+/// It is trained with a weight decay of 1e-4, which [`Recipe`](crate::recipe::Recipe) sets. A step takes O(pairs · n_layers ·
+/// (M + 1) d) for the propagation, O(items · width · d) for the features and O(batch² · d) for the contrasts; memory
+/// O((users + items) · (M + 1) d + items · width).
+///
+/// ```
+/// use viral::model::SlmrecConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
+/// let mut config = SlmrecConfig::default();
+/// config.d_embed = 32;
+/// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
+/// // A link of the chain for the visual modality and one for the text, which is the last, and half as wide.
+/// let widths: Vec<usize> = model.links.iter().map(|link| link.anchor.weight.dims()[1]).collect();
+/// assert_eq!((model.embed().items().dims(), widths), ([40, 32], vec![32, 16]));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SlmrecConfig {
+    /// Width of the embeddings. Default: 64.
+    pub d_embed: usize,
+    /// Layers of the user-item graph. Default: 3.
+    pub n_layers: usize,
+    /// `τ` of the ranking. Default: 0.2.
+    pub temperature: f64,
+    /// `τ_s` of the chain's links. Default: 0.2.
+    pub link_temperature: f64,
+    /// `α`, the weight of each link. Default: 0.1.
+    pub link_weight: f64,
+    /// Whether one more linear layer stands before the last link where the data have no audio: what is left of the audio's link
+    /// in MMRec's code. Default: false.
+    pub spare_layer: bool,
+}
+
+impl Default for SlmrecConfig {
+    fn default() -> Self {
+        Self { d_embed: 64, n_layers: 3, temperature: 0.2, link_temperature: 0.2, link_weight: 0.1, spare_layer: false }
+    }
+}
+
+impl SlmrecConfig {
+    /// MMRec's code, with the weights and temperatures that the authors' repository states. Train it with learning rate 0.01,
+    /// weight decay 1e-4 and batches of 2048.
+    pub fn published() -> Self {
+        Self { spare_layer: true, ..Self::default() }
+    }
+
+    /// Xavier uniform tables and weights for `data`, which must have features of at least one modality.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Slmrec> {
+        let d = self.d_embed;
+        check(d, &[("link_weight", self.link_weight)])?;
+        Error::require_positive("temperature", self.temperature)?;
+        Error::require_positive("link_temperature", self.link_temperature)?;
+        let all = data.features.require_any("slmrec")?;
+        // The chain's order: text, which comes first there, comes last.
+        let (text, others): (Vec<_>, Vec<_>) = all.iter().partition(|(modality, _)| **modality == Modality::Text);
+        let features: Vec<Tensor<2>> =
+            others.into_iter().chain(text).map(|(_, rows)| content(rows, true, init)).collect();
+        let n_modalities = features.len();
+        let link = |k: usize, init: &mut Init| {
+            let width = if k + 1 == n_modalities { (d / 2).max(1) } else { d };
+            SlmrecLink {
+                anchor: xavier_layer(d, width, init),
+                candidate: Linear { weight: xavier_uniform([d, width], init), bias: None },
+            }
+        };
+        let has_audio = all.get(&Modality::Audio).is_some();
+        Ok(Slmrec {
+            tables: IdTables::xavier_uniform(data.interactions.n_users(), data.interactions.n_items(), d, init),
+            projections: features.iter().map(|x| xavier_layer(x.dims()[1], d, init)).collect(),
+            merge_users: xavier_layer((n_modalities + 1) * d, d, init),
+            merge_items: xavier_layer((n_modalities + 1) * d, d, init),
+            links: (0..n_modalities).map(|k| link(k, init)).collect(),
+            spare: (self.spare_layer && !has_audio).then(|| xavier_layer(d, d, init)),
+            features,
+            user_item: SparseMatrix::new(&bipartite_adjacency(&data.interactions, EPSILON), init.device()),
+            config: self.clone(),
+        })
+    }
+}
+
+/// A Xavier uniform weight, and a bias uniform within `1 / √d_in`.
+fn xavier_layer(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
+    let weight = xavier_uniform([d_in, d_out], init);
+    Linear { weight, bias: Some(init.uniform_param([d_out], 1.0 / (d_in as f64).sqrt())) }
+}
+
+/// One link of the chain: a modality against what was said before it.
+#[derive(Module, Debug)]
+pub struct SlmrecLink {
+    /// From the anchor before: `[d, d]`, or `[d, d / 2]` in the last link.
+    pub anchor: Linear,
+    /// From the modality's vectors, without a bias: as wide.
+    pub candidate: Linear,
+}
+
+/// Blocks of ids and modalities, propagated side by side and merged.
+#[derive(Module, Debug)]
+pub struct Slmrec {
+    /// Free vectors; the users' stand in every block.
+    pub tables: IdTables,
+    /// Features to width `d`, in the chain's order, as everything by modality.
+    pub projections: Vec<Linear>,
+    /// `[(M + 1) d, d]`, ids before modalities.
+    pub merge_users: Linear,
+    /// `[(M + 1) d, d]`.
+    pub merge_items: Linear,
+    /// The chain, a link for each modality.
+    pub links: Vec<SlmrecLink>,
+    /// Before the last link, where the settings have it: `[d, d]`.
+    pub spare: Option<Linear>,
+    /// The normalised graph.
+    pub user_item: SparseMatrix,
+    features: Vec<Tensor<2>>,
+    #[module(skip)]
+    config: SlmrecConfig,
+}
+
+impl Slmrec {
+    /// All blocks side by side before propagation, `[n_users + n_items, (M + 1) d]`.
+    fn inputs(&self) -> Tensor<2> {
+        let users = vec![self.tables.users.val(); self.features.len() + 1];
+        let projected = self.projections.iter().zip(&self.features).map(|(layer, x)| affine(layer, x.clone()));
+        let items = std::iter::once(self.tables.items.val()).chain(projected).collect();
+        nodes(Tensor::cat(users, 1), Tensor::cat(items, 1))
+    }
+
+    fn coefficients(&self) -> Vec<f32> {
+        let n = self.config.n_layers + 1;
+        vec![1.0 / n as f32; n]
+    }
+
+    /// All blocks of all nodes after propagation, ids before modalities in the chain's order.
+    ///
+    /// # Shapes
+    /// - output: `[n_users + n_items, (M + 1) d]`
+    pub fn blocks(&self) -> Tensor<2> {
+        spmm_polynomial(&self.user_item, self.inputs(), &self.coefficients())
+    }
+
+    /// [`blocks`](Self::blocks) of a batch's users and of its positives, `[n, (M + 1) d]` each.
+    fn batch_blocks(&self, batch: &Batch) -> (Tensor<2>, Tensor<2>) {
+        let items = batch.positives.clone() + self.tables.users.dims()[0] as i32;
+        let ids: Tensor<1, Int> = Tensor::cat(vec![batch.users.clone(), items], 0);
+        let rows = spmm_polynomial_rows(&self.user_item, self.inputs(), &self.coefficients(), ids);
+        users_and_items(rows, batch.len())
+    }
+
+    /// Anchors and candidates of each link, from the blocks of some items.
+    ///
+    /// # Shapes
+    /// - `items`: `[n, (M + 1) d]`; output: `[n, d]` both, `[n, d / 2]` for the last
+    pub fn chain(&self, items: Tensor<2>) -> Vec<[Tensor<2>; 2]> {
+        let d = self.config.d_embed;
+        let block = |k: usize| items.clone().narrow(1, k * d, d);
+        let mut anchor = block(0);
+        let mut sides = Vec::with_capacity(self.links.len());
+        for (k, link) in self.links.iter().enumerate() {
+            let is_last = k + 1 == self.links.len();
+            if let Some(spare) = self.spare.as_ref().filter(|_| is_last) {
+                anchor = affine(spare, anchor);
+            }
+            anchor = affine(&link.anchor, anchor);
+            sides.push([anchor.clone(), affine(&link.candidate, block(k + 1))]);
+        }
+        sides
+    }
+}
+
+impl Embed for Slmrec {
+    fn embed(&self) -> Embeddings {
+        let (users, items) = users_and_items(self.blocks(), self.tables.users.dims()[0]);
+        Embeddings::new(affine(&self.merge_users, users), affine(&self.merge_items, items), "merged")
+    }
+}
+
+impl Trainable for Slmrec {
+    fn objective(&self, batch: &Batch) -> Objective {
+        let (users, items) = self.batch_blocks(batch);
+        let vectors = [affine(&self.merge_users, users), affine(&self.merge_items, items.clone())];
+        let compared = |[a, b]: [Tensor<2>; 2], temperature: f64, similarity: Similarity| {
+            let config = ContrastConfig::new(temperature as f32).one_sided().with_similarity(similarity);
+            contrast(a, b, &config)
+        };
+        let ranking = compared(vectors, self.config.temperature, Similarity::Cosine);
+        let of_link = |sides| compared(sides, self.config.link_temperature, Similarity::InnerProduct);
+        let mut links: Vec<Tensor<1>> = self.chain(items).into_iter().map(of_link).collect();
+        let (coarse, weight) = (links.pop(), self.config.link_weight);
+        let fine = links.into_iter().reduce(|sum, link| sum + link);
+        let terms = [("fine", fine), ("coarse", coarse)].into_iter();
+        terms.fold(Objective::new().with("ranking", 1.0, ranking), |objective, (name, term)| match term {
+            Some(term) => objective.with(name, weight, term),
+            None => objective,
+        })
+    }
+}
