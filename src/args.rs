@@ -239,10 +239,10 @@ pub struct RecipeArgs {
     /// A recipe as a TOML file; other options change what it says
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "preset"])]
     recipe: Option<PathBuf>,
-    /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, freedom, viral [default: viral]
+    /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, freedom, dragon, cohesion, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
-    /// Settings of VIRAL: default, paper, reference or reference-synergy
+    /// Settings and training: default; paper, reference or reference-synergy of VIRAL; published of DRAGON and COHESION
     #[arg(long)]
     preset: Option<String>,
     /// Changes one setting of the model; may be given again

@@ -64,6 +64,8 @@
 
 mod batch;
 mod bpr_mf;
+mod cohesion;
+mod dragon;
 mod embeddings;
 mod freedom;
 mod light_gcn;
@@ -72,11 +74,14 @@ mod popularity;
 mod profile_match;
 mod pruned_graph;
 mod table;
+mod user_graph;
 mod vbpr;
 mod viral;
 
 pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
+pub use cohesion::{Cohesion, CohesionConfig, FrozenBranch, FrozenLinear};
+pub use dragon::{Dragon, DragonConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
@@ -85,6 +90,7 @@ pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
 pub use table::{Model, ModelConfig};
+pub use user_graph::UserGraph;
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 
@@ -163,4 +169,9 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
 pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     let shape = [features.n_items(), features.width()];
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
+}
+
+/// [`features`], with rows of length one where `normalize` says so.
+fn content(rows: &ItemFeatures, normalize: bool, init: &Init) -> Tensor<2> {
+    if normalize { features(&rows.clone().l2_normalized(), init) } else { features(rows, init) }
 }

@@ -102,6 +102,10 @@ table! {
     "vbpr" => Vbpr, VbprConfig;
     /// [`Freedom`]
     "freedom" => Freedom, FreedomConfig;
+    /// [`Dragon`]
+    "dragon" => Dragon, DragonConfig;
+    /// [`Cohesion`]
+    "cohesion" => Cohesion, CohesionConfig;
     /// [`Viral`]
     "viral" => Viral, ViralConfig;
 }

@@ -2,7 +2,7 @@
 
 use super::{Run, Runner};
 use crate::data::Dataset;
-use crate::model::{ModelConfig, ViralConfig};
+use crate::model::{CohesionConfig, DragonConfig, ModelConfig, ViralConfig};
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
 use burn::tensor::Device;
@@ -31,7 +31,7 @@ pub struct Recipe {
     pub model: ModelConfig,
     /// The training's settings.
     pub training: TrainerConfig,
-    /// The preset that both started from: `default`, or one of [`ViralConfig::preset`].
+    /// The preset that both started from: see [`preset`](Self::preset).
     pub preset: String,
 }
 
@@ -55,6 +55,8 @@ impl Recipe {
     pub fn new(model: ModelConfig) -> Self {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
+            // The authors' on Baby, Sports and Clothing.
+            ModelConfig::Dragon(_) => TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
@@ -69,16 +71,21 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`.
+    /// batch size and patience that belong to it; for DRAGON and COHESION `default` and `published`, the authors' code with their
+    /// training; for other models `default`.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.
     pub fn preset(model: &str, preset: &str) -> Result<Self> {
         let mut recipe = Self::named(model)?;
+        let presets = recipe.presets();
+        if preset == "published" && recipe.publish() {
+            return Ok(recipe);
+        }
         let ModelConfig::Viral(config) = &mut recipe.model else {
             return match preset {
                 "default" => Ok(recipe),
-                _ => Err(Error::Config(format!("no preset '{preset}': {model} has 'default' only; viral has others"))),
+                _ => Err(Error::Config(format!("no preset '{preset}': {model} has {presets}"))),
             };
         };
         *config = ViralConfig::preset(preset)?;
@@ -95,6 +102,26 @@ impl Recipe {
         }
         recipe.preset = preset.to_string();
         Ok(recipe)
+    }
+
+    /// Makes this the published form, where the model has one.
+    fn publish(&mut self) -> bool {
+        match &mut self.model {
+            // With the default's training.
+            ModelConfig::Dragon(config) => *config = DragonConfig::published(),
+            ModelConfig::Cohesion(config) => {
+                *config = CohesionConfig::published();
+                self.training.monitor_k = 10;
+            }
+            _ => return false,
+        }
+        self.preset = "published".into();
+        true
+    }
+
+    /// The presets of a model other than VIRAL.
+    fn presets(&self) -> &'static str {
+        if self.clone().publish() { "'default' and 'published'" } else { "'default' only" }
     }
 
     /// Sets the seed of the first parameters and of everything that training draws.
@@ -172,5 +199,23 @@ mod tests {
         assert_eq!(Recipe::viral().training.adam.lr, 5e-3);
         assert!(Recipe::preset("lightgcn", "paper").is_err() && Recipe::preset("viral", "best").is_err());
         assert_eq!(Recipe::preset("lightgcn", "default").unwrap(), Recipe::named("lightgcn").unwrap());
+    }
+
+    #[test]
+    fn published_forms_bring_their_training() {
+        let dragon = Recipe::preset("dragon", "published").unwrap();
+        assert_eq!(dragon.model, ModelConfig::Dragon(DragonConfig::published()));
+        assert_eq!((dragon.training.adam.lr, dragon.training.batch_size), (1e-4, 2048.into()));
+        let cohesion = Recipe::preset("cohesion", "published").unwrap();
+        assert_eq!(cohesion.model, ModelConfig::Cohesion(CohesionConfig::published()));
+        assert_eq!((cohesion.training.adam.lr, cohesion.training.monitor_k), (1e-3, 10));
+        for recipe in [dragon, cohesion] {
+            assert_eq!(recipe.preset, "published");
+            assert_eq!(Recipe::from_toml(&recipe.to_toml().unwrap()).unwrap(), recipe);
+            assert_ne!(recipe, Recipe::named(recipe.model.name()).unwrap());
+        }
+        let message = |model: &str, preset: &str| Recipe::preset(model, preset).unwrap_err().to_string();
+        assert!(message("lightgcn", "published").contains("'default' only"));
+        assert!(message("dragon", "paper").contains("'default' and 'published'"));
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn json(file: &str) -> Value {
 
 /// The entry of a fixture in whichever manifest has it.
 pub(crate) fn manifest(fixture: &str) -> Value {
-    ["redu2", "master", "mmrec"]
+    ["redu2", "master", "mmrec", "baselines", "recent"]
         .iter()
         .find_map(|name| json(&format!("manifest.{name}.json")).get(fixture).cloned())
         .unwrap_or_else(|| panic!("no manifest has '{fixture}'"))

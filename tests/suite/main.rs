@@ -25,6 +25,7 @@ mod packaged;
 mod parity_blocks;
 mod parity_edges;
 mod parity_models;
+mod parity_user_graphs;
 mod parts;
 mod programs;
 mod replays;

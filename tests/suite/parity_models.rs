@@ -12,11 +12,11 @@ use viral::nn::Init;
 use viral::ops::SparseMatrix;
 use viral::train::{Adam, AdamConfig};
 
-fn pairs(g: &Golden) -> Vec<(u32, u32)> {
+pub(crate) fn pairs(g: &Golden) -> Vec<(u32, u32)> {
     g.ids("inter_u").into_iter().zip(g.ids("inter_i")).collect()
 }
 
-fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bool) -> TrainSet {
+pub(crate) fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bool) -> TrainSet {
     let interactions = Interactions::from_pairs(n_users, n_items, &pairs(g));
     let read = |(modality, name)| {
         let (shape, values) = g.f32(name);
@@ -26,7 +26,7 @@ fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bool) -> Trai
     TrainSet { interactions, features: files.into_iter().filter(|_| features).map(read).collect() }
 }
 
-fn batches(g: &Golden) -> Vec<Batch> {
+pub(crate) fn batches(g: &Golden) -> Vec<Batch> {
     let (shape, ids) = g.i64("batches");
     let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
     let n = shape[2];
@@ -37,7 +37,7 @@ fn batches(g: &Golden) -> Vec<Batch> {
     ids.chunks(3 * n).map(batch).collect()
 }
 
-fn term(objective: &Objective, name: &str) -> f32 {
+pub(crate) fn term(objective: &Objective, name: &str) -> f32 {
     let term = objective.terms().iter().find(|t| t.name == name).unwrap_or_else(|| panic!("no term '{name}'"));
     values(term.value.clone())[0]
 }

@@ -42,6 +42,17 @@ fn of_models() {
         ("lightgcn", "d_embed", "0"),
         ("vbpr", "d_embed", "0"),
         ("freedom", "d_embed", "0"),
+        ("dragon", "d_embed", "0"),
+        ("dragon", "d_hidden", "0"),
+        ("dragon", "user_neighbors", "0"),
+        ("dragon", "visual_weight", "1.5"),
+        ("dragon", "reg", "-1"),
+        ("cohesion", "d_embed", "0"),
+        ("cohesion", "d_hidden", "0"),
+        ("cohesion", "user_neighbors", "0"),
+        ("cohesion", "visual_weight", "-1"),
+        ("cohesion", "edge_dropout", "1"),
+        ("cohesion", "reg", "-1"),
         ("viral", "d_embed", "0"),
         ("lightgcn", "reg", "-1"),
         ("freedom", "visual_weight", "-3"),
@@ -181,6 +192,9 @@ fn defaults_are_as_documented<T: Serialize + Default>(file: &str, name: &str) {
 #[test]
 fn documented_defaults_are_the_defaults() {
     use viral::model::{BprMfConfig, FreedomConfig, LightGcnConfig, ProfileMatchConfig, VbprConfig};
+    use viral::model::{CohesionConfig, DragonConfig};
+    defaults_are_as_documented::<DragonConfig>("model/dragon.rs", "DragonConfig");
+    defaults_are_as_documented::<CohesionConfig>("model/cohesion/config.rs", "CohesionConfig");
     defaults_are_as_documented::<ViralConfig>("model/viral/config.rs", "ViralConfig");
     defaults_are_as_documented::<LightGcnConfig>("model/light_gcn.rs", "LightGcnConfig");
     defaults_are_as_documented::<FreedomConfig>("model/freedom.rs", "FreedomConfig");

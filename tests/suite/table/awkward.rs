@@ -175,7 +175,7 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in ["viral", "vbpr", "freedom", "profile-match"] {
+    for name in ["viral", "vbpr", "freedom", "dragon", "cohesion", "profile-match"] {
         let modality = ["viral", "freedom"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
@@ -198,6 +198,14 @@ fn further_modalities_take_part() {
     let weights = parameters(&vbpr).into_iter().find(|(name, _)| name.ends_with("content_linear.weight")).unwrap().1;
     assert_eq!(weights.shape().to_vec()[0], 12 + 12 + 5 + 7);
     check_gradients("vbpr", &vbpr, &batch(&data, 0), &[]);
+    for name in ["dragon", "cohesion"] {
+        let model = init(&ModelConfig::by_name(name).unwrap(), &data);
+        check_vectors(name, &model, &data);
+        check_gradients(name, &model, &batch(&data, 0), &[]);
+        let names: Vec<String> = model.embed().blocks().iter().map(|block| block.0.clone()).collect();
+        let own = names.strip_prefix(&["id".to_string()][..]).unwrap_or(&names);
+        assert_eq!(own, ["text", "visual", "audio", "brand"], "{name}");
+    }
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
     assert_eq!(profiles.blocks(), blocks);
@@ -205,7 +213,8 @@ fn further_modalities_take_part() {
 
 #[test]
 fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
-    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")] {
+    let keys = [("dragon", "item_neighbors"), ("cohesion", "item_neighbors")];
+    for (name, key) in [("viral", "item_neighbors"), ("freedom", "n_neighbors")].into_iter().chain(keys) {
         let embeddings = |n: &str| {
             let mut config = ModelConfig::by_name(name).unwrap();
             config.set(key, n).unwrap();
@@ -215,4 +224,13 @@ fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
         let message = embeddings("0").unwrap_err().to_string();
         assert!(message.contains(key) && message.contains("at least 1"), "{name}: {message}");
     }
+}
+
+#[test]
+fn a_modality_that_is_called_as_a_block_is_told_to_change_its_name() {
+    let mut data = awkward(&[]);
+    data.features.insert(Modality::named("id").unwrap(), features(3, 14, 5, &[]));
+    let config = ModelConfig::by_name("cohesion").unwrap();
+    let message = config.init(&data, &mut Init::new(3, &device())).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("'id'") && message.contains("another name"), "{message}");
 }
