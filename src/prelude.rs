@@ -15,7 +15,9 @@ pub use crate::data::{
 };
 pub use crate::eval::{Metric, Metrics, paired_bootstrap};
 pub use crate::model::{
-    BprMfConfig, CohesionConfig, DragonConfig, Embed, Embeddings, FreedomConfig, GrcnConfig, LatticeConfig, LightGcnConfig, MentorConfig, MmgcnConfig, Model, ModelConfig, PopularityConfig, SlmrecConfig, Trainable, VbprConfig, ViralConfig,
+    BprMfConfig, CohesionConfig, DragonConfig, Embed, Embeddings, FreedomConfig, GrcnConfig, LatticeConfig,
+    LightGcnConfig, MentorConfig, MmgcnConfig, Model, ModelConfig, PopularityConfig, SlmrecConfig, Trainable,
+    VbprConfig, ViralConfig,
 };
 pub use crate::nn::Init;
 pub use crate::ops::MatmulPrecision;

@@ -73,6 +73,7 @@ mod truth;
 mod whole;
 
 pub use counter::splitmix64;
+pub(crate) use counter::{below, draw, stream};
 pub(crate) use csr::Csr;
 pub use dataset::{Counts, Dataset, TrainSet};
 pub use features::Features;

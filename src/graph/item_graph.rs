@@ -2,7 +2,7 @@
 
 use super::normalize::normalize_symmetric;
 use super::{Neighbors, knn_approximate, knn_exact};
-use crate::data::ItemFeatures;
+use crate::data::{Features, ItemFeatures, Modality};
 use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,30 @@ pub fn item_graph(
     }
 }
 
+/// All modalities with their shares in a mixture: `visual` for the visual one and the rest for the others, in equal parts. A
+/// modality that is alone has everything, so the shares add up to 1.
+///
+/// ```
+/// use viral::data::{Features, ItemFeatures, Modality};
+/// use viral::graph::modality_shares;
+///
+/// let of = |width: usize| ItemFeatures::new(2, width, vec![0.5; 2 * width]);
+/// let features = Features::new().with(Modality::Visual, of(3)?).with(Modality::Text, of(4)?);
+/// let shares = modality_shares(&features, 0.25);
+/// assert_eq!(shares.iter().map(|(features, share)| (features.width(), *share)).collect::<Vec<_>>(), [(4, 0.75), (3, 0.25)]);
+/// # Ok::<(), viral::Error>(())
+/// ```
+pub fn modality_shares(features: &Features, visual: f64) -> Vec<(&ItemFeatures, f32)> {
+    let others = features.modalities().filter(|modality| **modality != Modality::Visual).count();
+    let share = |modality: &Modality| match (*modality == Modality::Visual, others) {
+        (true, 0) => 1.0,
+        (true, _) => visual,
+        (false, n) if n == features.len() => 1.0 / n as f64,
+        (false, n) => (1.0 - visual) / n as f64,
+    };
+    features.iter().map(|(modality, features)| (features, share(modality) as f32)).collect()
+}
+
 /// The weighted sum of graphs, `Σ_m w_m A_m`, over the union of their edges; O(edges) time and memory.
 ///
 /// ```
@@ -228,6 +252,20 @@ mod tests {
                 assert_eq!(graph(usize::MAX).nnz(), 5 * all);
             }
         }
+    }
+
+    #[test]
+    fn shares_of_modalities_add_up_to_one() {
+        let shares = |modalities: &[Modality]| {
+            let all: Features = modalities.iter().map(|m| (m.clone(), features(3, 2, 1))).collect();
+            modality_shares(&all, 0.1).into_iter().map(|(_, share)| share).collect::<Vec<f32>>()
+        };
+        assert_eq!(shares(&[Modality::Text, Modality::Visual]), [0.9, 0.1]);
+        assert_eq!(shares(&[Modality::Text, Modality::Visual, Modality::Audio]), [0.45, 0.1, 0.45]);
+        assert_eq!(shares(&[Modality::Visual]), [1.0]);
+        assert_eq!(shares(&[Modality::Text]), [1.0]);
+        assert_eq!(shares(&[Modality::Text, Modality::Audio]), [0.5, 0.5]);
+        assert!(modality_shares(&Features::new(), 0.1).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | `clusters` | the nearest items among those of near clusters | |
 //! | `item_graph` | items with similar content, as the published models link them | Eq. 3 |
 //! | `cooccurrence` | users who chose the same items | §2.4 |
+//! | `padded_cooccurrence` | the same with short rows padded at random, epoch by epoch | DRAGON, COHESION |
 //! | `normalize` | symmetric, by row, softmax | |
 //! | `prune` | a random part of the pairs, epoch by epoch | FREEDOM |
 //!
@@ -36,13 +37,15 @@ mod cooccurrence;
 mod item_graph;
 mod knn;
 mod normalize;
+mod padded_cooccurrence;
 mod prune;
 
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
-pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture};
+pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture, modality_shares};
 pub(crate) use knn::unit_rows;
 pub use knn::{Neighbors, knn_exact};
 pub use normalize::{add_self_loops, normalize_symmetric, row_stochastic, softmax_rows, uniform_rows};
+pub use padded_cooccurrence::padded_cooccurrence;
 pub use prune::{EdgePruner, Pruning};

@@ -64,37 +64,43 @@
 
 mod batch;
 mod bpr_mf;
+mod cohesion;
+mod dragon;
 mod embeddings;
 mod freedom;
 mod grcn;
 mod lattice;
 mod light_gcn;
-mod mmgcn;
 mod mentor;
+mod mmgcn;
 mod parameters;
 mod popularity;
 mod profile_match;
 mod pruned_graph;
 mod slmrec;
 mod table;
+mod user_graph;
 mod vbpr;
 mod viral;
 
 pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
+pub use cohesion::{Cohesion, CohesionConfig, FrozenBranch, FrozenLinear};
+pub use dragon::{Dragon, DragonConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};
 pub use grcn::{Grcn, GrcnConfig, GrcnContent, GrcnModality};
 pub use lattice::{Lattice, LatticeConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
-pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
 pub use mentor::{Mentor, MentorConfig, MentorContent, MentorDraws, MentorViews};
+pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
 pub use slmrec::{Slmrec, SlmrecConfig, SlmrecLink};
 pub use table::{Model, ModelConfig};
+pub use user_graph::UserGraph;
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 

@@ -104,14 +104,18 @@ table! {
     "mmgcn" => Mmgcn, MmgcnConfig;
     /// [`Grcn`]
     "grcn" => Grcn, GrcnConfig;
+    /// [`Slmrec`]
+    "slmrec" => Slmrec, SlmrecConfig;
     /// [`Lattice`]
     "lattice" => Lattice, LatticeConfig;
     /// [`Freedom`]
     "freedom" => Freedom, FreedomConfig;
-    /// [`Slmrec`]
-    "slmrec" => Slmrec, SlmrecConfig;
+    /// [`Dragon`]
+    "dragon" => Dragon, DragonConfig;
     /// [`Mentor`]
     "mentor" => Mentor, MentorConfig;
+    /// [`Cohesion`]
+    "cohesion" => Cohesion, CohesionConfig;
     /// [`Viral`]
     "viral" => Viral, ViralConfig;
 }

@@ -1,6 +1,6 @@
 //! Free vectors of users and items, and the nodes of the bipartite graph that they are.
 
-use super::{Init, LightGcnPropagation, xavier_normal, xavier_uniform};
+use super::{Init, LightGcnPropagation, l2_normalize, xavier_normal, xavier_uniform};
 use crate::ops::{SparseMatrix, row_range};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -72,6 +72,33 @@ pub fn nodes(users: Tensor<2>, items: Tensor<2>) -> Tensor<2> {
     let (of_users, of_items) = (users.dims(), items.dims());
     assert!(of_users[1] == of_items[1], "nodes: users are {of_users:?} but items are {of_items:?}");
     Tensor::cat(vec![users, items], 0)
+}
+
+/// Blocks side by side, each with rows of length one; a row of zeros stays zero. What the modalities of DRAGON and COHESION enter
+/// their graphs with.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::nn::unit_blocks;
+///
+/// let device = Device::flex();
+/// let (text, visual) = (Tensor::from_floats([[3.0, 4.0]], &device), Tensor::from_floats([[0.0, 2.0]], &device));
+/// let x = unit_blocks([text, visual]).into_data().iter::<f32>().collect::<Vec<_>>();
+/// assert!(x.iter().zip([0.6, 0.8, 0.0, 1.0]).all(|(x, expected)| (x - expected).abs() < 1e-6));
+/// # }
+/// ```
+///
+/// # Shapes
+/// - `blocks`: `[n, d_k]` for each block `k`; output: `[n, Σ d_k]`
+///
+/// # Panics
+/// When there is no block, or they have different numbers of rows.
+pub fn unit_blocks(blocks: impl IntoIterator<Item = Tensor<2>>) -> Tensor<2> {
+    let blocks: Vec<Tensor<2>> = blocks.into_iter().map(l2_normalize).collect();
+    let rows: Vec<usize> = blocks.iter().map(|block| block.dims()[0]).collect();
+    assert!(!rows.is_empty() && rows.windows(2).all(|w| w[0] == w[1]), "unit_blocks: blocks of {rows:?} rows");
+    Tensor::cat(blocks, 1)
 }
 
 /// Splits the nodes of a bipartite graph into users and items: the inverse of [`nodes`].

@@ -46,7 +46,7 @@ mod spmm;
 mod top_k;
 
 pub use bias::{BiasBackend, bias_leaky_relu, reference_bias_leaky_relu};
-pub use blocks::{BlocksBackend, reference_weigh_blocks, weigh_blocks};
+pub use blocks::{BlocksBackend, block_products, reference_block_products, reference_weigh_blocks, weigh_blocks};
 pub use edges::{
     EdgeBackend, degree_factors, edge_products, edge_softmax, expand_columns, expand_rows, normalize_bipartite_values,
     normalize_row_values, normalize_symmetric_values, reference_edge_softmax, reference_segment_sum,

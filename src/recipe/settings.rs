@@ -3,7 +3,8 @@
 use super::{Run, Runner};
 use crate::data::Dataset;
 use crate::model::{
-    CohesionConfig, DragonConfig, GrcnConfig, LatticeConfig, MentorConfig, MmgcnConfig, ModelConfig, SlmrecConfig, ViralConfig,
+    CohesionConfig, DragonConfig, GrcnConfig, LatticeConfig, MentorConfig, MmgcnConfig, ModelConfig, SlmrecConfig,
+    ViralConfig,
 };
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
@@ -58,7 +59,10 @@ impl Recipe {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
             ModelConfig::Slmrec(_) => slmrec_training(1e-3),
-            ModelConfig::Mentor(_) => TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() },
+            // Of DRAGON and MENTOR the authors', on Baby, Sports and Clothing.
+            ModelConfig::Dragon(_) | ModelConfig::Mentor(_) => {
+                TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() }
+            }
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }

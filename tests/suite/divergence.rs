@@ -7,7 +7,7 @@ use viral::data::{Dataset, ItemFeatures, Modality};
 use viral::prelude::Recipe;
 use viral::train::BatchSize;
 
-const TRAINED: [&str; 7] = ["bpr-mf", "lightgcn", "vbpr", "freedom", "slmrec", "mentor", "viral"];
+const TRAINED: [&str; 9] = ["bpr-mf", "lightgcn", "vbpr", "freedom", "slmrec", "dragon", "mentor", "cohesion", "viral"];
 
 fn run(name: &str, data: &Dataset, lr: f64, batch: usize) -> viral::Result<usize> {
     let mut recipe = Recipe::named(name)?.learning_rate(lr).epochs(4);

@@ -8,6 +8,7 @@ use std::path::Path;
 use viral::data::{Dataset, PlantedConfig};
 use viral::model::{Model, ModelConfig};
 use viral::nn::Init;
+use viral::recipe::Recipe;
 use viral::serve::Recommender;
 use viral::train::{Checkpoint, EpochReport, Event, Fit, TrainState, TrainerConfig};
 
@@ -198,6 +199,28 @@ fn what_mentor_draws_is_the_same_after_an_interruption_and_at_any_number_of_thre
     let stop = |event: &Event<Model>| matches!(event, Event::Epoch { report, .. } if report.epoch == 0);
     in_threads(1, || interrupted(&config, &data, &trainer, &path, stop));
     in_threads(3, || resumed(&config, &data, &trainer, &path)).is_that_of(&whole, "killed after the first epoch");
+}
+
+/// What is drawn anew in each epoch, and what is drawn once and never trained, is the same after an interruption.
+#[test]
+fn published_forms_resume_with_the_same_bits() {
+    let (data, trainer) = (small(), trainer(3));
+    let folder = tempfile::tempdir().unwrap();
+    for (name, settings) in [("dragon", &[][..]), ("cohesion", &[("edge_dropout", "0.3")][..])] {
+        let mut config = Recipe::preset(name, "published").unwrap().model;
+        // More than anybody has, so that every row is padded.
+        for &(key, value) in [("user_neighbors", "150")].iter().chain(settings) {
+            config.set(key, value).unwrap();
+        }
+        let path = folder.path().join(name);
+        let whole = in_threads(2, || run(&config, &data, &trainer, 1));
+        let stop = |event: &Event<Model>| matches!(event, Event::Epoch { report, .. } if report.epoch == 0);
+        in_threads(1, || interrupted(&config, &data, &trainer, &path, stop));
+        in_threads(3, || resumed(&config, &data, &trainer, &path)).is_that_of(&whole, name);
+        // The repeats take part.
+        config.set("pad_users", "false").unwrap();
+        assert_ne!(run(&config, &data, &trainer, 1).history, whole.history, "{name}: padding changes nothing");
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod parity_content_graphs;
 mod parity_edges;
 mod parity_models;
 mod parity_self_supervised;
+mod parity_user_graphs;
 mod parts;
 mod programs;
 mod replays;

@@ -12,7 +12,7 @@ use viral::nn::Init;
 use viral::ops::SparseMatrix;
 use viral::train::{Adam, AdamConfig};
 
-fn pairs(g: &Golden) -> Vec<(u32, u32)> {
+pub(crate) fn pairs(g: &Golden) -> Vec<(u32, u32)> {
     g.ids("inter_u").into_iter().zip(g.ids("inter_i")).collect()
 }
 

@@ -64,6 +64,17 @@ fn of_models() {
         ("mentor", "mask_weight_g", "-1"),
         ("mentor", "temperature", "0"),
         ("mentor", "dropout", "1"),
+        ("dragon", "d_embed", "0"),
+        ("dragon", "d_hidden", "0"),
+        ("dragon", "user_neighbors", "0"),
+        ("dragon", "visual_weight", "1.5"),
+        ("dragon", "reg", "-1"),
+        ("cohesion", "d_embed", "0"),
+        ("cohesion", "d_hidden", "0"),
+        ("cohesion", "user_neighbors", "0"),
+        ("cohesion", "visual_weight", "-1"),
+        ("cohesion", "edge_dropout", "1"),
+        ("cohesion", "reg", "-1"),
         ("viral", "d_embed", "0"),
         ("lightgcn", "reg", "-1"),
         ("freedom", "visual_weight", "-3"),
@@ -206,6 +217,9 @@ fn documented_defaults_are_the_defaults() {
     use viral::model::{GrcnConfig, LatticeConfig, MmgcnConfig};
     defaults_are_as_documented::<viral::model::SlmrecConfig>("model/slmrec.rs", "SlmrecConfig");
     defaults_are_as_documented::<viral::model::MentorConfig>("model/mentor/config.rs", "MentorConfig");
+    use viral::model::{CohesionConfig, DragonConfig};
+    defaults_are_as_documented::<DragonConfig>("model/dragon.rs", "DragonConfig");
+    defaults_are_as_documented::<CohesionConfig>("model/cohesion/config.rs", "CohesionConfig");
     defaults_are_as_documented::<ViralConfig>("model/viral/config.rs", "ViralConfig");
     defaults_are_as_documented::<LightGcnConfig>("model/light_gcn.rs", "LightGcnConfig");
     defaults_are_as_documented::<FreedomConfig>("model/freedom.rs", "FreedomConfig");

@@ -90,6 +90,11 @@ fn propagation() {
     let tables = IdTables::xavier_normal(2, 2, 3, &mut Init::new(0, &device()));
     expect(&["LightGCN propagation", "[5, 5]", "[4, 3]"], || tables.propagate(&graph, &light_gcn));
     expect(&["nodes", "[2, 3]", "[5, 4]"], || nodes(x([2, 3]), x([5, 4])));
+    let refined = |blocks| LayerRefinedPropagation { n_layers: 2, blocks };
+    expect(&["layer-refined propagation", "[5, 5]", "[6, 2]"], || refined(1).forward(&graph, x([6, 2])));
+    expect(&["layer-refined propagation", "4 columns", "3 blocks"], || refined(3).forward(&graph, x([5, 4])));
+    expect(&["unit_blocks", "[5, 4]"], || unit_blocks([x([5, 2]), x([4, 2])]));
+    expect(&["unit_blocks", "[]"], || unit_blocks([]));
     expect(&["users_and_items", "[2, 3]", "4 users"], || users_and_items(x([2, 3]), 4));
 }
 

@@ -170,7 +170,11 @@ fn every_model_embeds_and_learns() {
 fn every_published_form_embeds_and_learns_and_is_read_back_bit_by_bit() {
     let data = planted();
     let forms = published();
-    assert!(["mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"].iter().all(|name| forms.iter().any(|(_, config)| config.name() == *name)));
+    assert!(
+        ["mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"]
+            .iter()
+            .all(|name| forms.iter().any(|(_, config)| config.name() == *name))
+    );
     for (what, config) in forms {
         assert_ne!(config, ModelConfig::by_name(config.name()).unwrap(), "{what}");
         check_model(&what, &config, &data.train);

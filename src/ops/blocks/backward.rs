@@ -1,4 +1,4 @@
-//! The gradient node: both operands are kept, nothing as large as them is made beside their gradients.
+//! The gradient nodes: both operands are kept, nothing as large as them is made beside their gradients.
 
 use super::BlocksBackend;
 use burn::backend::autodiff::{
@@ -28,6 +28,25 @@ impl<B: BlocksBackend> Backward<B, 2> for Weigh {
     }
 }
 
+/// `da = [g₀ b₀ ‖ …]`, `db = [g₀ a₀ ‖ …]`.
+#[derive(Debug)]
+struct Products;
+
+impl<B: BlocksBackend> Backward<B, 2> for Products {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let ([of_a, of_b], (a, b)) = (ops.parents, ops.state);
+        let g = grads.consume::<B>(&ops.node);
+        if let Some(of_a) = of_a {
+            grads.register::<B>(of_a.id, B::weigh_blocks(b, g.clone()));
+        }
+        if let Some(of_b) = of_b {
+            grads.register::<B>(of_b.id, B::weigh_blocks(a, g));
+        }
+    }
+}
+
 impl<B: BlocksBackend, C: CheckpointStrategy> BlocksBackend for Autodiff<B, C> {
     fn weigh_blocks(x: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
         let prepared = Weigh.prepare::<C>([x.node(), w.node()]).compute_bound().stateful();
@@ -40,7 +59,12 @@ impl<B: BlocksBackend, C: CheckpointStrategy> BlocksBackend for Autodiff<B, C> {
     }
 
     fn block_products(a: FloatTensor<Self>, b: FloatTensor<Self>, blocks: usize) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
-        FloatTensor::<Self>::new(B::block_products(a.into_primitive(), b.into_primitive(), blocks))
+        let prepared = Products.prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
+        let (a, b) = (a.into_primitive(), b.into_primitive());
+        let out = B::block_products(a.clone(), b.clone(), blocks);
+        match prepared {
+            OpsKind::Tracked(prep) => prep.finish((a, b), out),
+            OpsKind::UnTracked(prep) => prep.finish(out),
+        }
     }
 }

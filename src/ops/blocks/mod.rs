@@ -1,11 +1,12 @@
-//! Blocks of columns, each with a weight of its own in each row: one pass forward, two backward.
+//! Blocks of columns: each with a weight of its own in each row, and the inner products of two matrices block by block.
+//! One is the other's gradient.
 
 mod backward;
 #[cfg(feature = "flex")]
 mod flex;
 mod reference;
 
-pub use reference::reference_weigh_blocks;
+pub use reference::{reference_block_products, reference_weigh_blocks};
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
@@ -67,6 +68,31 @@ pub fn weigh_blocks(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
     let agree = n == n_w && blocks > 0 && width.is_multiple_of(blocks);
     assert!(agree, "weigh_blocks: x is [{n}, {width}] but w is [{n_w}, {blocks}]");
     Tensor::from_dispatch(<Dispatch as BlocksBackend>::weigh_blocks(x.into_dispatch(), w.into_dispatch()))
+}
+
+/// `⟨a_k, b_k⟩` of each row and block `k`: what each block has to do with an inner product of rows, with gradients to both.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::block_products;
+///
+/// let device = Device::flex();
+/// let (a, b) = (Tensor::from_floats([[1.0, 2.0, 3.0, 4.0]], &device), Tensor::from_floats([[1.0, 1.0, 2.0, 0.5]], &device));
+/// assert_eq!(block_products(a, b, 2).into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 8.0]);
+/// # }
+/// ```
+///
+/// # Shapes
+/// - `a`, `b`: `[n, blocks · d]`; output: `[n, blocks]`
+///
+/// # Panics
+/// When the shapes differ, or the blocks do not divide the width.
+pub fn block_products(a: Tensor<2>, b: Tensor<2>, blocks: usize) -> Tensor<2> {
+    let (of_a, of_b) = (a.dims(), b.dims());
+    let agree = of_a == of_b && blocks > 0 && of_a[1].is_multiple_of(blocks);
+    assert!(agree, "block_products: a is {of_a:?} and b is {of_b:?}, in {blocks} blocks");
+    Tensor::from_dispatch(<Dispatch as BlocksBackend>::block_products(a.into_dispatch(), b.into_dispatch(), blocks))
 }
 
 #[cfg(feature = "cube")]

@@ -8,8 +8,8 @@ use burn::module::Module;
 use burn::tensor::activation::{leaky_relu, softmax};
 use burn::tensor::{Gradients, Tensor};
 use viral::nn::{
-    EdgeAttention, EdgeAttentionConfig, EdgeScore, GraphConvConfig, Init, LearnedItemGraph, LearnedItemGraphConfig,
-    ResidualGraphConvConfig,
+    EdgeAttention, EdgeAttentionConfig, EdgeScore, GraphConvConfig, Init, LayerRefinedPropagation, LearnedItemGraph,
+    LearnedItemGraphConfig, ResidualGraphConvConfig,
 };
 use viral::ops::SparseMatrix;
 
@@ -361,4 +361,41 @@ fn attention_of_another_width_panics_with_both() {
 fn a_convolution_of_another_width_panics_with_both() {
     let graph = SparseMatrix::from_edges(3, 3, &[(0, 1, 1.0)], &device());
     let _ = GraphConvConfig::new(4, 2).init(&mut Init::new(1, &device())).forward(&graph, matrix(1, [3, 5]));
+}
+
+/// `Σ xˡ` with `xˡ = cos(A xˡ⁻¹, x⁰) A xˡ⁻¹` of each block, by dense matrices.
+fn dense_layer_refined(graph: &SparseMatrix, x: Tensor<2>, n_layers: usize, blocks: usize) -> Tensor<2> {
+    let ([n, d], a) = (x.dims(), dense(graph, graph.values()));
+    let apart = |x: Tensor<2>| x.reshape([n, blocks, d / blocks]);
+    let unit = |x: Tensor<3>| x.clone() / x.square().sum_dim(2).clamp_min(1e-16).sqrt();
+    let (mut layer, mut sum) = (x.clone(), x.clone());
+    for _ in 0..n_layers {
+        let y = apart(a.clone().matmul(layer));
+        let cosine = (unit(y.clone()) * unit(apart(x.clone()))).sum_dim(2); // [n, blocks, 1]
+        layer = (y * cosine).reshape([n, d]);
+        sum = sum + layer.clone();
+    }
+    sum
+}
+
+/// Every third node receives nothing: it has cosine 0 there and no gradient, where a division by its length would have none.
+#[test]
+fn refined_layers_are_those_of_dense_matrices_in_output_and_gradient() {
+    for (n, blocks, d) in [(1, 1, 1), (30, 1, 7), (63, 2, 64), (41, 3, 5)] {
+        let graph = uneven(4, n, n);
+        for n_layers in 0..4 {
+            let run = |propagate: fn(&SparseMatrix, Tensor<2>, usize, usize) -> Tensor<2>| {
+                let x = matrix(7, [n, blocks * d]).require_grad();
+                let z = propagate(&SparseMatrix::new(&graph, &device()), x.clone(), n_layers, blocks);
+                let gradients = (z.clone() * matrix(8, [n, blocks * d])).sum().backward();
+                [values(z), values(x.grad(&gradients).unwrap())]
+            };
+            let found = run(|a, x, n_layers, blocks| LayerRefinedPropagation { n_layers, blocks }.forward(a, x));
+            let expected = on_cpu(|| run(dense_layer_refined));
+            for (i, name) in ["z", "dx"].iter().enumerate() {
+                let what = format!("{n} nodes, {blocks} blocks of {d}, {n_layers} layers: {name}");
+                close(&what, &found[i], &expected[i], 2e-5);
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use viral::data::{Interactions, PlantedConfig};
 use viral::graph::MMREC_EPS;
-use viral::model::{Embed, FreedomConfig, PrunedGraph, Trainable};
+use viral::model::{Embed, FreedomConfig, PrunedGraph, Trainable, UserGraph};
 use viral::nn::Init;
 use viral::ops::{SparseMatrix, edge_softmax, segment_sum_columns, spmm, spmm_values};
 
@@ -72,6 +72,22 @@ fn a_pruned_graph_draws_where_it_is_moved_to() {
         graph.redraw(3, 1);
         assert_eq!((graph.full().device(), graph.pruned().device()), (device().inner(), device().inner()));
         values(spmm(graph.pruned(), matrix(1, [58, 4])))
+    };
+    let expected = on_cpu(|| run(&Device::flex()));
+    for from in [Device::flex(), Device::flex().autodiff(), device()] {
+        close("A x", &run(&from), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn a_padded_graph_draws_where_it_is_moved_to() {
+    let pairs: Vec<(u32, u32)> = (0..40).flat_map(|u| [(u, u % 7), (u, 7 + u % 11)]).collect();
+    let data = Interactions::from_pairs(40, 18, &pairs);
+    let run = |from: &Device| {
+        let mut graph = UserGraph::new(&data, 30, true, from).to_device(&device());
+        graph.redraw(3, 1);
+        assert_eq!((graph.plain().device(), graph.padded().device()), (device().inner(), device().inner()));
+        values(spmm(graph.padded(), matrix(1, [40, 4])))
     };
     let expected = on_cpu(|| run(&Device::flex()));
     for from in [Device::flex(), Device::flex().autodiff(), device()] {

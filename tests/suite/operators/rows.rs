@@ -5,9 +5,10 @@ use crate::devices::{device, on_cpu};
 use crate::golden::{close, values};
 use burn::tensor::{Int, Tensor, TensorData};
 use viral::ops::{
-    bias_leaky_relu, gather_rows, l2_normalize, layer_norm, orthogonal_complement, reference_bias_leaky_relu,
-    reference_l2_normalize, reference_layer_norm, reference_orthogonal_complement, reference_softplus_margins,
-    reference_weigh_blocks, row_range, softplus_margins, weigh_blocks,
+    bias_leaky_relu, block_products, gather_rows, l2_normalize, layer_norm, orthogonal_complement,
+    reference_bias_leaky_relu, reference_block_products, reference_l2_normalize, reference_layer_norm,
+    reference_orthogonal_complement, reference_softplus_margins, reference_weigh_blocks, row_range, softplus_margins,
+    weigh_blocks,
 };
 
 const ROWS: [usize; 5] = [1, 2, 63, 129, 1025];
@@ -245,6 +246,35 @@ fn weighed_blocks_are_those_of_the_reference_with_both_gradients() {
 #[should_panic(expected = "weigh_blocks: x is [4, 6] but w is [4, 4]")]
 fn blocks_of_unequal_width_panic_with_both_shapes() {
     let _ = weigh_blocks(matrix(1, [4, 6]), matrix(2, [4, 4]));
+}
+
+#[test]
+fn products_of_blocks_are_those_of_the_reference_with_both_gradients() {
+    for n in ROWS {
+        for (blocks, d) in [(1, 1), (3, 1), (3, 21), (2, 64), (5, 33), (7, 16)] {
+            let run = |products: fn(Tensor<2>, Tensor<2>, usize) -> Tensor<2>| {
+                let [a, b] = [1, 2].map(|tag| leaf(numbers(tag, n * blocks * d), [n, blocks * d]));
+                let out = products(a.clone(), b.clone(), blocks);
+                let gradients = (out.clone() * matrix(8, [n, blocks])).sum().backward();
+                [values(out), values(a.grad(&gradients).unwrap()), values(b.grad(&gradients).unwrap())]
+            };
+            let (found, expected) = (run(block_products), on_cpu(|| run(reference_block_products)));
+            for (i, name) in ["out", "da", "db"].iter().enumerate() {
+                close(&format!("{n} rows of {blocks} blocks of {d}: {name}"), &found[i], &expected[i], 1e-5);
+            }
+        }
+    }
+    // Of a matrix with itself the gradient is the sum of both.
+    let x = leaf(numbers(1, 12), [2, 6]);
+    let gradients = block_products(x.clone(), x.clone(), 3).sum().backward();
+    let twice: Vec<f32> = numbers(1, 12).iter().map(|x| 2.0 * x).collect();
+    close("of a matrix with itself", &values(x.grad(&gradients).unwrap()), &twice, 1e-6);
+}
+
+#[test]
+#[should_panic(expected = "block_products: a is [4, 6] and b is [4, 6], in 4 blocks")]
+fn products_of_blocks_of_unequal_width_panic_with_the_shapes() {
+    let _ = block_products(matrix(1, [4, 6]), matrix(2, [4, 6]), 4);
 }
 
 /// Lengths from zero to a hundred: where `r` is zero nothing is taken away, where it is small ε counts.

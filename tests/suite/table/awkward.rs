@@ -175,7 +175,19 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in ["viral", "vbpr", "freedom", "profile-match", "mmgcn", "grcn", "slmrec", "lattice", "mentor"] {
+    for name in [
+        "viral",
+        "vbpr",
+        "freedom",
+        "profile-match",
+        "mmgcn",
+        "grcn",
+        "slmrec",
+        "lattice",
+        "dragon",
+        "mentor",
+        "cohesion",
+    ] {
         let modality = ["viral", "freedom", "mentor"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
@@ -212,6 +224,14 @@ fn further_modalities_take_part() {
     let slmrec = init(&ModelConfig::by_name("slmrec").unwrap(), &data);
     check_vectors("slmrec", &slmrec, &data);
     check_gradients("slmrec", &slmrec, &batch(&data, 0), &[]);
+    for name in ["dragon", "cohesion"] {
+        let model = init(&ModelConfig::by_name(name).unwrap(), &data);
+        check_vectors(name, &model, &data);
+        check_gradients(name, &model, &batch(&data, 0), &[]);
+        let names: Vec<String> = model.embed().blocks().iter().map(|block| block.0.clone()).collect();
+        let own = names.strip_prefix(&["id".to_string()][..]).unwrap_or(&names);
+        assert_eq!(own, ["text", "visual", "audio", "brand"], "{name}");
+    }
     let profiles = init(&ModelConfig::by_name("profile-match").unwrap(), &data).embed();
     let blocks = [("text", 12), ("visual", 12), ("audio", 5), ("brand", 7)].map(|(name, d)| (name.to_string(), d));
     assert_eq!(profiles.blocks(), blocks);
@@ -223,7 +243,9 @@ fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
         ("viral", "item_neighbors"),
         ("freedom", "n_neighbors"),
         ("lattice", "n_neighbors"),
+        ("dragon", "item_neighbors"),
         ("mentor", "item_neighbors"),
+        ("cohesion", "item_neighbors"),
     ] {
         let embeddings = |n: &str| {
             let mut config = ModelConfig::by_name(name).unwrap();
@@ -234,4 +256,13 @@ fn more_neighbours_than_items_are_all_there_are_and_none_is_an_error() {
         let message = embeddings("0").unwrap_err().to_string();
         assert!(message.contains(key) && message.contains("at least 1"), "{name}: {message}");
     }
+}
+
+#[test]
+fn a_modality_that_is_called_as_a_block_is_told_to_change_its_name() {
+    let mut data = awkward(&[]);
+    data.features.insert(Modality::named("id").unwrap(), features(3, 14, 5, &[]));
+    let config = ModelConfig::by_name("cohesion").unwrap();
+    let message = config.init(&data, &mut Init::new(3, &device())).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("'id'") && message.contains("another name"), "{message}");
 }

@@ -1,0 +1,157 @@
+//! Settings of COHESION.
+
+use super::{Cohesion, FrozenBranch};
+use crate::data::{Modality, TrainSet};
+use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph, modality_shares};
+use crate::model::{PrunedGraph, UserGraph, check, check_share, content};
+use crate::nn::{Init, ModalityProjectionsConfig, xavier_normal};
+use crate::ops::SparseMatrix;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`Cohesion`].
+///
+/// *COHESION: Composite Graph Convolutional Network with Dual-Stage Fusion for Multimodal Recommendation*, SIGIR 2025, arXiv
+/// 2504.04452. Each branch `m`, one of the ids and one for each modality, has a head `h_m` of two linear layers; with `x̂` for
+/// rows of length one:
+///
+/// ```text
+/// e_m = √((i² + h_m(f_m)²) / 2 + 1e-8),   f_id = i          early fusion, entry by entry
+/// x⁰_m = [P̂_m ; ê_m],   y = A xˡ⁻¹,   xˡ = cos(y, x⁰) y,   z_m = Σ_{l = 0 … L} xˡ
+/// users = u + Γ u,   items = i + Ωˡ i,   each of [z_id ‖ z_text ‖ …]          late fusion
+/// a = 1 - softmax_m(p_m - n_m)                                    without a gradient
+/// L = mean -log₂ σ(Σ_m a_m (p_m - n_m)) + reg · Σ_m mean P_m[u_b]²
+/// ```
+///
+/// where `p_m` and `n_m` are the shares of block `m` in the scores of the positive and of the negative item. `A` is the
+/// normalised user-item graph with 1e-7 added to degrees, `Γ` the softmax over the items that a user has in common with the
+/// `user_neighbors` nearest users, and `Ω` mixes the `item_neighbors` nearest items of each modality. Scores for ranking are
+/// inner products without weights. Any number of modalities takes part.
+///
+/// As in the published code, the branch of the ids is drawn once and never trained, and no gradient comes from it: the ids learn
+/// by the early fusion of the other branches. What is drawn is a function of `frozen_seed`, not of the run's seed.
+///
+/// Where this differs from the [published](Self::published) code: there users with less than `user_neighbors` neighbours are padded
+/// by random repeats in each epoch; here that is a setting, and ranking never uses it, nor the pruned graph. Ties between
+/// neighbours go to the lower id. Evaluation there ranks by the vectors of the last step's forward, before its update; here they
+/// are computed afresh. A table of user weights that it decays and uses nowhere is not there.
+///
+/// With `M` modalities a step takes O(M · d · (pairs · n_layers + users · user_neighbors + items · item_neighbors)) and, for the
+/// heads, O(items · width · d_hidden) time; memory O(M · d · n_layers · (users + items)).
+///
+/// ```
+/// use viral::model::CohesionConfig;
+/// use viral::prelude::*;
+///
+/// # fn main() -> viral::Result<()> {
+/// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
+/// let mut config = CohesionConfig::default();
+/// config.d_embed = 16;
+/// let z = config.init(&data.train, &mut Init::new(0, &Device::flex()))?.embed().to_host();
+/// let blocks: Vec<&str> = z.blocks().iter().map(|(name, _)| name.as_str()).collect();
+/// assert_eq!((blocks, z.d()), (vec!["id", "text", "visual"], 48));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CohesionConfig {
+    /// Width of each branch's block. Default: 64.
+    pub d_embed: usize,
+    /// Width of the heads' hidden layer. Default: 256.
+    pub d_hidden: usize,
+    /// Layers of the user-item graph. Default: 2.
+    pub n_layers: usize,
+    /// Layers of the item-item graph; 0 for none. Default: 1.
+    pub n_item_layers: usize,
+    /// Neighbours of an item in each modality, itself included; all items where there are fewer. Default: 10.
+    pub item_neighbors: usize,
+    /// Weight of the visual neighbours; the other modalities share the rest. Default: 0.1.
+    pub visual_weight: f64,
+    /// Neighbours of a user. Default: 40.
+    pub user_neighbors: usize,
+    /// Whether users with fewer neighbours are padded by random repeats in each epoch of training. Default: false.
+    pub pad_users: bool,
+    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.
+    pub edge_dropout: f64,
+    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    pub normalize_features: bool,
+    /// Seed of the branch that is never trained. Default: 0.
+    pub frozen_seed: u64,
+    /// Weight of the mean squares of the batch users' vectors. Default: 0.0001.
+    pub reg: f64,
+}
+
+impl Default for CohesionConfig {
+    fn default() -> Self {
+        Self {
+            d_embed: 64,
+            d_hidden: 256,
+            n_layers: 2,
+            n_item_layers: 1,
+            item_neighbors: 10,
+            visual_weight: 0.1,
+            user_neighbors: 40,
+            pad_users: false,
+            edge_dropout: 0.0,
+            normalize_features: true,
+            frozen_seed: 0,
+            reg: 1e-4,
+        }
+    }
+}
+
+impl CohesionConfig {
+    /// The published form: padded users and features as they are. No values for single data sets were published; `reg` is that of
+    /// the authors' later library, which has one or two layers.
+    pub fn published() -> Self {
+        Self { pad_users: true, normalize_features: false, ..Self::default() }
+    }
+
+    /// Xavier normal vectors, default linear layers and the three graphs of `data`, which must have features of at least one
+    /// modality; all that there are take part.
+    ///
+    /// # Errors
+    /// No features; a modality called `id`, as the block of ids is; settings that no model can have.
+    pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Cohesion> {
+        self.check()?;
+        let content_of = data.features.require_any("cohesion")?;
+        if content_of.modalities().any(|modality| modality.as_str() == Cohesion::ID) {
+            let message = "cohesion: a modality is called 'id', as the block of ids is; give it another name";
+            return Err(Error::Data(message.into()));
+        }
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        let shares = modality_shares(content_of, self.visual_weight);
+        let graph = item_graph(ItemGraph::Mixture, &shares, self.item_neighbors, KnnSearch::Exact)?;
+        let heads = ModalityProjectionsConfig::new(self.d_embed).with_d_hidden(self.d_hidden);
+        let device = init.device().clone();
+        Ok(Cohesion {
+            users: content_of.iter().map(|_| xavier_normal([n_users, self.d_embed], init)).collect(),
+            heads: heads.init(content_of.iter().map(|(_, features)| features.width()), init),
+            items: xavier_normal([n_items, self.d_embed], init),
+            id_branch: FrozenBranch::new(n_users, self.d_embed, self.d_hidden, self.frozen_seed, &device),
+            user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, &device)?,
+            user_user: UserGraph::new(&data.interactions, self.user_neighbors, self.pad_users, &device),
+            item_item: SparseMatrix::new(&graph, &device),
+            features: content_of.iter().map(|(_, rows)| content(rows, self.normalize_features, init)).collect(),
+            modalities: content_of.modalities().map(Modality::to_string).collect(),
+            n_layers: self.n_layers,
+            n_item_layers: self.n_item_layers,
+            reg: self.reg,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        check(self.d_embed, &[("reg", self.reg)])?;
+        check_share("visual_weight", self.visual_weight)?;
+        let dropout = self.edge_dropout;
+        Error::require((0.0..1.0).contains(&dropout), "edge_dropout", dropout, "from 0 to below 1")?;
+        let counts = [
+            ("d_hidden", self.d_hidden),
+            ("item_neighbors", self.item_neighbors),
+            ("user_neighbors", self.user_neighbors),
+        ];
+        counts.iter().try_for_each(|&(setting, n)| Error::require(n > 0, setting, n, "at least 1"))
+    }
+}

@@ -1,0 +1,58 @@
+//! The branch of COHESION that is drawn once and never trained.
+
+use crate::nn::{Init, xavier_normal};
+use crate::ops::{bias_leaky_relu, matmul};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Users' vectors and a head of two linear layers, all of them constants: no optimizer and no file has them, for they are a
+/// function of the settings.
+#[derive(Module, Debug)]
+pub struct FrozenBranch {
+    /// `[n_users, d]`, Xavier normal.
+    pub users: Tensor<2>,
+    /// `[d, d_hidden]`.
+    pub first: FrozenLinear,
+    /// `[d_hidden, d]`.
+    pub second: FrozenLinear,
+}
+
+/// A linear layer without parameters.
+#[derive(Module, Debug)]
+pub struct FrozenLinear {
+    /// `[d_in, d_out]`.
+    pub weight: Tensor<2>,
+    /// `[d_out]`.
+    pub bias: Tensor<1>,
+}
+
+impl FrozenLinear {
+    /// The distribution of [`linear`](crate::nn::linear).
+    fn new(d_in: usize, d_out: usize, init: &mut Init) -> Self {
+        let bound = 1.0 / (d_in as f64).sqrt();
+        let weight = init.uniform_param([d_in, d_out], bound).val().inner();
+        Self { weight, bias: init.uniform_param([d_out], bound).val().inner() }
+    }
+
+    /// `x W + b`, then `slope` times what is below zero.
+    fn forward(&self, x: Tensor<2>, slope: f32) -> Tensor<2> {
+        bias_leaky_relu(matmul(x, self.weight.clone().inner()), self.bias.clone().inner(), slope)
+    }
+}
+
+impl FrozenBranch {
+    pub(super) fn new(n_users: usize, d: usize, d_hidden: usize, seed: u64, device: &Device) -> Self {
+        let mut init = Init::new(seed, device);
+        let users = xavier_normal([n_users, d], &mut init).val().inner();
+        let first = FrozenLinear::new(d, d_hidden, &mut init);
+        Self { users, first, second: FrozenLinear::new(d_hidden, d, &mut init) }
+    }
+
+    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with the slope of the other heads.
+    ///
+    /// # Shapes
+    /// - `x`, output: `[n, d]`, constants
+    pub fn head(&self, x: Tensor<2>) -> Tensor<2> {
+        self.second.forward(self.first.forward(x.inner(), 0.01), 1.0)
+    }
+}
