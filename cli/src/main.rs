@@ -15,7 +15,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// A folder of data holds everything about a catalogue: `prepare` makes it of reviews and metadata, `describe` adds what a
 /// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `import` takes features
-/// made elsewhere. `train` learns from the folder, and `recommend` asks the saved model.
+/// made elsewhere. `train` learns from the folder, and `recommend` asks the saved model. `experiment` compares many models.
 #[derive(Parser, Debug)]
 #[command(name = "viral", version, arg_required_else_help = true)]
 #[command(after_help = "Each command says with --help what it takes, and ends with an example.")]

@@ -4,6 +4,7 @@
 
 mod describe;
 mod encode;
+mod experiment;
 mod folder;
 mod import;
 mod prepare;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Import(import::Arguments),
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
+    Experiment(experiment::Arguments),
 }
 
 impl Command {
@@ -33,6 +35,7 @@ impl Command {
             Self::Import(arguments) => import::run(&arguments),
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
+            Self::Experiment(arguments) => experiment::run(&arguments),
         }
     }
 }
