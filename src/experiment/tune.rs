@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(tune(Some(6)).combinations(), all);
         let some = tune(Some(4)).combinations();
         assert!(some.len() == 4 && some.is_sorted_by(|a, b| a < b) && some.iter().all(|c| all.contains(c)));
-        assert_ne!(some, Tune { seed: 4, ..tune(Some(4)) }.combinations());
+        assert!((4..20).any(|seed| Tune { seed, ..tune(Some(4)) }.combinations() != some));
         let mut many = tune(None);
         many.choices = vec![Choice { values: vec![Value::Integer(0); 1000], ..many.choices[0].clone() }; 30];
         assert_eq!(many.grid_size(), None);
