@@ -99,12 +99,22 @@ impl DataArgs {
     }
 }
 
-/// On which device and how to train.
+/// On which device to train, and how many threads the process has.
 #[derive(Args, Debug)]
-pub struct TrainArgs {
+pub struct DeviceArgs {
     /// Where tensors live; wgpu and cuda need the feature of that name
     #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
     device: DeviceName,
+    /// Threads [default: one a core]; results do not depend on it
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+/// On which device and how to train.
+#[derive(Args, Debug)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    device: DeviceArgs,
     /// At most so many epochs [default: 1000]
     #[arg(long)]
     epochs: Option<usize>,
@@ -129,9 +139,6 @@ pub struct TrainArgs {
     /// Seed of the first parameters, the order and the negatives [default: 0]
     #[arg(long)]
     seed: Option<u64>,
-    /// Threads [default: one a core]; results do not depend on it
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
 }
 
 /// To what operands of dense products are rounded; sums and results are f32.
@@ -191,7 +198,7 @@ impl DeviceName {
     }
 }
 
-impl TrainArgs {
+impl DeviceArgs {
     /// The device to train on; sets the number of threads of the whole process, so it comes first.
     ///
     /// # Errors
@@ -202,6 +209,16 @@ impl TrainArgs {
             pool.map_err(|e| Error::Config(format!("{n} threads: {e}")))?;
         }
         self.device.open()
+    }
+}
+
+impl TrainArgs {
+    /// [`DeviceArgs::start`].
+    ///
+    /// # Errors
+    /// A device that the program was built without, or that has no adapter.
+    pub fn start(&self) -> Result<Device> {
+        self.device.start()
     }
 
     /// Changes the training of a recipe as the command line says.

@@ -30,6 +30,7 @@
 //! | read a folder, or make a data set from a log in memory | [`data::Dataset`], [`data::InteractionLog`], [`data::Features`] |
 //! | train a model of the table, with checkpoints and resumption | [`recipe::Recipe`], [`recipe::Runner`] |
 //! | recommend to users, to newcomers, and find similar items | [`serve::Recommender`] |
+//! | run many models on many data sets, with tables and paired tests | [`experiment::Experiment`] |
 //! | build a model of one's own | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
 //! | train it with full control | [`train::TrainerConfig::fit_from`], [`train::Checkpoint`] |
 //! | rank and measure | [`eval`] |
@@ -80,6 +81,8 @@ pub mod train;
 pub mod serve;
 
 pub mod recipe;
+
+pub mod experiment;
 
 #[cfg(feature = "args")]
 pub mod args;

@@ -89,14 +89,14 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 /// Training: a bar below a line for each epoch on a terminal, the lines alone elsewhere.
 pub(crate) struct TrainingBar {
-    model: &'static str,
+    run: String,
     bar: Option<ProgressBar>,
 }
 
 impl TrainingBar {
-    pub(crate) fn new(model: &'static str) -> Self {
+    pub(crate) fn new(run: impl Into<String>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(1, "{bar:20} step {pos} of {len}, {elapsed} so far"));
-        Self { model, bar }
+        Self { run: run.into(), bar }
     }
 
     /// Where a run stands.
@@ -107,7 +107,7 @@ impl TrainingBar {
             bar.set_position(done as u64);
         }
         if progress.epoch_is_done() {
-            let line = format!("{} {progress}", self.model);
+            let line = format!("{} {progress}", self.run);
             self.bar.as_ref().map_or_else(|| eprintln!("{line}"), |bar| bar.println(&line));
         }
         std::ops::ControlFlow::Continue(())

@@ -16,14 +16,13 @@
 //! | [`encode`] | texts to vectors, by a Sentence-BERT model in this process |
 //! | [`embed`] | texts to vectors, by servers |
 //! | [`features`] | descriptions, titles and vectors to feature files with mask and provenance |
-//! | `server`, `append_log`, `digest`, `clean`, `pictures` | what these share: requests and retries, what was paid for, hashes, words of strangers, files of pictures |
+//! | `server`, `digest`, `clean`, `pictures` | what these share: requests and retries, hashes, words of strangers, files of pictures |
 //!
 //! Errors are [`viral::Error`]: a sentence with the file, the line where there is one, and what to do. Nothing here prints;
 //! progress goes to callbacks. The program `viral` of the package `viral-cli` does all of this from a command line.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod amazon;
-mod append_log;
 mod clean;
 pub mod describe;
 mod digest;

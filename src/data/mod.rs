@@ -13,7 +13,8 @@
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
-//! | `whole`, `folder_lock` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`FolderLock`]: by one process at a time |
+//! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`AppendLog`]: line by line |
+//! | `folder_lock` | [`FolderLock`]: by one process at a time |
 //! | `time` | [`parse_time`]: numbers and dates |
 //! | `split`, `ties`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`], [`Ties`]; [`SplitPolicy`]; [`n_core`] |
 //! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
@@ -34,6 +35,7 @@
 //! # Ok::<(), viral::Error>(())
 //! ```
 
+mod append_log;
 mod by_id;
 mod counter;
 mod csr;
@@ -72,6 +74,7 @@ mod time;
 mod truth;
 mod whole;
 
+pub use append_log::{AppendLog, LineReader, Tail, read_lines};
 pub use counter::splitmix64;
 pub(crate) use counter::{below, draw, stream};
 pub(crate) use csr::Csr;

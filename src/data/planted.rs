@@ -7,6 +7,7 @@ use super::split::{RATIOS, random_split};
 use super::split_policy::by_part;
 use super::truth::{Factor, PlantedTruth};
 use super::{Dataset, Features, ItemFeatures, Modality, TrainSet};
+use crate::{Error, Result};
 
 /// Numbers of each shared or unique factor, and bits of the synergy code.
 const D_FACTOR: usize = 4;
@@ -24,6 +25,7 @@ const D_CODE: usize = 2;
 /// replacement with chances in proportion to `exp(affinity)`. Features are the L2-normalised
 /// `x_text = A [R, Uₜ, a] + noise` and `x_visual = B [R, Uᵥ, b] + noise`, with A and B fixed and random.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PlantedConfig {
     /// Users. Default: 1500.
@@ -128,25 +130,36 @@ impl PlantedConfig {
         Self::default()
     }
 
+    /// Whether there is such a catalogue.
+    ///
+    /// # Errors
+    /// [`Error::Config`] of what makes [`generate`](Self::generate) panic.
+    pub fn check(&self) -> Result<()> {
+        let Self { n_users, n_items, interactions_per_user, d_text, d_visual, .. } = *self;
+        let settings = [self.redundant, self.unique_text, self.unique_visual, self.synergy, self.noise];
+        let finite = settings.iter().chain([&self.popularity_exponent]).all(|setting| setting.is_finite());
+        let fault = if n_users == 0 || d_text == 0 || d_visual == 0 {
+            format!("{n_users} users, {d_text} and {d_visual} features; there must be one at least of each")
+        } else if interactions_per_user.saturating_mul(3) / 2 > n_items / 2 || n_items < 6 {
+            format!("{interactions_per_user} interactions a user of {n_items} items; nobody may take more than half")
+        } else if !finite {
+            format!("strengths, popularity and noise must be finite: {self:?}")
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(format!("planted: {fault}")))
+    }
+
     /// Makes the catalogue. Equal configs make equal catalogues. O(users · items), some 0.1 s for the default.
     ///
     /// # Panics
     /// When there are no users or features, when a user would take more than half of the items, or when a strength is
     /// not finite.
     pub fn generate(&self) -> Planted {
-        let Self { n_users, n_items, interactions_per_user, d_text, d_visual, .. } = *self;
-        assert!(
-            n_users > 0 && d_text > 0 && d_visual > 0,
-            "planted: {n_users} users, {d_text} and {d_visual} features"
-        );
-        assert!(
-            interactions_per_user * 3 / 2 <= n_items / 2 && n_items >= 6,
-            "planted: {interactions_per_user} interactions a user of {n_items} items"
-        );
-        let settings = [self.redundant, self.unique_text, self.unique_visual, self.synergy, self.noise];
-        let finite = settings.iter().chain([&self.popularity_exponent]).all(|setting| setting.is_finite());
-        assert!(finite, "planted: strengths, popularity and noise must be finite: {self:?}");
-
+        let Self { n_users, n_items, d_text, d_visual, .. } = *self;
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
         let truth = self.truth();
         let pairs = self.interactions(&truth);
         let parts = random_split(&pairs, RATIOS, self.seed);

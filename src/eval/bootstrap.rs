@@ -1,10 +1,12 @@
 //! How sure a difference between two models is.
 
 use super::metrics::{Metric, Metrics};
+use super::paired::{check_values, paired_differences};
 use crate::data::splitmix64;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::slice::from_ref;
 
 /// The mean difference of a metric between two models on the same users, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -25,9 +27,7 @@ impl Difference {
     }
 }
 
-/// Resamples users with replacement and takes the percentile interval of the mean difference `a - b`. Pairing by user cancels what makes some users easier than others.
-///
-/// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
+/// [`bootstrap_interval`] of a metric's paired differences between two models on the same users.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -53,20 +53,31 @@ pub fn paired_bootstrap(
     n_resamples: usize,
     seed: u64,
 ) -> Result<Difference> {
-    if a.users() != b.users() {
-        let (n, m) = (a.users().len(), b.users().len());
-        return Err(Error::Data(format!(
-            "a paired comparison needs the same users: these are {n} and {m} that differ"
-        )));
-    }
-    if [a, b].iter().any(|metrics| !metrics.cutoffs().contains(&k)) {
-        return Err(Error::Config(format!("{metric}@{k} was not measured for both")));
-    }
-    let (a, b) = (a.per_user(metric, k), b.per_user(metric, k));
+    bootstrap_interval(&paired_differences(from_ref(a), from_ref(b), metric, k)?, n_resamples, seed)
+}
+
+/// The mean of paired differences with its percentile interval: users are resampled with replacement. Pairing by user cancels
+/// what makes some users easier than others.
+///
+/// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
+///
+/// ```
+/// use viral::eval::bootstrap_interval;
+///
+/// let differences: Vec<f64> = (0..200).map(|user| f64::from(user % 4) - 1.0).collect();
+/// let found = bootstrap_interval(&differences, 1000, 7)?;
+/// assert_eq!(found.mean, 0.5);
+/// assert!(found.low > 0.3 && found.high < 0.7);
+/// # Ok::<(), viral::Error>(())
+/// ```
+///
+/// # Errors
+/// When there is no difference, one is not finite, or `n_resamples` is 0.
+pub fn bootstrap_interval(differences: &[f64], n_resamples: usize, seed: u64) -> Result<Difference> {
+    check_values("a bootstrap", differences, 1)?;
     if n_resamples == 0 {
         return Err(Error::Config("a bootstrap needs at least one resample".into()));
     }
-    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
     let n = differences.len();
     let mut means: Vec<f64> = (0..n_resamples as u64)
         .into_par_iter()
@@ -135,5 +146,6 @@ mod tests {
         let error = paired_bootstrap(&a, &a, Metric::Recall, 2, 10, 1).unwrap_err().to_string();
         assert!(error.contains("recall@2"), "{error}");
         assert!(paired_bootstrap(&a, &a, Metric::Recall, 1, 0, 1).is_err());
+        assert!(bootstrap_interval(&[], 10, 1).is_err() && bootstrap_interval(&[f64::NAN], 10, 1).is_err());
     }
 }

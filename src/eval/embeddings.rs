@@ -1,6 +1,7 @@
 //! Ranking and evaluation of a model's vectors, where they lie.
 
-use super::metrics::{Metrics, evaluate, evaluate_ranked};
+use super::hits::Hits;
+use super::metrics::{Metrics, evaluate, evaluate_ranked, users_of};
 use super::ranking::{Ranking, check_users, rank};
 use crate::Result;
 use crate::data::{Dataset, Interactions, Part};
@@ -47,6 +48,19 @@ impl Embeddings {
     /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings: [`rank`](Self::rank) and [`Metrics::of`].
     pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
         evaluate_ranked(seen, held_out, cutoffs, |users, k| self.rank(seen, users, k))
+    }
+
+    /// At which ranks, up to `depth`, what `part` holds out is found: all that [`evaluate`](Self::evaluate) at any cutoff up to
+    /// there depends on.
+    ///
+    /// # Errors
+    /// When a vector is not finite, or nothing is held out in `part`.
+    ///
+    /// # Panics
+    /// When `data` has other numbers of users or items.
+    pub fn hits(&self, data: &Dataset, part: Part, depth: usize) -> Result<Hits> {
+        let held_out = data.part(part);
+        Hits::of(&self.rank(&data.train.interactions, &users_of(held_out), depth)?, held_out)
     }
 
     /// None where a score is not finite.

@@ -1,5 +1,6 @@
 //! Metrics of rankings against held-out interactions, as MMRec counts them.
 
+use super::hits::Hits;
 use super::ranking::{Ranking, rank};
 use crate::data::Interactions;
 use crate::named::named;
@@ -82,42 +83,12 @@ impl Metrics {
     ///
     /// Fails when no cutoff is given, one is 0 or above the ranks asked for, or no ranked user has anything held out.
     pub fn of(ranking: &Ranking, held_out: &Interactions, cutoffs: &[usize]) -> Result<Self> {
-        check_cutoffs(cutoffs)?;
-        if let Some(k) = cutoffs.iter().find(|&&k| k > ranking.k()) {
-            return Err(Error::Config(format!("metrics at {k} of a ranking with {} ranks", ranking.k())));
-        }
-        let rows: Vec<usize> =
-            (0..ranking.users().len()).filter(|&r| !held_out.of_user(ranking.users()[r] as usize).is_empty()).collect();
-        if rows.is_empty() {
-            return Err(Error::Data("nothing is held out for any of the users to evaluate".into()));
-        }
-        let deepest = cutoffs.iter().copied().max().unwrap_or(0);
-        let discounts: Vec<f64> = (0..deepest).map(|r| 1.0 / (r as f64 + 2.0).log2()).collect();
-        let ideal: Vec<f64> = running(discounts.iter().copied());
-        let mut values = vec![0.0; Metric::ALL.len() * cutoffs.len() * rows.len()];
-        for (n, &row) in rows.iter().enumerate() {
-            let truth = held_out.of_user(ranking.users()[row] as usize);
-            let is_hit = |item: &u32| truth.binary_search(item).is_ok();
-            let hits: Vec<f64> =
-                ranking.items(row).iter().take(deepest).map(|item| f64::from(u8::from(is_hit(item)))).collect();
-            let found = running(hits.iter().copied());
-            let gain = running(hits.iter().zip(&discounts).map(|(hit, discount)| hit * discount));
-            let precisions = running(hits.iter().enumerate().map(|(r, hit)| hit * found[r + 1] / (r as f64 + 1.0)));
-            for (c, &k) in cutoffs.iter().enumerate() {
-                let (filled, best) = (k.min(hits.len()), k.min(truth.len()));
-                let here = [
-                    found[filled] / truth.len() as f64,
-                    gain[filled] / ideal[best],
-                    found[filled] / k as f64,
-                    precisions[filled] / best as f64,
-                ];
-                for (m, value) in here.into_iter().enumerate() {
-                    values[(m * cutoffs.len() + c) * rows.len() + n] = value;
-                }
-            }
-        }
-        let users = rows.iter().map(|&row| ranking.users()[row]).collect();
-        Ok(Self { cutoffs: cutoffs.to_vec(), users, values })
+        Hits::of(ranking, held_out)?.metrics(cutoffs)
+    }
+
+    /// Values as `[metric, cutoff, user]`.
+    pub(super) fn new(cutoffs: Vec<usize>, users: Vec<u32>, values: Vec<f64>) -> Self {
+        Self { cutoffs, users, values }
     }
 
     /// The cutoffs, in the order given.
@@ -242,29 +213,22 @@ pub(super) fn evaluate_ranked(
     let sizes = |x: &Interactions| (x.n_users(), x.n_items());
     assert_eq!(sizes(seen), sizes(held_out), "evaluate: seen and held out are of other numbers of users or items");
     check_cutoffs(cutoffs)?;
-    let with_truth: Vec<u32> =
-        (0..held_out.n_users()).filter(|&u| !held_out.of_user(u).is_empty()).map(|u| u as u32).collect();
+    let with_truth = users_of(held_out);
     let deepest = cutoffs.iter().copied().max().unwrap_or(0);
     Metrics::of(&rank(&with_truth, deepest)?, held_out, cutoffs)
 }
 
-fn check_cutoffs(cutoffs: &[usize]) -> Result<()> {
+/// The users with something held out.
+pub(super) fn users_of(held_out: &Interactions) -> Vec<u32> {
+    (0..held_out.n_users()).filter(|&u| !held_out.of_user(u).is_empty()).map(|u| u as u32).collect()
+}
+
+pub(super) fn check_cutoffs(cutoffs: &[usize]) -> Result<()> {
     match cutoffs {
         [] => Err(Error::Config("metrics need at least one cutoff".into())),
         _ if cutoffs.contains(&0) => Err(Error::Config("a cutoff of 0 ranks nothing".into())),
         _ => Ok(()),
     }
-}
-
-/// The sums of the first 0, 1, 2, … values.
-fn running(values: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut sums = vec![0.0];
-    let mut sum = 0.0;
-    sums.extend(values.map(|value| {
-        sum += value;
-        sum
-    }));
-    sums
 }
 
 #[cfg(test)]

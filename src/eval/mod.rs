@@ -5,7 +5,12 @@
 //! | `ranking` | the best items of a user by inner product, train items left out |
 //! | `metrics` | recall, NDCG, precision, MAP, as MMRec counts them |
 //! | `embeddings` | both for a model's vectors, on the device that has them |
-//! | `bootstrap` | the interval of a difference between two models on the same users |
+//! | `hits` | [`Hits`]: the ranks of what was held out, all that metrics depend on |
+//! | `paired` | [`user_means`], [`paired_differences`]: values of users, means over seeds, paired between two models |
+//! | `bootstrap` | [`bootstrap_interval`]: the interval of a difference |
+//! | `permutation` | [`sign_flip_test`]: whether there is one, assuming nothing of its distribution |
+//! | `wilcoxon`, `student` | [`wilcoxon_test`], [`paired_t_test`]: the two usual tests; [`seed_mean`]: a mean over seeds |
+//! | `corrections` | [`holm`], [`benjamini_hochberg`]: for how many p values were looked at |
 //!
 //! ```
 //! use viral::data::Interactions;
@@ -25,10 +30,22 @@
 //! ```
 
 mod bootstrap;
+mod corrections;
 mod embeddings;
+mod hits;
 mod metrics;
+mod paired;
+mod permutation;
 mod ranking;
+mod student;
+mod wilcoxon;
 
-pub use bootstrap::{Difference, paired_bootstrap};
+pub use bootstrap::{Difference, bootstrap_interval, paired_bootstrap};
+pub use corrections::{benjamini_hochberg, holm};
+pub use hits::Hits;
 pub use metrics::{Metric, Metrics, evaluate};
+pub use paired::{TestResult, paired_differences, user_means};
+pub use permutation::sign_flip_test;
 pub use ranking::{Ranking, rank, rank_scores};
+pub use student::{SeedMean, paired_t_test, seed_mean};
+pub use wilcoxon::wilcoxon_test;

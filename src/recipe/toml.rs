@@ -54,19 +54,31 @@ impl Recipe {
     pub fn from_toml(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text).map_err(|e| Error::Config(message(&e)))?;
         let mut recipe = Self::preset(&file.model, &file.preset)?;
-        let wrong = |section: &str, e: &dyn std::fmt::Display| Error::Config(format!("[{section}]: {e}"));
-        for (key, value) in file.settings {
-            let value = serde_json::to_string(&value).map_err(|e| wrong("settings", &e))?;
-            recipe.model.set(&key, &value).map_err(|e| wrong("settings", &e))?;
+        let wrong = |section: &'static str| move |e: Error| Error::Config(format!("[{section}]: {e}"));
+        for (key, value) in &file.settings {
+            recipe.change_setting(key, value).map_err(wrong("settings"))?;
         }
-        for (key, value) in file.training {
-            let mut all = serde_json::to_value(&recipe.training).map_err(|e| wrong("training", &e))?;
-            let value = serde_json::to_value(&value).map_err(|e| wrong("training", &e))?;
-            put(&mut all, &key, value).map_err(|e| wrong("training", &e))?;
-            // One at a time, so that the key at fault is known.
-            recipe.training = serde_json::from_value(all).map_err(|e| wrong("training", &format!("{key}: {e}")))?;
+        for (key, value) in &file.training {
+            recipe.change_training(key, value).map_err(wrong("training"))?;
         }
         Ok(recipe)
+    }
+
+    /// Changes a setting of the model as a file does.
+    pub(crate) fn change_setting(&mut self, key: &str, value: &toml::Value) -> Result<()> {
+        let value = serde_json::to_string(value).map_err(|e| Error::Config(format!("{key}: {e}")))?;
+        self.model.set(key, &value)
+    }
+
+    /// Changes a setting of the training as a file does; of a table, the settings that it names.
+    pub(crate) fn change_training(&mut self, key: &str, value: &toml::Value) -> Result<()> {
+        let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("{key}: {e}"));
+        let mut all = serde_json::to_value(&self.training).map_err(|e| wrong(&e))?;
+        let value = serde_json::to_value(value).map_err(|e| wrong(&e))?;
+        put(&mut all, key, value).map_err(Error::Config)?;
+        // One at a time, so that the key at fault is known.
+        self.training = serde_json::from_value(all).map_err(|e| wrong(&e))?;
+        Ok(())
     }
 
     /// The recipe as TOML with every setting written out, so that it means the same to later versions with other defaults.

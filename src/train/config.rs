@@ -137,7 +137,11 @@ impl TrainerConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Whether a run can have these settings; what [`fit`](Self::fit) asks first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the setting's name.
+    pub fn check(&self) -> Result<()> {
         let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon, weight_decay }, lr_decay, .. } = *self;
         let (setting, n) = match self.batch_size {
             BatchSize::Triplets(n) => ("batch_size", n),

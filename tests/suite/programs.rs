@@ -76,30 +76,6 @@ fn wrong_arguments_are_one_sentence() {
 }
 
 #[test]
-fn models_of_another_split_are_not_compared() {
-    let (mut train, mut same, mut other) = (program("train_baby"), program("compare"), program("compare"));
-    let folder = tempfile::tempdir().unwrap();
-    let row =
-        |i: usize| format!("{}\t{}\t{}\n", i / 10, (i / 10 + i % 10 * 3) % 31, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2][i % 10]);
-    let rows: String = (0..200).map(row).collect();
-    std::fs::write(folder.path().join("toys.inter"), format!("userID\titemID\tx_label\n{rows}")).unwrap();
-    let data = |command: &mut Command| {
-        command.arg("--data").arg(folder.path()).args(["--name", "toys"]);
-    };
-    let out = folder.path().join("model");
-    data(&mut train);
-    let run = train.args(["--model", "bpr-mf", "--epochs", "1", "--out"]).arg(&out).output().unwrap();
-    assert!(run.status.success(), "{}", text(&run).1);
-    for command in [&mut same, &mut other] {
-        data(command.args([&out, &out]));
-    }
-    let run = same.output().unwrap();
-    assert!(run.status.success(), "{}", text(&run).1);
-    let (_, errors) = text(&other.args(["--split", "random"]).output().unwrap());
-    assert!(errors.contains("--split") && !errors.contains("panicked"), "{errors}");
-}
-
-#[test]
 fn memory_and_time_are_measured_and_plotted_against_the_number_of_items() {
     let mut scale = program("scale");
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 
 mod describe;
 mod encode;
+mod experiment;
 mod folder;
 mod import;
 mod prepare;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Import(import::Arguments),
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
+    Experiment(experiment::Arguments),
     Serve(serve::Arguments),
 }
 
@@ -35,6 +37,7 @@ impl Command {
             Self::Import(arguments) => import::run(&arguments),
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
+            Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

@@ -3,6 +3,7 @@
 
 mod describe;
 mod encode;
+mod experiment;
 mod prepare;
 mod serve;
 #[allow(dead_code)] // the tests of the library use the rest

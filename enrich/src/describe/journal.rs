@@ -1,15 +1,15 @@
 //! What has been paid for, as append-only JSON lines: one record an item, written before the next item is asked.
 
 use super::completion::Tokens;
-use crate::append_log::{AppendLog, LineReader, read_lines};
 use crate::digest::digest;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
+use viral::data::{AppendLog, LineReader, read_lines};
 
-pub use crate::append_log::Tail;
+pub use viral::data::Tail;
 
 /// The outcome of one item under one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ impl Journal {
     /// If it cannot be written; what was written of it is taken back, and no further record is taken.
     pub(super) fn append(&mut self, record: &Record) -> Result<Entry> {
         let line = serde_json::to_vec(record).map_err(|e| Error::file(self.log.path(), e.to_string()))?;
-        let offset = self.log.append(line, &record.item)?;
+        let offset = self.log.append(line, &format!("item {}", record.item))?;
         let entry = Entry { offset, is_quarantined: record.quarantined.is_some() };
         self.entries.insert(Key::of(record), entry);
         Ok(entry)
@@ -145,7 +145,6 @@ impl RecordReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::append_log::MAX_LINE;
     use proptest::prelude::*;
 
     fn record(item: &str, text: Option<&str>) -> Record {
@@ -227,7 +226,7 @@ mod tests {
         assert!(message(&format!("{good}\n\n")).starts_with("journal.jsonl:2: not a record"));
         let both = good.replace("\"text\"", "\"quarantined\":\"x\",\"text\"");
         assert!(message(&format!("{both}\n")).contains("one of `text` and `quarantined`"));
-        assert!(message(&"x".repeat(MAX_LINE as usize + 1)).starts_with("journal.jsonl:1:"));
+        assert!(message(&"x".repeat(AppendLog::MAX_LINE as usize + 1)).starts_with("journal.jsonl:1:"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Every vector that was paid for: a line of JSON each, appended as it comes.
 
-use crate::append_log::{AppendLog, LineReader};
 use crate::digest::hash;
 use crate::{Error, Result};
 use base64::Engine;
@@ -8,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
+use viral::data::{AppendLog, LineReader};
 
 /// A line: what the vector is of, and its numbers, 32 bits each, little-endian.
 #[derive(Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl VectorStore {
         let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
         let line = Line { key: key.to_string(), vector: STANDARD.encode(bytes) };
         let line = serde_json::to_vec(&line).map_err(|e| Error::file(self.log.path(), e.to_string()))?;
-        let offset = self.log.append(line, key)?;
+        let offset = self.log.append(line, "a vector")?;
         self.places.insert(key.to_string(), offset);
         Ok(())
     }

@@ -1,0 +1,127 @@
+//! `viral experiment`: many models, data sets and seeds from one file, to tables with intervals and paired tests.
+
+use crate::bar::TrainingBar;
+use crate::shell::quoted;
+use clap::Args;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use viral::args::DeviceArgs;
+use viral::data::write_whole;
+use viral::experiment::{Experiment, JobState, Notice, Outcome, Selection, Session};
+use viral::{Error, Result};
+
+/// Runs an experiment: every model of a file on every data set with every seed, and makes its tables.
+///
+/// What is done is not done again, and a run that was killed goes on from its last epoch: stop it whenever you like, and give the same
+/// command to go on. Results are lines of results.jsonl in the output folder, the tables also report.md there.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  viral experiment examples/experiments/planted.toml")]
+pub(crate) struct Arguments {
+    /// The experiment as a TOML file
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    /// Folder that the data sets' folders are in
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data_root: PathBuf,
+    /// Folder for the results [default: out/<experiment>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Runs this model only; may be given again
+    #[arg(long, value_name = "MODEL")]
+    only: Vec<String>,
+    /// Runs on this data set only; may be given again
+    #[arg(long, value_name = "DATA")]
+    on: Vec<String>,
+    /// Lists all runs and how far they are, and ends
+    #[arg(long)]
+    dry_run: bool,
+    /// Makes the tables of what is done, and ends
+    #[arg(long, conflicts_with = "dry_run")]
+    report: bool,
+    /// Prints the tables as Markdown
+    #[arg(long)]
+    markdown: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let device = arguments.device.start()?;
+    let experiment = Experiment::read(&arguments.file)?;
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&experiment.name));
+    let mut session = experiment.open(&arguments.data_root, &out)?;
+    if arguments.dry_run {
+        return list(&session);
+    }
+    let mut failures = Vec::new();
+    if !arguments.report {
+        session.data().for_each(|data| eprintln!("{data}"));
+        let mut selection = Selection::all();
+        (selection.models, selection.data) = (arguments.only.clone(), arguments.on.clone());
+        let outcome = run_jobs(&mut session, &device, &selection)?;
+        failures = outcome.failures;
+    }
+    let report = session.report(&command(arguments))?;
+    if !arguments.report {
+        write_whole(out.join("report.md"), report.to_markdown().as_bytes())?;
+    }
+    print!("{}", if arguments.markdown { report.to_markdown() } else { report.to_text() });
+    match failures.len() {
+        0 => Ok(()),
+        n => {
+            let list: Vec<String> = failures.iter().map(|(job, error)| format!("{job}: {error}")).collect();
+            Err(Error::Data(format!("{n} of the runs failed: {}", list.join("; "))))
+        }
+    }
+}
+
+/// The command that goes on with the experiment, less what selects.
+fn command(arguments: &Arguments) -> String {
+    let word = |path: &Path| quoted(&path.display().to_string());
+    let mut command = format!("viral experiment {}", word(&arguments.file));
+    if arguments.data_root != Path::new("data") {
+        command.push_str(&format!(" --data-root {}", word(&arguments.data_root)));
+    }
+    if let Some(out) = &arguments.out {
+        command.push_str(&format!(" --out {}", word(out)));
+    }
+    command
+}
+
+/// Every run with its state, and how many are in which.
+fn list(session: &Session) -> Result<()> {
+    let jobs = session.jobs()?;
+    for job in &jobs {
+        println!("{:<12}  {job}", job.state.name());
+    }
+    let states = [JobState::Done, JobState::Begun, JobState::Waiting, JobState::AfterTrials];
+    let counts = states.map(|state| (jobs.iter().filter(|job| job.state == state).count(), state.name()));
+    let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
+    println!("\n{} runs: {}", jobs.len(), counts.join(", "));
+    Ok(())
+}
+
+fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selection: &Selection) -> Result<Outcome> {
+    let mut bar: Option<TrainingBar> = None;
+    session.run(device, selection, |notice| {
+        match notice {
+            Notice::Started { job, number, of, .. } => {
+                eprintln!("[{number}/{of}] {job}");
+                bar = Some(TrainingBar::new(job.to_string()));
+            }
+            Notice::Progress { progress, .. } => {
+                return bar.as_mut().map_or(ControlFlow::Continue(()), |bar| bar.show(progress));
+            }
+            Notice::Finished { job, summary, .. } => {
+                bar = None;
+                eprintln!("{job}: {summary}");
+            }
+            Notice::Failed { job, error, .. } => {
+                bar = None;
+                eprintln!("{job}: {error}");
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })
+}

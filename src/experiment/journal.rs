@@ -1,0 +1,278 @@
+//! What is done: results a line each, what each user got beside them, and times apart.
+
+use super::record::{Line, RunRecord, TrialRecord};
+use super::usage::Usage;
+use crate::data::{AppendLog, read_lines};
+use crate::eval::Hits;
+use crate::model::Parameters;
+use crate::train::tensors;
+use crate::{Error, Result};
+use burn::tensor::TensorData;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+/// A line of `times.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Time {
+    /// The test part is about to be read.
+    TestRead { key: String },
+    /// A run or trial is done.
+    Done {
+        key: String,
+        #[serde(flatten)]
+        usage: Usage,
+    },
+}
+
+/// The results in a folder, as they were when it was read.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    lines: HashMap<String, Line>,
+    usages: HashMap<String, Usage>,
+    test_reads: BTreeMap<String, usize>,
+    /// Lines of other versions of the results, or of the library.
+    n_foreign: usize,
+}
+
+/// The right to add to a [`Journal`]: the files, open and locked.
+pub(super) struct Writer {
+    results: AppendLog,
+    times: AppendLog,
+}
+
+/// What every line of results has, whatever version wrote it.
+#[derive(Deserialize)]
+#[allow(dead_code)] // they must be there
+struct AnyLine {
+    key: String,
+    version: u32,
+}
+
+impl Journal {
+    /// Reads what is there, without keeping others from writing.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let mut journal = Self { folder: folder.to_path_buf(), ..Self::default() };
+        let (results, times) = (journal.path("results.jsonl"), journal.path("times.jsonl"));
+        if let Some(file) = open(&results)? {
+            read_lines(&results, file, |_, line| journal.take(line))?;
+        }
+        if let Some(file) = open(&times)? {
+            read_lines(&times, file, |_, line| journal.take_time(line))?;
+        }
+        Ok(journal)
+    }
+
+    /// Opens the folder's files for writing, making what is missing, and reads them once more.
+    ///
+    /// # Errors
+    /// When another process has them open, or a line is damaged.
+    pub(super) fn write(folder: &Path) -> Result<(Self, Writer)> {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let mut journal = Self { folder: folder.to_path_buf(), ..Self::default() };
+        let (results, times) = (journal.path("results.jsonl"), journal.path("times.jsonl"));
+        let results = AppendLog::open(&results, |_, line| journal.take(line))?;
+        let times = AppendLog::open(&times, |_, line| journal.take_time(line))?;
+        Ok((journal, Writer { results, times }))
+    }
+
+    fn take(&mut self, line: &[u8]) -> std::result::Result<(), String> {
+        serde_json::from_slice::<AnyLine>(line).map_err(|e| format!("not a result ({e})"))?;
+        // Settings that this version does not know are another version's.
+        let known = serde_json::from_slice::<Line>(line).ok();
+        match known.map(|line| (line.key_now(), line)) {
+            Some((Ok(Some(key)), line)) => {
+                self.lines.insert(key, line);
+            }
+            _ => self.n_foreign += 1,
+        }
+        Ok(())
+    }
+
+    fn take_time(&mut self, line: &[u8]) -> std::result::Result<(), String> {
+        match serde_json::from_slice(line).map_err(|e| format!("not a time ({e})"))? {
+            Time::TestRead { key } => *self.test_reads.entry(key).or_default() += 1,
+            Time::Done { key, usage } => {
+                self.usages.insert(key, usage);
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Where a run that is not done keeps its checkpoint.
+    pub(super) fn running(&self, key: &str) -> PathBuf {
+        self.folder.join("running").join(key)
+    }
+
+    fn users_path(&self, key: &str) -> PathBuf {
+        self.folder.join("users").join(format!("{key}.safetensors"))
+    }
+
+    pub(super) fn run(&self, key: &str) -> Option<&RunRecord> {
+        match self.lines.get(key) {
+            Some(Line::Run(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(super) fn trial(&self, key: &str) -> Option<&TrialRecord> {
+        match self.lines.get(key) {
+            Some(Line::Trial(record)) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(super) fn usage(&self, record: &RunRecord) -> Option<&Usage> {
+        self.usages.get(&record.trained.key)
+    }
+
+    /// How many finished runs there are of these, and how often the test part was read for them: more often where a process
+    /// was killed between reading it and writing the line.
+    pub(super) fn test_reads<'a>(&self, records: impl Iterator<Item = &'a RunRecord>) -> (usize, usize) {
+        let mut keys: Vec<&str> = records.map(|record| record.trained.key.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        // A line that came without its times was tested as well.
+        let reads = keys.iter().map(|key| self.test_reads.get(*key).copied().unwrap_or(1)).sum();
+        (keys.len(), reads)
+    }
+
+    pub(super) fn n_foreign(&self) -> usize {
+        self.n_foreign
+    }
+
+    /// What each user got in a run; `None` where the file is not there.
+    pub(super) fn hits(&self, record: &RunRecord) -> Result<Option<Hits>> {
+        let path = self.users_path(&record.trained.key);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (depth, tensors) = tensors::read::<usize>(&path)?;
+        let column = |name: &str| {
+            let numbers = tensors.get(name).and_then(|data| data.try_to_vec::<i32>().ok());
+            let numbers = numbers.and_then(|all| all.into_iter().map(|n| u32::try_from(n).ok()).collect());
+            numbers.ok_or_else(|| Error::file(&path, format!("has no '{name}'; remove it and the run's line")))
+        };
+        let [users, held_out, rows, ranks]: [Vec<u32>; 4] =
+            [column("users")?, column("held_out")?, column("rows")?, column("ranks")?];
+        let hits = Hits::from_parts(users, held_out, &rows, ranks, depth);
+        hits.map(Some).map_err(|what| Error::file(&path, format!("{what}; remove it and the run's line")))
+    }
+
+    /// Adds a result, the users' part of it first, so that a line has one.
+    pub(super) fn add(&mut self, writer: &mut Writer, key: &str, line: Line, hits: Option<&Hits>) -> Result<()> {
+        if let Some(hits) = hits {
+            write_hits(&self.users_path(key), hits)?;
+        }
+        let text = serde_json::to_vec(&line).map_err(|e| Error::file(writer.results.path(), e.to_string()))?;
+        writer.results.append(text, key)?;
+        writer.results.sync()?;
+        self.lines.insert(key.to_string(), line);
+        Ok(())
+    }
+
+    /// Notes that the test part is about to be read.
+    pub(super) fn add_test_read(&mut self, writer: &mut Writer, key: &str) -> Result<()> {
+        writer.time(&Time::TestRead { key: key.to_string() })?;
+        *self.test_reads.entry(key.to_string()).or_default() += 1;
+        Ok(())
+    }
+
+    pub(super) fn add_usage(&mut self, writer: &mut Writer, key: &str, usage: Usage) -> Result<()> {
+        writer.time(&Time::Done { key: key.to_string(), usage })?;
+        self.usages.insert(key.to_string(), usage);
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn time(&mut self, time: &Time) -> Result<()> {
+        let text = serde_json::to_vec(time).map_err(|e| Error::file(self.times.path(), e.to_string()))?;
+        self.times.append(text, "a time")?;
+        self.times.sync()
+    }
+}
+
+fn open(path: &Path) -> Result<Option<BufReader<File>>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io(path)(e)),
+    }
+}
+
+/// Eight bytes a user and eight a hit, whole or not at all.
+fn write_hits(path: &Path, hits: &Hits) -> Result<()> {
+    let column = |numbers: Vec<i32>| {
+        let n = numbers.len();
+        TensorData::new(numbers, [n])
+    };
+    let signed = |numbers: &[u32]| column(numbers.iter().map(|&n| n as i32).collect());
+    let n_users = hits.users().len();
+    let rows = (0..n_users).flat_map(|row| hits.ranks(row).iter().map(move |_| row as i32));
+    let ranks = (0..n_users).flat_map(|row| hits.ranks(row).iter().map(|&rank| rank as i32));
+    let tensors = Parameters::from_iter([
+        ("users".to_string(), signed(hits.users())),
+        ("held_out".to_string(), signed(hits.n_held_out())),
+        ("rows".to_string(), column(rows.collect())),
+        ("ranks".to_string(), column(ranks.collect())),
+    ]);
+    tensors::write(path, &hits.depth(), &tensors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::record::Trained;
+    use crate::recipe::Recipe;
+
+    fn record(key: &str) -> RunRecord {
+        let trained = Trained::new(key, ("toys", "f"), &Recipe::lightgcn(), None);
+        RunRecord { trained, test: BTreeMap::from([("recall@20".to_string(), 0.1)]) }
+    }
+
+    #[test]
+    fn lines_are_found_by_what_they_are_and_damage_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = Line::Run(record("old"));
+        let key = line.key_now().unwrap().unwrap();
+        let hits = Hits::from_parts(vec![3, 9], vec![2, 1], &[0, 1], vec![4, 7], 100).unwrap();
+        let (mut journal, mut writer) = Journal::write(folder.path()).unwrap();
+        assert!(Journal::write(folder.path()).is_err());
+        journal.add(&mut writer, &key, Line::Run(record(&key)), Some(&hits)).unwrap();
+        journal.add_test_read(&mut writer, &key).unwrap();
+        drop(writer);
+        let found = Journal::read(folder.path()).unwrap();
+        let run = found.run(&key).unwrap();
+        assert_eq!((run, found.hits(run).unwrap()), (&record(&key), Some(hits)));
+        assert_eq!((found.test_reads([run].into_iter()), found.trial(&key)), ((1, 1), None));
+
+        // A setting that was not there when the line was written has its default; one that is gone makes it a stranger's.
+        let path = folder.path().join("results.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\"n_layers\":2,") && text.ends_with("}\n"));
+        let older = text.replace("\"n_layers\":2,", "");
+        for (text, n, n_foreign) in [
+            (older.clone(), 1, 0),
+            (text.replace("\"n_layers\":2,", "\"n_loops\":2,"), 0, 1),
+            (text.replace("\"version\":1,", "\"version\":99,"), 0, 1),
+            (format!("{text}{{\"kind\":\"ru"), 1, 0),
+            (String::new(), 0, 0),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let found = Journal::read(folder.path()).unwrap();
+            assert_eq!((found.lines.len(), found.n_foreign()), (n, n_foreign), "{text}");
+            assert_eq!(found.run(&key).is_some(), n == 1, "{text}");
+        }
+        std::fs::write(&path, format!("x\n{text}")).unwrap();
+        assert!(Journal::read(folder.path()).unwrap_err().to_string().contains("results.jsonl:1: not a result"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Where in a TOML text a key is, and what is wrong there: for errors that have a line.
+
+use toml::de::{DeTable, DeValue};
+
+/// A step from a table or an array to what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Item(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_string())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(item: usize) -> Self {
+        Self::Item(item)
+    }
+}
+
+/// What is wrong, and the key that it is about.
+pub(super) struct Fault {
+    pub(super) steps: Vec<Step>,
+    pub(super) message: String,
+}
+
+pub(super) type Checked<T> = std::result::Result<T, Fault>;
+
+pub(super) fn fault(steps: &[Step], message: impl ToString) -> Fault {
+    Fault { steps: steps.to_vec(), message: message.to_string() }
+}
+
+/// A path below another.
+pub(super) fn below(steps: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    steps.iter().cloned().chain(more).collect()
+}
+
+/// That a name is among others.
+pub(super) fn known<'a>(
+    name: &str,
+    mut among: impl Iterator<Item = &'a str> + Clone,
+    what: &str,
+    at: &[Step],
+) -> Checked<()> {
+    let all = among.clone();
+    match among.any(|known| known == name) {
+        true => Ok(()),
+        false => Err(fault(at, format!("no {what} '{name}'; there are {}", all.collect::<Vec<_>>().join(", ")))),
+    }
+}
+
+/// The 1-based line of the last step that is there; 1 for a text that is not TOML.
+pub(super) fn line_of(text: &str, steps: &[Step]) -> usize {
+    let at = DeTable::parse(text).map_or(0, |table| in_table(table.get_ref(), steps, 0));
+    line_at(text, at)
+}
+
+/// The 1-based line of a byte.
+pub(super) fn line_at(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The byte at which the last step that is there begins; `at` if none is.
+fn in_table(table: &DeTable, steps: &[Step], at: usize) -> usize {
+    let [Step::Key(key), rest @ ..] = steps else { return at };
+    match table.iter().find(|(name, _)| name.get_ref().as_ref() == key.as_str()) {
+        Some((name, value)) => in_value(value.get_ref(), rest, name.span().start),
+        None => at,
+    }
+}
+
+fn in_value(value: &DeValue, steps: &[Step], at: usize) -> usize {
+    match (value, steps) {
+        (DeValue::Table(table), _) => in_table(table, steps, at),
+        (DeValue::Array(items), [Step::Item(i), rest @ ..]) => match items.get(*i) {
+            Some(item) => in_value(item.get_ref(), rest, item.span().start),
+            None => at,
+        },
+        _ => at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_where_they_are_written() {
+        let text = "a = 1\n\n[[m]]\nx = [\n  1,\n  2,\n]\n[[m]]\ny.z = 3\nt = { u = 4 }\n[m.w]\nv = 5\n";
+        let line = |steps: &[Step]| line_of(text, steps);
+        let (m, second) = (Step::from("m"), Step::from(1));
+        assert_eq!(line(&["a".into()]), 1);
+        assert_eq!(line(&[m.clone(), 0.into(), "x".into(), 1.into()]), 6);
+        assert_eq!(line(&[m.clone(), second.clone(), "y".into(), "z".into()]), 9);
+        assert_eq!(line(&[m.clone(), second.clone(), "t".into(), "u".into()]), 10);
+        assert_eq!(line(&[m.clone(), second.clone(), "w".into(), "v".into()]), 12);
+        // As far as there is something.
+        assert_eq!(line(&[m.clone(), second.clone(), "w".into(), "q".into()]), 11);
+        assert_eq!(line(&[m, second, "nothing".into()]), 8);
+        assert_eq!(line(&["nothing".into()]), 1);
+        assert_eq!(line_of("a = ", &["a".into()]), 1);
+    }
+}
