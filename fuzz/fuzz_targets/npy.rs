@@ -1,4 +1,4 @@
-//! Feature files: any bytes are a matrix or an error.
+//! Feature files: any bytes are a matrix or an error, and a matrix is read as it was written.
 #![no_main]
 
 mod file;
@@ -7,7 +7,14 @@ use libfuzzer_sys::fuzz_target;
 use viral::data::ItemFeatures;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(features) = ItemFeatures::read(file::write("x.npy", bytes)) {
-        assert_eq!(features.values().len(), features.n_items() * features.width());
+    let path = file::write("x.npy", bytes);
+    match ItemFeatures::read(&path) {
+        Ok(features) => {
+            assert_eq!(features.values().len(), features.n_items() * features.width());
+            let again = path.with_file_name("again.npy");
+            features.write(&again).expect("features can be written");
+            assert_eq!(ItemFeatures::read(again).expect("what was written can be read"), features);
+        }
+        Err(error) => assert!(error.to_string().contains("x.npy: "), "{error}"),
     }
 });

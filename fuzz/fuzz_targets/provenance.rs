@@ -1,4 +1,4 @@
-//! Provenance files: any bytes are one or an error, and features are held to it without a panic.
+//! Provenance files: any bytes are one or an error, one is read as it was written, and features are held to it without a panic.
 #![no_main]
 
 mod file;
@@ -11,5 +11,8 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(Some(provenance)) = Provenance::read_beside(&features) {
         let rows: Vec<usize> = (0..provenance.n_rows).rev().chain([usize::MAX]).collect();
         let _ = provenance.check(&features, [provenance.n_rows, provenance.width], &provenance.ids, &rows);
+        let again = features.with_file_name("again.npy");
+        provenance.write_beside(&again).expect("a provenance can be written");
+        assert_eq!(Provenance::read_beside(again).expect("what was written can be read"), Some(provenance));
     }
 });

@@ -14,12 +14,15 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// Row-major `[rows, columns]`; what is beyond them in `data` is not read.
     pub(crate) fn new(data: &'a [f32], [rows, columns]: [usize; 2]) -> Self {
-        Self { data: &data[..rows * columns], dims: [rows, columns], strides: [columns, 1] }
+        // Kernels trust the sizes: a product that wraps around must not make a small matrix of a large one.
+        let n = rows.checked_mul(columns).filter(|&n| n <= data.len());
+        let Some(n) = n else { panic!("[{rows}, {columns}] of {} values", data.len()) };
+        Self { data: &data[..n], dims: [rows, columns], strides: [columns, 1] }
     }
 
     /// Rows and columns from a place on, of the same memory.
     pub(crate) fn part(self, from: [usize; 2], dims: [usize; 2]) -> Self {
-        let fits = [0, 1].iter().all(|&i| from[i] + dims[i] <= self.dims[i]);
+        let fits = [0, 1].iter().all(|&i| from[i].checked_add(dims[i]).is_some_and(|end| end <= self.dims[i]));
         assert!(fits, "{dims:?} from {from:?} on of {:?}", self.dims);
         let start = from[0] * self.strides[0] + from[1] * self.strides[1];
         // An empty part may begin behind the last place.
@@ -126,9 +129,9 @@ pub(crate) fn matmul(out: &mut [f32], a: View, b: View, alpha: f32, add: bool) {
 
 /// [`matmul`] into rows that are `stride` values apart.
 pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
-    check(out, stride, a.dims, b.dims);
     #[cfg(target_arch = "x86_64")]
     if kernel::is_available() {
+        check(out, stride, a.dims, b.dims);
         // SAFETY: the processor has AVX-512.
         return unsafe { kernel::matmul(out, stride, a, b, alpha, add) };
     }
@@ -158,19 +161,21 @@ pub(crate) fn matmul_by_rows(group: &mut Vec<f32>, a: &Left, b: View, mut each: 
 
 fn check(out: &[f32], stride: usize, [m, k]: [usize; 2], [inner, n]: [usize; 2]) {
     assert!(k == inner && n <= stride, "matmul: [{m}, {k}] times [{inner}, {n}] with stride {stride}");
-    let room = m == 0 || n == 0 || out.len() >= (m - 1) * stride + n;
+    let last = m.saturating_sub(1).checked_mul(stride).and_then(|last_row| last_row.checked_add(n));
+    let room = m == 0 || n == 0 || last.is_some_and(|last| last <= out.len());
     assert!(room, "matmul: [{m}, {n}] by {stride} into {} values", out.len());
 }
 
 /// The crate `gemm`'s product, for every processor.
 fn by_crate(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
+    check(out, stride, a.dims, b.dims);
     let ([m, k], n) = (a.dims, b.dims[1]);
-    if m * n == 0 {
+    if m == 0 || n == 0 {
         return;
     }
     let [[a_row, a_col], [b_row, b_col]] = [a.strides, b.strides].map(|s| s.map(|v| v as isize));
-    // SAFETY: the places of a `View` are inside its slice; `out` was measured by the caller, is borrowed mutably and hence
-    // overlaps neither operand.
+    // SAFETY: the places of a `View` are inside its slice, and `check` saw that those of the product are inside `out`, which is
+    // borrowed mutably and hence overlaps neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -227,7 +232,29 @@ mod tests {
         [100, 31, 200],
     ];
 
+    /// Sizes whose products wrap around to small numbers: an empty matrix may have any number of rows or columns.
     #[test]
+    fn sizes_beyond_all_memory_are_refused() {
+        const HALF: usize = 1 << (usize::BITS / 2);
+        let panics = |f: &dyn Fn()| {
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
+            panic.downcast_ref::<String>().cloned().unwrap()
+        };
+        let matrix = |data: &[f32], dims| assert_eq!(View::new(data, dims).dims, dims);
+        assert!(panics(&|| matrix(&[], [HALF, HALF])).ends_with("of 0 values"));
+        assert!(panics(&|| matrix(&[0.0; 5], [2, 3])).ends_with("of 5 values"));
+        let empty = View::new(&[], [HALF + 1, 0]);
+        assert!(panics(&|| assert!(empty.part([usize::MAX, 0], [2, 0]).data.is_empty())).contains("on of"));
+        // The first place of the last row wraps around to 0, and so the last place would be one that is there.
+        let products: [fn(&mut [f32], usize, View, View, f32, bool); 2] = [matmul_strided, by_crate];
+        for product in products {
+            let into = |out: &mut [f32]| product(out, HALF, empty, View::new(&[], [0, 8]), 1.0, false);
+            assert!(panics(&|| into(&mut [0.0; 8])).ends_with("into 8 values"));
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the crate gemm asks the processor about its caches")]
     fn products_are_those_of_double_precision_and_stay_inside_their_places() {
         for [m, n, k] in SIZES {
             let (a, b, stride) = (values(m * k, 1), values(k * n, 2), n + 3);

@@ -178,3 +178,57 @@ fn written_with<T>(
     unsafe { out.set_len(n) };
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_written_by_its_worker() {
+        for (n, chunk) in [(0, 3), (1, 3), (3, 3), (7, 3), (50, 1), (50, 49)] {
+            let expected: Vec<f32> = (0..n).map(|i| i as f32).collect();
+            let from_zeros = filled(n, chunk, |i, part| {
+                assert!(part.iter().all(|&x| x == 0.0));
+                part.iter_mut().enumerate().for_each(|(j, x)| *x = (i * chunk + j) as f32);
+            });
+            let at_once = written(n, chunk, |i, part| {
+                part.iter_mut().enumerate().for_each(|(j, x)| _ = x.write((i * chunk + j) as f32));
+                // SAFETY: the line above wrote every value.
+                unsafe { part.assume_init_mut() }
+            });
+            assert_eq!((&from_zeros, &at_once), (&expected, &expected), "{n} by {chunk}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_comes_back_as_another_panics() {
+        let others: [fn(&mut [f32]) -> &mut [f32]; 3] = [|part| &mut part[1..], |part| &mut part[..3], |_| &mut []];
+        for other in others {
+            let found = std::panic::catch_unwind(|| {
+                written(8, 4, |_, part| {
+                    part.fill(MaybeUninit::new(0.0));
+                    // SAFETY: the line above wrote every value.
+                    other(unsafe { part.assume_init_mut() })
+                })
+            });
+            let message = found.unwrap_err().downcast_ref::<&str>().map(|message| message.to_string());
+            assert_eq!(message.as_deref(), Some("a chunk was not handed back as it was"));
+        }
+    }
+
+    #[test]
+    fn parts_hold_every_row_once_and_sums_every_part() {
+        for (n_rows, d) in [(0, 3), (1, 3), (16, 2), (37, 3), (100, 1)] {
+            let rows: Vec<f32> = (0..n_rows * d).map(|i| (i / d) as f32).collect();
+            let numbered = added(n_rows, d, |first, part| {
+                part.chunks_exact_mut(d).enumerate().for_each(|(r, row)| row.fill((first + r) as f32));
+            });
+            let (from_first, sums) = filled_and_summed(n_rows, d, 2, |first, part, sums| {
+                part.iter_mut().enumerate().for_each(|(i, x)| *x = ((first + i) / d) as f32);
+                (sums[0], sums[1]) = (part.len() as f32, 1.0);
+            });
+            assert_eq!((&numbered, &from_first), (&rows, &rows), "[{n_rows}, {d}]");
+            assert_eq!((sums[0], sums[1] > 0.0), ((n_rows * d) as f32, n_rows > 0));
+        }
+    }
+}

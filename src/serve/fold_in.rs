@@ -46,15 +46,14 @@ impl FoldIn {
         }
         let mean = (0..d).map(|i| gram[i * d + i]).sum::<f64>() / d.max(1) as f64;
         (0..d).for_each(|i| gram[i * d + i] += RIDGE * mean);
-        let map = match solve_positive_definite(&mut gram, &mut target, d) {
-            Ok(()) => target.iter().map(|&w| w as f32).collect(),
-            // Nobody has a history, or all vectors are zero: the mean itself is all there is.
-            Err(()) => (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect(),
-        };
-        Self { map }
+        let fitted = solve_positive_definite(&mut gram, &mut target, d).ok();
+        let fitted: Option<Vec<f32>> = fitted.map(|()| target.iter().map(|&w| w as f32).collect());
+        // Nobody has a history, all vectors are zero, or their sums are beyond 32 bits: the mean itself is all there is.
+        let identity = || (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect();
+        Self::from_map(fitted.unwrap_or_default(), d).unwrap_or_else(|| Self { map: identity() })
     }
 
-    /// From a file; `None` where the size is not `[d, d]` or a value is not finite.
+    /// From its matrix; `None` where the size is not `[d, d]` or a value is not finite.
     pub(super) fn from_map(map: Vec<f32>, d: usize) -> Option<Self> {
         (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map })
     }
@@ -113,6 +112,17 @@ mod tests {
             let close = found.iter().zip(vectors.user(user)).all(|(a, b)| (a - b).abs() < 0.02);
             assert!(close, "{found:?} for {:?}", vectors.user(user));
         }
+    }
+
+    /// A map with an infinite entry would make a file that cannot be read.
+    #[test]
+    fn where_sums_are_too_large_the_mean_stays() {
+        let (n_users, blocks) = (100, vec![("a".to_string(), 2)]);
+        let users = (0..2 * n_users).map(|at| if at % 2 == 0 { 1e22 } else { 1.0 }).collect();
+        let vectors = HostEmbeddings::new(users, vec![1e15, 0.0, 0.0, 1e15], blocks).unwrap();
+        let pairs: Vec<(u32, u32)> = (0..n_users as u32).map(|user| (user, user % 2)).collect();
+        let fold_in = FoldIn::fit(&vectors, &Interactions::from_pairs(n_users, 2, &pairs));
+        assert_eq!(fold_in.map(), [1.0, 0.0, 0.0, 1.0]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub struct Recommender {
     pub(super) fold_in: FoldIn,
     pub(super) parameters: Source,
     pub(super) longest_item: f64,
-    /// `1 / ‖z_i‖`, 0 for an item without a vector.
+    /// `1 / ‖z_i‖`, 0 for an item without a vector, or with one too short for this number.
     pub(super) inverse_lengths: Vec<f32>,
 }
 
@@ -121,7 +121,8 @@ impl Recommender {
         let item_lengths = lengths(vectors.items(), vectors.d(), "item")?;
         let longest_item = item_lengths.iter().copied().fold(0.0, f64::max);
         check_scores(longest_user, longest_item)?;
-        let inverse = |length: f64| if length > 0.0 { (1.0 / length) as f32 } else { 0.0 };
+        // Infinite for no vector, and for one below the normal numbers, whose direction is rounded away.
+        let inverse = |length: f64| Some((1.0 / length) as f32).filter(|inverse| inverse.is_finite()).unwrap_or(0.0);
         let inverse_lengths = item_lengths.into_iter().map(inverse).collect();
         let fold_in = fold_in.unwrap_or_else(|| FoldIn::fit(&vectors, &train));
         Ok(Self {

@@ -18,6 +18,9 @@ const FORMAT: u32 = 2;
 /// Of a model in a folder.
 const FILE: &str = "model.safetensors";
 const PARAMETERS: &str = "parameters/";
+/// Columns of the vectors of format 1 at most, whose fold-in is fitted as they are read: its matrices have the square of it,
+/// which the size of the file does not bound.
+const WIDEST: usize = 1 << 13;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -91,6 +94,9 @@ impl Recommender {
         }
         let d = header.blocks.iter().try_fold(0usize, |sum, b| sum.checked_add(b.1));
         let d = d.filter(|&d| d > 0).ok_or_else(|| broken("its blocks have no width"))?;
+        if header.format == 1 && d > WIDEST {
+            return Err(broken(&format!("its blocks are {d} wide; vectors of format 1 have at most {WIDEST} columns")));
+        }
         let mut floats = |name: &str, shape: [usize; 2]| {
             let values = all.remove(name).filter(|t| t.shape().to_vec() == shape);
             let values = values.and_then(|t| t.try_into_vec::<f32>().ok());

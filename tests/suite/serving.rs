@@ -1,6 +1,6 @@
 //! Recommendations: what comes back, what does not, and that every way to ask agrees.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeSet;
 use viral::Error;
 use viral::data::{Dataset, Part, PlantedConfig};
@@ -193,25 +193,48 @@ fn who_has_no_history_is_told_what_is_popular_and_new_to_them() -> viral::Result
     Ok(())
 }
 
+/// A model of vectors that are given.
+#[derive(burn::module::Module, Debug)]
+struct Given {
+    users: Tensor<2>,
+    items: Tensor<2>,
+}
+
+impl Embed for Given {
+    fn embed(&self) -> Embeddings {
+        Embeddings::new(self.users.clone(), self.items.clone(), "id")
+    }
+}
+
+fn of_twelve_users_and_thirty_items() -> Dataset {
+    PlantedConfig::new().with_n_users(12).with_n_items(30).with_interactions_per_user(6).generate().data
+}
+
 #[test]
 fn a_diverged_model_does_not_serve() {
-    #[derive(burn::module::Module, Debug)]
-    struct Diverged {
-        users: Tensor<2>,
-        items: Tensor<2>,
-    }
-    impl Embed for Diverged {
-        fn embed(&self) -> Embeddings {
-            Embeddings::new(self.users.clone(), self.items.clone(), "id")
-        }
-    }
-    let data = PlantedConfig::new().with_n_users(12).with_n_items(30).with_interactions_per_user(6).generate().data;
-    let device = Device::flex();
+    let (data, device) = (of_twelve_users_and_thirty_items(), Device::flex());
     for bad in [f32::NAN, f32::INFINITY, 1e38] {
-        let model =
-            Diverged { users: Tensor::full([12, 2], 1e20, &device), items: Tensor::full([30, 2], bad, &device) };
+        let model = Given { users: Tensor::full([12, 2], 1e20, &device), items: Tensor::full([30, 2], bad, &device) };
         let error = Recommender::new(&model, &(), &data).unwrap_err().to_string();
         assert!(error.contains("diverged"), "{error}");
+    }
+}
+
+/// The inverse of a length below the normal numbers is infinite: such a vector has no direction, as one of zeros.
+#[test]
+fn an_item_with_a_vector_too_short_for_a_cosine_is_like_no_other() {
+    let (data, device) = (of_twelve_users_and_thirty_items(), Device::flex());
+    for short in [0.0, 1e-45, 1e-39] {
+        let mut items = vec![1f32; 60];
+        items[..2].fill(short);
+        let items = Tensor::from_data(TensorData::new(items, [30, 2]), &device);
+        let model = Given { users: Tensor::ones([12, 2], &device), items };
+        let recommender = Recommender::new(&model, &(), &data).unwrap();
+        let (own, other) = (&data.item_ids[0], &data.item_ids[1]);
+        assert!(recommender.similar(own, 40).unwrap().iter().all(|found| found.score == 0.0), "{short}");
+        let found = recommender.similar(other, 40).unwrap();
+        assert_eq!((found.len(), &found[28].item, found[28].score), (29, own, 0.0), "{short}");
+        assert!(found[..28].iter().all(|found| (found.score - 1.0).abs() < 1e-6), "{short}");
     }
 }
 

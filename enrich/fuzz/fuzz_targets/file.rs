@@ -1,12 +1,11 @@
-//! A file of this process for what is read by path. `TMPDIR=/dev/shm` keeps it in memory.
+//! Files of this process for what is read by path. `TMPDIR=/dev/shm` keeps them in memory.
 
 use std::path::PathBuf;
 
-/// Writes the bytes to a file of this name, in a folder that is the same at every call.
+/// Writes the bytes to a file of this name, which may have folders before it, in a folder that is the same at every call.
 pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("viral-fuzz-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
-    let path = folder.join(name);
+    let path = std::env::temp_dir().join(format!("viral-fuzz-{}", std::process::id())).join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for temporary files");
     std::fs::write(&path, bytes).expect("room for a temporary file");
     path
 }

@@ -1,6 +1,6 @@
 //! What a server sends back, read with suspicion: anything may come with status 200.
 
-use crate::server::json_of;
+use crate::server::{ApiKey, Dialect, Head, Reply, json_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,6 +68,32 @@ impl Completion {
         }
         let is_cut = CUT.contains(&finish.as_str());
         Ok(Self { text, refusal, is_cut, tokens })
+    }
+
+    /// A whole response as a run reads it, from a server that knows the key: the answer, or what is told of it. For fuzzing.
+    #[doc(hidden)]
+    pub fn of_response(
+        status: u16,
+        [encoding, content_type]: [&str; 2],
+        body: &[u8],
+        max_answer: u64,
+        key: &str,
+    ) -> Result<Self, String> {
+        let (encoding, content_type) = (encoding.to_string(), content_type.to_string());
+        let head = Head { status, encoding, content_type, ..Head::default() };
+        match head.reply(Ok(body), max_answer, Some(&ApiKey::new(key)), Self::parse) {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Rejected { reason, said } => {
+                // As often as the server is asked in another way.
+                let mut dialect = Dialect::default();
+                while let Some(next) = dialect.after(&said) {
+                    dialect = next;
+                }
+                Err(reason)
+            }
+            Reply::Failed { reason, .. } | Reply::Busy { reason, .. } => Err(reason),
+            Reply::Unreachable(reason) | Reply::Unusable(reason) => Err(reason),
+        }
     }
 }
 

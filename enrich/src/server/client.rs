@@ -1,14 +1,11 @@
 //! One request to one server. It connects to the address it is given and nowhere else: no redirect is followed, and no
 //! proxy is taken from the environment.
 
-use super::body::{ERROR_WITH_200, decoded, excerpt};
-use super::packed::{Packing, unpacked};
+use super::key::{ApiKey, redacted};
+use super::reply::{Head, Reply};
 use super::retry::retry_after;
 use super::trust;
-use super::verdict::{advice, wait_in_body};
 use crate::{Error, Result};
-use std::borrow::Cow;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 use ureq::Agent;
 use ureq::http::{Response, Uri};
@@ -23,47 +20,6 @@ const AZURE: &str = "?api-version=";
 
 const NO_TLS: &str =
     "the server does not speak TLS, or not with us; if it wants plain http, write http:// in its address";
-
-/// A key for the servers. It is not shown by `Debug`, not written to any file, and cut out of what servers say.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
-
-impl ApiKey {
-    /// Takes the key from an environment variable; none if that is not set or empty.
-    ///
-    /// # Errors
-    /// If it has characters that no key has.
-    pub fn from_env(variable: &str) -> Result<Option<Self>> {
-        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
-        match value.to_str().map(str::trim) {
-            Some(key) if key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(Self(key.to_string()))),
-            _ => Err(Error::Config(format!("{variable}: not a key; it has characters that cannot be sent"))),
-        }
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(…)")
-    }
-}
-
-/// What came of a request.
-#[derive(Debug)]
-pub(crate) enum Reply<T> {
-    /// The model answered.
-    Answer(T),
-    /// The server will not take this request, now or later: what to tell, and the server's own words.
-    Rejected { reason: String, said: String },
-    /// It did not work this time; the server may have said how long to wait.
-    Failed { reason: String, wait: Option<Duration> },
-    /// The server has too much to do, which is no fault of the request.
-    Busy { reason: String, wait: Option<Duration> },
-    /// There was nobody to ask: no item is to blame for that.
-    Unreachable(String),
-    /// It will not work here: wrong key, wrong address, wrong model, or a redirect.
-    Unusable(String),
-}
 
 pub(crate) struct Client {
     agent: Agent,
@@ -108,66 +64,30 @@ impl Client {
     ) -> Reply<T> {
         let mut request = self.agent.post(endpoint).header("content-type", "application/json");
         request = request.header("accept-encoding", "identity");
-        if let Some(ApiKey(key)) = &self.key {
-            let (name, value) = authorization(endpoint, key);
+        if let Some(key) = &self.key {
+            let (name, value) = authorization(endpoint, key.secret());
             request = request.header(name, value);
         }
-        let failed = |reason: String| Reply::Failed { reason: self.redacted(reason), wait: None };
         let mut response = match request.send(body) {
             Ok(response) => response,
             Err(error) => return self.without_response(endpoint, &error),
         };
-        let wait = header(&response, "retry-after").and_then(|value| retry_after(value, SystemTime::now()));
-        let location = header(&response, "location").map(|to| excerpt(to.as_bytes())).unwrap_or_default();
         let encoding = response.headers().get_all("content-encoding").iter().filter_map(|value| value.to_str().ok());
-        let encoding = encoding.collect::<Vec<_>>().join(",");
-        let content_type = header(&response, "content-type").unwrap_or_default().to_string();
-        let status = response.status().as_u16();
+        let head = Head {
+            status: response.status().as_u16(),
+            encoding: encoding.collect::<Vec<_>>().join(","),
+            content_type: header(&response, "content-type").unwrap_or_default().to_string(),
+            location: header(&response, "location").unwrap_or_default().to_string(),
+            wait: header(&response, "retry-after").and_then(|value| retry_after(value, SystemTime::now())),
+        };
         let raw = response.body_mut().with_config().limit(max_answer).read_to_vec();
-        let body = match raw.as_deref().map(|raw| unpacked(raw, &encoding, max_answer)) {
-            Ok(Ok(body)) => Ok(decoded(body, &content_type)),
-            Ok(Err(Packing::Broken(what))) => Err(what),
-            Ok(Err(Packing::Unknown(name))) if (200..300).contains(&status) => {
-                let name = excerpt(name.as_bytes());
-                let advice = "turn that off in the server or in the proxy before it";
-                return Reply::Unusable(format!("answers packed with '{name}', which nobody asked for; {advice}"));
-            }
-            Ok(Err(Packing::Unknown(_))) => Ok(Cow::default()),
-            Err(error) => Err(error.to_string()),
-        };
-        let words = String::from_utf8_lossy(body.as_deref().unwrap_or_default());
-        let said = || {
-            let said = excerpt(words.as_bytes());
-            self.redacted(format!("HTTP {status}{}{said}", if said.is_empty() { "" } else { ": " }))
-        };
-        let wait = wait.or_else(|| wait_in_body(&words).and_then(|value| retry_after(value, SystemTime::now())));
-        if status >= 400
-            && let Some(advice) = advice(status, &words, wait.is_some())
-        {
-            return Reply::Unusable(format!("{}; {advice}", said()));
-        }
-        match status {
-            200..=299 => match body.and_then(|body| parse(&body)) {
-                Ok(answer) => Reply::Answer(answer),
-                Err(reason) => match advice(200, &reason, false).filter(|_| reason.starts_with(ERROR_WITH_200)) {
-                    Some(advice) => Reply::Unusable(self.redacted(format!("{reason}; {advice}"))),
-                    None => failed(reason),
-                },
-            },
-            300..=399 => Reply::Unusable(format!("HTTP {status}: a redirect to '{location}', which is not followed")),
-            401 | 403 => Reply::Unusable(format!("{}; check the key and its environment variable", said())),
-            402 => Reply::Unusable(said()),
-            404 | 405 | 501 => Reply::Unusable(format!("{}; check the address and the model's name", said())),
-            429 => Reply::Busy { reason: said(), wait },
-            408 | 409 | 425 => Reply::Failed { reason: said(), wait },
-            400..=499 => Reply::Rejected { reason: said(), said: words.chars().take(4000).collect() },
-            _ => Reply::Failed { reason: said(), wait },
-        }
+        let raw = raw.as_deref().map_err(|error| error.to_string());
+        head.reply(raw, max_answer, self.key.as_ref(), parse)
     }
 
     /// What it means that no response came.
     fn without_response<T>(&self, endpoint: &str, error: &ureq::Error) -> Reply<T> {
-        let said = self.redacted(error.to_string());
+        let said = redacted(self.key.as_ref(), error.to_string());
         let is_tls = endpoint.starts_with("https:");
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Tls(_) => Reply::Unusable(said),
@@ -182,14 +102,6 @@ impl Client {
             }
             error if is_unreachable(error) => Reply::Unreachable(said),
             _ => Reply::Failed { reason: said, wait: None },
-        }
-    }
-
-    /// Without the key, should a server repeat it.
-    fn redacted(&self, text: String) -> String {
-        match &self.key {
-            Some(ApiKey(key)) => text.replace(key.as_str(), "…"),
-            None => text,
         }
     }
 }
@@ -304,12 +216,5 @@ mod tests {
         assert_eq!(authorization(azure, "k"), ("api-key", "k".to_string()));
         assert_eq!(authorization(azure, "eyJ0"), ("authorization", "Bearer eyJ0".to_string()));
         assert_eq!(authorization("https://x/v1/embeddings", "k"), ("authorization", "Bearer k".to_string()));
-    }
-
-    #[test]
-    fn keys_do_not_show() {
-        let client = Client::new(Some(ApiKey("s3cret".into())), Duration::from_secs(1), 1, &[]).unwrap();
-        assert_eq!(client.redacted("bad key s3cret!".into()), "bad key …!");
-        assert_eq!(format!("{:?}", client.key), "Some(ApiKey(…))");
     }
 }

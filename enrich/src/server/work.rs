@@ -1,8 +1,10 @@
 //! The workers' loop: take a job, ask a server about it until something comes of it, write that down, take the next.
 
-use super::client::{ApiKey, Client, Reply};
+use super::client::Client;
 use super::dialect::Dialect;
+use super::key::ApiKey;
 use super::pool::{Health, ServerReport, Servers, lock};
+use super::reply::Reply;
 use super::retry::Backoff;
 use crate::Result;
 use std::ops::ControlFlow;

@@ -91,7 +91,10 @@ const NARROW: usize = 64;
 fn sums<M: MulAdd, const W: usize>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; W] {
     let mut sums = [0f32; W];
     for (&c, &w) in cols.iter().zip(values) {
-        let y: &[f32; W] = y[c as usize * d + first..].first_chunk().unwrap_or(&[0.0; W]);
+        // A column that is not there must not count as zeros.
+        let Some(y) = y[c as usize * d + first..].first_chunk::<W>() else {
+            panic!("spmm: column {c} of {} rows of {d}", y.len() / d)
+        };
         for (s, &y) in sums.iter_mut().zip(y) {
             *s = M::mul_add(w, y, *s);
         }
@@ -129,6 +132,9 @@ vectorised! {
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
         out: &mut [MaybeUninit<f32>],
     ) {
+        // The callers rely on every place being written.
+        let n = out.len() / d;
+        assert!(n * d == out.len() && n < row_ptr.len(), "spmm: {n} rows of {d} and {} row pointers", row_ptr.len());
         for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
             let span = span[0] as usize..span[1] as usize;
             let (cols, values) = (&col_idx[span.clone()], &values[span]);
@@ -306,5 +312,87 @@ impl SpmmBackend for Flex {
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         product([&row_ptr, &col_idx], &values, &x, 1.0, None, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Csr, splitmix64};
+
+    fn noise(n: usize, tag: u64) -> Vec<f32> {
+        (0..n as u64).map(|i| (splitmix64(tag << 32 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
+    }
+
+    fn signed(values: &[u32]) -> Vec<i32> {
+        values.iter().map(|&i| i as i32).collect()
+    }
+
+    /// [`rows`] of all rows at once.
+    fn all_rows(row_ptr: &[i32], cols: &[i32], values: &[f32], y: &[f32], d: usize, own: &[f32]) -> Vec<f32> {
+        let n = row_ptr.len() - 1;
+        written(n * d, (n * d).max(1), |_, out| {
+            rows(row_ptr, cols, values, y, d, 0.5, own, 2.0, out);
+            // SAFETY: `rows` wrote all columns of all rows.
+            unsafe { out.assume_init_mut() }
+        })
+    }
+
+    /// Widths around those that are summed in registers; rows without nonzeros, and one with all.
+    #[test]
+    fn rows_are_sums_of_any_width() {
+        let (n, m) = (5, 7);
+        let pairs: Vec<(u32, u32)> = (0..7).map(|c| (3, c)).chain([(0, 6), (0, 0), (4, 2)]).collect();
+        let csr = Csr::from_pairs(n, m, &pairs);
+        let (row_ptr, cols, values) = (signed(csr.row_ptr()), signed(csr.col_idx()), noise(csr.nnz(), 1));
+        for d in [1, 2, 63, 64, 65, 128, 191, 192, 193, 260] {
+            let (y, x) = (noise(m * d, 2), noise(n * d, 3));
+            let taken: Vec<bool> = (0..m).map(|row| row % 3 != 1).collect();
+            let zeroed: Vec<f32> = y.iter().enumerate().map(|(i, &y)| if taken[i / d] { y } else { 0.0 }).collect();
+            let (some_ptr, some_cols, some_values) = only(&taken, &row_ptr, &cols, &values);
+            for (found, y, own) in [
+                (all_rows(&row_ptr, &cols, &values, &y, d, &[]), &y, None),
+                (all_rows(&row_ptr, &cols, &values, &y, d, &x), &y, Some(&x)),
+                (all_rows(&some_ptr, &some_cols, &some_values, &y, d, &x), &zeroed, Some(&x)),
+            ] {
+                for (i, &found) in found.iter().enumerate() {
+                    let (row, column) = (i / d, i % d);
+                    let sum: f32 = csr.span(row).map(|e| values[e] * y[cols[e] as usize * d + column]).sum();
+                    let expected = own.map_or(sum, |x| 0.5 * sum + 2.0 * x[i]);
+                    assert!((found - expected).abs() < 1e-5, "row {row}, column {column} of {d}: {found}, {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_matrix_panics_and_does_not_count_as_zeros() {
+        let message = |row_ptr: &[i32], cols: &[i32], d: usize, n: usize| {
+            let found = std::panic::catch_unwind(|| {
+                let (values, y) = (noise(2, 1), noise(3 * d, 2));
+                written(n * d, n * d, |_, out| {
+                    rows(row_ptr, cols, &values, &y, d, 1.0, &[], 0.0, out);
+                    // SAFETY: `rows` wrote all columns of all rows, or has panicked.
+                    unsafe { out.assume_init_mut() }
+                })
+            });
+            let panic = found.unwrap_err();
+            panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref().map(|s: &&str| s.to_string()))
+                .unwrap()
+        };
+        for d in [64, 192, 320] {
+            assert_eq!(message(&[0, 2], &[1, 3], d, 1), format!("spmm: column 3 of 3 rows of {d}"));
+        }
+        assert_eq!(message(&[0, 2], &[0, 1], 4, 2), "spmm: 2 rows of 4 and 2 row pointers");
+        for (row_ptr, cols) in [([0, 3], [0, 1]), ([2, 1], [0, 1]), ([-1, 2], [0, 1]), ([0, 2], [0, -1])] {
+            for d in [1, 64, 192] {
+                let found = message(&row_ptr, &cols, d, 1);
+                let is_of_a_place = ["range", "slice index", "overflow"].iter().any(|word| found.contains(word));
+                assert!(is_of_a_place, "{row_ptr:?} {cols:?}: {found}");
+            }
+        }
     }
 }

@@ -171,6 +171,33 @@ fn a_header_that_does_not_fit_its_tensors_is_an_error() {
     }
 }
 
+/// A small file that would ask for the memory of a whole data centre: no vector, and of any width.
+#[test]
+fn a_width_that_no_vector_bounds_is_an_error() {
+    let folder = Folder::new();
+    let path = folder.at("model.safetensors");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/formats/model_1.safetensors");
+    let nobody = |width: usize| {
+        std::fs::copy(&golden, &path).unwrap();
+        let ids = |n: usize| (0..n).map(|id| format!("{:?}", id.to_string())).collect::<Vec<_>>().join(",");
+        let titles = (0..17).map(|id| format!("\"Toy no. {id}\"")).collect::<Vec<_>>().join(",");
+        for (old, new) in [(titles, ""), (ids(17), ""), (ids(10), "")] {
+            rewritten(&path, &old, new);
+        }
+        rewritten_with(&path, "[\"id\",4]", &format!("[\"id\",{width}]"), |name, stored| {
+            let (_, shape, data) = stored.as_mut().unwrap();
+            data.clear();
+            shape[0] = 0;
+            if ["users", "items"].contains(&name) {
+                shape[1] = width;
+            }
+        });
+        Recommender::load(&path)
+    };
+    assert_eq!(nobody(1 << 6).unwrap().items().count(), 0);
+    expect(nobody(1 << 40), &path, &["is not a saved model", "1099511627776 wide", "at most 8192"]);
+}
+
 #[test]
 fn a_damaged_checkpoint_is_an_error_wherever_the_damage_is() {
     let (data, folder) = (small(), Folder::new());
