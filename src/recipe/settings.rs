@@ -55,6 +55,9 @@ impl Recipe {
     pub fn new(model: ModelConfig) -> Self {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
+            // Small steps learn the items of the train part by heart: R@20 on the built-in catalogue is 0.19 at 1e-3, 0.27 at
+            // 3e-3 and 0.32 at 1e-2.
+            ModelConfig::Mmgcn(_) => TrainerConfig { adam: AdamConfig::new(1e-2), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
