@@ -63,6 +63,9 @@ impl Recipe {
             ModelConfig::Dragon(_) | ModelConfig::Mentor(_) => {
                 TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() }
             }
+            // Small steps learn the items of the train part by heart: R@20 on the built-in catalogue is 0.19 at 1e-3, 0.27 at
+            // 3e-3 and 0.32 at 1e-2.
+            ModelConfig::Mmgcn(_) => TrainerConfig { adam: AdamConfig::new(1e-2), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
