@@ -2,7 +2,7 @@
 
 use super::row_products;
 use crate::named::named;
-use crate::ops::{gather_rows, l2_normalize, log_sum_exp_products, matmul};
+use crate::ops::{gather_rows, l2_normalize, log_sum_exp_products, log_sum_exp_rows, matmul};
 use burn::tensor::{Bool, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -118,11 +118,15 @@ pub fn contrast(a: Tensor<2>, b: Tensor<2>, config: &ContrastConfig) -> Tensor<1
         return dense(a, b, None, config);
     }
     let positives = row_products(a.clone(), b.clone()) / config.temperature; // [n]
-    let (rows, columns) = log_sum_exp_products(a, b, 1.0 / config.temperature);
-    match config.symmetric {
-        true => ((rows + columns) / 2.0 - positives).mean(),
-        false => (rows - positives).mean(),
-    }
+    let scale = 1.0 / config.temperature;
+    let log_sums = match config.symmetric {
+        true => {
+            let (rows, columns) = log_sum_exp_products(a, b, scale);
+            (rows + columns) / 2.0
+        }
+        false => log_sum_exp_rows(a, b, scale),
+    };
+    (log_sums - positives).mean()
 }
 
 /// The [contrast] of the rows `anchors` alone, each with all `m` rows of the other view as its candidates.
@@ -158,7 +162,7 @@ pub fn contrast_rows(a: Tensor<2>, b: Tensor<2>, anchors: Tensor<1, Int>, config
     let direction = |a: Tensor<2>, b: Tensor<2>| {
         let of_anchors = gather_rows(a, anchors.clone());
         let positives = row_products(of_anchors.clone(), gather_rows(b.clone(), anchors.clone())) / config.temperature;
-        (log_sum_exp_products(of_anchors, b, 1.0 / config.temperature).0 - positives).mean()
+        (log_sum_exp_rows(of_anchors, b, 1.0 / config.temperature) - positives).mean()
     };
     both(a, b, config, direction)
 }

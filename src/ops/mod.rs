@@ -57,7 +57,7 @@ pub use gather::{GatherBackend, gather_rows, row_range};
 pub use gelu::{bias_gelu, reference_bias_gelu};
 pub use knn_pattern::knn_pattern;
 pub use layer_norm::{LayerNormBackend, layer_norm, reference_layer_norm};
-pub use lse::{LogSumExpBackend, log_sum_exp_products, reference_log_sum_exp_products};
+pub use lse::{LogSumExpBackend, log_sum_exp_products, log_sum_exp_rows, reference_log_sum_exp_products};
 pub use matmul::{MatmulBackend, MatmulPrecision, matmul, matmul_precision, with_matmul_precision};
 pub use normalize::{NormalizeBackend, l2_normalize, reference_l2_normalize};
 pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogonal_complement};

@@ -361,11 +361,10 @@ fn mentor_trains_with_every_term() {
     check_gradients(&model, &g, &objective, mentor_source);
     for (ours, theirs) in [("bpr", "bpr_log2"), ("reg", "reg"), ("align", "align"), ("mask_g", "mask_g")] {
         let objective = model.objective_with(&batches(&g)[0], Some(&draws(&g, 0)));
-        let found = gradients(&model, &weighted(&objective, ours).backward());
-        let expected = g.f32(&format!("gradpart.weight_u.{theirs}")).1;
-        let expected: Vec<f32> = expected.chunks(2).flat_map(|row| [row[1], row[0]]).collect();
-        let found: Vec<f32> = found["weights.weight"].iter::<f32>().collect();
-        close(&format!("gradient of the weights by {ours}"), &found, &expected, 1e-5);
+        let mut found = gradients(&model, &weighted(&objective, ours).backward());
+        found.retain(|name, _| name == "weights.weight");
+        assert_eq!(found.len(), 1, "{ours} does not reach the weights");
+        check_all(&found, &g, "gradpart.weight_u.", |_| Source::same(theirs).columns(&[1, 0]), |_| false);
     }
     let step = |model: &Mentor, batch: &Batch, step: usize| model.objective_with(batch, Some(&draws(&g, step)));
     let (model, stale) = trained(model, &g, "adam", AdamConfig::default(), mentor_source, step);
@@ -385,7 +384,7 @@ fn mentor_without_views_is_the_rest_of_it() {
     check_all(&found, &g, "grad.", mentor_source, |_| false);
     let parts = ["bpr_log2", "reg", "align"].map(|term| g.f32(&format!("gradpart.weight_u.{term}")).1);
     let expected = (0..2 * N_USERS).map(|k| parts.iter().map(|part| part[k ^ 1]).sum::<f32>());
-    close("gradient of the weights", &of_weights, &expected.collect::<Vec<_>>(), 1e-5);
+    close("gradient of the weights", &of_weights, &expected.collect::<Vec<_>>(), 2e-5);
     assert_eq!(values(model.embed().items().clone()), values(mentor(true).1.embed().items().clone()));
 }
 

@@ -4,7 +4,7 @@
 //! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::LogSumExpBackend;
-use crate::linalg::{Left, Right, View, at_most, dot, exp, matmul, vectorised};
+use crate::linalg::{Left, Right, View, at_least, at_most, dot, exp, matmul, vectorised};
 use crate::ops::MatmulPrecision;
 use crate::ops::host::{add_to, dense, floats, groups, summed, zeros};
 use burn::backend::ops::FloatTensorOps;
@@ -133,6 +133,44 @@ vectorised! {
 }
 
 vectorised! {
+    /// Adds the exponentials of a tile's rows to `sums`, which are of `exp(S_ij - max_i)` for the largest entries so far.
+    fn add_to_rows(tile: &[f32], cols: usize, max: &mut [f32], sums: &mut [f32]) {
+        for ((row, max), sum) in tile.chunks_exact(cols).zip(max).zip(sums) {
+            let (heads, tail) = row.as_chunks::<16>();
+            let mut lanes = [*max; 16];
+            for head in heads {
+                for (lane, &s) in lanes.iter_mut().zip(head) {
+                    *lane = at_least(*lane, s);
+                }
+            }
+            let largest = lanes.iter().chain(tail).fold(*max, |largest, &s| at_least(largest, s));
+            let mut lanes = [0f32; 16];
+            for head in heads {
+                for (lane, &s) in lanes.iter_mut().zip(head) {
+                    *lane += exp::<M>(s - largest);
+                }
+            }
+            let rest: f32 = tail.iter().map(|&s| exp::<M>(s - largest)).sum();
+            // The first tile finds minus infinity, and no sum to bring along.
+            *sum = *sum * exp::<M>(*max - largest) + lanes.iter().sum::<f32>() + rest;
+            *max = largest;
+        }
+    }
+}
+
+vectorised! {
+    /// `tile_ij ← exp(S_ij - row_i) · weight_i · scale`: the gradient of `S` by the rows' results.
+    fn weigh_rows(tile: &mut [f32], cols: usize, row: &[f32], weight: &[f32], scale: f32) {
+        for ((s, &r), &w) in tile.chunks_exact_mut(cols).zip(row).zip(weight) {
+            let w = w * scale;
+            for s in s {
+                *s = exp::<M>(at_most(0.0, *s - r)) * w;
+            }
+        }
+    }
+}
+
+vectorised! {
     fn take_maxima(tile: &[f32], cols: usize, row_max: &mut [f32], col_max: &mut [f32]) {
         for (row, max) in tile.chunks_exact(cols).zip(row_max) {
             for (&s, c) in row.iter().zip(col_max.iter_mut()) {
@@ -215,13 +253,53 @@ fn forward(o: &Operands) -> Vec<f32> {
     row_sums.iter().zip(&row_max).chain(col_sums.iter().zip(&col_max)).map(logs).collect()
 }
 
-/// The gradients of both operands.
+/// The results of rows alone: one pass, and one exponential an entry, for the largest entry is learned on the way.
+fn forward_rows(o: &Operands) -> Vec<f32> {
+    let columns = o.columns();
+    let mut out = zeros(o.n);
+    let blocks = out.par_chunks_mut(ROWS).enumerate().with_max_len(1);
+    let with_tile = || vec![0f32; ROWS * COLS.min(o.m)];
+    blocks.for_each_init(with_tile, |tile, (block, out)| {
+        let (rows, a) = (out.len(), Left::new(o.rows_of_a(block * ROWS, out.len())));
+        let (mut max, mut sums) = (vec![f32::NEG_INFINITY; rows], vec![0f32; rows]);
+        for &Columns { n: cols, ref b, .. } in &columns {
+            let tile = &mut tile[..rows * cols];
+            b.multiply_left(tile, &a, o.scale, false);
+            add_to_rows(tile, cols, &mut max, &mut sums);
+        }
+        out.iter_mut().zip(max.iter().zip(&sums)).for_each(|(out, (max, sum))| *out = sum.ln() + max);
+    });
+    out
+}
+
+/// The gradients of both operands from the results of rows and columns.
 fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     let ((row, col), (row_w, col_w)) = (lse.split_at(o.n), d_lse.split_at(o.n));
     let bound = o.bound();
     let shifted = (bound <= SAFE_BOUND).then(|| {
         lse.iter().zip(d_lse).map(|(lse, weight)| (bound - lse).exp() * weight * o.scale).collect::<Vec<f32>>()
     });
+    gradients(o, |[i, rows, j, cols], tile| {
+        let (of_rows, of_cols) = (i..i + rows, j..j + cols);
+        match &shifted {
+            Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
+            None => {
+                let (r, c) = (of_rows.clone(), of_cols.clone());
+                weigh(tile, cols, &row[r], &row_w[of_rows], &col[c], &col_w[of_cols], o.scale);
+            }
+        }
+    })
+}
+
+/// The gradients of both operands from the results of rows.
+fn backward_rows(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
+    gradients(o, |[i, rows, _, cols], tile| {
+        weigh_rows(tile, cols, &lse[i..i + rows], &d_lse[i..i + rows], o.scale);
+    })
+}
+
+/// Both gradients, where `weigh(first row, rows, first column, columns)` makes the gradient of a tile of `S` from the tile.
+fn gradients(o: &Operands, weigh: impl Fn([usize; 4], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
     let columns = o.columns();
     let mut da = zeros(o.n * o.d);
     let mut rows_of_da = da.chunks_mut((ROWS * o.d).max(1));
@@ -235,14 +313,7 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
             for &Columns { first: j, n: cols, ref b } in &columns {
                 let tile = &mut tile[..rows * cols];
                 b.multiply_left(tile, &a_left, o.scale, false);
-                let (of_rows, of_cols) = (i..i + rows, j..j + cols);
-                match &shifted {
-                    Some(w) => weigh_by_one_shift(tile, cols, bound, &w[of_rows], &w[o.n..][of_cols]),
-                    None => {
-                        let (r, c) = (of_rows.clone(), of_cols.clone());
-                        weigh(tile, cols, &row[r], &row_w[of_rows], &col[c], &col_w[of_cols], o.scale);
-                    }
-                }
+                weigh([i, rows, j, cols], tile);
                 o.precision.round(tile);
                 let tile = View::new(tile, [rows, cols]);
                 matmul(da, tile, o.rows_of_b(j, cols), 1.0, true);
@@ -262,9 +333,11 @@ impl LogSumExpBackend for Flex {
         b: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
+        columns: bool,
     ) -> FloatTensor<Self> {
         let (a, b) = (dense(&a), dense(&b));
-        let out = forward(&operands(&a, &b, scale, precision));
+        let o = operands(&a, &b, scale, precision);
+        let out = if columns { forward(&o) } else { forward_rows(&o) };
         let n = out.len();
         Self::float_from_data(TensorData::new(out, [n]), &a.device())
     }
@@ -276,9 +349,11 @@ impl LogSumExpBackend for Flex {
         d_lse: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
+        columns: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let [a, b, lse, d_lse] = [a, b, lse, d_lse].map(|t| dense(&t));
         let o = operands(&a, &b, scale, precision);
+        let backward = if columns { backward } else { backward_rows };
         let [da, db] = backward(&o, floats(&lse), floats(&d_lse));
         let of = |values, rows| Self::float_from_data(TensorData::new(values, [rows, o.d]), &a.device());
         (of(da, o.n), of(db, o.m))

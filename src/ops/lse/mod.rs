@@ -1,4 +1,5 @@
-//! Row and column log-sum-exp of `scale · A Bᵀ` in one pass over tiles: the heart of an exact InfoNCE in O(n · d) memory.
+//! Row log-sum-exp of `scale · A Bᵀ`, or row and column log-sum-exp in one pass over tiles: the heart of an exact InfoNCE in
+//! O(n · d) memory.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -15,7 +16,7 @@ use burn::tensor::{Shape, Slice, Tensor};
 /// Entries of `S` that the default bodies hold at a time: 64 MiB.
 const TILE: usize = 1 << 24;
 
-/// Results of rows and columns come in one tensor, rows first. The default bodies go through `S` by blocks of rows and serve
+/// Results of rows and columns come in one tensor, rows first; without `columns` it is those of rows alone. The default bodies go through `S` by blocks of rows and serve
 /// every backend; a backend with a streaming path overrides them.
 #[doc(hidden)]
 #[backend_extension(
@@ -26,27 +27,30 @@ const TILE: usize = 1 << 24;
 )]
 #[doc(hidden)]
 pub trait LogSumExpBackend: MatmulBackend {
-    /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`.
+    /// `[log Σ_j exp S_ij ; log Σ_i exp S_ij]` with `S = scale · A Bᵀ`: `[n + m]`, or `[n]`.
     #[fusion(default)]
     fn lse_products(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
+        columns: bool,
     ) -> FloatTensor<Self> {
         let (n, m) = (a.shape()[0], b.shape()[0]);
-        let (mut rows, mut columns) = (Vec::new(), Vec::new());
+        let (mut rows, mut of_columns) = (Vec::new(), Vec::new());
         for block in blocks(n, m) {
             let s = logits::<Self>(part::<Self>(&a, block), b.clone(), scale, precision);
             rows.push(flat::<Self>(log_sum_exp::<Self>(s.clone(), 1)));
-            columns.push(log_sum_exp::<Self>(s, 0)); // [1, m]
+            if columns {
+                of_columns.push(log_sum_exp::<Self>(s, 0)); // [1, m]
+            }
         }
         // The exponentials of blocks add up as those of entries do.
-        let columns = match columns.len() {
-            1 => columns.remove(0),
-            _ => log_sum_exp::<Self>(Self::float_cat(columns, 0), 0),
-        };
-        rows.push(flat::<Self>(columns));
+        match of_columns.len() {
+            0 => {}
+            1 => rows.push(flat::<Self>(of_columns.remove(0))),
+            _ => rows.push(flat::<Self>(log_sum_exp::<Self>(Self::float_cat(of_columns, 0), 0))),
+        }
         Self::float_cat(rows, 0)
     }
 
@@ -59,6 +63,7 @@ pub trait LogSumExpBackend: MatmulBackend {
         d_lse: FloatTensor<Self>,
         scale: f32,
         precision: MatmulPrecision,
+        columns: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (n, m) = (a.shape()[0], b.shape()[0]);
         let shaped = |x: &FloatTensor<Self>, (first, len): (usize, usize), shape: [usize; 2]| {
@@ -73,7 +78,8 @@ pub trait LogSumExpBackend: MatmulBackend {
                 let exp = Self::float_exp(Self::float_sub(s.clone(), shaped(&lse, range, shape)));
                 Self::float_mul(exp, shaped(&d_lse, range, shape))
             };
-            let ds = Self::float_add(share(block, [block.1, 1]), share((n, m), [1, m]));
+            let ds = share(block, [block.1, 1]);
+            let ds = if columns { Self::float_add(ds, share((n, m), [1, m])) } else { ds };
             let ds = Self::float_mul_scalar(ds, scale.into());
             da.push(product::<Self>(ds.clone(), b.clone(), precision));
             let of_block = product::<Self>(Self::float_transpose(ds), a, precision);
@@ -149,9 +155,40 @@ pub fn log_sum_exp_products(a: Tensor<2>, b: Tensor<2>, scale: f32) -> (Tensor<1
     let ([n, d], [m, d_b]) = (a.dims(), b.dims());
     assert!(d == d_b && n > 0 && m > 0, "log_sum_exp_products: A is [{n}, {d}], B is [{m}, {d_b}]");
     let (a, b) = (a.into_dispatch(), b.into_dispatch());
-    let out = <Dispatch as LogSumExpBackend>::lse_products(a, b, scale, matmul_precision());
+    let out = <Dispatch as LogSumExpBackend>::lse_products(a, b, scale, matmul_precision(), true);
     let out = Tensor::<1>::from_dispatch(out);
     (out.clone().narrow(0, 0, n), out.narrow(0, n, m))
+}
+
+/// Log-sum-exp of every row of `S = scale · A Bᵀ`, without holding `S`: the first half of [`log_sum_exp_products`].
+///
+/// On the CPU it takes one exponential an entry however large the entries are, where columns want a second one beyond some
+/// size, and one more product.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use viral::ops::log_sum_exp_rows;
+///
+/// let device = Device::flex();
+/// let (a, b) = (Tensor::from_floats([[1.0], [-500.0]], &device), Tensor::from_floats([[0.0], [1.0]], &device));
+/// let rows: Vec<f32> = log_sum_exp_rows(a, b, 1.0).into_data().iter().collect();
+/// assert!((rows[0] - (1.0 + 1f32.exp()).ln()).abs() < 1e-6 && rows[1] == 0.0);
+/// # }
+/// ```
+///
+/// # Shapes
+/// - `a`: `[n, d]`, `b`: `[m, d]`
+/// - output: `[n]`
+///
+/// # Panics
+/// When the widths differ or an operand has no row.
+pub fn log_sum_exp_rows(a: Tensor<2>, b: Tensor<2>, scale: f32) -> Tensor<1> {
+    let ([n, d], [m, d_b]) = (a.dims(), b.dims());
+    assert!(d == d_b && n > 0 && m > 0, "log_sum_exp_rows: A is [{n}, {d}], B is [{m}, {d_b}]");
+    let (a, b) = (a.into_dispatch(), b.into_dispatch());
+    let out = <Dispatch as LogSumExpBackend>::lse_products(a, b, scale, matmul_precision(), false);
+    Tensor::from_dispatch(out)
 }
 
 #[cfg(feature = "cube")]
