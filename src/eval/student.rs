@@ -68,7 +68,7 @@ pub struct SeedMean {
 /// use viral::eval::seed_mean;
 ///
 /// let found = seed_mean(&[0.0990, 0.0978, 0.0985])?;
-/// assert_eq!(found.to_string(), "0.0984 ± 0.0013");
+/// assert_eq!(found.to_string(), "0.0984 ± 0.0015");
 /// assert_eq!(seed_mean(&[0.0990])?.to_string(), "0.0990");
 /// # Ok::<(), viral::Error>(())
 /// ```

@@ -187,7 +187,9 @@ impl Session {
                 let valid = trained.valid.best.map_or_else(String::new, |best| format!("valid {best:.4}"));
                 let EpochSeconds { train, evaluation } = EpochSeconds::mean(run.seconds());
                 let mut usage = meter.read(existing == Existing::Overwrite);
-                (usage.epochs, usage.train_seconds, usage.eval_seconds) = (run.history().len(), train, evaluation);
+                // The mean of nothing is a negative zero.
+                (usage.epochs, usage.train_seconds, usage.eval_seconds) =
+                    (run.history().len(), train + 0.0, evaluation + 0.0);
                 match part {
                     TaskPart::Trial(..) => (Line::Trial(TrialRecord { trained, failure: None }), None, usage, valid),
                     TaskPart::Run(_) => {

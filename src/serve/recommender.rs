@@ -334,7 +334,7 @@ impl Recommender {
     ///
     /// # fn main() -> viral::Result<()> {
     /// let split = SplitPolicy::Everything;
-    /// let data = Dataset::from_log("shop", &[("ann", "kite"), ("bob", "drum"), ("ann", "ball")], split)?;
+    /// let data = Dataset::from_log("shop", [("ann", "kite"), ("bob", "drum"), ("ann", "ball")], split)?;
     /// let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
     /// assert_eq!(recommender.history("ann")?, ["kite", "ball"]);
     /// assert!(recommender.history("eve").is_err());

@@ -79,7 +79,7 @@ fn every_run_is_done_once_and_the_tables_say_what_was_found() {
     // On each data set popularity, two trials and two runs of bpr-mf; on the small one two of lightgcn.
     assert_eq!(states(&before).len(), 12);
     assert_eq!(states(&before).iter().filter(|state| **state == JobState::AfterTrials).count(), 4);
-    let (text, _) = (before.report("viral").unwrap().to_text(), ());
+    let text = before.report("viral").unwrap().to_text();
     assert!(
         text.contains("Not run on small: popularity (seeds 1), bpr-mf (seeds 1, 2), light (seeds 1, 2)."),
         "{text}"
