@@ -41,8 +41,8 @@ export function writeCatalogue(folder) {
   writeFileSync(join(folder, "shop.inter"), lines.join("\n") + "\n");
   const titles = Array.from({ length: items }, (_, i) => (i === 0 ? HOSTILE : `A ${kinds[i % 3]}, no. ${i}`));
   writeFileSync(join(folder, "items.jsonl"), titles.map((title, i) => JSON.stringify({ id: `item${i}`, title })).join("\n") + "\n");
-  // Rows of features are in the order of the items' first appearance.
-  const order = [...new Set(lines.slice(1).map((line) => line.split("\t")[1]))];
+  const order = Array.from({ length: items }, (_, i) => `item${i}`);
+  writeFileSync(join(folder, "item_ids.txt"), order.join("\n") + "\n");
   for (const [name, spread] of [["text", 0.3], ["image", 0.6]]) {
     const row = (item) => Array.from({ length: 12 }, (_, c) => (Number(item.slice(4)) % 3 === c % 3 ? 1 : 0) + spread * (random() - 0.5));
     writeFileSync(join(folder, `${name}_feat.npy`), npy(order.map(row)));
