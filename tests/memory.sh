@@ -33,7 +33,7 @@ under_miri() {
 
 under_valgrind() {
     local binary
-    binary=$(cargo test --release --lib --no-run --message-format=json 2>/dev/null |
+    binary=$(cargo test --workspace --release --lib --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*deps\/viral-[^"]*\)".*/\1/p' | tail -n 1)
     valgrind --error-exitcode=1 --leak-check=no --fair-sched=yes "$binary" "${lib[@]}"
 }

@@ -18,7 +18,8 @@ fuzz_target!(|input: &[u8]| {
     let bad_rows = if choice & 4 == 0 { BadRows::Skip } else { BadRows::Fail };
     let split = if choice & 8 == 0 { Split::Random { seed: 0 } } else { Split::LeaveOneOut };
     let k = usize::from(choice >> 6);
-    let prepare = Prepare { bad_rows, split, k_user: k, k_item: k, ..Prepare::new(reviews) };
+    // The folder is that of the input before.
+    let prepare = Prepare { bad_rows, split, k_user: k, k_item: k, overwrite: true, ..Prepare::new(reviews) };
     let out = path.with_file_name("out");
     if let Ok(prepared) = prepare.run(&out, |_, _, _| {}) {
         let n_kept: usize = prepared.n_interactions.iter().sum();
