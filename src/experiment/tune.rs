@@ -55,8 +55,8 @@ pub(super) type Combination = Vec<usize>;
 impl Tune {
     /// The number of combinations; `None` if it is above [`MOST`].
     pub(super) fn grid_size(&self) -> Option<usize> {
-        let sizes = self.choices.iter().map(|choice| choice.values.len());
-        sizes.map(Some).fold(Some(1usize), |all, n| all?.checked_mul(n?)).filter(|n| *n <= MOST)
+        let mut sizes = self.choices.iter().map(|choice| choice.values.len());
+        sizes.try_fold(1usize, usize::checked_mul).filter(|n| *n <= MOST)
     }
 
     /// The combinations to try, in the order of the trials: the last choice changes fastest.

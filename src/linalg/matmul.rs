@@ -246,7 +246,8 @@ mod tests {
         let empty = View::new(&[], [HALF + 1, 0]);
         assert!(panics(&|| assert!(empty.part([usize::MAX, 0], [2, 0]).data.is_empty())).contains("on of"));
         // The first place of the last row wraps around to 0, and so the last place would be one that is there.
-        let products: [fn(&mut [f32], usize, View, View, f32, bool); 2] = [matmul_strided, by_crate];
+        type Product = fn(&mut [f32], usize, View, View, f32, bool);
+        let products: [Product; 2] = [matmul_strided, by_crate];
         for product in products {
             let into = |out: &mut [f32]| product(out, HALF, empty, View::new(&[], [0, 8]), 1.0, false);
             assert!(panics(&|| into(&mut [0.0; 8])).ends_with("into 8 values"));

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_chunk_that_comes_back_as_another_panics() {
-        let others: [fn(&mut [f32]) -> &mut [f32]; 3] = [|part| &mut part[1..], |part| &mut part[..3], |_| &mut []];
+        type Cut = fn(&mut [f32]) -> &mut [f32];
+        let others: [Cut; 3] = [|part| &mut part[1..], |part| &mut part[..3], |_| &mut []];
         for other in others {
             let found = std::panic::catch_unwind(|| {
                 written(8, 4, |_, part| {
