@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     connections: usize,
 }
 
+/// More than any machine has of what is limited.
+const MOST: usize = 1 << 30;
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let timeout = Duration::try_from_secs_f64(arguments.timeout).ok().filter(|timeout| !timeout.is_zero());
     let timeout = timeout
@@ -53,6 +56,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     ] {
         if n == 0 {
             return Err(Error::Config(format!("--{option} 0 would refuse everything: give at least 1")));
+        }
+        if n > MOST {
+            return Err(Error::Config(format!("--{option} {n}: give at most {MOST}")));
         }
     }
     let pictures = arguments.images.as_deref().map(Pictures::of_folder).transpose()?.unwrap_or_default();

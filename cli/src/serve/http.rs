@@ -44,7 +44,7 @@ pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits
     let app = App { served: Arc::new(served), pictures: Arc::new(pictures), metrics: Arc::new(metrics), limits };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| failed("the service's threads", &e))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let advice = "is another service there? choose another one with --bind";
         let listener = TcpListener::bind(bind).await.map_err(|e| Error::Data(format!("{bind}: {e}; {advice}")))?;
         let address = listener.local_addr().unwrap_or(bind);
@@ -63,7 +63,10 @@ pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits
         };
         answer(listener, app, stopped).await;
         Ok(())
-    })
+    });
+    // What is still being read from a disk is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The loop over connections.

@@ -50,16 +50,22 @@ impl Served {
 
     /// Loads the file again and puts it in the place of the model; this one stays where that fails.
     pub(crate) fn reload(&self) -> Result<()> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp(&self.path);
-        let model = Recommender::load(&self.path)
-            .map_err(|e| Error::Data(format!("{e}; the model that was loaded before goes on answering")))?;
+        let found = stamp(&self.path);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let model = match found {
+            Some(_) => Recommender::load(&self.path),
+            None => Err(Error::Data(format!("{}: no file is here", self.path.display()))),
+        };
+        let model =
+            model.map_err(|e| Error::Data(format!("{e}; the model that was loaded before goes on answering")))?;
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
         *now = (Arc::new(model), Instant::now());
         Ok(())
     }
 }
 
+/// `None` for what is no file: reading a pipe would wait for ever.
 fn stamp(file: &Path) -> Option<Stamp> {
-    let found = std::fs::metadata(file).ok()?;
+    let found = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
     Some((found.modified().ok()?, found.len()))
 }

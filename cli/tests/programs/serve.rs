@@ -233,6 +233,25 @@ fn a_new_model_answers_without_a_request_lost_and_a_broken_one_never_does() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_the_model_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    model_of(0, folder.path());
+    let mut service = Service::start(folder.path(), &[]);
+    let file = folder.path().join("model.safetensors");
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    service.signal("-HUP");
+    let start = Instant::now();
+    while service.metric("viral_model_failed_reloads_total") < 1.0 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!(service.get("/recommend?user=u0007").0, 200);
+    let start = Instant::now();
+    service.signal("-TERM");
+    assert!(service.child.wait().unwrap().success() && start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
 fn it_ends_within_two_seconds_and_gives_the_answers_that_are_under_way() {
     let folder = tempfile::tempdir().unwrap();
     model_of(0, folder.path());
@@ -290,6 +309,7 @@ fn what_cannot_be_served_is_said_at_the_start() {
         ("--bind", vec!["--bind", &taken.address]),
         ("ID.jpg", vec!["--bind", "127.0.0.1:0", "--images", empty.path().to_str().unwrap()]),
         ("--concurrency 0", vec!["--bind", "127.0.0.1:0", "--concurrency", "0"]),
+        ("at most", vec!["--bind", "127.0.0.1:0", "--connections", "18446744073709551615"]),
     ] {
         let output = crate::viral("serve").arg("--model").arg(folder.path()).args(arguments).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
