@@ -14,5 +14,6 @@ if [ ! -x "$CHROMIUM" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; 
 fi
 [ -x "$CHROMIUM" ] || skip "there is no Chromium at $CHROMIUM, and none could be installed"
 npm install --no-audit --no-fund --silent >/dev/null 2>&1 || skip "playwright-core could not be installed"
-(cd ../.. && cargo build --workspace --release --bins)
+# With the features that the tests have, so that nothing is compiled again after them.
+(cd ../.. && cargo test --workspace --release --no-run --quiet)
 node shop_page.mjs ../../target/release/viral ${SCREENSHOTS:+"$SCREENSHOTS"}
