@@ -4,31 +4,17 @@
 use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, gradients, setting, values};
 use crate::parity_edges::{dense, sum_of, tensor};
-use crate::parity_models::{scores, term, train_set};
+use crate::parity_models::{Steps, batches, check_gradients, scores, steps, term, train_set};
 use crate::support::with;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use viral::data::{StepKey, Triplets};
 use viral::model::*;
 use viral::nn::Init;
 use viral::ops::SparseMatrix;
-use viral::train::{Adam, AdamConfig};
+use viral::train::AdamConfig;
 
 const USERS: usize = 12;
 const ITEMS: usize = 10;
-
-/// The steps of one epoch.
-fn batches(g: &Golden) -> Vec<Batch> {
-    let (shape, ids) = g.i64("batches");
-    let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
-    let n = shape[2];
-    let batch = |(step, b): (usize, &[u32])| {
-        let part = |i: usize| b[i * n..(i + 1) * n].to_vec();
-        let key = StepKey { step, ..StepKey::default() };
-        Batch::new(&Triplets::new(part(0), part(1), part(2)), key, &device())
-    };
-    ids.chunks(3 * n).enumerate().map(batch).collect()
-}
 
 /// Users before items.
 fn both(users: Tensor<2>, items: Tensor<2>) -> Tensor<2> {
@@ -63,17 +49,10 @@ fn check_epoch<M: Trainable>(
     skip: impl Fn(&str) -> bool,
     stale: bool,
 ) -> M {
-    let mut adam = Adam::new(AdamConfig::default());
-    let mut losses = Vec::new();
     model.begin_epoch(0, 0).unwrap();
-    let batches = batches(g);
-    for (step, batch) in batches.iter().enumerate() {
-        let total = model.objective(batch).total();
-        losses.push(values(total.clone())[0]);
-        if stale && step + 1 == batches.len() {
-            g.check(&format!("{variant}.full_scores_stale"), &scores(&model));
-        }
-        model = adam.step(model, total.backward());
+    let Steps { losses, before, after: model } = steps(model, g, AdamConfig::default(), M::objective);
+    if stale {
+        g.check(&format!("{variant}.full_scores_stale"), &scores(&before));
     }
     g.check(&format!("{variant}.losses"), &losses);
     g.check(&format!("{variant}.full_scores"), &scores(&model));
@@ -253,9 +232,7 @@ fn grcn(fixture: &str, n_routings: usize) {
     let parts = ["v_preference_all", "v_preference_batch", "t_preference_batch"];
     let preferences: f32 = parts.iter().map(|part| g.f32(&format!("loss.reg_{part}")).1[0]).sum();
     golden::close("reg_preferences", &[term(&objective, "reg_preferences")], &[preferences], 1e-5);
-    let found = gradients(&model, &objective.total().backward());
-    assert_eq!(found.len(), parameters(&model).len(), "a gradient reaches every parameter");
-    check_all(&found, &g, "grad.", grcn_source, |_| false);
+    check_gradients(&model, &g, objective.total(), grcn_source, |_| false);
     check_epoch(model, &g, "adam", grcn_source, |_| false, true);
 }
 
@@ -320,9 +297,7 @@ fn lattice_on_the_graph_of_its_parameters() {
         let objective = model.objective(&batches(&g)[0]);
         g.check("loss.bpr", &[term(&objective, "bpr")]);
         g.check("loss.reg", &[term(&objective, "reg")]);
-        let found = gradients(&model, &objective.total().backward());
-        assert_eq!(found.len(), parameters(&model).len(), "a gradient reaches every parameter");
-        check_all(&found, &g, "grad.", lattice_source, |_| false);
+        check_gradients(&model, &g, objective.total(), lattice_source, |_| false);
         if !began {
             model.begin_epoch(0, 0).unwrap();
         }

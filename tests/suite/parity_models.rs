@@ -26,15 +26,17 @@ pub(crate) fn train_set(g: &Golden, n_users: usize, n_items: usize, features: bo
     TrainSet { interactions, features: files.into_iter().filter(|_| features).map(read).collect() }
 }
 
+/// The steps of one epoch.
 pub(crate) fn batches(g: &Golden) -> Vec<Batch> {
     let (shape, ids) = g.i64("batches");
     let ids: Vec<u32> = ids.iter().map(|&x| x as u32).collect();
     let n = shape[2];
-    let batch = |b: &[u32]| {
+    let batch = |(step, b): (usize, &[u32])| {
         let part = |i: usize| b[i * n..(i + 1) * n].to_vec();
-        Batch::new(&Triplets::new(part(0), part(1), part(2)), StepKey::default(), &device())
+        let key = StepKey { step, ..StepKey::default() };
+        Batch::new(&Triplets::new(part(0), part(1), part(2)), key, &device())
     };
-    ids.chunks(3 * n).map(batch).collect()
+    ids.chunks(3 * n).enumerate().map(batch).collect()
 }
 
 pub(crate) fn term(objective: &Objective, name: &str) -> f32 {
@@ -43,8 +45,51 @@ pub(crate) fn term(objective: &Objective, name: &str) -> f32 {
 }
 
 pub(crate) fn scores(model: &impl Embed) -> Vec<f32> {
-    let z = model.embed();
+    scores_of(&model.embed())
+}
+
+pub(crate) fn scores_of(z: &Embeddings) -> Vec<f32> {
     values(z.users().clone().matmul(z.items().clone().transpose()))
+}
+
+/// The gradients of a loss, which reaches every parameter, against those of the first batch.
+pub(crate) fn check_gradients<M: Trainable>(
+    model: &M,
+    g: &Golden,
+    loss: Tensor<1>,
+    source: impl Fn(&str) -> Source,
+    is_noise: impl Fn(&str) -> bool,
+) {
+    let found = gradients(model, &loss.backward());
+    assert_eq!(found.len(), parameters(model).len(), "a gradient reaches every parameter");
+    check_all(&found, g, "grad.", source, is_noise);
+}
+
+/// What came of a step of Adam on each batch.
+pub(crate) struct Steps<M> {
+    /// The loss before each step.
+    pub(crate) losses: Vec<f32>,
+    /// The model before the last step, by which published evaluations rank.
+    pub(crate) before: M,
+    /// The model after all.
+    pub(crate) after: M,
+}
+
+pub(crate) fn steps<M: Trainable>(
+    model: M,
+    g: &Golden,
+    adam: AdamConfig,
+    objective: impl Fn(&M, &Batch) -> Objective,
+) -> Steps<M> {
+    let (mut adam, mut losses) = (Adam::new(adam), Vec::new());
+    let (mut before, mut after) = (model.clone(), model);
+    for batch in &batches(g) {
+        before = after.clone();
+        let total = objective(&after, batch).total();
+        losses.push(values(total.clone())[0]);
+        after = adam.step(after, total.backward());
+    }
+    Steps { losses, before, after }
 }
 
 /// Loss and gradients of the first batch, then a step of Adam on each batch: losses before each, parameters after all.
@@ -55,22 +100,12 @@ fn check_training<M: Trainable>(
     source: impl Fn(&str) -> Source,
     noise: &[&str],
 ) -> M {
-    let batches = batches(g);
-    let objective = model.objective(&batches[0]);
-    g.check_tensor(loss, objective.total());
-    let found = gradients(&model, &objective.total().backward());
+    let total = model.objective(&batches(g)[0]).total();
+    g.check_tensor(loss, total.clone());
     let is_noise = |name: &str| noise.contains(&name);
-    check_all(&found, g, "grad.", &source, is_noise);
-    assert_eq!(found.len(), parameters(&model).len(), "a gradient reaches every parameter");
+    check_gradients(&model, g, total, &source, is_noise);
 
-    let mut adam = Adam::new(AdamConfig::default());
-    let mut model = model;
-    let mut losses = Vec::new();
-    for batch in &batches {
-        let total = model.objective(batch).total();
-        losses.push(values(total.clone())[0]);
-        model = adam.step(model, total.backward());
-    }
+    let Steps { losses, after: model, .. } = steps(model, g, AdamConfig::default(), M::objective);
     g.check("adam.losses", &losses);
     let after = parameters(&model);
     check_all(&after, g, "adam.after5.", &source, is_noise);

@@ -3,7 +3,7 @@
 
 use crate::devices::device;
 use crate::golden::{self, Golden, Source, check_all, close, filled, gradients, setting, values};
-use crate::parity_models::{batches, scores, train_set};
+use crate::parity_models::{Steps, batches, check_gradients, scores, steps, train_set};
 use crate::support::with;
 use burn::tensor::{Tensor, TensorData};
 use viral::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
@@ -13,7 +13,7 @@ use viral::model::{
 };
 use viral::nn::{Init, affine, l2_normalize};
 use viral::ops::{SparseMatrix, gather_rows};
-use viral::train::{Adam, AdamConfig};
+use viral::train::AdamConfig;
 
 const N_USERS: usize = 12;
 const N_ITEMS: usize = 10;
@@ -35,33 +35,19 @@ fn check_terms(g: &Golden, objective: &Objective, terms: &[(&str, &str)]) {
     terms.iter().for_each(|(ours, theirs)| g.check_tensor(theirs, weighted(objective, ours)));
 }
 
-/// Gradients of the first batch, of every parameter.
-fn check_gradients<M: Trainable>(model: &M, g: &Golden, objective: &Objective, source: impl Fn(&str) -> Source) {
-    let found = gradients(model, &objective.total().backward());
-    assert_eq!(found.len(), parameters(model).len(), "a gradient reaches every parameter");
-    check_all(&found, g, "grad.", source, |_| false);
-}
-
-/// A step of Adam on each batch: losses before each, parameters after all. Returns the scores before the last step, too.
+/// A step of Adam on each batch: losses before each, parameters after all.
 fn trained<M: Trainable>(
     model: M,
     g: &Golden,
     group: &str,
     adam: AdamConfig,
     source: impl Fn(&str) -> Source,
-    objective: impl Fn(&M, &Batch, usize) -> Objective,
-) -> (M, Vec<f32>) {
-    let (mut model, mut adam) = (model, Adam::new(adam));
-    let (mut losses, mut stale) = (Vec::new(), Vec::new());
-    for (step, batch) in batches(g).iter().enumerate() {
-        let total = objective(&model, batch, step).total();
-        losses.push(values(total.clone())[0]);
-        stale = scores(&model);
-        model = adam.step(model, total.backward());
-    }
-    g.check(&format!("{group}.losses"), &losses);
-    check_all(&parameters(&model), g, &format!("{group}.after5."), source, |_| false);
-    (model, stale)
+    objective: impl Fn(&M, &Batch) -> Objective,
+) -> Steps<M> {
+    let steps = steps(model, g, adam, objective);
+    g.check(&format!("{group}.losses"), &steps.losses);
+    check_all(&parameters(&steps.after), g, &format!("{group}.after5."), source, |_| false);
+    steps
 }
 
 /// A path of ours in MMRec's state. Candidates have no bias here.
@@ -154,13 +140,12 @@ fn slmrec_trains_with_and_without_decay() {
     g.check_tensor("loss.ssl", fine + coarse);
     g.check_tensor("loss.total", objective.total());
     assert_eq!(objective.terms().len(), 3);
-    check_gradients(&model, &g, &objective, slmrec_source);
+    check_gradients(&model, &g, objective.total(), slmrec_source, |_| false);
     for (group, weight_decay) in [("adam", 0.0), ("adam_wd1e-4", 1e-4)] {
         let adam = with(AdamConfig::default(), |c| c.weight_decay = weight_decay);
-        let step = |model: &Slmrec, batch: &Batch, _: usize| model.objective(batch);
-        let (model, stale) = trained(model.clone(), &g, group, adam, slmrec_source, step);
-        g.check(&format!("{group}.full_scores_stale"), &logistic(stale));
-        g.check(&format!("{group}.full_scores"), &logistic(scores(&model)));
+        let steps = trained(model.clone(), &g, group, adam, slmrec_source, Slmrec::objective);
+        g.check(&format!("{group}.full_scores_stale"), &logistic(scores(&steps.before)));
+        g.check(&format!("{group}.full_scores"), &logistic(scores(&steps.after)));
     }
 }
 
@@ -358,7 +343,7 @@ fn mentor_trains_with_every_term() {
         ],
     );
     g.check_tensor("loss_total", objective.total());
-    check_gradients(&model, &g, &objective, mentor_source);
+    check_gradients(&model, &g, objective.total(), mentor_source, |_| false);
     for (ours, theirs) in [("bpr", "bpr_log2"), ("reg", "reg"), ("align", "align"), ("mask_g", "mask_g")] {
         let objective = model.objective_with(&batches(&g)[0], Some(&draws(&g, 0)));
         let mut found = gradients(&model, &weighted(&objective, ours).backward());
@@ -366,10 +351,10 @@ fn mentor_trains_with_every_term() {
         assert_eq!(found.len(), 1, "{ours} does not reach the weights");
         check_all(&found, &g, "gradpart.weight_u.", |_| Source::same(theirs).columns(&[1, 0]), |_| false);
     }
-    let step = |model: &Mentor, batch: &Batch, step: usize| model.objective_with(batch, Some(&draws(&g, step)));
-    let (model, stale) = trained(model, &g, "adam", AdamConfig::default(), mentor_source, step);
-    g.check("adam.full_scores_stale", &stale);
-    g.check("adam.full_scores_fresh", &scores(&model));
+    let objective = |model: &Mentor, batch: &Batch| model.objective_with(batch, Some(&draws(&g, batch.key.step)));
+    let steps = trained(model, &g, "adam", AdamConfig::default(), mentor_source, objective);
+    g.check("adam.full_scores_stale", &scores(&steps.before));
+    g.check("adam.full_scores_fresh", &scores(&steps.after));
 }
 
 /// What is left out changes the gradient of the weights alone, of all that is scored.

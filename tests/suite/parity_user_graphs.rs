@@ -1,8 +1,9 @@
 //! DRAGON and COHESION, which share a graph of users, against their authors' code.
 
 use crate::devices::device;
-use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
-use crate::parity_models::{batches, pairs, term, train_set};
+use crate::golden::{self, Golden, Source, check_all, filled, setting, values};
+use crate::parity_edges::tensor;
+use crate::parity_models::{Steps, batches, check_gradients, pairs, scores_of, steps, term, train_set};
 use crate::support::with;
 use burn::tensor::Tensor;
 use sprs::{CsMat, TriMat};
@@ -15,7 +16,7 @@ use viral::loss::pair_scores;
 use viral::model::*;
 use viral::nn::{Init, LayerRefinedPropagation, affine, nodes, unit_blocks};
 use viral::ops::SparseMatrix;
-use viral::train::{Adam, AdamConfig};
+use viral::train::AdamConfig;
 
 /// Users, items and width of the fixtures.
 const SIZES: [usize; 3] = [12, 10, 8];
@@ -51,14 +52,6 @@ fn sparse(graph: &CsMat<f32>) -> SparseMatrix {
     SparseMatrix::new(graph, &device())
 }
 
-fn tensor(g: &Golden, name: &str) -> Tensor<2> {
-    g.tensor(name, &device())
-}
-
-fn scores(z: &Embeddings) -> Vec<f32> {
-    values(z.users().clone().matmul(z.items().clone().transpose()))
-}
-
 /// The users' neighbours as the reference drew them, the copies of one added up.
 fn drawn_users(g: &Golden, weights: &str) -> CsMat<f32> {
     let (shape, neighbors) = g.i64("user_index");
@@ -85,24 +78,11 @@ fn check_graphs(g: &Golden, data: &TrainSet, fixture: &str, counts: &str, adjace
 /// A step of Adam on each batch: losses before each, and what the reference adds to each; parameters after all. The model
 /// before the last step, which the published evaluation ranks by, and after it.
 fn check_steps<M: Trainable>(model: M, g: &Golden, added: &[f32]) -> [M; 2] {
-    let (mut adam, mut losses) = (Adam::new(AdamConfig::default()), Vec::new());
-    let (mut before, mut model) = (model.clone(), model);
-    for (batch, added) in batches(g).iter().zip(added) {
-        before = model.clone();
-        let total = model.objective(batch).total();
-        losses.push(values(total.clone())[0] + added);
-        model = adam.step(model, total.backward());
-    }
-    assert_eq!(losses.len(), 5);
-    g.check("adam.losses", &losses);
-    check_all(&parameters(&model), g, "adam.after5.", source, |_| false);
-    [before, model]
-}
-
-fn check_gradients<M: Trainable>(model: &M, g: &Golden) {
-    let found = gradients(model, &model.objective(&batches(g)[0]).total().backward());
-    assert_eq!(found.len(), parameters(model).len(), "a gradient reaches every parameter");
-    check_all(&found, g, "grad.", source, |_| false);
+    let Steps { losses, before, after } = steps(model, g, AdamConfig::default(), M::objective);
+    assert_eq!((losses.len(), added.len()), (5, 5));
+    g.check("adam.losses", &losses.iter().zip(added).map(|(loss, added)| loss + added).collect::<Vec<_>>());
+    check_all(&parameters(&after), g, "adam.after5.", source, |_| false);
+    [before, after]
 }
 
 #[test]
@@ -138,7 +118,7 @@ fn dragon() {
     let z = model.embed_over(model.user_user.padded());
     g.check_tensor("user_all", blocks(z.users().clone(), [1, 0]));
     g.check_tensor("item_all", blocks(z.items().clone(), [1, 0]));
-    g.check("full_scores", &scores(&z));
+    g.check("full_scores", &scores_of(&z));
     let batch = &batches(&g)[0];
     let [positive, negative] = pair_scores(z.users().clone(), z.items().clone(), batch.pairs());
     g.check_tensor("pos_scores", positive);
@@ -150,10 +130,10 @@ fn dragon() {
         ["reg_v_preference", "reg_t_preference", "reg_weight_u"].map(|name| g.f32(&format!("loss.{name}")).1[0]);
     golden::close("the sum of the penalties", &[term(&objective, "reg")], &[parts.iter().sum()], 1e-5);
     g.check_tensor("loss.total", objective.total());
-    check_gradients(&model, &g);
+    check_gradients(&model, &g, objective.total(), source, |_| false);
     let [before, after] = check_steps(model, &g, &[0.0; 5]);
-    g.check("adam.full_scores_stale", &scores(&before.embed_over(before.user_user.padded())));
-    g.check("adam.full_scores", &scores(&after.embed_over(after.user_user.padded())));
+    g.check("adam.full_scores_stale", &scores_of(&before.embed_over(before.user_user.padded())));
+    g.check("adam.full_scores", &scores_of(&after.embed_over(after.user_user.padded())));
 }
 
 /// The reference decays a table of weights that nothing reads, which we leave out: its share of the loss before each step.
@@ -253,7 +233,7 @@ fn cohesion_layer_by_layer() {
     g.check_tensor("h_u", blocks(neighbors, COHESIONS));
     g.check_tensor("user_final", blocks(z.users().clone(), COHESIONS));
     g.check_tensor("item_final", blocks(z.items().clone(), COHESIONS));
-    g.check("full_scores", &scores(&z));
+    g.check("full_scores", &scores_of(&z));
 }
 
 #[test]
@@ -275,10 +255,10 @@ fn cohesion_trains() {
     g.check("loss.bpr_log2", &[term(&objective, "bpr") / BITS]);
     g.check("loss.reg", &[reg as f32 * term(&objective, "reg") + idle[0]]);
     g.check("loss_total", &[values(objective.total())[0] + idle[0]]);
-    check_gradients(&model, &g);
+    check_gradients(&model, &g, objective.total(), source, |_| false);
     let [before, after] = check_steps(model, &g, &idle);
-    g.check("adam.full_scores_stale", &scores(&training_vectors(&before)));
-    g.check("adam.full_scores_fresh", &scores(&training_vectors(&after)));
+    g.check("adam.full_scores_stale", &scores_of(&training_vectors(&before)));
+    g.check("adam.full_scores_fresh", &scores_of(&training_vectors(&after)));
 }
 
 #[test]
@@ -294,7 +274,7 @@ fn cohesion_on_a_pruned_graph() {
     let z = training_vectors(&model);
     g.check_tensor("pruned.user_final", blocks(z.users().clone(), COHESIONS));
     g.check_tensor("pruned.item_final", blocks(z.items().clone(), COHESIONS));
-    g.check("pruned.full_scores", &scores(&z));
+    g.check("pruned.full_scores", &scores_of(&z));
     let idle = idle_weights(&g, setting("cohesion", "reg_weight"));
     let batch = &batches(&g)[0];
     g.check("pruned.loss_total", &[values(model.objective(batch).total())[0] + idle[0]]);
@@ -308,6 +288,6 @@ fn cohesion_on_a_pruned_graph() {
             setting("cohesion", "user_k") as usize,
         ))),
     );
-    assert_eq!(scores(&whole), scores(&same));
-    assert_ne!(scores(&whole), scores(&z));
+    assert_eq!(scores_of(&whole), scores_of(&same));
+    assert_ne!(scores_of(&whole), scores_of(&z));
 }

@@ -1,5 +1,6 @@
 //! `viral describe` on toy data, as a user runs it.
 
+use crate::run;
 use crate::support::catalogue::catalogue;
 use crate::support::hostile_server::{Act, Server, completion, hostile};
 use std::path::Path;
@@ -10,12 +11,6 @@ fn program(folder: &Path, server: &str) -> Command {
     command.arg("--data").arg(folder).arg("--images").arg(folder.join("images"));
     command.args(["--server", server, "--model", "test/model", "--concurrency", "4"]);
     command
-}
-
-fn run(command: &mut Command) -> (bool, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]

@@ -45,10 +45,10 @@ fn program(command: &str, folder: &Path) -> Command {
     command
 }
 
+/// Whether a program succeeded, and all that it said.
 fn run(command: &mut Command) -> (bool, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout) + &text(&output.stderr))
+    let (is_good, shown, errors) = crate::run(command);
+    (is_good, shown + &errors)
 }
 
 fn reasons(path: &Path) -> Vec<(String, String)> {

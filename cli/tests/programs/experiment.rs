@@ -1,5 +1,6 @@
 //! `viral experiment` on a small catalogue, killed again and again, and on files with mistakes.
 
+use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -41,14 +42,6 @@ fn command(file: &Path, out: &Path) -> Command {
     let mut command = crate::viral("experiment");
     command.arg(file).arg("--out").arg(out).args(["--threads", "1"]);
     command
-}
-
-fn run(command: &mut Command) -> (bool, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (shown, errors) = (text(&output.stdout), text(&output.stderr));
-    assert!(!errors.contains("panicked"), "{errors}");
-    (output.status.success(), shown, errors)
 }
 
 fn lines(out: &Path) -> String {

@@ -17,3 +17,12 @@ fn viral(command: &str) -> std::process::Command {
     program.arg(command);
     program
 }
+
+/// Runs a program that must not panic: whether it succeeded, what it printed, and what it said beside that.
+fn run(command: &mut std::process::Command) -> (bool, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (shown, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(!errors.contains("panicked"), "{errors}");
+    (output.status.success(), shown, errors)
+}

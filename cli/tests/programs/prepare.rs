@@ -1,16 +1,10 @@
 //! `viral prepare` on a toy log, and what every command has in common.
 
+use crate::run;
 use crate::support::download_server::{Answer, serve};
 use crate::support::raw::{gzip, review};
-use std::process::Command;
 use viral::Result;
 use viral::data::Dataset;
-
-fn run(command: &mut Command) -> (bool, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.success(), text(&output.stdout), text(&output.stderr))
-}
 
 /// Six customers who bought every one of six toys, in two tables.
 fn shop() -> tempfile::TempDir {

@@ -1,5 +1,6 @@
 //! `viral train` and `viral recommend` on toy data that was read wrongly, refused for nothing, or answered with what a user has.
 
+use crate::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use viral::data::{Dataset, ItemFeatures};
@@ -33,15 +34,6 @@ fn features(folder: &Path, n: usize) {
         let values = (0..n * width).map(|i| ((i * i + 3 * width * i) % 11) as f32 - 5.0).collect();
         ItemFeatures::new(n, width, values).unwrap().write(folder.join(name)).unwrap();
     }
-}
-
-/// Whether it succeeded, what it printed, and what it said beside that.
-fn run(command: &mut Command) -> (bool, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (shown, errors) = (text(&output.stdout), text(&output.stderr));
-    assert!(!errors.contains("panicked"), "{errors}");
-    (output.status.success(), shown, errors)
 }
 
 fn train(folder: &Path, out: &Path, arguments: &[&str]) -> (bool, String, String) {
