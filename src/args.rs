@@ -213,7 +213,7 @@ impl DeviceArgs {
 }
 
 impl TrainArgs {
-    /// [`DeviceArgs::start`].
+    /// The device to train on, as [`DeviceArgs::start`] opens it.
     ///
     /// # Errors
     /// A device that the program was built without, or that has no adapter.
@@ -259,7 +259,7 @@ pub struct RecipeArgs {
     /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, mmgcn, grcn, slmrec, lattice, freedom, dragon, mentor, cohesion, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
-    /// Settings and training: default; of VIRAL paper, reference and reference-synergy; of mmgcn to cohesion (but freedom) published
+    /// Settings and training: default; of viral also paper, reference and reference-synergy; of mmgcn, grcn, slmrec, lattice, dragon, mentor and cohesion also published
     #[arg(long)]
     preset: Option<String>,
     /// Changes one setting of the model; may be given again

@@ -1,7 +1,6 @@
 //! DRAGON: modalities propagated apart and put side by side, over graphs of users and of items.
 
-use super::{Batch, Embed, Embeddings, Trainable, UserGraph, check, check_share, content};
-use crate::Error;
+use super::{Batch, Embed, Embeddings, Trainable, UserGraph, check, check_positive, check_share, content};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, bipartite_adjacency, item_graph, modality_shares};
 use crate::loss::{Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
@@ -99,7 +98,7 @@ impl Default for DragonConfig {
 }
 
 impl DragonConfig {
-    /// The published form: padded users and features as they are. `reg` is the authors' value on Baby and Sports; on Clothing
+    /// The settings of the published code, which pads the rows of users and takes features as they are. `reg` is the authors' value on Baby and Sports; on Clothing
     /// they have 0.1.
     pub fn published() -> Self {
         Self { pad_users: true, normalize_features: false, ..Self::default() }
@@ -110,21 +109,17 @@ impl DragonConfig {
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Dragon> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
-        for (setting, n) in [
+        check_positive(&[
             ("d_hidden", self.d_hidden),
             ("item_neighbors", self.item_neighbors),
             ("user_neighbors", self.user_neighbors),
-        ] {
-            Error::require(n > 0, setting, n, "at least 1")?;
-        }
+        ])?;
         let content_of = data.features.require_any("dragon")?;
         let (n_users, n_modalities) = (data.interactions.n_users(), content_of.len());
         let shares = modality_shares(content_of, self.visual_weight);
         let items = item_graph(ItemGraph::Mixture, &shares, self.item_neighbors, KnnSearch::Exact)?;
         let heads = ModalityProjectionsConfig::new(self.d_embed).with_d_hidden(self.d_hidden);
-        // Xavier normal over users and modalities.
-        let spread = (2.0 / (n_users + n_modalities) as f64).sqrt();
-        let weights = UserModalityWeightsConfig::new(n_users, n_modalities).with_spread(spread);
+        let weights = UserModalityWeightsConfig::new(n_users, n_modalities).with_xavier_spread();
         Ok(Dragon {
             users: (0..n_modalities).map(|_| xavier_normal([n_users, self.d_embed], init)).collect(),
             heads: heads.init(content_of.iter().map(|(_, features)| features.width()), init),
@@ -175,7 +170,10 @@ impl Dragon {
     /// Users `u` before their graph, and items behind theirs.
     fn users_and_items(&self) -> (Tensor<2>, Tensor<2>) {
         let (users, items) = users_and_items(self.nodes(), self.users[0].dims()[0]);
-        (self.weights.forward(users), over(self.n_item_layers).forward(&self.item_item, items))
+        (
+            self.weights.forward(users),
+            HomogeneousPropagation::residual(self.n_item_layers).forward(&self.item_item, items),
+        )
     }
 
     /// [`embed`](Embed::embed) with another graph of users, such as the [padded](UserGraph::padded) one.
@@ -183,13 +181,8 @@ impl Dragon {
         let (users, items) = self.users_and_items();
         let d = users.dims()[1] / self.modalities.len();
         let blocks = self.modalities.iter().map(|name| (name.clone(), d)).collect();
-        Embeddings::with_blocks(over(1).forward(user_user, users), items, blocks)
+        Embeddings::with_blocks(HomogeneousPropagation::residual(1).forward(user_user, users), items, blocks)
     }
-}
-
-/// `x + Aˡ x`.
-fn over(n_layers: usize) -> HomogeneousPropagation {
-    HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }
 }
 
 impl Embed for Dragon {
@@ -207,7 +200,8 @@ impl Trainable for Dragon {
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.users_and_items();
         // The graph of users is the widest: it is gone through for the batch's rows alone.
-        let users = over(1).forward_rows(self.user_user.padded(), users, batch.users.clone());
+        let users =
+            HomogeneousPropagation::residual(1).forward_rows(self.user_user.padded(), users, batch.users.clone());
         let [positive, negative] = pair_scores(users, items, batch.pairs_of(&batch.rows()));
         let squares = self.users.iter().map(|table| mean_square_of_rows(table.val(), batch.users.clone()));
         let reg = squares.fold(mean_square(self.weights.weight.val()), |sum, square| sum + square);

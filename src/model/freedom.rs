@@ -1,7 +1,6 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph.
 
-use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_share, features};
-use crate::Error;
+use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share, features};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
@@ -80,7 +79,7 @@ impl FreedomConfig {
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
-        Error::require(self.n_neighbors > 0, "n_neighbors", self.n_neighbors, "at least 1")?;
+        check_positive(&[("n_neighbors", self.n_neighbors)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
         let weight = self.visual_weight as f32;

@@ -1,15 +1,15 @@
 //! GRCN: a user-item graph whose edges are weighed by what is on both of their ends.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, content, node_tables};
+use crate::Result;
 use crate::data::{Modality, TrainSet};
 use crate::graph::interaction_matrix;
 use crate::loss::{Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
     Attended, EdgeAttention, EdgeAttentionConfig, FeatureProjection, FeatureProjectionConfig, Init, l2_normalize,
-    xavier_normal, xavier_normal_linear,
+    with_default_bias, xavier_normal,
 };
 use crate::ops::{SparseMatrix, expand_columns, spmm_values};
-use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -76,7 +76,7 @@ impl Default for GrcnConfig {
 }
 
 impl GrcnConfig {
-    /// As the published code computes it: without routing, which does nothing there, and of raw features.
+    /// The settings of the published code: raw features, and no routing, which does nothing there.
     pub fn published() -> Self {
         Self { n_routings: 0, normalize_features: false, ..Self::default() }
     }
@@ -84,18 +84,14 @@ impl GrcnConfig {
     /// Xavier normal tables and weights for `data`, which must have features of at least one modality; all that there are take part.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Grcn> {
         check(self.d_embed, &[("reg", self.reg)])?;
-        Error::require(self.d_content > 0, "d_content", self.d_content, "at least 1")?;
+        check_positive(&[("d_content", self.d_content)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let features = data.features.require_any("grcn")?;
-        // One table of all nodes there: the deviation is that of both sides together.
-        let mut tables = |d: usize| {
-            let std = (2.0 / (n_users + n_items + d) as f64).sqrt();
-            [n_users, n_items].map(|n| init.normal_param([n, d], std))
-        };
+        let mut tables = |d: usize| node_tables([n_users, n_items], d, init);
         let ([users, items], [user_confidence, item_confidence]) = (tables(self.d_embed), tables(features.len()));
         let modalities = features.iter().map(|(modality, rows)| {
             let mut projection = FeatureProjectionConfig::new(rows.width(), self.d_content).init(init);
-            projection.first = xavier_normal_linear(rows.width(), self.d_content, init);
+            projection.first = with_default_bias(xavier_normal([rows.width(), self.d_content], init), init);
             GrcnModality {
                 preferences: xavier_normal([n_users, self.d_content], init),
                 projection,

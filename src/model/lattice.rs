@@ -1,6 +1,7 @@
 //! LATTICE: an item graph that is learned from the content, and gives LightGCN's items what their neighbours have.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, check_share, content};
+use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, check_share, content};
+use crate::Result;
 use crate::data::TrainSet;
 use crate::graph::{
     ItemGraph, KnnSearch, add_self_loops, bipartite_adjacency, bipartite_pattern, item_graph, row_stochastic,
@@ -11,7 +12,6 @@ use crate::nn::{
     WeightedEdges, l2_normalize,
 };
 use crate::ops::SparseMatrix;
-use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
@@ -115,7 +115,7 @@ impl Default for LatticeConfig {
 }
 
 impl LatticeConfig {
-    /// As the published code computes it, in batches of 2,048.
+    /// The settings of the published code, for batches of 2,048.
     pub fn published() -> Self {
         Self {
             reg_batch_size: 2048,
@@ -132,8 +132,7 @@ impl LatticeConfig {
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Lattice> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("lambda", self.lambda)?;
-        Error::require(self.d_projection > 0, "d_projection", self.d_projection, "at least 1")?;
-        Error::require(self.n_neighbors > 0, "n_neighbors", self.n_neighbors, "at least 1")?;
+        check_positive(&[("d_projection", self.d_projection), ("n_neighbors", self.n_neighbors)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let all = data.features.require_any("lattice")?;
         let tables = IdTables::xavier_uniform(n_users, n_items, self.d_embed, init);

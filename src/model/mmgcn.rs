@@ -1,14 +1,14 @@
 //! MMGCN: a graph convolution for each modality, put together at the end.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, content, node_tables};
+use crate::Result;
 use crate::data::{Modality, TrainSet};
 use crate::graph::{interaction_matrix, uniform_rows};
 use crate::loss::{Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
-    Init, ResidualGraphConv, ResidualGraphConvConfig, affine, l2_normalize, linear, xavier_normal, xavier_normal_linear,
+    Init, ResidualGraphConv, ResidualGraphConvConfig, affine, l2_normalize, linear, with_default_bias, xavier_normal,
 };
 use crate::ops::{SparseMatrix, spmm};
-use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
@@ -76,7 +76,7 @@ impl Default for MmgcnConfig {
 }
 
 impl MmgcnConfig {
-    /// As the published code computes it: tables frozen at their random values, and raw features.
+    /// The settings of the published code: raw features, and tables that stay at their random values.
     pub fn published() -> Self {
         Self { train_tables: false, normalize_features: false, ..Self::default() }
     }
@@ -84,13 +84,10 @@ impl MmgcnConfig {
     /// A model for `data`, which must have features of at least one modality; all that there are take part.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Mmgcn> {
         check(self.d_embed, &[("reg", self.reg)])?;
-        Error::require(self.n_layers > 0, "n_layers", self.n_layers, "at least 1")?;
+        check_positive(&[("n_layers", self.n_layers)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let features = data.features.require_any("mmgcn")?;
-        // One table of all nodes there: the deviation is that of both sides together.
-        let std = (2.0 / (n_users + n_items + self.d_embed) as f64).sqrt();
-        let users = self.table(init.normal_param([n_users, self.d_embed], std));
-        let items = self.table(init.normal_param([n_items, self.d_embed], std));
+        let [users, items] = node_tables([n_users, n_items], self.d_embed, init).map(|table| self.table(table));
         let modalities = features.iter().map(|(modality, rows)| {
             let features = content(rows, self.normalize_features, init);
             let is_projected = *modality == Modality::Visual && self.d_visual > 0;
@@ -118,9 +115,9 @@ impl MmgcnConfig {
         let layer = |k: usize, init: &mut Init| {
             let d_in = if k == 0 { width } else { d };
             let mut layer = ResidualGraphConvConfig::new(d_in, d).init(init);
-            layer.own = xavier_normal_linear(d_in, d, init);
+            layer.own = with_default_bias(xavier_normal([d_in, d], init), init);
             if k == 0 {
-                layer.merge = xavier_normal_linear(d_in + d, d, init);
+                layer.merge = with_default_bias(xavier_normal([d_in + d, d], init), init);
             }
             layer
         };
@@ -134,7 +131,8 @@ impl MmgcnConfig {
         }
     }
 
-    /// What is not trained is still no function of settings and data, and belongs to a saved model: a parameter without a gradient.
+    /// A table, frozen where the settings say so. A frozen table is a parameter without a gradient and not a constant: its random
+    /// values depend on the seed, so that a saved model must have them.
     fn table(&self, table: Param<Tensor<2>>) -> Param<Tensor<2>> {
         if self.train_tables { table } else { table.set_require_grad(false) }
     }
@@ -229,7 +227,7 @@ impl Embed for Mmgcn {
 }
 
 impl Trainable for Mmgcn {
-    /// What frozen tables send is computed here: it may have been loaded since the last epoch.
+    /// Computes what frozen tables send, once an epoch: a checkpoint may have been loaded since the model was made.
     fn begin_epoch(&mut self, _: u64, _: usize) -> Result<()> {
         if !self.train_tables {
             for modality in &mut self.modalities {

@@ -108,7 +108,7 @@ use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
 use crate::{Error, Result};
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 /// A model that ranks.
@@ -152,16 +152,27 @@ pub trait Trainable: Embed + Module {
     }
 }
 
-/// What settings that most models have must be: a width, and numbers from 0 on, such as weights of the objective's terms.
+/// Validates settings that most models have: a width, and numbers from 0 on, such as weights of the objective's terms.
 fn check(d_embed: usize, from_zero: &[(&str, f64)]) -> Result<()> {
-    Error::require(d_embed > 0, "d_embed", d_embed, "at least 1")?;
+    check_positive(&[("d_embed", d_embed)])?;
     from_zero.iter().try_for_each(|&(setting, value)| {
         Error::require(value.is_finite() && value >= 0.0, setting, value, "a number from 0 on")
     })
 }
 
+/// Validates numbers of neighbours, layers or columns that a model cannot do without.
+fn check_positive(counts: &[(&str, usize)]) -> Result<()> {
+    counts.iter().try_for_each(|&(setting, n)| Error::require(n > 0, setting, n, "at least 1"))
+}
+
 fn check_share(setting: &str, share: f64) -> Result<()> {
     Error::require((0.0..=1.0).contains(&share), setting, share, "from 0 to 1")
+}
+
+/// Xavier normal vectors of users and of items, with the deviation of one table of all nodes: `[n_users, d]` and `[n_items, d]`.
+fn node_tables(sizes: [usize; 2], d: usize, init: &mut Init) -> [Param<Tensor<2>>; 2] {
+    let std = (2.0 / (sizes[0] + sizes[1] + d) as f64).sqrt();
+    sizes.map(|n| init.normal_param([n, d], std))
 }
 
 /// Features as a constant tensor on the device of `init`, `[n_items, width]`: what models keep of their content.

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::data::{Modality, TrainSet};
 use crate::graph::bipartite_adjacency;
 use crate::loss::{ContrastConfig, Objective, Similarity, contrast};
-use crate::nn::{IdTables, Init, affine, nodes, users_and_items, xavier_uniform};
+use crate::nn::{IdTables, Init, affine, nodes, users_and_items, with_default_bias, xavier_uniform};
 use crate::ops::{SparseMatrix, spmm_polynomial, spmm_polynomial_rows};
 use burn::module::Module;
 use burn::nn::Linear;
@@ -84,7 +84,7 @@ impl Default for SlmrecConfig {
 }
 
 impl SlmrecConfig {
-    /// MMRec's code, with the weights and temperatures that the authors' repository states. Train it with learning rate 0.01,
+    /// The settings of MMRec's code, with the weights and temperatures that the authors' repository states. Train it with learning rate 0.01,
     /// weight decay 1e-4 and batches of 2048.
     pub fn published() -> Self {
         Self { spare_layer: true, ..Self::default() }
@@ -124,10 +124,8 @@ impl SlmrecConfig {
     }
 }
 
-/// A Xavier uniform weight, and a bias uniform within `1 / √d_in`.
 fn xavier_layer(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
-    let weight = xavier_uniform([d_in, d_out], init);
-    Linear { weight, bias: Some(init.uniform_param([d_out], 1.0 / (d_in as f64).sqrt())) }
+    with_default_bias(xavier_uniform([d_in, d_out], init), init)
 }
 
 /// One link of the chain: a modality against what was said before it.

@@ -19,7 +19,7 @@ use burn::tensor::{Int, Tensor};
 /// let graph = sprs::CsMat::new((2, 2), vec![0, 1, 1], vec![1], vec![0.5]);
 /// let graph = SparseMatrix::new(&graph, &device);
 /// let x = Tensor::from_floats([[1.0], [4.0]], &device);
-/// let out = HomogeneousPropagation { n_layers: 1, own: 1.0, neighbors: 1.0 }.forward(&graph, x);
+/// let out = HomogeneousPropagation::residual(1).forward(&graph, x);
 /// assert_eq!(out.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 4.0]);
 /// # }
 /// ```
@@ -34,6 +34,12 @@ pub struct HomogeneousPropagation {
 }
 
 impl HomogeneousPropagation {
+    /// `x + Sᴸ x`: each node keeps what it is and receives from its neighbours, as in VIRAL, DRAGON, MENTOR and COHESION. No layers
+    /// give `x` itself.
+    pub fn residual(n_layers: usize) -> Self {
+        Self { n_layers, own: 1.0, neighbors: 1.0 }
+    }
+
     /// Propagates all nodes.
     ///
     /// # Shapes

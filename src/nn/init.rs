@@ -93,14 +93,13 @@ pub fn xavier_normal(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
 /// # }
 /// ```
 pub fn linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
-    let bound = 1.0 / (d_in as f64).sqrt();
-    let weight = init.uniform_param([d_in, d_out], bound);
-    Linear { weight, bias: Some(init.uniform_param([d_out], bound)) }
+    let weight = init.uniform_param([d_in, d_out], 1.0 / (d_in as f64).sqrt());
+    with_default_bias(weight, init)
 }
 
-/// `y = x W + b` with a Xavier normal weight and PyTorch's default bias, as MMGCN and GRCN begin.
-pub(crate) fn xavier_normal_linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
-    let weight = xavier_normal([d_in, d_out], init);
+/// `y = x W + b` with a weight `[d_in, d_out]` and PyTorch's default bias, uniform within `1 / √d_in`.
+pub(crate) fn with_default_bias(weight: Param<Tensor<2>>, init: &mut Init) -> Linear {
+    let [d_in, d_out] = weight.dims();
     Linear { weight, bias: Some(init.uniform_param([d_out], 1.0 / (d_in as f64).sqrt())) }
 }
 

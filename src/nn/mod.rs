@@ -46,7 +46,7 @@ pub use graph_conv::{GraphConv, GraphConvConfig, ResidualGraphConv, ResidualGrap
 pub use homogeneous::HomogeneousPropagation;
 pub use id_tables::{IdTables, nodes, unit_blocks, users_and_items};
 pub use information_fusion::{InformationFusion, InformationFusionConfig, InformationFusionOutput};
-pub(crate) use init::xavier_normal_linear;
+pub(crate) use init::with_default_bias;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use layer_refined::{LayerRefinedPropagation, RefinedLayer};
 pub use learned_item_graph::{LearnedEdges, LearnedItemGraph, LearnedItemGraphConfig, WeightedEdges};

@@ -27,6 +27,13 @@ impl UserModalityWeightsConfig {
         self
     }
 
+    /// The [spread](Self::with_spread) of Xavier normal logits, `√(2 / (n_users + n_blocks))`, as DRAGON and MENTOR have it: weights
+    /// that are nearly equal.
+    pub fn with_xavier_spread(self) -> Self {
+        let spread = (2.0 / (self.n_users + self.n_blocks) as f64).sqrt();
+        self.with_spread(spread)
+    }
+
     /// Weights of a user are positive and add up to one at the start (softmax of normal values), and free after that.
     pub fn init(&self, init: &mut Init) -> UserModalityWeights {
         let normal = init.normal_param([self.n_users, self.n_blocks], self.spread);

@@ -80,8 +80,8 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`, and for those from MMGCN to COHESION `published`, what
-    /// their published code computes with the training that its authors state.
+    /// batch size and patience that belong to it; for other models `default`, and for MMGCN, GRCN, SLMRec, LATTICE,
+    /// DRAGON, MENTOR and COHESION `published`, what their published code computes with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.

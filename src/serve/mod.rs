@@ -3,6 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `recommender` | [`Recommender`]: vectors, ids, titles and histories, ready to answer from many threads |
+//! | `contents` | what it knows: vectors, settings, ids, titles and histories |
 //! | `answer` | [`Recommendation`], [`RecommendOptions`]: what is asked for and what comes back |
 //! | `popular` | what most users have, for those of whom nothing is known |
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
@@ -29,6 +30,7 @@
 //! ```
 
 mod answer;
+mod contents;
 mod fold_in;
 mod names;
 mod popular;

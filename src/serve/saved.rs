@@ -144,6 +144,13 @@ pub(super) fn read_parameters(path: &Path, checksum: &str) -> Result<Parameters>
     Ok(all.into_iter().filter_map(|(n, t)| Some((n.strip_prefix(PARAMETERS)?.to_string(), t))).collect())
 }
 
+impl Recommender {
+    /// The file that [`load`](Self::load) reads for a path: `model.safetensors` of a folder, or the file itself.
+    pub fn file_of(path: impl AsRef<Path>) -> PathBuf {
+        file_in(path.as_ref(), true)
+    }
+}
+
 /// The model file of a folder. Before it is written a path that does not end in `.safetensors` is a folder.
 fn file_in(path: &Path, exists: bool) -> PathBuf {
     let is_file = match exists {

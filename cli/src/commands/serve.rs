@@ -64,8 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let pictures = arguments.images.as_deref().map(Pictures::of_folder).transpose()?.unwrap_or_default();
     let served = Served::load(&arguments.model)?;
     let model = served.model();
-    let known = model.items().filter(|item| pictures.has(item)).count();
-    if pictures.len() > 0 && known == 0 {
+    if pictures.len() > 0 && !model.items().any(|item| pictures.has(item)) {
         return Err(Error::Config(format!(
             "none of the {} pictures is named by an item of the model; they are called ID.jpg or the like, such as {}.jpg",
             pictures.len(),

@@ -134,9 +134,13 @@ struct Recommendations {
 
 impl Recommendations {
     fn of(model: &Recommender, basis: Basis, items: Vec<Recommendation>) -> Json<Self> {
-        let name = model.model_name().unwrap_or("custom").to_string();
-        Json(Self { data: model.data_name().to_string(), model: name, basis, items })
+        Json(Self { data: model.data_name().to_string(), model: name_of(model), basis, items })
     }
+}
+
+/// The model's name; `custom` for one from elsewhere.
+fn name_of(model: &Recommender) -> String {
+    model.model_name().unwrap_or("custom").to_string()
 }
 
 fn options(app: &App, k: Option<usize>) -> Result<RecommendOptions, Failure> {
@@ -243,7 +247,7 @@ async fn health(State(app): State<App>) -> Json<Health> {
     Json(Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
-        model: model.model_name().unwrap_or("custom").to_string(),
+        model: name_of(&model),
         data: model.data_name().to_string(),
         fingerprint: model.fingerprint().map(str::to_string),
         users: model.users().len(),

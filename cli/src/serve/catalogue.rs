@@ -9,7 +9,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use viral::prelude::Recommender;
 
 /// Rows of one list to choose from.
 const MOST: usize = 200;
@@ -58,8 +57,8 @@ struct Item {
 }
 
 impl Item {
-    fn of(model: &Recommender, item: &str) -> Self {
-        Self { item: item.to_string(), title: model.title(item).map(str::to_string) }
+    fn new(item: &str, title: Option<&str>) -> Self {
+        Self { item: item.to_string(), title: title.map(str::to_string) }
     }
 }
 
@@ -69,12 +68,12 @@ async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     let words: Vec<String> = matching.split_whitespace().map(str::to_lowercase).collect();
     let model = app.served.model();
     let found = compute(&model, || {
-        let matches = |item: &&str| {
-            let text = format!("{item} {}", model.title(item).unwrap_or_default()).to_lowercase();
+        let matches = |item: &str, title: Option<&str>| {
+            let text = format!("{item} {}", title.unwrap_or_default()).to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         };
-        let found = model.items().filter(|item| words.is_empty() || matches(item));
-        found.skip(from).take(n.unwrap_or(24).min(MOST)).map(|item| Item::of(&model, item)).collect()
+        let found = model.catalogue().filter(|&(item, title)| words.is_empty() || matches(item, title));
+        found.skip(from).take(n.unwrap_or(24).min(MOST)).map(|(item, title)| Item::new(item, title)).collect()
     });
     Ok(Json(found))
 }
@@ -98,7 +97,7 @@ async fn history(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     let OfUser { user } = query(&uri)?;
     let model = app.served.model();
     let items = model.history(&user)?;
-    Ok(Json(items.into_iter().map(|item| Item::of(&model, item)).collect()))
+    Ok(Json(items.into_iter().map(|item| Item::new(item, model.title(item))).collect()))
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -25,30 +26,22 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
         let of = |name: &str, help: &str| Opts::new(format!("viral_{name}"), help);
-        let seconds = "Seconds from the head of a request to that of its answer.";
-        let metrics = Self {
-            registry: Registry::new(),
-            requests: IntCounterVec::new(of("http_requests_total", "Requests answered."), &["route", "status"])?,
-            seconds: HistogramVec::new(
-                HistogramOpts::new("viral_http_request_duration_seconds", seconds).buckets(BUCKETS.to_vec()),
-                &["route"],
-            )?,
-            in_flight: IntGauge::with_opts(of("http_requests_in_flight", "Requests that are being answered."))?,
-            connections: IntGauge::with_opts(of("connections", "Connections that are open."))?,
-            reloads: IntCounter::with_opts(of("model_reloads_total", "Times the model was loaded again."))?,
-            failed_reloads: IntCounter::with_opts(of(
-                "model_failed_reloads_total",
-                "Times the model's file could not be loaded again.",
-            ))?,
-        };
-        metrics.registry.register(Box::new(metrics.requests.clone()))?;
-        metrics.registry.register(Box::new(metrics.seconds.clone()))?;
-        metrics.registry.register(Box::new(metrics.in_flight.clone()))?;
-        metrics.registry.register(Box::new(metrics.connections.clone()))?;
-        metrics.registry.register(Box::new(metrics.reloads.clone()))?;
-        metrics.registry.register(Box::new(metrics.failed_reloads.clone()))?;
-        Ok(metrics)
+        let counter = |name, help| registered(&registry, IntCounter::with_opts(of(name, help))?);
+        let gauge = |name, help| registered(&registry, IntGauge::with_opts(of(name, help))?);
+        let requests = IntCounterVec::new(of("http_requests_total", "Requests answered."), &["route", "status"])?;
+        let help = "Seconds from the head of a request to that of its answer.";
+        let seconds = HistogramOpts::new("viral_http_request_duration_seconds", help).buckets(BUCKETS.to_vec());
+        Ok(Self {
+            requests: registered(&registry, requests)?,
+            seconds: registered(&registry, HistogramVec::new(seconds, &["route"])?)?,
+            in_flight: gauge("http_requests_in_flight", "Requests that are being answered.")?,
+            connections: gauge("connections", "Connections that are open.")?,
+            reloads: counter("model_reloads_total", "Times the model was loaded again.")?,
+            failed_reloads: counter("model_failed_reloads_total", "Times the model's file could not be loaded again.")?,
+            registry,
+        })
     }
 
     /// All of it as text.
@@ -57,6 +50,12 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
+}
+
+/// Adds a metric to those that are shown.
+fn registered<T: Collector + Clone + 'static>(registry: &Registry, metric: T) -> prometheus::Result<T> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }
 
 /// The gauge goes down again also where the client goes away before its answer.

@@ -21,7 +21,7 @@ type Stamp = (SystemTime, u64);
 impl Served {
     /// Loads the model of a folder or a file.
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
+        let file = Recommender::file_of(path);
         let seen = stamp(&file);
         let model = Recommender::load(&file)?;
         Ok(Self { path: file, now: RwLock::new((Arc::new(model), Instant::now())), seen: Mutex::new(seen) })

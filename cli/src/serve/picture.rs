@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use viral::data::splitmix64;
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
@@ -110,8 +111,5 @@ pub(super) fn drawing(model: &Recommender, item: &str) -> Result<String> {
 
 /// -1 or 1, by a hash of both numbers.
 fn sign(direction: u64, entry: u64) -> f64 {
-    let mut x = (direction << 32 | entry).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    if (x ^ (x >> 31)) & 1 == 0 { 1.0 } else { -1.0 }
+    if splitmix64(direction << 32 | entry) & 1 == 0 { 1.0 } else { -1.0 }
 }

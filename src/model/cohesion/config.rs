@@ -3,7 +3,7 @@
 use super::{Cohesion, FrozenBranch};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph, modality_shares};
-use crate::model::{PrunedGraph, UserGraph, check, check_share, content};
+use crate::model::{PrunedGraph, UserGraph, check, check_positive, check_share, content};
 use crate::nn::{Init, ModalityProjectionsConfig, xavier_normal};
 use crate::ops::SparseMatrix;
 use crate::{Error, Result};
@@ -103,7 +103,7 @@ impl Default for CohesionConfig {
 }
 
 impl CohesionConfig {
-    /// The published form: padded users and features as they are. No values for single data sets were published; `reg` is that of
+    /// The settings of the published code, which pads the rows of users and takes features as they are. No values for single data sets were published; `reg` is that of
     /// the authors' later library, which has one or two layers.
     pub fn published() -> Self {
         Self { pad_users: true, normalize_features: false, ..Self::default() }
@@ -147,11 +147,10 @@ impl CohesionConfig {
         check_share("visual_weight", self.visual_weight)?;
         let dropout = self.edge_dropout;
         Error::require((0.0..1.0).contains(&dropout), "edge_dropout", dropout, "from 0 to below 1")?;
-        let counts = [
+        check_positive(&[
             ("d_hidden", self.d_hidden),
             ("item_neighbors", self.item_neighbors),
             ("user_neighbors", self.user_neighbors),
-        ];
-        counts.iter().try_for_each(|&(setting, n)| Error::require(n > 0, setting, n, "at least 1"))
+        ])
     }
 }

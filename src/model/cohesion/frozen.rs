@@ -1,8 +1,9 @@
 //! The branch of COHESION that is drawn once and never trained.
 
-use crate::nn::{Init, xavier_normal};
+use crate::nn::{Init, linear, xavier_normal};
 use crate::ops::{bias_leaky_relu, matmul};
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 /// Users' vectors and a head of two linear layers, all of them constants: no optimizer and no file has them, for they are a
@@ -27,11 +28,11 @@ pub struct FrozenLinear {
 }
 
 impl FrozenLinear {
-    /// The distribution of [`linear`](crate::nn::linear).
+    /// A [`linear`] layer as it is drawn.
     fn new(d_in: usize, d_out: usize, init: &mut Init) -> Self {
-        let bound = 1.0 / (d_in as f64).sqrt();
-        let weight = init.uniform_param([d_in, d_out], bound).val().inner();
-        Self { weight, bias: init.uniform_param([d_out], bound).val().inner() }
+        let Linear { weight, bias } = linear(d_in, d_out, init);
+        let bias = bias.map_or_else(|| Tensor::zeros([d_out], init.device()), |bias| bias.val());
+        Self { weight: weight.val().inner(), bias: bias.inner() }
     }
 
     /// `x W + b`, then `slope` times what is below zero.

@@ -82,8 +82,12 @@ impl Cohesion {
         let names = std::iter::once(Self::ID).chain(self.modalities.iter().map(String::as_str));
         let d = self.items.dims()[1];
         let blocks = names.map(|name| (name.to_string(), d)).collect();
-        let users = over(1).forward(user_user, users);
-        Embeddings::with_blocks(users, over(self.n_item_layers).forward(&self.item_item, items), blocks)
+        let users = HomogeneousPropagation::residual(1).forward(user_user, users);
+        Embeddings::with_blocks(
+            users,
+            HomogeneousPropagation::residual(self.n_item_layers).forward(&self.item_item, items),
+            blocks,
+        )
     }
 
     /// `p_m` and `n_m`: the share of each block in the scores of a batch's positives and of its negatives, `[n, blocks]` each,
@@ -96,8 +100,13 @@ impl Cohesion {
         let n = batch.len();
         let of = |nodes: Tensor<2>, blocks: usize| {
             let (users, items) = users_and_items(nodes, self.n_users());
-            let users = over(1).forward_rows(self.user_user.padded(), users, batch.users.clone());
-            let items = over(self.n_item_layers).forward_rows(&self.item_item, items, items_of.clone()); // [2 n, ..]
+            let users =
+                HomogeneousPropagation::residual(1).forward_rows(self.user_user.padded(), users, batch.users.clone());
+            let items = HomogeneousPropagation::residual(self.n_item_layers).forward_rows(
+                &self.item_item,
+                items,
+                items_of.clone(),
+            ); // [2 n, ..]
             [0, n].map(|first| block_products(users.clone(), row_range(items.clone(), first, n), blocks))
         };
         // What needs no gradient goes apart from what does.
@@ -119,11 +128,6 @@ impl Cohesion {
 /// `√((a² + b²) / 2 + 1e-8)`, entry by entry.
 fn early_fusion(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     ((a.square() + b.square()) * 0.5 + 1e-8).sqrt()
-}
-
-/// `x + Aˡ x`.
-fn over(n_layers: usize) -> HomogeneousPropagation {
-    HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }
 }
 
 impl Embed for Cohesion {

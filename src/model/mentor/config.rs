@@ -4,7 +4,7 @@ use super::{Mentor, MentorContent, MentorViews};
 use crate::Error;
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, bipartite_adjacency, item_graph};
-use crate::model::{check, check_share, content};
+use crate::model::{check, check_positive, check_share, content};
 use crate::nn::{Init, UserModalityWeightsConfig, xavier_normal};
 use crate::ops::SparseMatrix;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl Default for MentorConfig {
 }
 
 impl MentorConfig {
-    /// The published form: every term, features as they are, and the authors' values, which are the same for Baby, Sports and
+    /// The settings of the published code: every term, features as they are, and the authors' values, which are the same for Baby, Sports and
     /// Clothing. Train it with learning rate 1e-4 and batches of 2048.
     pub fn published() -> Self {
         Self { normalize_features: false, self_supervision: true, ..Self::default() }
@@ -136,9 +136,7 @@ impl MentorConfig {
         check(self.d_embed, &from_zero)?;
         check_share("visual_weight", self.visual_weight)?;
         Error::require_positive("temperature", self.temperature)?;
-        for (setting, n) in [("d_hidden", self.d_hidden), ("item_neighbors", self.item_neighbors)] {
-            Error::require(n > 0, setting, n, "at least 1")?;
-        }
+        check_positive(&[("d_hidden", self.d_hidden), ("item_neighbors", self.item_neighbors)])?;
         Error::require((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "from 0 to below 1")
     }
 
@@ -152,14 +150,12 @@ impl MentorConfig {
         let items = item_graph(ItemGraph::Mixture, &shares, self.item_neighbors, KnnSearch::Exact)?;
         let widths = [text.width(), visual.width()];
         let encoder = |d_in: usize, init: &mut Init| MentorContent::new(n_users, d_in, self, init);
-        // Xavier normal over users and modalities.
-        let spread = (2.0 / (n_users + 2) as f64).sqrt();
         Ok(Mentor {
             text: encoder(widths[0], init),
             visual: encoder(widths[1], init),
             ids: encoder(self.d_embed, init),
             items: xavier_normal([n_items, self.d_embed], init),
-            weights: UserModalityWeightsConfig::new(n_users, 2).with_spread(spread).init(init),
+            weights: UserModalityWeightsConfig::new(n_users, 2).with_xavier_spread().init(init),
             views: self.self_supervision.then(|| MentorViews::new(n_users, widths, self, init)),
             user_item: SparseMatrix::new(&bipartite_adjacency(&data.interactions, 0.0), init.device()),
             item_item: SparseMatrix::new(&items, init.device()),

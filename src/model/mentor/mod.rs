@@ -88,7 +88,7 @@ impl Mentor {
     /// Users, and items with what they have from their neighbours.
     fn apart(&self, nodes: Tensor<2>) -> [Tensor<2>; 2] {
         let (users, items) = users_and_items(nodes, self.weights.weight.dims()[0]);
-        let content = HomogeneousPropagation { n_layers: self.config.n_item_layers, own: 1.0, neighbors: 1.0 };
+        let content = HomogeneousPropagation::residual(self.config.n_item_layers);
         [users, content.forward(&self.item_item, items)]
     }
 

@@ -271,9 +271,8 @@ impl Viral {
     }
 
     fn over_items(&self, items: Tensor<2>) -> Tensor<2> {
-        let n_layers = self.config.n_item_layers;
         match &self.graphs.item_item {
-            Some(graph) => HomogeneousPropagation { n_layers, own: 1.0, neighbors: 1.0 }.forward(graph, items),
+            Some(graph) => HomogeneousPropagation::residual(self.config.n_item_layers).forward(graph, items),
             None => items,
         }
     }

@@ -1,0 +1,101 @@
+//! What a recommender knows: vectors, settings, ids, titles and histories.
+
+use super::Recommender;
+use super::names::Names;
+use crate::Result;
+use crate::data::Interactions;
+use crate::model::HostEmbeddings;
+use serde_json::Value;
+
+impl Recommender {
+    /// The vectors of users and items in host memory.
+    pub fn embeddings(&self) -> &HostEmbeddings {
+        &self.vectors
+    }
+
+    /// The name of the data set that the model was trained on.
+    pub fn data_name(&self) -> &str {
+        &self.data
+    }
+
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of what the model was trained on; `None` in files of version 0.1.0.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The model's settings, as they were given to [`new`](Self::new).
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// The name of a model of the table, such as `viral`; `None` for a model from elsewhere.
+    pub fn model_name(&self) -> Option<&str> {
+        self.config.get("model").and_then(Value::as_str)
+    }
+
+    /// External ids of the users, by number.
+    pub fn users(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.users.iter()
+    }
+
+    /// External ids of the items, by number.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.items.iter()
+    }
+
+    /// The title of an item by external id, where the data have titles.
+    pub fn title(&self, item: &str) -> Option<&str> {
+        let item = self.items.find(item)?;
+        self.titles.as_ref().map(|titles| titles.get(item as usize))
+    }
+
+    /// External ids of the items with their titles, where the data have titles, by number.
+    pub fn catalogue(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let title = |item: usize| self.titles.as_ref().map(|titles| titles.get(item));
+        self.items.iter().enumerate().map(move |(number, item)| (item, title(number)))
+    }
+
+    /// The vector of an item by external id, `[d]`: its blocks side by side.
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`](crate::Error::UnknownItem).
+    pub fn item_vector(&self, item: &str) -> Result<&[f32]> {
+        Ok(self.vectors.item(self.item_number(item)? as usize))
+    }
+
+    /// External ids of what a user has in the train part, in the catalogue's order.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`](crate::Error::UnknownUser).
+    ///
+    /// ```
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let split = SplitPolicy::Everything;
+    /// let data = Dataset::from_log("shop", [("ann", "kite"), ("bob", "drum"), ("ann", "ball")], split)?;
+    /// let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
+    /// assert_eq!(recommender.history("ann")?, ["kite", "ball"]);
+    /// assert!(recommender.history("eve").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self, user: &str) -> Result<Vec<&str>> {
+        let items = self.train.of_user(self.user_number(user)?);
+        Ok(items.iter().map(|&item| self.items.get(item as usize)).collect())
+    }
+
+    /// The train interactions, which evaluation masks.
+    pub fn train_interactions(&self) -> &Interactions {
+        &self.train
+    }
+
+    /// Bytes in memory besides the vectors of users and items, and besides the parameters that a recommender has which was
+    /// made from a model and not loaded.
+    pub fn overhead_bytes(&self) -> usize {
+        let titles = self.titles.as_ref().map_or(0, Names::size);
+        let pairs = |x: &Interactions| 4 * x.n_pairs() + size_of_val(x.offsets());
+        let floats = self.fold_in.map().len() + self.inverse_lengths.len();
+        self.users.size() + self.items.size() + titles + pairs(&self.train) + pairs(&self.held_out) + 4 * floats
+    }
+}
