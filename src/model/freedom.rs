@@ -1,6 +1,6 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph.
 
-use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share, features};
+use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share, content};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
@@ -56,6 +56,8 @@ pub struct FreedomConfig {
     pub visual_weight: f64,
     /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.8.
     pub edge_dropout: f64,
+    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    pub normalize_features: bool,
     /// Weight of the modalities' own ranking losses. Default: 0.001.
     pub reg: f64,
 }
@@ -69,12 +71,18 @@ impl Default for FreedomConfig {
             n_neighbors: 10,
             visual_weight: 0.1,
             edge_dropout: 0.8,
+            normalize_features: true,
             reg: 1e-3,
         }
     }
 }
 
 impl FreedomConfig {
+    /// The settings of the published code, which takes features as they are.
+    pub fn published() -> Self {
+        Self { normalize_features: false, ..Self::default() }
+    }
+
     /// Xavier tables and both graphs of `data`, which must have text and visual features.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
         check(self.d_embed, &[("reg", self.reg)])?;
@@ -92,8 +100,8 @@ impl FreedomConfig {
         Ok(Freedom {
             users: xavier_uniform([n_users, self.d_embed], init),
             items: xavier_uniform([n_items, self.d_embed], init),
-            text: Param::from_tensor(features(text, init)),
-            visual: Param::from_tensor(features(visual, init)),
+            text: Param::from_tensor(content(text, self.normalize_features, init)),
+            visual: Param::from_tensor(content(visual, self.normalize_features, init)),
             text_head: head(text.width(), init),
             visual_head: head(visual.width(), init),
             user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, init.device())?,
@@ -131,10 +139,10 @@ pub struct Freedom {
 impl Freedom {
     fn forward(&self, graph: &SparseMatrix) -> (Tensor<2>, Tensor<2>) {
         let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
-        let content = HomogeneousPropagation { n_layers: self.n_item_layers, own: 0.0, neighbors: 1.0 };
+        let neighbors = HomogeneousPropagation { n_layers: self.n_item_layers, own: 0.0, neighbors: 1.0 };
         let nodes = nodes(self.users.val(), self.items.val());
         let (users, items) = users_and_items(propagation.forward(graph, nodes), self.users.dims()[0]);
-        (users, items + content.forward(&self.item_item, self.items.val()))
+        (users, items + neighbors.forward(&self.item_item, self.items.val()))
     }
 }
 

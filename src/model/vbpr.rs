@@ -1,6 +1,6 @@
 //! VBPR: matrix factorisation with a content part.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, features};
+use super::{Batch, Embed, Embeddings, Trainable, check, content};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
 use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
@@ -40,23 +40,31 @@ use serde::{Deserialize, Serialize};
 pub struct VbprConfig {
     /// Width of the free part and of the content part. Default: 64.
     pub d_embed: usize,
+    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    pub normalize_features: bool,
     /// Weight of the norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 
 impl Default for VbprConfig {
     fn default() -> Self {
-        Self { d_embed: 64, reg: 0.1 }
+        Self { d_embed: 64, normalize_features: true, reg: 0.1 }
     }
 }
 
 impl VbprConfig {
+    /// The settings of the published code, which takes features as they are.
+    pub fn published() -> Self {
+        Self { normalize_features: false, ..Self::default() }
+    }
+
     /// Xavier tables for `data`, which must have features of at least one modality; all that there are take part.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let content = data.features.require_any("vbpr")?.iter().map(|(_, rows)| features(rows, init));
-        let content = Tensor::cat(content.collect(), 1);
+        let content_of =
+            data.features.require_any("vbpr")?.iter().map(|(_, rows)| content(rows, self.normalize_features, init));
+        let content = Tensor::cat(content_of.collect(), 1);
         let weight = xavier_normal([content.dims()[1], self.d_embed], init);
         Ok(Vbpr {
             users: xavier_uniform([n_users, 2 * self.d_embed], init),

@@ -3,8 +3,8 @@
 use super::{Run, Runner};
 use crate::data::Dataset;
 use crate::model::{
-    CohesionConfig, DragonConfig, GrcnConfig, LatticeConfig, MentorConfig, MmgcnConfig, ModelConfig, SlmrecConfig,
-    ViralConfig,
+    CohesionConfig, DragonConfig, FreedomConfig, GrcnConfig, LatticeConfig, MentorConfig, MmgcnConfig, ModelConfig,
+    SlmrecConfig, VbprConfig, ViralConfig,
 };
 use crate::train::{AdamConfig, BatchSize, Keep, TrainerConfig};
 use crate::{Error, Result};
@@ -80,8 +80,8 @@ impl Recipe {
     }
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`, and for MMGCN, GRCN, SLMRec, LATTICE,
-    /// DRAGON, MENTOR and COHESION `published`, what their published code computes with the training that its authors state.
+    /// batch size and patience that belong to it; for other models `default`, and for those that take content, but
+    /// [`ProfileMatch`](crate::model::ProfileMatch), `published`, what their published code computes with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.
@@ -179,6 +179,8 @@ impl Recipe {
 fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
     let training = |lr: f64| TrainerConfig { adam: AdamConfig::new(lr), ..TrainerConfig::default() };
     let published = match model {
+        ModelConfig::Vbpr(_) => (ModelConfig::Vbpr(VbprConfig::published()), training(1e-3)),
+        ModelConfig::Freedom(_) => (ModelConfig::Freedom(FreedomConfig::published()), training(1e-3)),
         ModelConfig::Mmgcn(_) => (ModelConfig::Mmgcn(MmgcnConfig::published()), training(5e-4)),
         ModelConfig::Grcn(_) => (ModelConfig::Grcn(GrcnConfig::published()), training(1e-4)),
         ModelConfig::Lattice(_) => {
@@ -212,6 +214,8 @@ mod tests {
     #[test]
     fn published_forms_bring_the_training_of_their_authors() {
         for (name, lr, decay, fifty, k) in [
+            ("vbpr", 1e-3, 0.0, 1.0, 20),
+            ("freedom", 1e-3, 0.0, 1.0, 20),
             ("mmgcn", 5e-4, 0.0, 1.0, 20),
             ("grcn", 1e-4, 0.0, 1.0, 20),
             ("lattice", 5e-4, 0.0, 0.96, 20),

@@ -180,7 +180,7 @@ fn vbpr() {
         other => Source::linear("item_linear", other.strip_prefix("content_linear.").unwrap()),
     };
     let (users, items) = (g.f32("param.u_embedding").0, g.f32("param.i_embedding").0);
-    let config = with(VbprConfig::default(), |c| {
+    let config = with(VbprConfig::published(), |c| {
         c.d_embed = items[1];
         c.reg = setting("vbpr", "reg_weight");
     });
@@ -205,7 +205,7 @@ fn freedom() {
         },
     };
     let (users, items) = (g.f32("param.user_embedding.weight").0, g.f32("param.item_id_embedding.weight").0);
-    let config = with(FreedomConfig::default(), |c| {
+    let config = with(FreedomConfig::published(), |c| {
         c.d_embed = users[1];
         c.n_layers = setting("freedom", "n_ui_layers") as usize;
         c.n_item_layers = setting("freedom", "n_mm_layers") as usize;

@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use viral::data::{Dataset, Part, PlantedConfig, Sampler, StepKey, TrainSet};
+use viral::data::{Dataset, ItemFeatures, Part, PlantedConfig, Sampler, StepKey, TrainSet};
 use viral::model::{
     Batch, Embed, FusionPlacement, FusionStrategy, Model, ModelConfig, Trainable, ViralConfig, parameters,
 };
@@ -166,12 +166,33 @@ fn every_model_embeds_and_learns() {
     }
 }
 
+/// Encoders disagree about the length of a vector. Lengths here change by powers of two, so that no bit may change.
+#[test]
+fn no_model_depends_on_the_lengths_of_feature_vectors() {
+    let data = planted().train;
+    let mut stretched = data.clone();
+    for (modality, features) in data.features.iter() {
+        let (n, width) = (features.n_items(), features.width());
+        let lengths = (0..n).flat_map(|item| std::iter::repeat_n(2f32.powi(item as i32 % 7 - 3), width));
+        let values = features.values().iter().zip(lengths).map(|(x, length)| x * length).collect();
+        stretched.features.insert(modality.clone(), ItemFeatures::new(n, width, values).unwrap());
+    }
+    for (name, config) in defaults() {
+        let [one, other] = [&data, &stretched].map(|data| {
+            let model = init(&config, data);
+            let loss = if model.num_params() == 0 { 0.0 } else { loss(&model, &batch(data, 0)) };
+            (model.embed().to_host(), loss)
+        });
+        assert!(one == other, "{name}");
+    }
+}
+
 #[test]
 fn every_published_form_embeds_and_learns_and_is_read_back_bit_by_bit() {
     let data = planted();
     let forms = published();
     assert!(
-        ["mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"]
+        ["vbpr", "freedom", "mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"]
             .iter()
             .all(|name| forms.iter().any(|(_, config)| config.name() == *name))
     );

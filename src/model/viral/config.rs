@@ -81,6 +81,8 @@ pub struct ViralConfig {
     pub aggregation: LayerAggregation,
     /// Share of the train pairs left out of the user-item graph in each epoch of training. Default: 0.3.
     pub edge_dropout: f64,
+    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    pub normalize_features: bool,
     /// Whether users' and projected items' vectors have length one before propagation. Default: true.
     pub normalize_inputs: bool,
     /// Whether each item also has a free vector, added to its projected content. Default: true.
@@ -163,6 +165,7 @@ impl ViralConfig {
         Self {
             aggregation: LayerAggregation::Mean,
             edge_dropout: 0.3,
+            normalize_features: true,
             item_ids: true,
             d_fusion: 64,
             feed_forward: 2,
@@ -191,6 +194,7 @@ impl ViralConfig {
             n_layers: 2,
             aggregation: LayerAggregation::Sum,
             edge_dropout: 0.0,
+            normalize_features: false,
             normalize_inputs: false,
             item_ids: false,
             fusion: FusionStrategy::InformationAware,

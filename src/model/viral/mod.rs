@@ -7,7 +7,7 @@ mod graphs;
 pub use config::{FusionPlacement, FusionStrategy, ViralConfig};
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embed, Embeddings, Trainable, features};
+use super::{Batch, Embed, Embeddings, Trainable, content};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
@@ -153,8 +153,8 @@ impl ViralConfig {
             fusion: information_aware.then(|| self.fusion_layer(d_fusion).init(init)),
             text_projection: project.then(|| projection(text.width(), init)),
             visual_projection: project.then(|| projection(visual.width(), init)),
-            text: features(text, init),
-            visual: features(visual, init),
+            text: content(text, self.normalize_features, init),
+            visual: content(visual, self.normalize_features, init),
             config: self.clone(),
         })
     }
