@@ -30,6 +30,7 @@
 //! ```
 
 mod bootstrap;
+mod cold;
 mod corrections;
 mod embeddings;
 mod hits;
@@ -41,6 +42,7 @@ mod student;
 mod wilcoxon;
 
 pub use bootstrap::{Difference, bootstrap_interval, paired_bootstrap};
+pub use cold::ColdMetrics;
 pub use corrections::{benjamini_hochberg, holm};
 pub use hits::Hits;
 pub use metrics::{Metric, Metrics, evaluate};

@@ -2,6 +2,9 @@
 
 use super::largest::Largest;
 use super::{dot, vectorised};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows scored before the best of them are looked for: their scores stay in the first-level cache.
@@ -49,6 +52,27 @@ fn products(query: &[f32], rows: &[f32], out: &mut [f32]) {
 }
 }
 
+/// `out[r] = ⟨query, base[r]⟩` for rows in half precision, on all threads.
+///
+/// # Shapes
+/// - `query`: `[d]`
+/// - `base`: `[n_base, d]`
+pub(crate) fn products_of_halves(query: &[f32], base: &[f16], out: &mut [f32]) {
+    let d = query.len();
+    out.par_chunks_mut(TILE).zip(base.par_chunks(TILE * d.max(1))).for_each_init(Vec::new, |rows, (out, base)| {
+        rows.resize(base.len(), 0.0);
+        base.convert_to_f32_slice(rows);
+        products(query, rows, out);
+    });
+}
+
+/// In half precision, to the nearest.
+pub(crate) fn to_halves(values: &[f32]) -> Vec<f16> {
+    let mut halves = vec![f16::ZERO; values.len()];
+    halves.convert_from_f32_slice(values);
+    halves
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +95,18 @@ mod tests {
             assert_eq!(one.iter().map(|found| found.0).collect::<Vec<_>>(), many.ids, "{n} x {d}");
             assert!(one.iter().zip(&many.scores).all(|(one, many)| (one.1 - many).abs() < 1e-5));
             assert!(one.iter().all(|(id, _)| id % 3 != 1));
+        }
+    }
+
+    #[test]
+    fn products_of_halves_are_those_of_the_same_numbers_in_full() {
+        for (n, d) in [(1, 3), (700, 37), (1030, 16)] {
+            let halves = to_halves(&noise(n * d, 5));
+            let rows: Vec<f32> = halves.iter().map(|x| x.to_f32()).collect();
+            let (query, mut found, mut expected) = (noise(d, 6), vec![0f32; n], vec![0f32; n]);
+            products_of_halves(&query, &halves, &mut found);
+            products(&query, &rows, &mut expected);
+            assert_eq!(found, expected);
         }
     }
 }

@@ -102,6 +102,28 @@ pub struct HostEmbeddings {
 }
 
 impl HostEmbeddings {
+    /// Adds rows behind those of the users.
+    pub(crate) fn push_users(&mut self, rows: &[f32]) {
+        debug_assert!(rows.len().is_multiple_of(self.d));
+        self.users.extend_from_slice(rows);
+    }
+
+    /// Adds rows behind those of the items.
+    pub(crate) fn push_items(&mut self, rows: &[f32]) {
+        debug_assert!(rows.len().is_multiple_of(self.d));
+        self.items.extend_from_slice(rows);
+    }
+
+    /// Replaces the row of an item.
+    pub(crate) fn set_item(&mut self, item: usize, row: &[f32]) {
+        self.items[item * self.d..(item + 1) * self.d].copy_from_slice(row);
+    }
+
+    /// Removes the row of an item; those behind it move up.
+    pub(crate) fn remove_item(&mut self, item: usize) {
+        self.items.drain(item * self.d..(item + 1) * self.d);
+    }
+
     /// Vectors of users, `[n_users, d]`, and items, `[n_items, d]`, row after row, with the name and width of each block of
     /// columns; `d` is the sum of the widths.
     ///

@@ -3,9 +3,10 @@
 use super::Recommender;
 use super::names::Names;
 use crate::Result;
-use crate::data::Interactions;
+use crate::data::{Dataset, Interactions};
 use crate::model::HostEmbeddings;
 use serde_json::Value;
+use std::borrow::Cow;
 
 impl Recommender {
     /// The vectors of users and items in host memory.
@@ -38,7 +39,7 @@ impl Recommender {
         self.users.iter()
     }
 
-    /// External ids of the items, by number.
+    /// External ids of the items, by number; those that were [removed](Self::remove_items) after training are among them.
     pub fn items(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.items.iter()
     }
@@ -49,10 +50,11 @@ impl Recommender {
         self.titles.as_ref().map(|titles| titles.get(item as usize))
     }
 
-    /// External ids of the items with their titles, where the data have titles, by number.
+    /// External ids of the items in the catalogue with their titles, where the data have titles, by number.
     pub fn catalogue(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let title = |item: usize| self.titles.as_ref().map(|titles| titles.get(item));
-        self.items.iter().enumerate().map(move |(number, item)| (item, title(number)))
+        let there = self.items.iter().enumerate().filter(|&(number, _)| !self.is_withdrawn(number as u32));
+        there.map(move |(number, item)| (item, title(number)))
     }
 
     /// The vector of an item by external id, `[d]`: its blocks side by side.
@@ -63,7 +65,16 @@ impl Recommender {
         Ok(self.vectors.item(self.item_number(item)? as usize))
     }
 
-    /// External ids of what a user has in the train part, in the catalogue's order.
+    /// The present vector of a user by external id, `[d]`: its blocks side by side, moved by what came since training.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`](crate::Error::UnknownUser).
+    pub fn user_vector(&self, user: &str) -> Result<Cow<'_, [f32]>> {
+        Ok(self.vector_of(self.user_number(user)?))
+    }
+
+    /// External ids of what a user has in the train part, in the catalogue's order, and then of what came since by
+    /// [`update`](Self::update).
     ///
     /// # Errors
     /// [`Error::UnknownUser`](crate::Error::UnknownUser).
@@ -81,8 +92,26 @@ impl Recommender {
     /// # }
     /// ```
     pub fn history(&self, user: &str) -> Result<Vec<&str>> {
-        let items = self.train.of_user(self.user_number(user)?);
-        Ok(items.iter().map(|&item| self.items.get(item as usize)).collect())
+        let user = self.user_number(user)?;
+        let items = self.of_training(user).iter().chain(self.later_of(user));
+        Ok(items.map(|&item| self.items.get(item as usize)).collect())
+    }
+
+    /// The present vectors in the numbering of a data set, whose users and items the recommender must all know: to rank and
+    /// evaluate what was added since training.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`](crate::Error::UnknownUser), [`Error::UnknownItem`](crate::Error::UnknownItem).
+    pub fn embeddings_of(&self, data: &Dataset) -> Result<HostEmbeddings> {
+        let d = self.vectors.d();
+        let (mut users, mut items) = (Vec::with_capacity(data.n_users() * d), Vec::with_capacity(data.n_items() * d));
+        for user in &data.user_ids {
+            users.extend_from_slice(&self.user_vector(user)?);
+        }
+        for item in &data.item_ids {
+            items.extend_from_slice(self.item_vector(item)?);
+        }
+        HostEmbeddings::new(users, items, self.vectors.blocks().to_vec())
     }
 
     /// The train interactions, which evaluation masks.

@@ -8,6 +8,8 @@
 //! | `popular` | what most users have, for those of whom nothing is known |
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
 //! | `query` | what is asked, by number, and the best items for it |
+//! | `living` | [`NewItems`], [`Update`], [`Drift`]: a catalogue that goes on after training |
+//! | `induction` | what embeds new items |
 //! | `saved` | the model file: written whole or not at all, read with every bit checked |
 //! | `names` | external ids, compact, with their index |
 //!
@@ -32,6 +34,8 @@
 mod answer;
 mod contents;
 mod fold_in;
+mod induction;
+mod living;
 mod names;
 mod popular;
 mod query;
@@ -39,4 +43,5 @@ mod recommender;
 mod saved;
 
 pub use answer::{RecommendOptions, Recommendation};
+pub use living::{Drift, NewItems, Update};
 pub use recommender::Recommender;

@@ -39,6 +39,37 @@ impl Names {
         Ok(Self { text, ends, by_name: Vec::new() })
     }
 
+    /// Adds a name behind the others; fails where it is there already or names would have 4 GiB or more.
+    pub(super) fn push(&mut self, name: &str) -> Result<(), String> {
+        match self.by_name.binary_search_by(|&number| self.get(number as usize).cmp(name)) {
+            Ok(_) => return Err(format!("the id '{name}' comes twice")),
+            Err(at) => {
+                let number = self.push_listed(name)?;
+                self.by_name.insert(at, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// [`push`](Self::push) for names that need not differ.
+    pub(super) fn push_listed(&mut self, name: &str) -> Result<u32, String> {
+        let end =
+            u32::try_from(self.text.len() + name.len()).map_err(|_| "ids or titles of 4 GiB or more".to_string())?;
+        self.text.push_str(name);
+        self.ends.push(end);
+        Ok(self.ends.len() as u32 - 1)
+    }
+
+    /// Removes a name; the numbers of those behind it fall by one.
+    pub(super) fn remove(&mut self, number: usize) {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self.ends.remove(number);
+        self.text.drain(start as usize..end as usize);
+        self.ends[number..].iter_mut().for_each(|later| *later -= end - start);
+        self.by_name.retain(|&known| known as usize != number);
+        self.by_name.iter_mut().filter(|known| **known as usize > number).for_each(|known| *known -= 1);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -2,10 +2,10 @@
 
 use super::Recommender;
 use super::answer::{RecommendOptions, Recommendation};
-use crate::data::Interactions;
 use crate::linalg::top_of_one;
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Candidates beyond `k` that are scored anew in double precision, for there neighbours may change places.
@@ -14,11 +14,11 @@ pub(super) const MARGIN: usize = 8;
 /// What is asked of the vectors, by number.
 pub(super) struct Query<'a> {
     /// `[d]`, not yet weighed.
-    pub(super) vector: &'a [f32],
+    pub(super) vector: Cow<'a, [f32]>,
     /// Factor of each block.
     pub(super) weights: &'a [f64],
     /// Items that must not come, each list ascending.
-    pub(super) hidden: [&'a [u32]; 3],
+    pub(super) hidden: [&'a [u32]; 5],
     /// The only items that may come, ascending.
     pub(super) candidates: Option<&'a [u32]>,
     /// Whether scores are divided by the items' lengths.
@@ -46,7 +46,7 @@ impl Recommender {
 
     pub(super) fn user_with_history(&self, user: &str) -> Result<usize> {
         let number = self.user_number(user)?;
-        match self.train.of_user(number).is_empty() {
+        match self.of_training(number).is_empty() && self.later_of(number).is_empty() {
             true => Err(Error::NoHistory { id: user.to_string() }),
             false => Ok(number),
         }
@@ -89,11 +89,11 @@ impl Recommender {
     }
 
     pub(super) fn query<'a>(&'a self, user: usize, options: &'a Resolved) -> Query<'a> {
-        let known = |x: &'a Interactions| if options.with_known { &[][..] } else { x.of_user(user) };
+        let [train, held_out, later] = if options.with_known { [&[][..]; 3] } else { self.taken(user) };
         Query {
-            vector: self.vectors.user(user),
+            vector: self.vector_of(user),
             weights: &options.weights,
-            hidden: [known(&self.train), known(&self.held_out), &options.exclude],
+            hidden: [train, held_out, later, &options.exclude, &self.withdrawn],
             candidates: options.candidates.as_deref(),
             cosine: false,
         }
@@ -116,9 +116,9 @@ impl Recommender {
         let is_hidden = |item: &u32| query.hidden.iter().any(|list| list.binary_search(item).is_ok());
         let weighed;
         let vector = match query.weights.iter().all(|&weight| weight == 1.0) {
-            true => query.vector,
+            true => &*query.vector,
             false => {
-                weighed = self.weighed(query.vector, query.weights);
+                weighed = self.weighed(&query.vector, query.weights);
                 &weighed
             }
         };
@@ -144,7 +144,7 @@ impl Recommender {
         let mut scored: Vec<(u32, f64, Vec<f64>)> = items
             .map(|item| {
                 let scale = scale(item);
-                let mut shares = self.vectors.shares(query.vector, item as usize);
+                let mut shares = self.vectors.shares(&query.vector, item as usize);
                 shares.iter_mut().zip(query.weights).for_each(|(share, weight)| *share *= weight * scale);
                 (item, shares.iter().sum(), shares)
             })
@@ -176,6 +176,11 @@ pub(super) fn hide(hidden: &[&[u32]], items: Range<usize>, scores: &mut [f32]) {
 
 pub(super) fn length(vector: &[f32]) -> f64 {
     vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}
+
+/// Infinite for no vector, and for one below the normal numbers, whose direction is rounded away: then 0.
+pub(super) fn inverse(length: f64) -> f32 {
+    Some((1.0 / length) as f32).filter(|inverse| inverse.is_finite()).unwrap_or(0.0)
 }
 
 /// The length of each row; fails at one that is not finite.

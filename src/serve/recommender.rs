@@ -2,8 +2,9 @@
 
 use super::answer::{RecommendOptions, Recommendation};
 use super::fold_in::FoldIn;
+use super::induction::Induction;
 use super::names::Names;
-use super::query::{MARGIN, Query, check_scores, hide, length, lengths};
+use super::query::{MARGIN, Query, check_scores, hide, inverse, length, lengths};
 use crate::data::{Dataset, Interactions, TrainSet};
 use crate::linalg::top_products;
 use crate::model::{Embed, HostEmbeddings, Model, ModelConfig, Parameters, load_parameters, parameters};
@@ -14,7 +15,9 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 /// Users of one block of [`Recommender::recommend_many`].
 const BLOCK: usize = 4096;
@@ -61,17 +64,48 @@ pub struct Recommender {
     pub(super) held_out: Interactions,
     pub(super) fold_in: FoldIn,
     pub(super) parameters: Source,
+    pub(super) longest_user: f64,
     pub(super) longest_item: f64,
     /// `1 / ‖z_i‖`, 0 for an item without a vector, or with one too short for this number.
     pub(super) inverse_lengths: Vec<f32>,
+    /// What embeds new items.
+    pub(super) induction: Option<Kept>,
+    /// Items that are not recommended any more, ascending.
+    pub(super) withdrawn: Vec<u32>,
+    /// What users have taken since training, ascending.
+    pub(super) later: BTreeMap<u32, Vec<u32>>,
+    /// Whether there were titles before items were added.
+    pub(super) trained_with_titles: bool,
 }
 
 /// Where the parameters of the model are: serving does not need them, so a loaded recommender leaves them in its file.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Memory(Parameters),
-    /// The file and its checksum when it was read.
+    /// The file, and the checksum of what is the model's in it.
     File(PathBuf, String),
+}
+
+/// What embeds new items, which a loaded recommender leaves in its file until somebody adds one.
+#[derive(Debug, Clone)]
+pub(super) enum Kept {
+    Memory(Arc<Induction>),
+    File(PathBuf, String, Arc<OnceLock<Arc<Induction>>>),
+}
+
+impl Kept {
+    pub(super) fn get(&self) -> Result<Arc<Induction>> {
+        match self {
+            Self::Memory(induction) => Ok(induction.clone()),
+            Self::File(path, checksum, read) => match read.get() {
+                Some(induction) => Ok(induction.clone()),
+                None => {
+                    let induction = Arc::new(super::saved::read_induction(path, checksum)?);
+                    Ok(read.get_or_init(|| induction).clone())
+                }
+            },
+        }
+    }
 }
 
 /// The parts of a recommender that come from outside.
@@ -87,6 +121,10 @@ pub(super) struct Parts {
     pub(super) held_out: Interactions,
     pub(super) fold_in: Option<FoldIn>,
     pub(super) parameters: Source,
+    pub(super) induction: Option<Kept>,
+    pub(super) withdrawn: Vec<u32>,
+    pub(super) later: BTreeMap<u32, Vec<u32>>,
+    pub(super) trained_with_titles: bool,
 }
 
 impl Recommender {
@@ -97,32 +135,38 @@ impl Recommender {
     /// When a vector is not finite, or so long that a score could not be: the model diverged.
     pub fn new<M: Embed + Module>(model: &M, config: &impl Serialize, data: &Dataset) -> Result<Self> {
         let config = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
+        let (vectors, parameters) = (model.valid().embed().to_host(), parameters(model));
+        let induction = match serde_json::from_value::<ModelConfig>(config.clone()) {
+            Ok(of_the_table) => Induction::fit(&of_the_table, &parameters, &data.train, &vectors)?,
+            Err(_) => None,
+        };
         let names = |ids: &[String]| Names::new(ids).map_err(Error::Data);
         let titles = data.titles.as_ref().map(|titles| Names::listed(titles)).transpose().map_err(Error::Data)?;
         Self::from_parts(Parts {
             config,
             data: data.name.clone(),
             fingerprint: Some(data.fingerprint()),
-            vectors: model.valid().embed().to_host(),
+            vectors,
             users: names(&data.user_ids)?,
             items: names(&data.item_ids)?,
             titles,
             train: data.train.interactions.clone(),
             held_out: data.valid.union(&data.test),
             fold_in: None,
-            parameters: Source::Memory(parameters(model)),
+            parameters: Source::Memory(parameters),
+            induction: induction.map(|induction| Kept::Memory(Arc::new(induction))),
+            withdrawn: Vec::new(),
+            later: BTreeMap::new(),
+            trained_with_titles: data.titles.is_some(),
         })
     }
 
     pub(super) fn from_parts(parts: Parts) -> Result<Self> {
-        let Parts { config, data, fingerprint, vectors, users, items, titles, train, held_out, fold_in, parameters } =
-            parts;
+        let Parts { config, data, fingerprint, vectors, users, items, titles, train, held_out, fold_in, .. } = parts;
         let longest_user = lengths(vectors.users(), vectors.d(), "user")?.into_iter().fold(0.0, f64::max);
         let item_lengths = lengths(vectors.items(), vectors.d(), "item")?;
         let longest_item = item_lengths.iter().copied().fold(0.0, f64::max);
         check_scores(longest_user, longest_item)?;
-        // Infinite for no vector, and for one below the normal numbers, whose direction is rounded away.
-        let inverse = |length: f64| Some((1.0 / length) as f32).filter(|inverse| inverse.is_finite()).unwrap_or(0.0);
         let inverse_lengths = item_lengths.into_iter().map(inverse).collect();
         let fold_in = fold_in.unwrap_or_else(|| FoldIn::fit(&vectors, &train));
         Ok(Self {
@@ -136,9 +180,14 @@ impl Recommender {
             train,
             held_out,
             fold_in,
-            parameters,
+            parameters: parts.parameters,
+            longest_user,
             longest_item,
             inverse_lengths,
+            trained_with_titles: parts.trained_with_titles,
+            induction: parts.induction,
+            withdrawn: parts.withdrawn,
+            later: parts.later,
         })
     }
 
@@ -179,9 +228,11 @@ impl Recommender {
         }
         let mut all = Vec::with_capacity(users.len());
         for block in users.chunks(BLOCK) {
-            let weighed: Vec<f32> = match options.weights.iter().all(|&weight| weight == 1.0) {
+            let as_trained = |user: &usize| self.later_of(*user).is_empty();
+            let plain = options.weights.iter().all(|&weight| weight == 1.0) && block.iter().all(as_trained);
+            let weighed: Vec<f32> = match plain {
                 true => Vec::new(),
-                false => block.iter().flat_map(|&u| self.weighed(self.vectors.user(u), &options.weights)).collect(),
+                false => block.iter().flat_map(|&u| self.weighed(&self.vector_of(u), &options.weights)).collect(),
             };
             let d = self.vectors.d();
             let vector = |row: usize| match weighed.is_empty() {
@@ -237,9 +288,9 @@ impl Recommender {
         let vector = self.fold_in.vector(&self.vectors, &liked);
         let known: &[u32] = if options.with_known { &[] } else { &liked };
         let query = Query {
-            vector: &vector,
+            vector: vector.into(),
             weights: &options.weights,
-            hidden: [known, &[], &options.exclude],
+            hidden: [known, &[], &[], &options.exclude, &self.withdrawn],
             candidates: options.candidates.as_deref(),
             cosine: false,
         };
@@ -266,9 +317,9 @@ impl Recommender {
         let vector: Vec<f32> = self.vectors.item(item as usize).iter().map(|x| x * inverse).collect();
         let own = [item];
         let query = Query {
-            vector: &vector,
+            vector: vector.into(),
             weights: &options.weights,
-            hidden: [&own, &[], &options.exclude],
+            hidden: [&own, &[], &[], &options.exclude, &self.withdrawn],
             candidates: options.candidates.as_deref(),
             cosine: true,
         };
@@ -285,7 +336,7 @@ impl Recommender {
             Error::Config(format!("the saved model is not one of the table ({e}); make it and call `restore`"))
         })?;
         let sizes = [data.interactions.n_users(), data.interactions.n_items()];
-        if sizes != [self.users.len(), self.items.len()] || data.interactions != self.train {
+        if sizes != [self.train.n_users(), self.train.n_items()] || data.interactions != self.train {
             return Err(Error::Data(format!("these train interactions are not those of '{}'", self.data)));
         }
         self.restore(config.init(data, &mut Init::new(0, device))?)

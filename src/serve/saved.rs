@@ -2,8 +2,9 @@
 
 use super::Recommender;
 use super::fold_in::FoldIn;
+use super::induction::{Induction, InductionHeader};
 use super::names::Names;
-use super::recommender::{Parts, Source};
+use super::recommender::{Kept, Parts, Source};
 use crate::data::Interactions;
 use crate::model::{HostEmbeddings, Parameters};
 use crate::train::tensors;
@@ -11,13 +12,17 @@ use crate::{Error, Result};
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// 1 had train interactions only, and neither fold-in nor fingerprint.
-const FORMAT: u32 = 2;
+/// 1 had train interactions only, and neither fold-in nor fingerprint; 2 could not add items.
+const FORMAT: u32 = 3;
 /// Of a model in a folder.
 const FILE: &str = "model.safetensors";
 const PARAMETERS: &str = "parameters/";
+/// Of what embeds new items.
+const INDUCTION: &str = "induction/";
 /// Columns of the vectors of format 1 at most, whose fold-in is fitted as they are read: its matrices have the square of it,
 /// which the size of the file does not bound.
 const WIDEST: usize = 1 << 13;
@@ -34,6 +39,19 @@ struct Header {
     user_ids: Vec<String>,
     item_ids: Vec<String>,
     titles: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    induction: Option<InductionHeader>,
+    /// Users and items of training, where others came since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    n_trained: Option<[usize; 2]>,
+    /// Whether the titles, where there are any, came with an item that was added.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    titles_are_new: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    withdrawn: Vec<u32>,
+    /// What users have taken since training, by their numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    later: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Recommender {
@@ -45,6 +63,8 @@ impl Recommender {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let (e, d) = (&self.vectors, self.vectors.d());
         let owned = |names: &Names| names.iter().map(str::to_string).collect();
+        let induction = self.induction.as_ref().map(Kept::get).transpose()?;
+        let trained = [self.train.n_users(), self.train.n_items()];
         let header = Header {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -55,10 +75,20 @@ impl Recommender {
             user_ids: owned(&self.users),
             item_ids: owned(&self.items),
             titles: self.titles.as_ref().map(owned),
+            induction: induction.as_ref().map(|induction| induction.header.clone()),
+            n_trained: (trained != [self.users.len(), self.items.len()]).then_some(trained),
+            titles_are_new: self.titles.is_some() && !self.trained_with_titles,
+            withdrawn: self.withdrawn.clone(),
+            later: self.later.clone(),
         };
         let parameters = self.parameters()?;
         let mut all: Parameters =
             parameters.into_iter().map(|(name, values)| (format!("{PARAMETERS}{name}"), values)).collect();
+        if let Some(induction) = &induction {
+            induction.write(&mut |name, value| {
+                all.insert(format!("{INDUCTION}{name}"), value);
+            });
+        }
         all.insert("users".into(), TensorData::new(e.users().to_vec(), [self.users.len(), d]));
         all.insert("items".into(), TensorData::new(e.items().to_vec(), [self.items.len(), d]));
         all.insert("fold_in".into(), TensorData::new(self.fold_in.map().to_vec(), [d, d]));
@@ -82,7 +112,8 @@ impl Recommender {
     /// A file that is not there, damaged, of a later format, or not of a saved model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = file_in(path.as_ref(), true);
-        let (header, mut all, checksum): (Header, Parameters, String) = tensors::read_checked(&path)?;
+        let (mut header, mut all): (Header, Parameters) = tensors::read(&path)?;
+        let checksum = model_checksum(&all);
         let broken = |what: &str| Error::file(&path, format!("is not a saved model: {what}"));
         if header.format == 0 || header.format > FORMAT {
             let found = header.format;
@@ -91,6 +122,9 @@ impl Recommender {
         let (n_users, n_items) = (header.user_ids.len(), header.item_ids.len());
         if header.titles.as_ref().is_some_and(|titles| titles.len() != n_items) {
             return Err(broken("there is not one title for each item"));
+        }
+        if header.format < 3 {
+            features_as_they_are(&mut header.config);
         }
         let d = header.blocks.iter().try_fold(0usize, |sum, b| sum.checked_add(b.1));
         let d = d.filter(|&d| d > 0).ok_or_else(|| broken("its blocks have no width"))?;
@@ -110,10 +144,21 @@ impl Recommender {
                 Some(map.ok_or_else(|| broken("'fold_in' is not finite"))?)
             }
         };
-        let mut part = |name: &str| pairs(&mut all, name, [n_users, n_items]).map_err(|what| broken(&what));
+        let trained = header.n_trained.unwrap_or([n_users, n_items]);
+        if trained[0] > n_users || trained[1] > n_items {
+            return Err(broken("it has fewer users or items than it was trained on"));
+        }
+        let mut part = |name: &str| pairs(&mut all, name, trained).map_err(|what| broken(&what));
+        let in_order = |items: &[u32]| {
+            items.windows(2).all(|pair| pair[0] < pair[1]) && items.last().is_none_or(|&last| (last as usize) < n_items)
+        };
+        let users_fit = header.later.last_key_value().is_none_or(|(&user, _)| (user as usize) < n_users);
+        if !users_fit || !header.later.values().chain([&header.withdrawn]).all(|items| in_order(items)) {
+            return Err(broken("what came after training does not fit"));
+        }
         let train = part("seen")?;
         let held_out = match header.format {
-            1 => Interactions::from_pairs(n_users, n_items, &[]),
+            1 => Interactions::from_pairs(trained[0], trained[1], &[]),
             _ => part("held_out")?,
         };
         let names = |ids: &[String]| Names::new(ids).map_err(|what| broken(&what));
@@ -129,6 +174,10 @@ impl Recommender {
             train,
             held_out,
             fold_in,
+            induction: header.induction.map(|_| Kept::File(path.clone(), checksum.clone(), Arc::default())),
+            withdrawn: header.withdrawn,
+            later: header.later,
+            trained_with_titles: header.titles.is_some() && !header.titles_are_new,
             parameters: Source::File(path.clone(), checksum),
         })
         .map_err(|e| Error::file(&path, e.to_string()))
@@ -137,11 +186,43 @@ impl Recommender {
 
 /// The parameters in a model file, which must be the one with this checksum.
 pub(super) fn read_parameters(path: &Path, checksum: &str) -> Result<Parameters> {
-    let (_, all, found): (Header, Parameters, String) = tensors::read_checked(path)?;
-    if found != checksum {
-        return Err(Error::file(path, "has changed since the model was loaded; load it again"));
-    }
+    let (_, all) = read_same(path, checksum)?;
     Ok(all.into_iter().filter_map(|(n, t)| Some((n.strip_prefix(PARAMETERS)?.to_string(), t))).collect())
+}
+
+/// What embeds new items, of a model file, which must be the one with this checksum.
+pub(super) fn read_induction(path: &Path, checksum: &str) -> Result<Induction> {
+    let (header, all) = read_same(path, checksum)?;
+    let broken = |what: String| Error::file(path, format!("is not a saved model: {what}"));
+    let induction = header.induction.ok_or_else(|| broken("nothing that embeds new items".into()))?;
+    let tensors = all.into_iter().filter_map(|(n, t)| Some((n.strip_prefix(INDUCTION)?.to_string(), t))).collect();
+    let n_items = header.n_trained.map_or(header.item_ids.len(), |trained| trained[1]);
+    let d = header.blocks.iter().map(|block| block.1).sum();
+    Induction::read(induction, tensors, [n_items, d], header.blocks.len()).map_err(broken)
+}
+
+fn read_same(path: &Path, checksum: &str) -> Result<(Header, Parameters)> {
+    let (header, all): (Header, Parameters) = tensors::read(path)?;
+    match model_checksum(&all) == checksum {
+        true => Ok((header, all)),
+        false => Err(Error::file(path, "has changed since the model was loaded; load it again")),
+    }
+}
+
+/// Of what training made: adding items and saving the file again does not change it.
+fn model_checksum(all: &Parameters) -> String {
+    let of_model = |name: &&String| name.starts_with(PARAMETERS) || name.starts_with(INDUCTION) || *name == "fold_in";
+    let names = all.keys().filter(of_model);
+    tensors::checksum_of(names.map(|name| (name.as_str(), &all[name])))
+}
+
+/// Before format 3 models took features as they are, and had no setting for it.
+fn features_as_they_are(config: &mut Value) {
+    if let Value::Object(fields) = config
+        && matches!(fields.get("model").and_then(Value::as_str), Some("viral" | "vbpr" | "freedom"))
+    {
+        fields.entry("normalize_features").or_insert(Value::Bool(false));
+    }
 }
 
 impl Recommender {

@@ -4,6 +4,7 @@ use crate::data::write_whole;
 use crate::model::Parameters;
 use crate::{Error, Result};
 use burn::tensor::{DType, TensorData};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,7 @@ pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
         let dtype = match data.dtype() {
             DType::F32 => Dtype::F32,
             DType::I32 => Dtype::I32,
+            DType::F16 => Dtype::F16,
             other => return Err(broken(&format!("tensor '{name}' is {other:?}"))),
         };
         let view = TensorView::new(dtype, data.shape().to_vec(), data.as_bytes()).map_err(|e| broken(&e))?;
@@ -36,11 +38,6 @@ pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
 
 /// Reads what [`write`] wrote; every bit of header and tensors is checked.
 pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
-    read_checked(path).map(|(header, tensors, _)| (header, tensors))
-}
-
-/// [`read`], and the checksum of the file.
-pub(crate) fn read_checked<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters, String)> {
     let bytes = std::fs::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => {
             Error::file(path, "there is no such file; train a model first, or name another")
@@ -65,12 +62,21 @@ pub(crate) fn read_checked<H: DeserializeOwned>(path: &Path) -> Result<(H, Param
         let data = match view.dtype() {
             Dtype::F32 => TensorData::new(words.iter().map(|w| f32::from_le_bytes(*w)).collect::<Vec<_>>(), shape),
             Dtype::I32 => TensorData::new(words.iter().map(|w| i32::from_le_bytes(*w)).collect::<Vec<_>>(), shape),
+            Dtype::F16 => {
+                let halves = view.data().as_chunks::<2>().0.iter().map(|w| f16::from_le_bytes(*w));
+                TensorData::new(halves.collect::<Vec<_>>(), shape)
+            }
             other => return Err(damaged(format!("tensor '{name}' is {other:?}"))),
         };
         tensors.insert(name, data);
     }
     let parsed = serde_json::from_str(header).map_err(|e| damaged(format!("its header: {e}")))?;
-    Ok((parsed, tensors, expected.to_string()))
+    Ok((parsed, tensors))
+}
+
+/// Of these tensors alone, whatever else is in their file.
+pub(crate) fn checksum_of<'a>(tensors: impl Iterator<Item = (&'a str, &'a TensorData)>) -> String {
+    checksum("", tensors.map(|(name, data)| (name, data.as_bytes())))
 }
 
 fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {

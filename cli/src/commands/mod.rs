@@ -2,6 +2,7 @@
 //!
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::run`].
 
+mod cold;
 mod describe;
 mod encode;
 mod experiment;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
     Experiment(experiment::Arguments),
+    Cold(Box<cold::Arguments>),
     Serve(serve::Arguments),
 }
 
@@ -38,6 +40,7 @@ impl Command {
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
             Self::Experiment(arguments) => experiment::run(&arguments),
+            Self::Cold(arguments) => cold::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

@@ -1,0 +1,270 @@
+//! `viral cold`: what a model is worth to items and users that come after training.
+
+use crate::bar::TrainingBar;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use viral::args::{DataArgs, RecipeArgs, TrainArgs};
+use viral::data::{Dataset, HeldOut, Interactions, write_whole};
+use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
+use viral::prelude::{Device, Recipe, Recommender};
+use viral::recipe::Existing;
+use viral::report::Table;
+use viral::serve::NewItems;
+use viral::{Error, Result};
+
+/// Length of the lists that are measured.
+const K: usize = 20;
+
+/// Measures what a model does for items, or users, that come after training.
+///
+/// A share of them is taken out of the data with all their interactions, the model is trained on the rest, and they are added
+/// to it without training. Beside that stand the same model trained with them, which is the most that can be had, and what
+/// needs no training: profiles of content, popularity and chance. Users and draws are pooled; intervals are paired, over users.
+/// Runs are kept in the output folder: a measurement that was broken off goes on with the same command.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  viral cold --data data/baby --draws 10")]
+pub(crate) struct Arguments {
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+    #[command(flatten, next_help_heading = "Model")]
+    recipe: RecipeArgs,
+    #[command(flatten, next_help_heading = "Training")]
+    train: TrainArgs,
+    /// What is taken out
+    #[arg(long, value_enum, default_value_t = Of::Items, help_heading = "Protocol")]
+    of: Of,
+    /// Share of the items, or users, that is taken out
+    #[arg(long, default_value_t = 0.1, help_heading = "Protocol")]
+    share: f64,
+    /// How often this is drawn anew
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Protocol")]
+    draws: u64,
+    /// Folder for the runs [default: out/cold-<of>-<data>-<model>-seed<seed>]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Writes the figures into a file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    json: Option<PathBuf>,
+}
+
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Items,
+    Users,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let device = arguments.train.start()?;
+    let recipe = arguments.train.apply(arguments.recipe.recipe()?)?;
+    let data = arguments.data.read()?;
+    eprintln!("{data}");
+    let what = if arguments.of == Of::Items { "items" } else { "users" };
+    let name = recipe.model.name();
+    let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
+    let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
+    let mut systems = Systems::new(arguments.of);
+    for draw in 1..=arguments.draws {
+        let held_out = match arguments.of {
+            Of::Items => data.hold_out_items(arguments.share, draw)?,
+            Of::Users => data.hold_out_users(arguments.share, draw)?,
+        };
+        let label = format!("draw {draw} of {}", arguments.draws);
+        let rest = trained(&recipe, &held_out.rest, &device, &out.join(format!("draw{draw}")), &label)?;
+        let without_training = |name: &str| Recipe::named(name)?.run(&held_out.rest, &device)?.recommender();
+        match arguments.of {
+            Of::Items => {
+                let figures = |recommender: Recommender| cold_items(recommender, &data, &held_out);
+                systems.add(format!("{name}, trained with them"), Figures::of(&whole, &data, &held_out.taken)?);
+                systems.add(format!("{name}, added without training"), figures(rest)?);
+                systems.add("profile-match".into(), figures(without_training("profile-match")?)?);
+            }
+            Of::Users => {
+                let figures = |recommender: Recommender| cold_users(recommender, &data, &held_out);
+                systems.add(format!("{name}, trained with them"), figures(whole.clone())?);
+                systems.add(format!("{name}, from their history"), figures(rest)?);
+                systems.add("profile-match".into(), figures(without_training("profile-match")?)?);
+                systems.add("popularity".into(), figures(without_training("popularity")?)?);
+            }
+        }
+        eprintln!("{label}: {}", systems.last_line());
+    }
+    let chance = match arguments.of {
+        Of::Items => Some(K as f64 / (arguments.share * data.n_items() as f64).round()),
+        Of::Users => None,
+    };
+    println!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws);
+    println!("{}", systems.table(chance).to_text());
+    for line in systems.comparisons()? {
+        println!("{line}");
+    }
+    match &arguments.json {
+        Some(path) => write_whole(path, format!("{:#}\n", systems.json()).as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// The recommender of a run in this folder, which goes on where it was broken off.
+fn trained(recipe: &Recipe, data: &Dataset, device: &Device, folder: &Path, label: &str) -> Result<Recommender> {
+    let model = folder.join("model.safetensors");
+    let is_done = model.is_file() && Recommender::load(&model)?.fingerprint() == Some(&data.fingerprint());
+    let recommender = match is_done {
+        true => Recommender::load(&model)?,
+        false => {
+            let begun = folder.join("checkpoint.safetensors").is_file();
+            let existing = if begun { Existing::Resume } else { Existing::Refuse };
+            let mut bar = TrainingBar::new(label);
+            let runner = recipe.runner(data, device).folder(folder).existing(existing);
+            runner.observe(|progress| bar.show(progress)).run()?.recommender()?
+        }
+    };
+    let settings = serde_json::to_value(&recipe.model).map_err(|e| Error::Config(e.to_string()))?;
+    match *recommender.config() == settings {
+        true => Ok(recommender),
+        false => Err(Error::file(&model, "is of other settings; choose another folder with --out")),
+    }
+}
+
+fn cold_items(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) -> Result<Figures> {
+    recommender.add_items(&NewItems::of(data, &held_out.taken)?)?;
+    Figures::of(&recommender, data, &held_out.taken)
+}
+
+/// Those who were taken out, with what they have in the train part as their history.
+fn cold_users(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) -> Result<Figures> {
+    let train = &data.train.interactions;
+    let of = |&user: &u32| {
+        let id = data.user_ids[user as usize].as_str();
+        train.of_user(user as usize).iter().map(move |&item| (id, data.item_ids[item as usize].as_str()))
+    };
+    let known: Vec<(&str, &str)> = held_out.taken.iter().flat_map(of).collect();
+    recommender.update(&known)?;
+    let vectors = recommender.embeddings_of(data)?;
+    let pairs = held_out.taken.iter().filter(|&&user| !train.of_user(user as usize).is_empty());
+    let pairs = pairs.flat_map(|&user| data.test.of_user(user as usize).iter().map(move |&item| (user, item)));
+    let test = Interactions::from_pairs(data.n_users(), data.n_items(), &pairs.collect::<Vec<_>>());
+    Ok(Figures::Users(vectors.evaluate_against(train, &test, &[K])?))
+}
+
+/// What one system came to in one draw.
+enum Figures {
+    Items(ColdMetrics),
+    Users(Metrics),
+}
+
+impl Figures {
+    fn of(recommender: &Recommender, data: &Dataset, cold: &[u32]) -> Result<Self> {
+        Ok(Self::Items(ColdMetrics::of(&recommender.embeddings_of(data)?, data, cold, K)?))
+    }
+
+    /// The values of each column, user by user.
+    fn columns(&self) -> Vec<&[f64]> {
+        match self {
+            Self::Items(found) => {
+                [&found.all, &found.warm, &found.cold, &found.cold_among_all].map(recall_of_users).to_vec()
+            }
+            Self::Users(found) => vec![recall_of_users(found)],
+        }
+    }
+
+    fn places(&self) -> Option<f64> {
+        match self {
+            Self::Items(found) => Some(found.cold_places),
+            Self::Users(_) => None,
+        }
+    }
+}
+
+fn recall_of_users(metrics: &Metrics) -> &[f64] {
+    metrics.per_user(Metric::Recall, K)
+}
+
+/// All systems with the values of all draws.
+struct Systems {
+    of: Of,
+    rows: Vec<(String, Vec<Vec<f64>>, Vec<f64>)>,
+}
+
+impl Systems {
+    fn new(of: Of) -> Self {
+        Self { of, rows: Vec::new() }
+    }
+
+    fn header(&self) -> &'static [&'static str] {
+        match self.of {
+            Of::Items => {
+                &["R@20 of all", "of items of training", "of new ones among themselves", "of new ones among all"]
+            }
+            Of::Users => &["R@20"],
+        }
+    }
+
+    fn add(&mut self, name: String, figures: Figures) {
+        let columns = figures.columns();
+        let at = self.rows.iter().position(|row| row.0 == name).unwrap_or_else(|| {
+            self.rows.push((name, vec![Vec::new(); columns.len()], Vec::new()));
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[at];
+        row.1.iter_mut().zip(columns).for_each(|(all, values)| all.extend_from_slice(values));
+        row.2.extend(figures.places());
+    }
+
+    /// The column that decides: new items among all, or the only one.
+    fn last_line(&self) -> String {
+        let last = |values: &[Vec<f64>]| values.last().map_or(0.0, |values| mean(values));
+        let figures = self.rows.iter().map(|(name, values, _)| format!("{name} {:.4}", last(values)));
+        figures.collect::<Vec<_>>().join(", ")
+    }
+
+    fn table(&self, chance: Option<f64>) -> Table {
+        let mut header = vec![""];
+        header.extend(self.header());
+        header.extend((self.of == Of::Items).then_some("share of places"));
+        let mut table = Table::new(header);
+        for (name, values, places) in &self.rows {
+            let mut cells = vec![name.clone()];
+            cells.extend(values.iter().map(|values| format!("{:.4}", mean(values))));
+            cells.extend((!places.is_empty()).then(|| format!("{:.3}", mean(places))));
+            table.row(cells);
+        }
+        if let Some(chance) = chance {
+            table.row(["chance", "–", "–", &format!("{chance:.4}"), "–", "–"]);
+        }
+        table
+    }
+
+    /// What comes without training, against training and against the systems that learn nothing.
+    fn comparisons(&self) -> Result<Vec<String>> {
+        let [whole, ours, others @ ..] = &self.rows[..] else { return Ok(Vec::new()) };
+        let mut lines = Vec::new();
+        for (column, what) in self.header().iter().enumerate() {
+            let share = 100.0 * mean(&ours.1[column]) / mean(&whole.1[column]).max(f64::MIN_POSITIVE);
+            lines.push(format!("{what}: {share:.1} % of what training with them gives"));
+            for (name, values, _) in others {
+                let differences: Vec<f64> = ours.1[column].iter().zip(&values[column]).map(|(a, b)| a - b).collect();
+                let Difference { mean, low, high, .. } = bootstrap_interval(&differences, 2000, 1)?;
+                lines.push(format!("    {mean:+.4} [{low:+.4}, {high:+.4}] against {name}"));
+            }
+        }
+        Ok(lines)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let row = |(name, values, places): &(String, Vec<Vec<f64>>, Vec<f64>)| {
+            let columns = self.header().iter().zip(values);
+            let columns = columns.map(|(what, values)| (what.to_string(), mean(values).into()));
+            let mut row = serde_json::Map::from_iter(columns);
+            row.insert("system".into(), name.clone().into());
+            if !places.is_empty() {
+                row.insert("share of places".into(), mean(places).into());
+            }
+            serde_json::Value::Object(row)
+        };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
