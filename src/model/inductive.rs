@@ -239,8 +239,11 @@ pub(crate) fn handed_on(
         (HandsOn::Nothing, _) => Ok(Vec::new()),
         (HandsOn::Vector, _) => Ok(vectors.to_vec()),
         (HandsOn::Table(name), _) => {
-            let table = trained.get(name).ok_or_else(|| Error::Data(format!("there is no parameter '{name}'")))?;
-            Ok(table.iter::<f32>().collect())
+            // The table's models have their name before that of the parameter.
+            let is_it = |known: &&String| known.rsplit('.').next() == Some(name);
+            let known = trained.keys().find(is_it);
+            let known = known.ok_or_else(|| Error::Data(format!("there is no parameter '{name}'")))?;
+            Ok(trained[known].iter::<f32>().collect())
         }
         (HandsOn::Layers(_), None) => Err(Error::Config("layers of an item graph, and no model of them".into())),
         // (Sⁿ x)_new = s (Sⁿ⁻¹ x)_new + Σ_j S_j (Sⁿ⁻¹ x)_j, unrolled: h = Σ_l s^l Sⁿ⁻¹⁻ˡ x.

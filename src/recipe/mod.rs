@@ -7,6 +7,7 @@
 //! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
 //! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
 //! | `run` | [`Run`]: what training gives back |
+//! | `warm` | the parameters that a run begins with, from an earlier model |
 //! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
 //! | `progress` | [`Progress`]: lines that say where a run stands |
 //!
@@ -31,6 +32,7 @@ mod run;
 mod runner;
 mod settings;
 mod toml;
+mod warm;
 
 pub use folder::Existing;
 pub use progress::Progress;

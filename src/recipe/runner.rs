@@ -1,7 +1,7 @@
 //! A run with checkpoints, resumption and an observer.
 
 use super::folder::{Existing, Folder};
-use super::{EpochSeconds, Progress, Recipe, Run};
+use super::{EpochSeconds, Progress, Recipe, Run, warm};
 use crate::data::{Dataset, write_whole};
 use crate::nn::Init;
 use crate::serve::Recommender;
@@ -48,6 +48,7 @@ pub struct Runner<'a> {
     folder: Option<PathBuf>,
     existing: Existing,
     observer: Option<Observer<'a>>,
+    warm: Option<&'a Recommender>,
 }
 
 impl std::fmt::Debug for Runner<'_> {
@@ -60,7 +61,7 @@ impl std::fmt::Debug for Runner<'_> {
 impl<'a> Runner<'a> {
     pub(super) fn new(recipe: Recipe, data: &'a Dataset, device: &Device) -> Self {
         let device = if device.is_autodiff() { device.clone() } else { device.clone().autodiff() };
-        Self { recipe, data, device, folder: None, existing: Existing::Refuse, observer: None }
+        Self { recipe, data, device, folder: None, existing: Existing::Refuse, observer: None, warm: None }
     }
 
     /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, at
@@ -76,6 +77,29 @@ impl<'a> Runner<'a> {
         self
     }
 
+    /// Begins with the parameters of an earlier model instead of fresh ones: when interactions, items or users were added, a
+    /// few epochs then do what many did before.
+    ///
+    /// Rows of users and items are found again by external id. New items begin with the mean of the rows of their nearest
+    /// neighbours in content among the old ones, new users with fresh rows; the state of the optimizer is new.
+    ///
+    /// ```
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
+    /// let yesterday = data.hold_out_items(0.1, 1)?.rest;
+    /// let before = Recipe::lightgcn().epochs(3).run(&yesterday, &Device::flex())?.recommender()?;
+    /// let run = Recipe::lightgcn().epochs(1).runner(&data, &Device::flex()).warm_start(&before).run()?;
+    /// assert_eq!(run.embeddings().items().dims()[0], 50);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn warm_start(mut self, before: &'a Recommender) -> Self {
+        self.warm = Some(before);
+        self
+    }
+
     /// Calls `observer` after each step and each epoch. It may break off the run, which then ends with what it has: the best
     /// epoch so far.
     pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
@@ -87,15 +111,20 @@ impl<'a> Runner<'a> {
     ///
     /// # Errors
     /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process; a
-    /// checkpoint of other settings or data, with the names of the settings that differ.
+    /// checkpoint of other settings or data, with the names of the settings that differ; an earlier model whose parameters do
+    /// not fit.
     pub fn run(self) -> Result<Run<'a>> {
-        let Self { recipe, data, device, folder, existing, mut observer } = self;
+        let Self { recipe, data, device, folder, existing, mut observer, warm } = self;
         let trainer = &recipe.training;
         let folder = folder.map(|path| Folder::open(&path, existing)).transpose()?;
         let model = recipe.model.init(&data.train, &mut Init::new(trainer.seed, &device))?;
         if model.num_params() > 0 && trainer.epochs == 0 {
             return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
         }
+        let model = match warm {
+            Some(before) => warm::start(model, before, &recipe.model, data)?,
+            None => model,
+        };
         let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
         let (state, mut seconds) = match &folder {
             Some(folder) if existing == Existing::Resume => {

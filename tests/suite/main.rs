@@ -20,6 +20,7 @@ mod foreign_model;
 mod from_memory;
 mod golden;
 mod graphs;
+mod living;
 mod metrics;
 mod operators;
 mod packaged;

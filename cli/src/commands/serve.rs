@@ -11,7 +11,8 @@ use viral::{Error, Result};
 ///
 /// `GET /recommend?user=ID&k=10`, `POST /recommend` with {"liked": ["ID", …], "k": 10, "weights": {"visual": 2}}, `GET
 /// /similar?item=ID`, `GET /health`, and `GET /metrics` for Prometheus. The page at / lets one pick or invent a customer and weigh
-/// the blocks. The model is loaded again when its file changes, without a request being dropped.
+/// the blocks. `POST /items` adds items by their features, `DELETE /items?item=ID` takes one out, and `POST /interactions` tells what
+/// customers did since training; these changes go into the model's file. The model is loaded again when its file changes, without a request being dropped.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral serve --model out/planted-viral-default-seed0")]
 pub(crate) struct Arguments {
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// Photos of the items, named by their ids: ID.jpg, ID.png, …; the others are drawn from their vectors
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
+    /// Refuses requests that change the catalogue
+    #[arg(long)]
+    read_only: bool,
     /// Most items of one answer
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
     most_items: usize,
@@ -76,6 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         timeout,
         concurrency: arguments.concurrency,
         connections: arguments.connections,
+        read_only: arguments.read_only,
         k: arguments.most_items,
     };
     drop(model);

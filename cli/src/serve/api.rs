@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::metrics::count;
-use super::{App, catalogue};
+use super::{App, catalogue, changes};
 use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
@@ -35,7 +35,7 @@ pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/recommend", get(recommend_known).post(recommend))
         .route("/similar", get(similar))
-        .merge(catalogue::routes())
+        .merge(catalogue::routes().merge(changes::routes()))
         .layer(within)
         // Answered also when everything else is busy.
         .route("/health", get(health))
@@ -59,12 +59,13 @@ async fn over_limit(error: BoxError) -> Failure {
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
-    let routes = "/, /recommend, /similar, /items, /users, /history, /picture, /health and /metrics";
+    let routes = "/, /recommend, /similar, /items, /interactions, /users, /history, /picture, /health and /metrics";
     Failure::new(StatusCode::NOT_FOUND, "no_such_path", format!("nothing is at {}; there are {routes}", uri.path()))
 }
 
 async fn no_such_method() -> Failure {
-    let message = "this path is read with GET; /recommend takes a POST with JSON as well";
+    let message =
+        "this path is read with GET; /recommend, /items and /interactions take a POST with JSON, /items a DELETE";
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", message)
 }
 
@@ -218,7 +219,7 @@ async fn similar(State(app): State<App>, uri: Uri) -> Answer<Recommendations> {
 }
 
 /// The JSON of a body, or what is wrong with it.
-fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
+pub(super) fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let message = format!("the body is larger than {} bytes", app.limits.body);
@@ -251,7 +252,7 @@ async fn health(State(app): State<App>) -> Json<Health> {
         data: model.data_name().to_string(),
         fingerprint: model.fingerprint().map(str::to_string),
         users: model.users().len(),
-        items: model.items().len(),
+        items: model.catalogue().count(),
         blocks: model.embeddings().blocks().iter().map(|(name, _)| name.clone()).collect(),
         loaded_seconds_ago: app.served.age_seconds(),
     })

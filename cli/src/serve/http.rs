@@ -31,6 +31,8 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// Connections at a time; more wait.
     pub(crate) connections: usize,
+    /// Whether requests may not change the catalogue.
+    pub(crate) read_only: bool,
     /// Items of one answer.
     pub(crate) k: usize,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `api` | the routes, what they take and what they answer |
 //! | `catalogue` | what the page asks for: items and users to choose from, pictures |
+//! | `changes` | new items, items that are gone, and what customers did |
 //! | `failure` | errors as JSON, each with its status |
 //! | `http` | connections: limits, timeouts, the way to stop |
 //! | `metrics` | counts and durations in Prometheus' text format |
@@ -12,6 +13,7 @@
 
 mod api;
 mod catalogue;
+mod changes;
 mod failure;
 mod http;
 mod metrics;

@@ -12,7 +12,7 @@ use viral::{Error, Result};
 pub(crate) struct Served {
     path: PathBuf,
     now: RwLock<(Arc<Recommender>, Instant)>,
-    /// What the file was when it was last looked at, good or bad.
+    /// What the file was when it was last looked at, good or bad; held by whoever changes the model.
     seen: Mutex<Option<Stamp>>,
 }
 
@@ -50,17 +50,46 @@ impl Served {
 
     /// Loads the file again and puts it in the place of the model; this one stays where that fails.
     pub(crate) fn reload(&self) -> Result<()> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let found = stamp(&self.path);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *seen = found;
         let model = match found {
             Some(_) => Recommender::load(&self.path),
             None => Err(Error::Data(format!("{}: no file is here", self.path.display()))),
         };
         let model =
             model.map_err(|e| Error::Data(format!("{e}; the model that was loaded before goes on answering")))?;
-        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        *now = (Arc::new(model), Instant::now());
+        self.put(Arc::new(model));
         Ok(())
+    }
+
+    /// Changes a copy of the model, writes it into the file and lets it answer; nothing happens where one of these fails.
+    ///
+    /// What others wrote into the file since it was loaded is not overwritten: it is loaded first.
+    pub(crate) fn change<E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut Recommender) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Arc<Recommender>, E> {
+        let mut seen = loop {
+            if self.has_changed() {
+                self.reload()?;
+            }
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if *seen == stamp(&self.path) {
+                break seen;
+            }
+        };
+        let mut model = Recommender::clone(&self.model());
+        work(&mut model)?;
+        model.save(&self.path)?;
+        *seen = stamp(&self.path);
+        let model = Arc::new(model);
+        self.put(model.clone());
+        Ok(model)
+    }
+
+    fn put(&self, model: Arc<Recommender>) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = (model, Instant::now());
     }
 }
 

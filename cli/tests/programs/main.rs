@@ -1,11 +1,13 @@
 //! The program `viral` on toy data, as a user runs it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cold;
 mod describe;
 mod encode;
 mod experiment;
 mod prepare;
 mod serve;
+mod serve_changes;
 #[allow(dead_code)] // the tests of the library use the rest
 #[path = "../../../enrich/tests/enrich/support/mod.rs"]
 mod support;

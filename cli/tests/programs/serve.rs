@@ -20,13 +20,13 @@ fn model_of(seed: u64, folder: &Path) -> (Dataset, Recommender) {
     (data, recommender)
 }
 
-struct Service {
+pub(crate) struct Service {
     child: Child,
     address: String,
 }
 
 impl Service {
-    fn start(model: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(model: &Path, arguments: &[&str]) -> Self {
         let mut command = crate::viral("serve");
         command.arg("--model").arg(model).args(["--bind", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -44,20 +44,20 @@ impl Service {
     }
 
     /// Status, head and body of the answer to a request of these bytes.
-    fn raw(&self, request: &[u8]) -> (u16, String, Vec<u8>) {
+    pub(crate) fn raw(&self, request: &[u8]) -> (u16, String, Vec<u8>) {
         let mut stream = self.connect();
         // A service that has refused a request may close before all of it was sent.
         let _ = stream.write_all(request);
         answer_of(&mut stream)
     }
 
-    fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let request = format!("GET {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
         let (status, _, body) = self.raw(request.as_bytes());
         (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Value) {
         let length = body.len();
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
@@ -72,7 +72,7 @@ impl Service {
         (head, String::from_utf8(body).unwrap())
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
     }

@@ -1,0 +1,149 @@
+//! What changes the catalogue while it is served: new items, items that are gone, and what customers did.
+
+use super::App;
+use super::api::{Answer, json, query};
+use super::failure::Failure;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{StatusCode, Uri};
+use axum::response::Json;
+use axum::routing::{delete, post};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use viral::data::{Features, ItemFeatures, Modality};
+use viral::prelude::Recommender;
+use viral::serve::{Drift, NewItems};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/items", post(add_items))
+        .route("/items", delete(remove_item))
+        .route("/interactions", post(add_interactions))
+}
+
+/// `POST /items`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Items {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    id: String,
+    #[serde(default)]
+    title: String,
+    /// A vector for each modality of the model.
+    features: BTreeMap<Modality, Vec<f32>>,
+}
+
+impl Items {
+    fn parse(self, model: &Recommender) -> Result<NewItems, Failure> {
+        if self.items.is_empty() {
+            return Err(Failure::bad_request(r#"no items: {"items": [{"id": "…", "features": {"text": […]}}]}"#));
+        }
+        let mut features = Features::new();
+        for (modality, width) in model.new_item_features()? {
+            let mut values = Vec::with_capacity(self.items.len() * width);
+            for Item { id, features, .. } in &self.items {
+                let found = features.get(&modality).map_or(&[][..], Vec::as_slice);
+                if found.len() != width {
+                    let found = found.len();
+                    return Err(Failure::bad_request(format!(
+                        "item '{id}' has {found} numbers of {modality} features, the model takes {width}"
+                    )));
+                }
+                values.extend_from_slice(found);
+            }
+            features.insert(modality, ItemFeatures::new(self.items.len(), width, values)?);
+        }
+        for Item { id, features: given, .. } in &self.items {
+            if let Some(unknown) = given.keys().find(|modality| features.get(modality).is_none()) {
+                return Err(Failure::bad_request(format!(
+                    "item '{id}' has {unknown} features, which the model does not take"
+                )));
+            }
+            if id.is_empty() {
+                return Err(Failure::bad_request("an item has an empty id"));
+            }
+        }
+        let (ids, titles): (Vec<String>, Vec<String>) =
+            self.items.into_iter().map(|item| (item.id, item.title)).unzip();
+        Ok(NewItems::new(ids, features)?.with_titles(titles)?)
+    }
+}
+
+/// What the catalogue is after a change.
+#[derive(Serialize)]
+struct Changed {
+    items: usize,
+    users: usize,
+    drift: Drift,
+}
+
+async fn add_items(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Changed> {
+    let items: Items = json(&app, body)?;
+    change(app, move |model| {
+        let items = items.parse(model)?;
+        Ok(model.add_items(&items)?)
+    })
+    .await
+}
+
+/// `DELETE /items?item=ID`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gone {
+    item: String,
+}
+
+async fn remove_item(State(app): State<App>, uri: Uri) -> Answer<Changed> {
+    let Gone { item } = query(&uri)?;
+    change(app, move |model| Ok(model.remove_items(&[item])?)).await
+}
+
+/// `POST /interactions`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Interactions {
+    interactions: Vec<Interaction>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Interaction {
+    user: String,
+    item: String,
+}
+
+async fn add_interactions(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Changed> {
+    let Interactions { interactions } = json(&app, body)?;
+    if interactions.iter().any(|Interaction { user, .. }| user.is_empty()) {
+        return Err(Failure::bad_request("an interaction has an empty user"));
+    }
+    change(app, move |model| {
+        let pairs: Vec<(String, String)> = interactions.into_iter().map(|pair| (pair.user, pair.item)).collect();
+        model.update(&pairs)?;
+        Ok(())
+    })
+    .await
+}
+
+/// Changes the model and its file, one change at a time; requests meanwhile are answered by the model as it was.
+async fn change(
+    app: App,
+    work: impl FnOnce(&mut Recommender) -> Result<(), Failure> + Send + 'static,
+) -> Answer<Changed> {
+    if app.limits.read_only {
+        let message = "this service was started with --read-only: its catalogue does not change";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "read_only", message));
+    }
+    let served = app.served.clone();
+    let changed = tokio::task::spawn_blocking(move || served.change(work)).await;
+    let model = changed.map_err(|e| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e.to_string()))??;
+    let there = model.catalogue().count();
+    Ok(Json(Changed { items: there, users: model.users().len(), drift: model.drift() }))
+}

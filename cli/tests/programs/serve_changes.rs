@@ -1,0 +1,133 @@
+//! New items, items that are gone and new interactions, over HTTP: what they change at once and for good.
+
+use crate::serve::Service;
+use serde_json::{Value, json};
+use std::path::Path;
+use viral::data::{Dataset, HeldOut, PlantedConfig};
+use viral::prelude::{Device, Recipe, Recommender};
+use viral::serve::NewItems;
+
+/// A model of most of a catalogue, in a folder, and the rest of that.
+fn model_in(folder: &Path) -> (Dataset, HeldOut, Recommender) {
+    let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
+    let held_out = data.hold_out_items(0.1, 1).unwrap();
+    let run = Recipe::viral().seed(1).epochs(1).run(&held_out.rest, &Device::flex()).unwrap();
+    let recommender = run.recommender().unwrap();
+    recommender.save(folder).unwrap();
+    drop(run);
+    (data, held_out, recommender)
+}
+
+fn item(data: &Dataset, item: u32) -> Value {
+    let features = data.train.features.iter();
+    let features = features.map(|(modality, rows)| (modality.to_string(), json!(rows.row(item as usize))));
+    let features: serde_json::Map<String, Value> = features.collect();
+    json!({"id": data.item_ids[item as usize], "title": "<b>new</b>", "features": features})
+}
+
+fn delete(service: &Service, path: &str) -> u16 {
+    let request = format!("DELETE {path} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n");
+    service.raw(request.as_bytes()).0
+}
+
+#[test]
+fn new_items_and_interactions_count_at_once_and_outlive_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, held_out, mut recommender) = model_in(folder.path());
+    let service = Service::start(folder.path(), &[]);
+    let id = &data.item_ids[held_out.taken[0] as usize];
+    assert_eq!(service.get(&format!("/similar?item={id}&k=3")).0, 404);
+    let new: Vec<Value> = held_out.taken.iter().map(|&number| item(&data, number)).collect();
+    let (status, changed) = service.post("/items", &json!({"items": new}).to_string());
+    assert_eq!((status, &changed["items"], &changed["drift"]["new_items"]), (200, &json!(50), &json!(5)), "{changed}");
+    let pairs = json!({"interactions": [{"user": "eve", "item": id}, {"user": "u0007", "item": id}]});
+    let (status, changed) = service.post("/interactions", &pairs.to_string());
+    assert_eq!((status, &changed["users"]), (200, &json!(61)), "{changed}");
+
+    let titles = vec!["<b>new</b>"; held_out.taken.len()];
+    recommender.add_items(&NewItems::of(&data, &held_out.taken).unwrap().with_titles(titles).unwrap()).unwrap();
+    recommender.update(&[("eve", id), ("u0007", id)]).unwrap();
+    let answers = |service: &Service| {
+        for user in ["eve", "u0007", "u0008"] {
+            let (status, found) = service.get(&format!("/recommend?user={user}&k=50"));
+            assert_eq!((status, &found["items"]), (200, &json!(recommender.recommend(user, 50).unwrap())), "{user}");
+        }
+    };
+    answers(&service);
+    drop(service);
+    let service = Service::start(folder.path(), &[]);
+    answers(&service);
+
+    // What somebody else writes meanwhile is not overwritten.
+    let other = &data.item_ids[held_out.taken[1] as usize];
+    let mut elsewhere = Recommender::load(folder.path()).unwrap();
+    elsewhere.remove_items(&[other]).unwrap();
+    elsewhere.save(folder.path()).unwrap();
+    assert_eq!(delete(&service, &format!("/items?item={id}")), 200);
+    let now = Recommender::load(folder.path()).unwrap();
+    assert_eq!(now.catalogue().count(), 48);
+    let (_, found) = service.get("/recommend?user=u0008&k=50");
+    assert!(
+        found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|found| ![id, other].contains(&&found["item"].as_str().unwrap().to_string()))
+    );
+    assert_eq!(delete(&service, &format!("/items?item={other}")), 404);
+}
+
+#[test]
+fn changes_that_make_no_sense_are_refused_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, held_out, _) = model_in(folder.path());
+    let before = std::fs::read(folder.path().join("model.safetensors")).unwrap();
+    let service = Service::start(folder.path(), &[]);
+    let good = item(&data, held_out.taken[0]);
+    let with = |key: &str, value: Value| {
+        let mut changed = good.clone();
+        changed[key] = value;
+        json!({ "items": [changed] })
+    };
+    let features = |modality: &str, value: Value| {
+        let mut features = good["features"].clone();
+        features[modality] = value;
+        with("features", features)
+    };
+    let huge = json!([1e39]);
+    for (body, status, word) in [
+        (json!({"items": []}), 400, "no items"),
+        (json!({"items": [good, good]}), 400, "twice"),
+        (with("id", json!(data.item_ids[held_out.left[0] as usize])), 400, "has an item"),
+        (with("id", json!("")), 400, "empty id"),
+        (with("price", json!(3)), 400, "price"),
+        (with("features", json!({})), 400, "numbers of"),
+        (features("text", json!([0.5])), 400, "takes"),
+        (features("audio", json!([0.5])), 400, "audio"),
+        (features("no such thing", json!([0.5])), 400, "body"),
+        (features("text", json!(["a"])), 400, "body"),
+        (features("text", huge), 400, ""),
+        (json!({"things": []}), 400, "things"),
+        (json!(null), 400, "body"),
+    ] {
+        let (found, answer) = service.post("/items", &body.to_string());
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(found == status && message.contains(word), "{found} {answer} to {body}");
+    }
+    for (body, status) in [
+        (json!({"interactions": [{"user": "eve", "item": "nothing"}]}), 404),
+        (json!({"interactions": [{"user": "", "item": data.item_ids[held_out.left[0] as usize]}]}), 400),
+        (json!({"interactions": 3}), 400),
+    ] {
+        assert_eq!(service.post("/interactions", &body.to_string()).0, status, "{body}");
+    }
+    assert_eq!(delete(&service, "/items?item=nothing"), 404);
+    assert_eq!(delete(&service, "/items"), 400);
+    drop(service);
+    assert!(std::fs::read(folder.path().join("model.safetensors")).unwrap() == before);
+
+    let service = Service::start(folder.path(), &["--read-only"]);
+    let (status, answer) = service.post("/items", &json!({"items": [good]}).to_string());
+    assert_eq!((status, &answer["error"]), (403, &json!("read_only")));
+    assert_eq!(delete(&service, &format!("/items?item={}", data.item_ids[held_out.left[0] as usize])), 403);
+}

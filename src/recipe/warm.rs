@@ -1,0 +1,124 @@
+//! The parameters that a run begins with, from an earlier model.
+
+use crate::data::{Dataset, Features, ItemFeatures};
+use crate::graph::KnnSearch;
+use crate::model::{Model, ModelConfig, Rows, load_parameters, parameters, rows_of_parameters};
+use crate::serve::Recommender;
+use crate::{Error, Result};
+use burn::tensor::TensorData;
+use std::collections::HashMap;
+
+/// Neighbours in content whose rows a new item begins with.
+const NEIGHBORS: usize = 10;
+
+/// A model of `config` for `data` whose fresh parameters give way to those of an earlier model, as far as it has them.
+pub(super) fn start(model: Model, before: &Recommender, config: &ModelConfig, data: &Dataset) -> Result<Model> {
+    let differs = |key: &str| {
+        Error::Config(format!(
+            "the earlier model has another '{key}': begin with the settings that it was trained with"
+        ))
+    };
+    let fresh = parameters(&model);
+    let old = before.parameters()?;
+    if let Some(name) = old.keys().find(|name| !fresh.contains_key(*name)) {
+        return Err(differs(name));
+    }
+    let rows = rows_of_parameters(config, &data.train.features)?;
+    let number = |ids: &mut dyn Iterator<Item = &str>| -> HashMap<String, usize> {
+        ids.enumerate().map(|(number, id)| (id.to_string(), number)).collect()
+    };
+    let (old_users, old_items) = (number(&mut before.users()), number(&mut before.items()));
+    let n_old = [before.train_interactions().n_users(), before.train_interactions().n_items()];
+    let of = |ids: &[String], old: &HashMap<String, usize>, n: usize| -> Vec<Option<usize>> {
+        ids.iter().map(|id| old.get(id).copied().filter(|&row| row < n)).collect()
+    };
+    let users = of(&data.user_ids, &old_users, n_old[0]);
+    let items = of(&data.item_ids, &old_items, n_old[1]);
+    let neighbors = neighbors_of_new(&data.train.features, &items)?;
+    let mut values = fresh;
+    for (name, value) in &mut values {
+        let trained = old.get(name).ok_or_else(|| differs(name))?;
+        let (shape, width) = (value.shape().to_vec(), value.shape()[1..].iter().product::<usize>());
+        if trained.shape()[1..] != shape[1..] {
+            return Err(differs(name));
+        }
+        let table = Table { trained: trained.iter().collect(), width };
+        let mut rows_now: Vec<f32> = value.iter().collect();
+        let [n_users, n_items] = n_old;
+        let expected = match rows.get(name) {
+            Some(Rows::Users) => {
+                table.copy(&users, &HashMap::new(), 0, &mut rows_now);
+                n_users
+            }
+            Some(Rows::Items) => {
+                table.copy(&items, &neighbors, 0, &mut rows_now);
+                n_items
+            }
+            Some(Rows::Nodes) => {
+                let (of_users, of_items) = rows_now.split_at_mut(users.len() * width);
+                table.copy(&users, &HashMap::new(), 0, of_users);
+                table.copy(&items, &neighbors, n_users, of_items);
+                n_users + n_items
+            }
+            Some(Rows::Shared) | None => {
+                rows_now.clone_from(&table.trained);
+                shape[0]
+            }
+        };
+        if trained.shape()[0] != expected {
+            return Err(differs(name));
+        }
+        *value = TensorData::new(rows_now, shape);
+    }
+    load_parameters(model, values)
+}
+
+/// Rows of the earlier model.
+struct Table {
+    trained: Vec<f32>,
+    width: usize,
+}
+
+impl Table {
+    /// Old rows into their new places; new ones get the mean of their neighbours', or stay.
+    fn copy(&self, old: &[Option<usize>], neighbors: &HashMap<usize, Vec<usize>>, first: usize, rows: &mut [f32]) {
+        let row = |at: usize| self.trained.get((first + at) * self.width..(first + at + 1) * self.width);
+        for (number, (old, out)) in old.iter().zip(rows.chunks_exact_mut(self.width.max(1))).enumerate() {
+            match (old, neighbors.get(&number)) {
+                (Some(old), _) => {
+                    if let Some(row) = row(*old) {
+                        out.copy_from_slice(row);
+                    }
+                }
+                (None, Some(neighbors)) => {
+                    out.fill(0.0);
+                    for row in neighbors.iter().filter_map(|&at| row(at)) {
+                        out.iter_mut().zip(row).for_each(|(sum, x)| *sum += x / neighbors.len() as f32);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+    }
+}
+
+/// For each new item the rows, in the earlier model, of the old items whose content is nearest; none for an item without content.
+fn neighbors_of_new(features: &Features, items: &[Option<usize>]) -> Result<HashMap<usize, Vec<usize>>> {
+    let all: Vec<&ItemFeatures> = features.iter().map(|(_, rows)| rows).collect();
+    if all.is_empty() || items.iter().all(Option::is_some) || items.len() < 2 {
+        return Ok(HashMap::new());
+    }
+    // New items may be each other's neighbours, so some more are looked for.
+    let k = (3 * NEIGHBORS).min(items.len() - 1);
+    let found = KnnSearch::Exact.neighbors(&all, k, false)?;
+    let mut neighbors = HashMap::new();
+    for (number, _) in items.iter().enumerate().filter(|(_, old)| old.is_none()) {
+        let near = found.index[number * k..][..k].iter().zip(&found.cosine[number * k..][..k]);
+        let near = near.filter(|(_, cosine)| **cosine > 0.0).filter_map(|(&item, _)| items[item as usize]);
+        let near: Vec<usize> = near.take(NEIGHBORS).collect();
+        if !near.is_empty() {
+            neighbors.insert(number, near);
+        }
+    }
+    Ok(neighbors)
+}
