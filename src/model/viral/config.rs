@@ -87,6 +87,9 @@ pub struct ViralConfig {
     pub normalize_inputs: bool,
     /// Whether each item also has a free vector, added to its projected content. Default: true.
     pub item_ids: bool,
+    /// Share of the items whose free vectors are left out in a step of training, other ones each time: what content says of an
+    /// item is then worth more by itself, which new items need. Default: 0.
+    pub id_dropout: f64,
 
     /// How the modalities are put together. Default: `information_aware`.
     pub fusion: FusionStrategy,
@@ -167,6 +170,7 @@ impl ViralConfig {
             edge_dropout: 0.3,
             normalize_features: true,
             item_ids: true,
+            id_dropout: 0.0,
             d_fusion: 64,
             feed_forward: 2,
             self_encoders: false,
@@ -197,6 +201,7 @@ impl ViralConfig {
             normalize_features: false,
             normalize_inputs: false,
             item_ids: false,
+            id_dropout: 0.0,
             fusion: FusionStrategy::InformationAware,
             placement: FusionPlacement::Propagated,
             d_fusion: 0,
@@ -265,6 +270,7 @@ impl ViralConfig {
             [("lambda", self.lambda), ("reg", self.reg), ("weight_spread", spread), ("projection_epsilon", epsilon)];
         check(self.d_embed, &from_zero)?;
         check_share("visual_weight", self.visual_weight)?;
+        check_share("id_dropout", self.id_dropout)?;
         check_share("user_mix", self.user_mix)?;
         Error::require_positive("temperature", self.temperature)?;
         Error::require_positive("score_scale", self.score_scale)?;

@@ -15,7 +15,7 @@ use crate::nn::{
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
     xavier_normal,
 };
-use crate::ops::{SparseMatrix, gather_rows, matmul, sddmm};
+use crate::ops::{SparseMatrix, gather_rows, keep_mask, matmul, sddmm};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::fusion_objective;
@@ -49,15 +49,16 @@ impl Channel {
         }
     }
 
-    /// Features to items' vectors, `[n_items, d]`.
-    fn items(&self, features: Tensor<2>) -> Tensor<2> {
+    /// Features to items' vectors, `[n_items, d]`; `kept`, `[n_items, 1]`, says whose free vectors count.
+    fn items(&self, features: Tensor<2>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         let items = match &self.head {
             Some(head) => head.forward(features),
             None => features,
         };
-        match &self.items {
-            Some(free) => items + free.val(),
-            None => items,
+        match (&self.items, kept) {
+            (Some(free), Some(kept)) => items + free.val() * kept.clone(),
+            (Some(free), None) => items + free.val(),
+            (None, _) => items,
         }
     }
 }
@@ -168,7 +169,7 @@ impl Viral {
 
     /// All blocks of all nodes, propagated over `graph` and fused.
     pub fn blocks(&self, graph: &SparseMatrix) -> ViralBlocks {
-        self.blocks_and(graph, |_| ()).0
+        self.blocks_and(graph, None, |_| ()).0
     }
 
     /// [`blocks`](Self::blocks), and what `look` takes from the fusion, which is gone as soon as it is not needed: with a
@@ -176,6 +177,7 @@ impl Viral {
     fn blocks_and<T>(
         &self,
         graph: &SparseMatrix,
+        kept: Option<Tensor<2>>,
         look: impl FnOnce(&InformationFusionOutput) -> T,
     ) -> (ViralBlocks, Option<T>) {
         let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
@@ -186,17 +188,17 @@ impl Viral {
         let visual = project(&self.visual, &self.visual_projection);
         match (&self.fusion, self.config.placement) {
             (None, _) => {
-                let nodes = self.propagate(graph, vec![text, visual]);
+                let nodes = self.propagate(graph, vec![text, visual], kept);
                 (ViralBlocks { names: &[TEXT, VISUAL], nodes }, None)
             }
             (Some(fusion), FusionPlacement::Features) => {
                 let fused = fusion.forward(text, visual);
                 let seen = look(&fused);
-                let nodes = self.propagate(graph, fused.into_blocks().to_vec());
+                let nodes = self.propagate(graph, fused.into_blocks().to_vec(), kept);
                 (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
             (Some(fusion), FusionPlacement::Propagated) => {
-                let nodes = self.propagate(graph, vec![text, visual]);
+                let nodes = self.propagate(graph, vec![text, visual], kept);
                 let d = self.config.d_embed;
                 let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
                 let fused = fusion.forward(text, visual);
@@ -208,11 +210,11 @@ impl Viral {
     }
 
     /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph.
-    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>) -> Tensor<2> {
+    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>, kept: Option<Tensor<2>>) -> Tensor<2> {
         // Each block by itself: what the backward needs of it then exists anyhow.
         let input = |x: Tensor<2>| if self.config.normalize_inputs { l2_normalize(x) } else { x };
         let users = self.channels.iter().map(|c| input(c.users.val())).collect();
-        let items = self.channels.iter().zip(features).map(|(c, f)| input(c.items(f))).collect();
+        let items = self.channels.iter().zip(features).map(|(c, f)| input(c.items(f, kept.as_ref()))).collect();
         let nodes = nodes(Tensor::cat(users, 1), Tensor::cat(items, 1)); // [nodes, channels · d]
         let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
         LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
@@ -277,6 +279,13 @@ impl Viral {
         }
     }
 
+    /// `[n_items, 1]`: the items whose free vectors count in this step.
+    fn kept_ids(&self, batch: &Batch) -> Option<Tensor<2>> {
+        let rate = self.config.id_dropout;
+        let n_items = self.channels[0].items.as_ref()?.dims()[0];
+        (rate > 0.0).then(|| keep_mask([n_items, 1], 1.0 - rate, batch.key.stream("ids"), &self.text.device()))
+    }
+
     /// Rows that InfoNCE compares: those of the batch, or all items.
     fn info_nce_rows(&self, batch: &Batch) -> Option<Tensor<1, Int>> {
         let n = self.config.info_nce_rows;
@@ -312,7 +321,8 @@ impl Trainable for Viral {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let terms = |fused: &_| fusion_objective(fused, &self.config, self.info_nce_rows(batch));
-        let (ViralBlocks { nodes, .. }, terms) = self.blocks_and(self.graphs.user_item.pruned(), terms);
+        let kept = self.kept_ids(batch);
+        let (ViralBlocks { nodes, .. }, terms) = self.blocks_and(self.graphs.user_item.pruned(), kept, terms);
         let (u, items) = self.fuse_batch(nodes, batch);
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
