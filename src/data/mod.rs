@@ -5,7 +5,7 @@
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
 //! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
-//! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
+//! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`, [`npy_header`]) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter`, `inter_reader` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `feedback`, `time` | [`Labels`]: parts of a split, or what users took; [`parse_time`]: numbers and dates |
 //! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, found by `locate`, with its `feature_files` and `sidecar` files |
@@ -95,6 +95,7 @@ pub use log_report::LogReport;
 pub use mask::Mask;
 pub use modality::{Modality, ModalityName};
 pub use n_core::n_core;
+pub use npy::npy_header;
 pub use options::ReadOptions;
 pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;

@@ -28,15 +28,39 @@ pub(super) fn read(path: &Path) -> Result<Matrix> {
 }
 
 /// The bytes of a file that [`read`] takes: version 1.0, `<f4`, row after row.
-pub(super) fn bytes([n_rows, width]: [usize; 2], values: &[f32]) -> Vec<u8> {
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {width}), }}");
+pub(super) fn bytes(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
+    let mut bytes = npy_header("<f4", shape);
+    bytes.reserve_exact(size_of_val(values));
+    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    bytes
+}
+
+/// The header of a NumPy `.npy` file that holds a matrix: its numbers follow, row after row.
+///
+/// `dtype` says how each number is stored, as NumPy's `dtype.str` does: `<f4` for little-endian floats of 4 bytes, `<f2` for
+/// those of 2. The header has format version 1.0 and a multiple of 64 bytes.
+///
+/// ```
+/// use viral::data::{ItemFeatures, npy_header};
+///
+/// # fn main() -> viral::Result<()> {
+/// # let folder = tempfile::tempdir().map_err(viral::Error::io("a temporary folder"))?;
+/// # let path = folder.path().join("items.npy");
+/// let mut bytes = npy_header("<f4", [2, 1]);
+/// bytes.extend([0.5f32, -1.0].iter().flat_map(|number| number.to_le_bytes()));
+/// viral::data::write_whole(&path, &bytes)?;
+/// assert_eq!(ItemFeatures::read(&path)?.values(), [0.5, -1.0]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn npy_header(dtype: &str, [n_rows, width]: [usize; 2]) -> Vec<u8> {
+    let header = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({n_rows}, {width}), }}");
     // Spaces and a line feed at the end bring the numbers to a multiple of 64 bytes, as the format asks.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 11;
-    let mut bytes = Vec::with_capacity(11 + padded + size_of_val(values));
+    let mut bytes = Vec::with_capacity(11 + padded);
     bytes.extend(b"\x93NUMPY\x01\x00");
     bytes.extend((padded as u16 + 1).to_le_bytes());
     bytes.extend(format!("{header:<padded$}\n").as_bytes());
-    values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
     bytes
 }
 

@@ -76,6 +76,17 @@ impl WholeFile {
     }
 }
 
+/// For writers of formats that write into anything.
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// What the names of unfinished files begin with.
 const UNFINISHED: &str = ".viral-";
 

@@ -2,10 +2,12 @@
 //!
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::run`].
 
+mod choice;
 mod cold;
 mod describe;
 mod encode;
 mod experiment;
+mod export;
 mod folder;
 mod import;
 mod prepare;
@@ -25,6 +27,7 @@ pub(crate) enum Command {
     Import(import::Arguments),
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
+    Export(Box<export::Arguments>),
     Experiment(experiment::Arguments),
     Cold(Box<cold::Arguments>),
     Serve(serve::Arguments),
@@ -39,6 +42,7 @@ impl Command {
             Self::Import(arguments) => import::run(&arguments),
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
+            Self::Export(arguments) => export::run(&arguments),
             Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Cold(arguments) => cold::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),

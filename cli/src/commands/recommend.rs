@@ -1,8 +1,9 @@
 //! `viral recommend`: what a saved model recommends, and why.
 
+use super::choice::Choice;
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
-use viral::prelude::{RecommendOptions, Recommendation, Recommender};
+use viral::prelude::{Recommendation, Recommender};
 use viral::{Error, Result};
 
 /// Recommends items from a saved model, each score split into what its blocks gave.
@@ -38,39 +39,13 @@ pub(crate) struct Arguments {
     /// External id of an item: others like it
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     similar: Option<String>,
-    /// Items that must not come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
-    exclude: Vec<String>,
-    /// The only items that may come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
-    among: Option<Vec<String>>,
-    /// Multiplies the share of a block; may be given again
-    #[arg(long, value_name = "BLOCK=FACTOR", help_heading = "Which items")]
-    weigh: Vec<String>,
-    /// Items that the user is known to have may come as well
-    #[arg(long, help_heading = "Which items")]
-    with_known: bool,
-}
-
-impl Arguments {
-    fn options(&self) -> Result<RecommendOptions> {
-        let mut options = RecommendOptions::new(self.k).exclude(self.exclude.clone()).with_known(self.with_known);
-        if let Some(among) = &self.among {
-            options = options.among(among.clone());
-        }
-        for weigh in &self.weigh {
-            let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
-            let (block, factor) = parsed
-                .ok_or_else(|| Error::Config(format!("--weigh {weigh}: write block=factor, such as visual=0.5")))?;
-            options = options.weigh(block, factor);
-        }
-        Ok(options)
-    }
+    #[command(flatten)]
+    choice: Choice,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recommender = Recommender::load(&arguments.model)?;
-    let options = arguments.options()?;
+    let options = arguments.choice.options(arguments.k)?;
     let (mut note, found) = match (&arguments.user, &arguments.similar) {
         (Some(user), _) => (format!("new items for user {user}"), recommender.recommend_with(user, &options)),
         (_, Some(item)) => (format!("items similar to {item}"), recommender.similar_with(item, &options)),

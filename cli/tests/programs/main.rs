@@ -5,6 +5,7 @@ mod cold;
 mod describe;
 mod encode;
 mod experiment;
+mod export;
 mod prepare;
 mod serve;
 mod serve_changes;

@@ -1,0 +1,39 @@
+//! Which items may be recommended, and how much each block counts.
+
+use clap::Args;
+use viral::prelude::RecommendOptions;
+use viral::{Error, Result};
+
+#[derive(Args, Debug, Default, PartialEq)]
+#[command(next_help_heading = "Which items")]
+pub(super) struct Choice {
+    /// Items that must not come, separated by commas
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true)]
+    exclude: Vec<String>,
+    /// The only items that may come, separated by commas
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true)]
+    among: Option<Vec<String>>,
+    /// Multiplies the share of a block; may be given again
+    #[arg(long, value_name = "BLOCK=FACTOR")]
+    weigh: Vec<String>,
+    /// Items that the user is known to have may come as well
+    #[arg(long)]
+    with_known: bool,
+}
+
+impl Choice {
+    /// The best `k` of these items.
+    pub(super) fn options(&self, k: usize) -> Result<RecommendOptions> {
+        let mut options = RecommendOptions::new(k).exclude(self.exclude.clone()).with_known(self.with_known);
+        if let Some(among) = &self.among {
+            options = options.among(among.clone());
+        }
+        for weigh in &self.weigh {
+            let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
+            let (block, factor) = parsed
+                .ok_or_else(|| Error::Config(format!("--weigh {weigh}: write block=factor, such as visual=0.5")))?;
+            options = options.weigh(block, factor);
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,93 @@
+//! `viral export`: a saved model as files that other programs read.
+
+use super::choice::Choice;
+use crate::bar::Bar;
+use crate::export::{Export, Format};
+use clap::Args;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use viral::prelude::Recommender;
+use viral::{Error, Result};
+
+/// Items of each list.
+const TOP: usize = 20;
+
+/// Writes the vectors of a saved model and the lists of all users, for NumPy, pandas, databases and search engines.
+///
+/// blocks.json has the name, the first column and the width of each block of the vectors. The other files depend on --format:
+///
+/// npy: items.npy and users.npy, a vector a row, whose inner product is the score; item_ids.txt and user_ids.txt, the id of each
+/// row a line. An id that cannot stand in a line as it is, such as one with a line break, is written as a JSON string; a line is
+/// one where it begins with a double quote.
+///
+/// jsonl: top.jsonl, an object with user and items for each user, the items as `viral recommend --json` prints them.
+///
+/// parquet: top.parquet, a row for each item of a list: user, rank from 1, item, score and, for each block, share_BLOCK.
+///
+/// Users without train interactions have no lists. All files appear at the end of the run, each of them whole.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  viral export --model out/baby-viral-default-seed0 --out export --top 50 --format npy,parquet"
+)]
+pub(crate) struct Arguments {
+    /// Folder with model.safetensors, or the file itself
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder for the files
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What to write, separated by commas
+    #[arg(long, value_enum, value_name = "FORMAT,…", value_delimiter = ',', default_value = "npy,jsonl")]
+    format: Vec<Format>,
+    /// Items of each list [default: 20]
+    #[arg(long, value_name = "K")]
+    top: Option<NonZeroUsize>,
+    /// Vectors of 16-bit floats instead of 32 bits
+    #[arg(long)]
+    half: bool,
+    /// Replaces an earlier export in the folder
+    #[arg(long)]
+    overwrite: bool,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { format, half, overwrite, .. } = arguments;
+    if *half && !format.contains(&Format::Npy) {
+        return Err(Error::Config("--half is about vectors; add npy to --format".into()));
+    }
+    let has_lists = format.iter().any(|&format| format != Format::Npy);
+    if !has_lists && (arguments.top.is_some() || arguments.choice != Choice::default()) {
+        let message = "--top and which items may come are about lists; add jsonl or parquet to --format";
+        return Err(Error::Config(message.into()));
+    }
+    let options = arguments.choice.options(arguments.top.map_or(TOP, NonZeroUsize::get))?;
+    let recommender = Recommender::load(&arguments.model)?;
+    let export = Export { recommender: &recommender, formats: format, options: &options, half: *half };
+    let mut bar = Bar::new(recommender.users().len(), None);
+    let exported = export.write(&arguments.out, *overwrite, |n_users| bar.count(n_users));
+    bar.finish();
+    let exported = exported?;
+
+    let (z, out) = (recommender.embeddings(), arguments.out.display());
+    let model = recommender.model_name().unwrap_or("a model");
+    println!(
+        "{model} on {}: {} users, {} items, {} numbers each",
+        recommender.data_name(),
+        z.n_users(),
+        z.n_items(),
+        z.d()
+    );
+    if has_lists {
+        println!("lists for {} users, {} items in all", exported.n_users, exported.n_listed);
+    }
+    if exported.n_skipped > 0 {
+        println!("no lists for {} users without train interactions", exported.n_skipped);
+    }
+    if exported.n_quoted > 0 {
+        println!("{} ids cannot stand in a line as they are; they are written as JSON strings", exported.n_quoted);
+    }
+    println!("In {out}: {}", exported.files.join(", "));
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! A saved model as files that other programs read.
+//!
+//! | file | |
+//! |---|---|
+//! | `mod` | [`Export`]: what is written |
+//! | `folder` | how the files come into their folder |
+//! | `vectors` | matrices as `.npy` |
+//! | `ids` | ids, one a line |
+//! | `table` | lists as Parquet |
+
+mod folder;
+mod ids;
+mod table;
+mod vectors;
+
+use clap::ValueEnum;
+use folder::{BLOCKS, Folder, ITEM_IDS, ITEMS, LINES, TABLE, USER_IDS, USERS};
+use serde::Serialize;
+use std::path::Path;
+use table::ListTable;
+use viral::data::WholeFile;
+use viral::prelude::{RecommendOptions, Recommendation, Recommender};
+use viral::{Error, Result};
+
+/// Recommendations that are in memory at a time.
+const HELD: usize = 1 << 16;
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Npy,
+    Jsonl,
+    Parquet,
+}
+
+/// What is to be written.
+pub(crate) struct Export<'a> {
+    pub(crate) recommender: &'a Recommender,
+    pub(crate) formats: &'a [Format],
+    /// Of the lists.
+    pub(crate) options: &'a RecommendOptions,
+    /// Whether vectors are of 16-bit floats.
+    pub(crate) half: bool,
+}
+
+/// What was written.
+#[derive(Default)]
+pub(crate) struct Exported {
+    pub(crate) files: Vec<&'static str>,
+    /// Users with a list.
+    pub(crate) n_users: usize,
+    /// Users without one, for they have no train interactions.
+    pub(crate) n_skipped: usize,
+    /// Recommendations in all lists.
+    pub(crate) n_listed: usize,
+    /// Ids that are written as JSON strings.
+    pub(crate) n_quoted: usize,
+}
+
+/// A block of columns, as `blocks.json` has it.
+#[derive(Serialize)]
+struct Block<'a> {
+    name: &'a str,
+    first: usize,
+    width: usize,
+}
+
+/// A line of `top.jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    user: &'a str,
+    items: &'a [Recommendation],
+}
+
+impl Export<'_> {
+    /// Writes all files into a folder, which is made if it is missing: whole, or none. `observe` gets the number of users whose
+    /// lists are done.
+    ///
+    /// # Errors
+    /// A folder that has an export already, unless `overwrite` says to replace it, or other files of these names; files that
+    /// cannot be written; options that do not fit the model; numbers that 16 bits cannot hold.
+    pub(crate) fn write(&self, folder: &Path, overwrite: bool, observe: impl FnMut(usize)) -> Result<Exported> {
+        let mut folder = Folder::open(folder, overwrite)?;
+        match self.fill(&mut folder, observe) {
+            Ok(exported) => Ok(Exported { files: folder.commit()?, ..exported }),
+            Err(e) => {
+                folder.abandon();
+                Err(e)
+            }
+        }
+    }
+
+    fn fill(&self, folder: &mut Folder, observe: impl FnMut(usize)) -> Result<Exported> {
+        let mut exported = Exported::default();
+        self.write_blocks(folder)?;
+        if self.formats.contains(&Format::Npy) {
+            let z = self.recommender.embeddings();
+            for (name, values, n_rows) in [(ITEMS, z.items(), z.n_items()), (USERS, z.users(), z.n_users())] {
+                let mut file = folder.create(name)?;
+                vectors::write(&mut file, &folder.path(name), [n_rows, z.d()], values, self.half)?;
+                folder.keep(name, file)?;
+            }
+            exported.n_quoted = write_ids(folder, ITEM_IDS, self.recommender.items())?
+                + write_ids(folder, USER_IDS, self.recommender.users())?;
+        }
+        if self.formats.iter().any(|&format| format != Format::Npy) {
+            self.write_lists(folder, &mut exported, observe)?;
+        }
+        Ok(exported)
+    }
+
+    fn write_blocks(&self, folder: &mut Folder) -> Result<()> {
+        let mut first = 0;
+        let blocks = self.recommender.embeddings().blocks().iter().map(|(name, width)| {
+            first += width;
+            Block { name, first: first - width, width: *width }
+        });
+        let json = serde_json::to_string_pretty(&blocks.collect::<Vec<_>>()).map_err(broken)?;
+        let mut file = folder.create(BLOCKS)?;
+        file.write(format!("{json}\n").as_bytes())?;
+        folder.keep(BLOCKS, file)
+    }
+
+    /// The lists of all users, for some users at a time, so that memory does not grow with their number.
+    fn write_lists(&self, folder: &mut Folder, exported: &mut Exported, mut observe: impl FnMut(usize)) -> Result<()> {
+        let Self { recommender, formats, options, .. } = self;
+        let is_asked = |format| formats.contains(&format).then_some(());
+        let mut lines = is_asked(Format::Jsonl).map(|()| folder.create(LINES)).transpose()?;
+        let blocks = recommender.embeddings().blocks();
+        let table =
+            is_asked(Format::Parquet).map(|()| ListTable::new(folder.path(TABLE), folder.create(TABLE)?, blocks));
+        let mut table = table.transpose()?;
+
+        let (users, train): (Vec<&str>, _) = (recommender.users().collect(), recommender.train_interactions());
+        let longest = options.k.clamp(1, recommender.items().len().max(1));
+        let at_a_time = (HELD / longest).clamp(16, 4096);
+        for start in (0..users.len()).step_by(at_a_time) {
+            let block = start..users.len().min(start + at_a_time);
+            let has_history = |&user: &usize| !train.of_user(user).is_empty();
+            let known: Vec<&str> = block.clone().filter(has_history).map(|user| users[user]).collect();
+            let lists = recommender.recommend_many(&known, options)?;
+            for (user, items) in known.iter().zip(&lists) {
+                if let Some(file) = &mut lines {
+                    write_line(file, user, items)?;
+                }
+                if let Some(table) = &mut table {
+                    table.add(user, items)?;
+                }
+                exported.n_listed += items.len();
+            }
+            exported.n_users += known.len();
+            exported.n_skipped += block.len() - known.len();
+            observe(block.end);
+        }
+        if let Some(file) = lines {
+            folder.keep(LINES, file)?;
+        }
+        if let Some(table) = table {
+            folder.keep(TABLE, table.finish()?)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_ids<'s>(folder: &mut Folder, name: &'static str, ids: impl Iterator<Item = &'s str>) -> Result<usize> {
+    let mut file = folder.create(name)?;
+    let n_quoted = ids::write(&mut file, ids)?;
+    folder.keep(name, file)?;
+    Ok(n_quoted)
+}
+
+fn write_line(file: &mut WholeFile, user: &str, items: &[Recommendation]) -> Result<()> {
+    let mut line = serde_json::to_vec(&Line { user, items }).map_err(broken)?;
+    line.push(b'\n');
+    file.write(&line)
+}
+
+fn broken(e: serde_json::Error) -> Error {
+    Error::Data(format!("cannot be written as JSON: {e}"))
+}

@@ -1,0 +1,36 @@
+//! Matrices as `.npy`, of 32 or 16 bits a number.
+
+use half::f16;
+use std::path::Path;
+use viral::data::{WholeFile, npy_header};
+use viral::{Error, Result};
+
+/// Numbers that are turned into bytes at a time.
+const HELD: usize = 1 << 14;
+
+/// Writes a matrix, row after row; `path` is where the file will be.
+///
+/// # Errors
+/// A number that is too large for 16 bits, if these are asked for; a file that cannot be written.
+pub(super) fn write(file: &mut WholeFile, path: &Path, shape: [usize; 2], values: &[f32], half: bool) -> Result<()> {
+    if let Some(at) = values.iter().position(|&x| half && f16::from_f32(x).is_infinite()) {
+        let message = format!(
+            "row {} (counted from 0) has {:e}, and 16 bits hold no more than {}; leave out --half",
+            at / shape[1].max(1),
+            values[at],
+            f16::MAX
+        );
+        return Err(Error::file(path, message));
+    }
+    file.write(&npy_header(if half { "<f2" } else { "<f4" }, shape))?;
+    let mut bytes = Vec::with_capacity(4 * HELD);
+    for values in values.chunks(HELD) {
+        bytes.clear();
+        match half {
+            true => bytes.extend(values.iter().flat_map(|&x| f16::from_f32(x).to_le_bytes())),
+            false => bytes.extend(values.iter().flat_map(|x| x.to_le_bytes())),
+        }
+        file.write(&bytes)?;
+    }
+    Ok(())
+}
