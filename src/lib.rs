@@ -76,6 +76,8 @@ pub mod model;
 
 pub mod eval;
 
+pub mod insight;
+
 pub mod train;
 
 pub mod serve;

@@ -20,6 +20,7 @@ mod foreign_model;
 mod from_memory;
 mod golden;
 mod graphs;
+mod insight;
 mod metrics;
 mod operators;
 mod packaged;
