@@ -156,7 +156,13 @@ struct Lists {
 }
 
 impl Lists {
-    fn of(ranking: &Ranking, held_out: &Interactions, popularity: &[u32], train: &Interactions, k: usize) -> Result<Self> {
+    fn of(
+        ranking: &Ranking,
+        held_out: &Interactions,
+        popularity: &[u32],
+        train: &Interactions,
+        k: usize,
+    ) -> Result<Self> {
         let n_pairs = train.n_pairs();
         if n_pairs == 0 {
             return Err(Error::Data("without train interactions nothing is known of items' popularity".into()));
@@ -238,9 +244,7 @@ mod tests {
 
     /// Five users and eight items. Item 7 is in no train pair and in no list.
     fn toy() -> (Ranking, Interactions, Interactions) {
-        let train = [
-            (0, 0), (0, 1), (0, 2), (1, 0), (1, 3), (2, 0), (2, 1), (2, 4), (3, 0), (3, 5), (4, 1), (4, 6),
-        ];
+        let train = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 3), (2, 0), (2, 1), (2, 4), (3, 0), (3, 5), (4, 1), (4, 6)];
         let train = Interactions::from_pairs(5, 8, &train);
         // User 4 has nothing held out.
         let test = Interactions::from_pairs(5, 8, &[(0, 3), (1, 1), (1, 2), (2, 5), (3, 1), (3, 7)]);
@@ -335,7 +339,8 @@ mod tests {
     fn useless_questions_are_errors() {
         let (ranking, train, test) = toy();
         let none = Interactions::from_pairs(5, 8, &[]);
-        let message = |train, test, k| BeyondAccuracy::of(&ranking, train, test, k, Dialect::Formula).unwrap_err().to_string();
+        let message =
+            |train, test, k| BeyondAccuracy::of(&ranking, train, test, k, Dialect::Formula).unwrap_err().to_string();
         assert!(message(&train, &test, 0).contains("cutoff is 0") && message(&train, &test, 4).contains("cutoff is 4"));
         assert!(message(&train, &none, 3).contains("nothing is held out"));
         assert!(message(&none, &test, 3).contains("without train interactions"));

@@ -104,7 +104,12 @@ mod tests {
             dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
         };
         let mean = |items: &[usize]| {
-            let pairs: Vec<f64> = items.iter().flat_map(|&i| items.iter().map(move |&j| (i, j))).filter(|(i, j)| i < j).map(|(i, j)| 1.0 - cosine(i, j)).collect();
+            let pairs: Vec<f64> = items
+                .iter()
+                .flat_map(|&i| items.iter().map(move |&j| (i, j)))
+                .filter(|(i, j)| i < j)
+                .map(|(i, j)| 1.0 - cosine(i, j))
+                .collect();
             pairs.iter().sum::<f64>() / pairs.len() as f64
         };
         let found = intra_list_diversity(&ranking, &features, 10).unwrap();

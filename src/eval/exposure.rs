@@ -78,7 +78,8 @@ impl Exposure {
     /// O(items log items).
     pub fn gini(&self) -> f64 {
         let n = self.counts.len() as f64;
-        let terms = self.ascending().into_iter().zip(1..).map(|(count, j)| (2.0 * f64::from(j) - n - 1.0) * count as f64);
+        let terms =
+            self.ascending().into_iter().zip(1..).map(|(count, j)| (2.0 * f64::from(j) - n - 1.0) * count as f64);
         terms.sum::<f64>() / ((n - 1.0) * self.total as f64)
     }
 

@@ -1,5 +1,6 @@
 //! The union information of two sources, by alternating scaling, with a bound on its error.
 
+use super::pid::PidOptions;
 use super::table::JointTable;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
@@ -20,7 +21,7 @@ const STABLE_ROUNDS: usize = 20;
 pub enum Stopped {
     /// The certified bound on the error came below what was asked for.
     Gap,
-    /// The value changed by less than 1e-6 bit in each of 20 rounds, while the bound was still above.
+    /// The value hardly changed in each of 20 rounds, while the bound was still above.
     Stable,
     /// The most rounds that were allowed.
     Limit,
@@ -46,7 +47,7 @@ struct Label {
 }
 
 /// Minimises over `Q = Σ_y diag(u_y) R diag(v_y)` and `R = Σ_y Q_y` in turn: information projections of one another.
-pub(super) fn union_information(table: &JointTable, gap: f64, max_rounds: usize) -> Union {
+pub(super) fn union_information(table: &JointTable, options: &PidOptions) -> Union {
     let (mut labels, [n1, n2]) = labels(table);
     let entropy: f64 = labels.iter().map(|label| -label.p * label.p.ln()).sum();
     let mut common = product(&labels, n1, n2);
@@ -64,13 +65,13 @@ pub(super) fn union_information(table: &JointTable, gap: f64, max_rounds: usize)
         let value = primal(&labels, n1 * n2);
         best = best.min(value);
         rounds += 1;
-        n_stable = if (value - last).abs() < 1e-6 * LN_2 { n_stable + 1 } else { 0 };
+        n_stable = if (value - last).abs() < options.change * LN_2 { n_stable + 1 } else { 0 };
         last = value;
-        if best - bound <= gap * LN_2 {
+        if best - bound <= options.gap * LN_2 {
             break Stopped::Gap;
         } else if n_stable >= STABLE_ROUNDS {
             break Stopped::Stable;
-        } else if rounds >= max_rounds {
+        } else if rounds >= options.max_rounds {
             break Stopped::Limit;
         }
     };
@@ -90,7 +91,8 @@ fn labels(table: &JointTable) -> (Vec<Label>, [usize; 2]) {
     let occurring = (0..n_labels).filter(|&y| target[y] > 0.0);
     let label = |y: usize| {
         let margins = [0, 1].map(|source: usize| joints[source].iter().map(|cells| cells[y]).collect::<Vec<f64>>());
-        let factors = [0, 1].map(|source: usize| margins[source].iter().map(|p| f64::from(u8::from(*p > 0.0))).collect());
+        let factors =
+            [0, 1].map(|source: usize| margins[source].iter().map(|p| f64::from(u8::from(*p > 0.0))).collect());
         Label { p: target[y], q: vec![0.0; sizes[0] * sizes[1]], margins, factors }
     };
     (occurring.map(label).collect(), sizes)

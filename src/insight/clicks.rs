@@ -98,7 +98,9 @@ impl ClickPairs {
             }
         }
         match pairs.is_empty() {
-            true => Err(Error::Data(format!("data set {}: no held-out pair of a user with train interactions", data.name))),
+            true => {
+                Err(Error::Data(format!("data set {}: no held-out pair of a user with train interactions", data.name)))
+            }
             false => Ok(Self { n_skipped: held_out.n_pairs() - pairs.len() / 2, pairs }),
         }
     }
@@ -216,7 +218,9 @@ fn centred(features: &ItemFeatures, data: &TrainSet) -> ItemFeatures {
     let degrees = data.interactions.item_degrees();
     let is_empty = |row: &[f32]| row.iter().all(|x| *x == 0.0);
     let (mut mean, mut n) = (vec![0f64; width], 0usize);
-    for (row, _) in units.values().chunks_exact(width).zip(degrees).filter(|(row, degree)| *degree > 0 && !is_empty(row)) {
+    for (row, _) in
+        units.values().chunks_exact(width).zip(degrees).filter(|(row, degree)| *degree > 0 && !is_empty(row))
+    {
         mean.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
         n += 1;
     }
@@ -287,7 +291,9 @@ mod tests {
         // Nobody has trained on what is left.
         let error = ClickPairs::draw(&data, Part::Test, Negatives::Popularity, 3).unwrap_err().to_string();
         assert!(error.contains("no held-out pair"), "{error}");
-        assert!(ClickPairs::draw(&data, Part::Train, Negatives::Uniform, 3).unwrap_err().to_string().contains("profiles"));
+        assert!(
+            ClickPairs::draw(&data, Part::Train, Negatives::Uniform, 3).unwrap_err().to_string().contains("profiles")
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::pid::{Pid, PidOptions, decompose_checked};
 use super::samples::Samples;
-use crate::report::Table;
+use crate::report::{Bars, Table};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,9 @@ impl PidEvidence {
             Error::require(n >= 2, setting, n, "at least 2")?;
         }
         if samples.n_groups() < 2 {
-            return Err(Error::Data("one group says nothing of others; give the groups that observations come in".into()));
+            return Err(Error::Data(
+                "one group says nothing of others; give the groups that observations come in".into(),
+            ));
         }
         let pid = decompose_checked(&samples.table(), &options.pid);
         let n_nulls = options.permutations;
@@ -176,6 +178,13 @@ impl PidEvidence {
             table.row(std::iter::once(name).chain(numbers));
         }
         table
+    }
+
+    /// Corrected values with their intervals, and the plug-in values that chance alone gives, as a picture.
+    pub fn bars(&self, title: &str, sources: [&str; 2]) -> Bars {
+        self.estimates(sources).into_iter().fold(Bars::new(title, "bits"), |bars, (name, e)| {
+            bars.bar(name, e.corrected, Some([e.low, e.high]), Some(e.null_mean))
+        })
     }
 }
 

@@ -67,7 +67,9 @@ impl Pca {
         });
         mean.iter_mut().for_each(|sum| *sum /= n as f64);
         let squares = sums_of(rows, width, width, |row, sums| {
-            sums.iter_mut().zip(row.iter().zip(&mean)).for_each(|(sum, (&x, mean))| *sum += (f64::from(x) - mean).powi(2));
+            sums.iter_mut()
+                .zip(row.iter().zip(&mean))
+                .for_each(|(sum, (&x, mean))| *sum += (f64::from(x) - mean).powi(2));
         });
         let total = squares.iter().sum::<f64>() / (n - 1) as f64;
         let (variances, components) = components(rows, width, k, &mean)?;
@@ -145,7 +147,8 @@ fn times_covariance(rows: &[f32], width: usize, mean: &[f64], vectors: &[Vec<f64
 
 fn components(rows: &[f32], width: usize, k: usize, mean: &[f64]) -> Result<(Vec<f64>, Vec<f64>)> {
     let n_block = (k + SPARE).min(width);
-    let uniform = |v: usize, at: usize| (draw(stream(&[START, v as u64]), at as u64) >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+    let uniform =
+        |v: usize, at: usize| (draw(stream(&[START, v as u64]), at as u64) >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
     let mut block: Vec<Vec<f64>> = (0..n_block).map(|v| (0..width).map(|at| uniform(v, at)).collect()).collect();
     for _ in 0..MOST_ROUNDS {
         // An orthonormal basis of block, C block, C² block, …, with C times each.
@@ -169,7 +172,11 @@ fn components(rows: &[f32], width: usize, k: usize, mean: &[f64]) -> Result<(Vec
         };
         block = (0..n_block.min(m)).map(|v| combined(&basis, v)).collect();
         let is_exact = (0..k).all(|v| {
-            let off = combined(&images, v).iter().zip(&block[v]).map(|(image, x)| (image - values[v] * x).powi(2)).sum::<f64>();
+            let off = combined(&images, v)
+                .iter()
+                .zip(&block[v])
+                .map(|(image, x)| (image - values[v] * x).powi(2))
+                .sum::<f64>();
             off.sqrt() <= TOLERANCE * values[0].max(f64::MIN_POSITIVE)
         });
         if is_exact {

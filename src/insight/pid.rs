@@ -12,19 +12,24 @@ use serde::{Deserialize, Serialize};
 pub struct PidOptions {
     /// The search ends when its certified error is at most this, in bits. Default: 1e-4.
     pub gap: f64,
+    /// The search also ends when the value changes by less than this in each of 20 rounds, in bits: where the optimum lies at the border,
+    /// the bound comes down more slowly than the error. 0 waits for the bound. Default: 1e-7.
+    pub change: f64,
     /// The search ends after so many rounds. Default: 20,000.
     pub max_rounds: usize,
 }
 
 impl Default for PidOptions {
     fn default() -> Self {
-        Self { gap: 1e-4, max_rounds: 20_000 }
+        Self { gap: 1e-4, change: 1e-7, max_rounds: 20_000 }
     }
 }
 
 impl PidOptions {
     pub(super) fn check(&self) -> Result<()> {
         Error::require_positive("gap", self.gap)?;
+        let is_change = self.change.is_finite() && self.change >= 0.0;
+        Error::require(is_change, "change", self.change, "a number from 0 on")?;
         Error::require(self.max_rounds > 0, "max_rounds", self.max_rounds, "at least 1")
     }
 }
@@ -85,9 +90,9 @@ pub struct Pid {
 /// S  = I(X1 X2; Y) − V                U2 = V − I(X1; Y)
 /// ```
 ///
-/// All in bits; none is negative, and they sum to `I(X1 X2; Y)`. `V` is found by information projections in turn (Makkeh, Theis and
-/// Vicente, 2018, and Banerjee, Rauh and Montúfar, 2018, compare ways), and [`Pid::gap`] bounds its error: the value is that of a
-/// distribution with exactly these margins, and a point of the dual problem says how far below it the optimum can be.
+/// All in bits; none is negative, and they sum to `I(X1 X2; Y)`. `V` is found by information projections in turn (Banerjee, Rauh and
+/// Montúfar, *Computing the Unique Information*, 2018), and [`Pid::gap`] bounds its error: the value is that of a distribution with
+/// exactly these margins, and a point of the dual problem says how far below it the optimum can be.
 ///
 /// Time O(x1 · x2 · y) a sweep, with at most 50 sweeps a round and some tens to thousands of rounds; on the calling thread.
 ///
@@ -111,10 +116,10 @@ pub fn decompose(table: &JointTable, options: &PidOptions) -> Result<Pid> {
 /// [`decompose`] with options that were checked.
 pub(super) fn decompose_checked(table: &JointTable, options: &PidOptions) -> Pid {
     let (total, single) = (table.information(), table.single_information());
-    let union = union_information(table, options.gap, options.max_rounds);
-    let corrected = table.biases().map(|[joint, first, second]| {
-        Atoms::new(total - joint, [single[0] - first, single[1] - second], union.value)
-    });
+    let union = union_information(table, options);
+    let corrected = table
+        .biases()
+        .map(|[joint, first, second]| Atoms::new(total - joint, [single[0] - first, single[1] - second], union.value));
     Pid {
         atoms: Atoms::new(total, single, union.value),
         corrected,
@@ -162,8 +167,9 @@ mod tests {
     #[test]
     fn gates_have_the_known_parts() {
         // Redundancy, unique of the first and of the second, synergy.
-        let random: Vec<_> =
-            (0..8).map(|bits| (bits & 1, bits >> 1 & 1, if bits >> 2 == 0 { bits & 1 } else { bits >> 1 & 1 })).collect();
+        let random: Vec<_> = (0..8)
+            .map(|bits| (bits & 1, bits >> 1 & 1, if bits >> 2 == 0 { bits & 1 } else { bits >> 1 & 1 }))
+            .collect();
         let shared = |bits: usize| [bits & 1, bits >> 1 & 1, bits >> 2];
         let redundant_xor: Vec<_> =
             (0..8).map(shared).map(|[r, a, b]| (r * 2 + a, r * 2 + b, r * 2 + (a ^ b))).collect();
@@ -178,16 +184,8 @@ mod tests {
             ("redundant and xor", equally_likely(&redundant_xor), [1.0, 0.0, 0.0, 1.0]),
             ("redundant, unique and xor", rdn_unq_xor(), [1.0, 1.0, 1.0, 1.0]),
             ("xor and and", of(2, |a, b| 2 * (a ^ b) + (a & b)), [0.5, 0.0, 0.0, 1.0]),
-            (
-                "reduced or",
-                gate(&[(0, 0, 0, 0.5), (0, 1, 1, 0.25), (1, 0, 1, 0.25)]),
-                [0.311278, 0.0, 0.0, 0.688722],
-            ),
-            (
-                "pointwise unique",
-                equally_likely(&[(0, 1, 1), (1, 0, 1), (0, 2, 2), (2, 0, 2)]),
-                [0.5, 0.0, 0.0, 0.5],
-            ),
+            ("reduced or", gate(&[(0, 0, 0, 0.5), (0, 1, 1, 0.25), (1, 0, 1, 0.25)]), [0.311278, 0.0, 0.0, 0.688722]),
+            ("pointwise unique", equally_likely(&[(0, 1, 1), (1, 0, 1), (0, 2, 2), (2, 0, 2)]), [0.5, 0.0, 0.0, 0.5]),
             (
                 "difference",
                 equally_likely(&[(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 1)]),
@@ -245,7 +243,8 @@ mod tests {
                 let pid = decompose(&table, &options).unwrap();
                 let [redundancy, first, second, synergy, total] = pid.atoms.all();
                 // Unique parts are those of a distribution with the margins; the others lack what the optimum would add.
-                let fine = first >= -1e-9 && second >= -1e-9 && redundancy >= -pid.gap - 1e-9 && synergy >= -pid.gap - 1e-9;
+                let fine =
+                    first >= -1e-9 && second >= -1e-9 && redundancy >= -pid.gap - 1e-9 && synergy >= -pid.gap - 1e-9;
                 assert!(fine && pid.gap.is_finite() && total >= 0.0, "{number}: {:?} {pid:?}", table.sizes());
                 pid.gap
             })
@@ -256,7 +255,9 @@ mod tests {
     #[test]
     fn useless_options_are_errors() {
         let table = of(2, |a, b| a & b);
-        for options in [PidOptions { gap: 0.0, ..Default::default() }, PidOptions { max_rounds: 0, ..Default::default() }] {
+        for options in
+            [PidOptions { gap: 0.0, ..Default::default() }, PidOptions { max_rounds: 0, ..Default::default() }]
+        {
             assert!(decompose(&table, &options).unwrap_err().to_string().contains("must be"));
         }
     }

@@ -36,7 +36,8 @@ pub fn stratified_sample(groups: &[u32], limit: usize, seed: u64) -> Vec<usize> 
     by_remainder.sort_by_key(|&s| std::cmp::Reverse(strata[s].len() * limit % n));
     let missing = limit - kept.iter().sum::<usize>();
     by_remainder[..missing].iter().for_each(|&s| kept[s] += 1);
-    let mut sample: Vec<usize> = strata.iter().zip(kept).flat_map(|(stratum, n)| stratum[..n].iter().copied()).collect();
+    let mut sample: Vec<usize> =
+        strata.iter().zip(kept).flat_map(|(stratum, n)| stratum[..n].iter().copied()).collect();
     sample.sort_unstable();
     sample
 }

@@ -42,7 +42,9 @@ impl JointTable {
         if n_cells == 0 || n_cells != weights.len() {
             let [a, b, c] = sizes;
             let found = weights.len();
-            return Err(Error::Data(format!("a joint table of {a} x {b} x {c} cells has one number a cell, not {found}")));
+            return Err(Error::Data(format!(
+                "a joint table of {a} x {b} x {c} cells has one number a cell, not {found}"
+            )));
         }
         if let Some(at) = weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
             let weight = weights[at];

@@ -50,14 +50,14 @@ fn normal(key: u64) -> f64 {
     (-2.0 * uniform(2 * key).ln()).sqrt() * (std::f64::consts::TAU * uniform(2 * key + 1)).cos()
 }
 
-/// Two noisy views of a number that decides about the label: `x_m = z + noise`, `P(y = 1) = 1 / (1 + exp(-z))`.
+/// Two noisy views of a number that decides about the label: `x_m = z + 0.9 noise`, `P(y = 1) = 1 / (1 + exp(-0.85 z))`.
 fn views(n: usize, draw: u64, k: usize) -> Samples {
     let number = |i: usize, what: u64| splitmix64(draw << 40 | (i as u64) << 3 | what) >> 2;
     let latent: Vec<f64> = (0..n).map(|i| normal(number(i, 0))).collect();
-    let view = |what| latent.iter().enumerate().map(|(i, z)| z + normal(number(i, what))).collect::<Vec<f64>>();
+    let view = |what| latent.iter().enumerate().map(|(i, z)| z + 0.9 * normal(number(i, what))).collect::<Vec<f64>>();
     let says_yes = |(i, z): (usize, &f64)| {
         let uniform = (splitmix64(number(i, 3)) >> 11) as f64 / (1u64 << 53) as f64;
-        u32::from(uniform < 1.0 / (1.0 + (-z).exp()))
+        u32::from(uniform < 1.0 / (1.0 + (-0.85 * z).exp()))
     };
     let labels: Vec<u32> = latent.iter().enumerate().map(says_yes).collect();
     let groups: Vec<u32> = (0..n as u32).collect();
@@ -67,29 +67,36 @@ fn views(n: usize, draw: u64, k: usize) -> Samples {
 #[test]
 fn corrections_bring_few_samples_near_the_truth() {
     let options = PidOptions::default();
-    for k in [8, 20] {
-        let truth = decompose(&views(1_500_000, 1, k).table(), &options).unwrap().corrected.unwrap();
-        for n in [5_000, 40_000] {
-            let draws = 10;
-            let (mut plug_in, mut corrected) = ([0.0; 2], [0.0; 2]);
-            for draw in 0..draws {
-                let pid = decompose(&views(n, 100 + draw, k).table(), &options).unwrap();
-                for (sums, atoms) in [(&mut plug_in, pid.atoms), (&mut corrected, pid.corrected.unwrap())] {
-                    sums[0] += atoms.redundancy / draws as f64;
-                    sums[1] += atoms.synergy / draws as f64;
-                }
-            }
-            println!(
-                "k {k}, n {n}: S plug-in {:.4}, corrected {:.4}, true {:.4}; R plug-in {:.4}, corrected {:.4}, true {:.4}",
-                plug_in[1], corrected[1], truth.synergy, plug_in[0], corrected[0], truth.redundancy
-            );
-            // Single draws of 5,000 have standard deviations of about 0.004 (R) and 0.002 (S).
-            let slack = if n == 5_000 { 0.005 } else { 0.0015 };
-            assert!((corrected[0] - truth.redundancy).abs() < slack, "R, k {k}, n {n}");
-            assert!((corrected[1] - truth.synergy).abs() < slack, "S, k {k}, n {n}");
-            let extra = (k * k) as f64 / (2.0 * n as f64 * std::f64::consts::LN_2);
-            assert!(plug_in[1] - corrected[1] > 0.5 * extra, "S is not corrected for k {k}, n {n}");
+    // Of a program of its own on other draws: synergy as it is and corrected, redundancy likewise.
+    let known = [
+        (8, 5_000, [0.0223, 0.0132, 0.0491, 0.0471]),
+        (8, 40_000, [0.0173, 0.0162, 0.0517, 0.0514]),
+        (20, 5_000, [0.0720, 0.0194, 0.0583, 0.0528]),
+        (20, 40_000, [0.0230, 0.0159, 0.0547, 0.0541]),
+    ];
+    let truth = [8, 20].map(|k| decompose(&views(1_500_000, 1, k).table(), &options).unwrap().corrected.unwrap());
+    for (k, n, known) in known {
+        let draws = 10;
+        let mut found = [0.0; 4];
+        for draw in 0..draws {
+            let pid = decompose(&views(n, 100 + draw, k).table(), &options).unwrap();
+            let (atoms, corrected) = (pid.atoms, pid.corrected.unwrap());
+            let values = [atoms.synergy, corrected.synergy, atoms.redundancy, corrected.redundancy];
+            found.iter_mut().zip(values).for_each(|(sum, value)| *sum += value / draws as f64);
         }
+        let truth = truth[usize::from(k == 20)];
+        println!("k {k}, n {n}: {found:.4?} for {known:?}; true {:.4} and {:.4}", truth.synergy, truth.redundancy);
+        // Single draws of 5,000 have deviations of 0.004 (redundancy) and 0.002 (synergy). The union information is not corrected: with
+        // few samples both are too low by some 0.003 to 0.007.
+        let slack = if n == 5_000 { 0.008 } else { 0.0025 };
+        let near = found.iter().zip(known).all(|(found, known)| (found - known).abs() < slack);
+        assert!(near, "k {k}, n {n}: {found:?} for {known:?}");
+        assert!(
+            (found[1] - truth.synergy).abs() < slack && (found[3] - truth.redundancy).abs() < slack,
+            "k {k}, n {n}"
+        );
+        let extra = (k * k) as f64 / (2.0 * n as f64 * std::f64::consts::LN_2);
+        assert!(found[0] - found[1] > 0.5 * extra, "S is not corrected for k {k}, n {n}");
     }
 }
 
@@ -184,7 +191,10 @@ fn maps_are_as_good_as_scikit_learns() {
     let seconds = start.elapsed().as_secs_f64();
     let found = trustworthiness(&rows, 32, map.places(), 12).unwrap();
     let (trust, divergence) = (expected("tsne_trustworthiness"), expected("tsne_divergence"));
-    println!("t-SNE of 2,000 rows: {seconds:.1} s, {found:.4} for {trust:.4}, KL {:.4} for {divergence:.4}", map.divergence());
+    println!(
+        "t-SNE of 2,000 rows: {seconds:.1} s, {found:.4} for {trust:.4}, KL {:.4} for {divergence:.4}",
+        map.divergence()
+    );
     assert!((found - trust).abs() < 0.02, "{found} for {trust}");
     assert!(map.divergence() < 1.05 * divergence, "{} for {divergence}", map.divergence());
 }
