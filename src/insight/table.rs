@@ -18,7 +18,6 @@ pub struct JointTable {
     sizes: [usize; 3],
     p: Vec<f64>,
     n_samples: Option<u64>,
-    n_occupied: usize,
 }
 
 impl JointTable {
@@ -57,8 +56,7 @@ impl JointTable {
         // By the largest first: the sum of large numbers may be infinite.
         let sum: f64 = weights.iter().map(|weight| weight / largest).sum();
         let p: Vec<f64> = weights.iter().map(|weight| weight / largest / sum).collect();
-        let n_occupied = p.iter().filter(|p| **p > 0.0).count();
-        Ok(Self { sizes, p, n_samples: None, n_occupied })
+        Ok(Self { sizes, p, n_samples: None })
     }
 
     /// Numbers of values of `x1`, `x2` and `y`.
@@ -113,7 +111,7 @@ impl JointTable {
             let values = joint.chunks_exact(c).filter(|cells| cells.iter().any(|p| *p > 0.0)).count();
             bias(occupied(&joint), values)
         });
-        Some([bias(self.n_occupied, pairs), single[0], single[1]])
+        Some([bias(occupied(&self.p), pairs), single[0], single[1]])
     }
 
     /// `P(y)`.

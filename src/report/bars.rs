@@ -5,6 +5,9 @@ use super::svg::{Anchor, Frame, N_COLOURS, NAME, ROW, Scale, Svg, check_finite, 
 /// Width of the part of a picture that has the bars, in pixels.
 const WIDTH: f64 = 380.0;
 
+/// The line of what chance alone gives.
+const CHANCE: &str = "class=\"s1\" fill=\"none\" stroke-width=\"2\" stroke-dasharray=\"3 2\"";
+
 /// Values by name, each with an interval and with what chance alone gives, where these are known.
 ///
 /// ```
@@ -70,7 +73,7 @@ impl Bars {
             let (end, middle) = (frame.at(bar.value, 0.0).0, y + step / 2.0);
             let (from, width) = (zero.min(end), (end - zero).abs());
             let place = format!(
-                "class=\"f0\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"",
+                "class=\"f0\" fill-opacity=\"0.8\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"",
                 y + 5.0,
                 step - 10.0
             );
@@ -78,19 +81,19 @@ impl Bars {
             svg.text(left - 8.0, middle + 4.0, Anchor::End, &short(&bar.name, NAME));
             if let Some(ends) = bar.interval {
                 let [a, b] = ends.map(|end| frame.at(end, 0.0).0);
-                svg.draw(format!("path class=\"a\" stroke-width=\"1.5\" d=\"M{a:.1} {middle:.1}H{b:.1}M{a:.1} {:.1}v8M{b:.1} {:.1}v8\"", middle - 4.0, middle - 4.0));
+                let y = middle - 4.0;
+                let whiskers = format!("M{a:.1} {middle:.1}H{b:.1}M{a:.1} {y:.1}v8M{b:.1} {y:.1}v8");
+                svg.draw(format!("path class=\"w\" stroke-width=\"1.5\" d=\"{whiskers}\""));
             }
             if let Some(null) = bar.null {
                 let at = frame.at(null, 0.0).0;
-                svg.draw(format!("path class=\"s1\" fill=\"none\" stroke-width=\"2\" stroke-dasharray=\"3 2\" d=\"M{at:.1} {y:.1}v{step}\""));
+                svg.draw(format!("path {CHANCE} d=\"M{at:.1} {y:.1}v{step}\""));
             }
         }
         svg.draw(format!("path class=\"a\" d=\"M{zero:.1} {top}V{bottom}\""));
         if has_null {
             legend(&mut svg, left, bottom + 46.0, ["chance alone"], |svg, _, x, y| {
-                svg.draw(format!(
-                    "path class=\"s1\" fill=\"none\" stroke-width=\"2\" stroke-dasharray=\"3 2\" d=\"M{x} {y}h20\""
-                ));
+                svg.draw(format!("path {CHANCE} d=\"M{x} {y}h20\""));
             });
         }
         svg.finish()
