@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn random_tables_have_parts_that_are_not_negative() {
-        let options = PidOptions { max_rounds: 300, ..PidOptions::default() };
+        let options = PidOptions { max_rounds: 50, ..PidOptions::default() };
         let worst = (0..20_000u64)
             .into_par_iter()
             .map(|number| {
