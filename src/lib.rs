@@ -33,7 +33,9 @@
 //! | run many models on many data sets, with tables and paired tests | [`experiment::Experiment`] |
 //! | build a model of one's own | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
 //! | train it with full control | [`train::TrainerConfig::fit_from`], [`train::Checkpoint`] |
-//! | rank and measure | [`eval`] |
+//! | rank and measure, accuracy and what is beyond it | [`eval`] |
+//! | learn what content says of clicks, and draw maps of items | [`insight`] |
+//! | draw figures and set tables | [`report`] |
 //! | take single operators | [`ops`]: sparse products, InfoNCE without its matrix, keyed randomness |
 //!
 //! # Features
@@ -75,6 +77,8 @@ pub mod loss;
 pub mod model;
 
 pub mod eval;
+
+pub mod insight;
 
 pub mod train;
 

@@ -76,7 +76,7 @@ impl ItemFeatures {
     }
 
     /// [`new`](Self::new) for values known to be finite.
-    pub(super) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
+    pub(crate) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
         debug_assert!(values.len() == n_items * width && values.iter().all(|value| value.is_finite()));
         Self { n_items, width, values }
     }

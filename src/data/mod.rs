@@ -102,6 +102,7 @@ pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
 pub use rows::{feature_rows, rows_by_number};
 pub use safetensors::TensorFile;
+pub(crate) use sampler::absent;
 pub use sampler::{EpochOrder, Sampler, Triplets};
 pub use sidecar::read_row_ids;
 pub use split::{RATIOS, random_split, temporal_split};

@@ -185,7 +185,7 @@ fn sorted(hashed: impl Iterator<Item = (u64, (u32, u32))> + Clone, n_about: usiz
 ///
 /// One draw and no rejection: the r-th absent item is r plus the number of seen items before it, and
 /// `seen[k] - k` counts the absent items before `seen[k]`.
-fn absent(seen: &[u32], n_items: usize, bits: u64) -> u32 {
+pub(crate) fn absent(seen: &[u32], n_items: usize, bits: u64) -> u32 {
     let rank = below((n_items - seen.len()) as u32, bits);
     let before = match seen.len() {
         0..=32 => seen.iter().zip(0..).take_while(|&(&item, k)| item - k <= rank).count(),

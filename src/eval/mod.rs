@@ -10,6 +10,9 @@
 //! | `bootstrap` | [`bootstrap_interval`]: the interval of a difference |
 //! | `permutation` | [`sign_flip_test`]: whether there is one, assuming nothing of its distribution |
 //! | `wilcoxon`, `student` | [`wilcoxon_test`], [`paired_t_test`]: the two usual tests; [`seed_mean`]: a mean over seeds |
+//! | `beyond`, `exposure` | [`BeyondAccuracy`], [`Exposure`]: coverage, evenness, novelty and popularity of lists |
+//! | `diversity` | [`intra_list_diversity`]: how unlike the items of a list are, by one modality |
+//! | `groups` | [`ActivityGroups`], [`GroupMeans`]: what a model is worth to users of each activity |
 //! | `corrections` | [`holm`], [`benjamini_hochberg`]: for how many p values were looked at |
 //!
 //! ```
@@ -29,10 +32,14 @@
 //! # Ok::<(), viral::Error>(())
 //! ```
 
+mod beyond;
 mod bootstrap;
 mod cold;
 mod corrections;
+mod diversity;
 mod embeddings;
+mod exposure;
+mod groups;
 mod hits;
 mod metrics;
 mod paired;
@@ -41,9 +48,13 @@ mod ranking;
 mod student;
 mod wilcoxon;
 
+pub use beyond::{BeyondAccuracy, Dialect};
 pub use bootstrap::{Difference, bootstrap_interval, paired_bootstrap};
 pub use cold::ColdMetrics;
 pub use corrections::{benjamini_hochberg, holm};
+pub use diversity::{ListDiversity, intra_list_diversity};
+pub use exposure::Exposure;
+pub use groups::{ActivityGroups, GroupMeans};
 pub use hits::Hits;
 pub use metrics::{Metric, Metrics, evaluate};
 pub use paired::{TestResult, paired_differences, user_means};

@@ -1,4 +1,15 @@
-//! Results for people: tables for terminals and for Markdown, plots as SVG. Nothing here prints.
+//! Results for people: tables for terminals and for Markdown, pictures as SVG. Nothing here prints.
+//!
+//! | picture | |
+//! |---|---|
+//! | [`Bars`] | values with intervals, and what chance alone gives |
+//! | [`StackedBars`] | shares of a whole |
+//! | [`Lines`], [`Histogram`] | curves with bands, Lorenz curves; distributions |
+//! | [`Scatter`] | maps of points by group |
+//! | [`Plot`] | a power law, on logarithmic axes |
+//!
+//! A picture is one SVG element that stands in a file or in a page, refers to nothing outside, and is readable in print, on light and on
+//! dark screens, also without colours. Whatever names and titles hold, they stay text.
 //!
 //! ```
 //! use viral::report::{Plot, Table};
@@ -10,8 +21,15 @@
 //! assert!(plot.to_svg().contains("memory: exponent 0.98"));
 //! ```
 
+mod bars;
+mod lines;
 mod plot;
+mod scatter;
+mod svg;
 mod table;
 
+pub use bars::{Bars, StackedBars};
+pub use lines::{Histogram, Lines};
 pub use plot::Plot;
+pub use scatter::Scatter;
 pub use table::Table;

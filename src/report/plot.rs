@@ -1,13 +1,13 @@
 //! A line plot with logarithmic axes, as SVG.
 
-use std::fmt::Write;
+use super::svg::{Anchor, Svg};
 
 /// Sizes of the picture and of the margins around the plotted area, in pixels.
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 16.0;
-const TOP: f64 = 34.0;
+const TOP: f64 = 52.0;
 const BOTTOM: f64 = 48.0;
 
 /// `y` against `x`, both positive, both axes logarithmic: a power law is a straight line.
@@ -53,40 +53,26 @@ impl Plot {
         let x = |value: f64| LEFT + xs.share(value) * (WIDTH - LEFT - RIGHT);
         let y = |value: f64| HEIGHT - BOTTOM - ys.share(value) * (HEIGHT - TOP - BOTTOM);
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-             font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
-        );
-        let mut put = |line: String| {
-            // Writing to a string cannot fail.
-            let _ = writeln!(svg, "{line}");
-        };
+        let mut svg = Svg::new(&format!("{}: exponent {:.2}", self.title, self.exponent()), WIDTH, HEIGHT);
         for tick in xs.ticks() {
             let at = x(tick);
-            put(format!("<path d=\"M{at:.1} {TOP}V{bottom}\" stroke=\"#ddd\"/>"));
-            let label = short(tick);
-            put(format!("<text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>", bottom + 16.0));
+            svg.draw(format!("path class=\"g\" d=\"M{at:.1} {TOP}V{bottom}\""));
+            svg.text(at, bottom + 16.0, Anchor::Middle, &short(tick));
         }
         for tick in ys.ticks() {
             let at = y(tick);
-            put(format!("<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ddd\"/>"));
-            let label = short(tick);
-            put(format!("<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>", LEFT - 6.0, at + 4.0));
+            svg.draw(format!("path class=\"g\" d=\"M{LEFT} {at:.1}H{right}\""));
+            svg.text(LEFT - 6.0, at + 4.0, Anchor::End, &short(tick));
         }
         let places: Vec<(f64, f64)> = self.points.iter().map(|&(a, b)| (x(a), y(b))).collect();
         let line: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        put(format!("<polyline points=\"{}\" fill=\"none\" stroke=\"#1f6f8b\" stroke-width=\"2\"/>", line.join(" ")));
+        svg.draw(format!("polyline class=\"s0\" points=\"{}\" fill=\"none\" stroke-width=\"2\"", line.join(" ")));
         for (x, y) in places {
-            put(format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"#1f6f8b\"/>"));
+            svg.draw(format!("circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"f0\""));
         }
-        let [title, x_name, y_name] = [&self.title, &self.axes[0], &self.axes[1]].map(|text| escape(text));
-        let exponent = self.exponent();
-        put(format!("<text x=\"{LEFT}\" y=\"20\" font-weight=\"bold\">{title}: exponent {exponent:.2}</text>"));
-        let middle = (LEFT + right) / 2.0;
-        put(format!("<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{x_name}</text>", HEIGHT - 10.0));
-        put(format!("<text x=\"8\" y=\"20\">{y_name}</text>"));
-        put("</svg>".to_string());
-        svg
+        svg.text((LEFT + right) / 2.0, HEIGHT - 10.0, Anchor::Middle, &self.axes[0]);
+        svg.text(8.0, TOP - 8.0, Anchor::Start, &self.axes[1]);
+        svg.finish()
     }
 }
 
@@ -120,10 +106,6 @@ fn short(value: f64) -> String {
         v if v >= 1e4 => format!("{}k", v / 1e3),
         v => format!("{}", (v * 1e6).round() / 1e6),
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use source::{Named, code_of, names, without_tests, words};
 use std::path::{Path, PathBuf};
 
 /// The floors from the ground up: a module imports from floors before its own, never from later ones.
-const FLOORS: [&str; 16] = [
+const FLOORS: [&str; 17] = [
     "error",
     "named",
     "report",
@@ -20,6 +20,7 @@ const FLOORS: [&str; 16] = [
     "loss",
     "model",
     "eval",
+    "insight",
     "train",
     "serve",
     "recipe",

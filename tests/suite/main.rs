@@ -21,6 +21,7 @@ mod from_memory;
 mod golden;
 mod graphs;
 mod living;
+mod insight;
 mod metrics;
 mod operators;
 mod packaged;
