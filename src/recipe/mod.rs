@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `settings` | [`Recipe`]: model and training settings that belong together, with each model's own defaults |
 //! | `toml` | the same as a file: one recipe in, one recipe out |
+//! | `place` | where in such a file a key is, for errors that have a line |
 //! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
 //! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
 //! | `run` | [`Run`]: what training gives back |
 //! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
+//! | `report_file` | [`ReportFile`]: where a report goes |
 //! | `progress` | [`Progress`]: lines that say where a run stands |
 //!
 //! ```
@@ -25,8 +27,10 @@
 //! ```
 
 mod folder;
+pub(crate) mod place;
 mod progress;
 mod report;
+mod report_file;
 mod run;
 mod runner;
 mod settings;
@@ -35,6 +39,7 @@ mod toml;
 pub use folder::Existing;
 pub use progress::Progress;
 pub use report::{EpochFigures, Results, RunReport};
+pub use report_file::ReportFile;
 pub use run::{EpochSeconds, Run};
 pub use runner::Runner;
 pub use settings::Recipe;

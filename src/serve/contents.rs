@@ -43,6 +43,34 @@ impl Recommender {
         self.items.iter()
     }
 
+    /// The external ids that a text names as people write them: the text itself where it is an id, be there commas in it or not, or
+    /// else the ids between its commas.
+    ///
+    /// ```
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let log = [("ann", "cup"), ("ann", "cot"), ("bob", "cup,red")];
+    /// let data = Dataset::from_log("shop", log, SplitPolicy::Everything)?;
+    /// let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
+    /// assert_eq!(recommender.listed_items("cup,cot")?, ["cup", "cot"]);
+    /// assert_eq!(recommender.listed_items("cup,red")?, ["cup,red"]);
+    /// assert!(recommender.listed_items("cup,blue").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`](crate::Error::UnknownItem).
+    pub fn listed_items<'t>(&self, text: &'t str) -> Result<Vec<&'t str>> {
+        let ids = match self.items.find(text) {
+            Some(_) => vec![text],
+            None => text.split(',').filter(|id| !id.is_empty()).collect(),
+        };
+        ids.iter().try_for_each(|id| self.item_number(id).map(drop))?;
+        Ok(ids)
+    }
+
     /// The title of an item by external id, where the data have titles.
     pub fn title(&self, item: &str) -> Option<&str> {
         let item = self.items.find(item)?;

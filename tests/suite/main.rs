@@ -15,6 +15,7 @@ mod devices;
 mod divergence;
 mod exactness;
 mod experiments;
+mod files;
 mod floors;
 mod foreign_model;
 mod from_memory;

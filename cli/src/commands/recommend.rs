@@ -1,5 +1,6 @@
 //! `viral recommend`: what a saved model recommends, and why.
 
+use crate::shell::say;
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use viral::prelude::{RecommendOptions, Recommendation, Recommender};
@@ -8,7 +9,7 @@ use viral::{Error, Result};
 /// Recommends items from a saved model, each score split into what its blocks gave.
 ///
 /// To a known user, to somebody new by what they liked, or items similar to an item. What a user is known to have does not come
-/// again.
+/// again. An id with commas in it is taken for the one id that it is, so give the option once for each where ids have commas.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("whom").required(true))]
 #[command(after_help = "Example:\n  viral recommend --model out/baby-viral-default-seed0 --user A1004703RC79J9 -k 10")]
@@ -25,24 +26,17 @@ pub(crate) struct Arguments {
     /// External id of a user
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     user: Option<String>,
-    /// External ids of items that somebody new liked, separated by commas
-    #[arg(
-        long,
-        value_name = "ID,…",
-        group = "whom",
-        value_delimiter = ',',
-        allow_hyphen_values = true,
-        help_heading = "For whom"
-    )]
+    /// External ids of items that somebody new liked: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     liked: Vec<String>,
     /// External id of an item: others like it
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     similar: Option<String>,
-    /// Items that must not come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
+    /// Items that must not come: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", allow_hyphen_values = true, help_heading = "Which items")]
     exclude: Vec<String>,
-    /// The only items that may come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Which items")]
+    /// The only items that may come: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", allow_hyphen_values = true, help_heading = "Which items")]
     among: Option<Vec<String>>,
     /// Multiplies the share of a block; may be given again
     #[arg(long, value_name = "BLOCK=FACTOR", help_heading = "Which items")]
@@ -53,10 +47,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    fn options(&self) -> Result<RecommendOptions> {
-        let mut options = RecommendOptions::new(self.k).exclude(self.exclude.clone()).with_known(self.with_known);
+    fn options(&self, recommender: &Recommender) -> Result<RecommendOptions> {
+        let mut options =
+            RecommendOptions::new(self.k).exclude(listed(recommender, &self.exclude)?).with_known(self.with_known);
         if let Some(among) = &self.among {
-            options = options.among(among.clone());
+            options = options.among(listed(recommender, among)?);
         }
         for weigh in &self.weigh {
             let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
@@ -68,18 +63,22 @@ impl Arguments {
     }
 }
 
+/// The items that all values of an option name.
+fn listed<'a>(recommender: &Recommender, values: &'a [String]) -> Result<Vec<&'a str>> {
+    let lists = values.iter().map(|value| recommender.listed_items(value)).collect::<Result<Vec<_>>>()?;
+    Ok(lists.concat())
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recommender = Recommender::load(&arguments.model)?;
-    let options = arguments.options()?;
+    let options = arguments.options(&recommender)?;
     let (mut note, found) = match (&arguments.user, &arguments.similar) {
         (Some(user), _) => (format!("new items for user {user}"), recommender.recommend_with(user, &options)),
         (_, Some(item)) => (format!("items similar to {item}"), recommender.similar_with(item, &options)),
         _ => {
-            let liked = arguments.liked.join(", ");
-            (
-                format!("items for somebody who liked {liked}"),
-                recommender.recommend_for_with(&arguments.liked, &options),
-            )
+            let liked = listed(&recommender, &arguments.liked)?;
+            let found = recommender.recommend_for_with(&liked, &options);
+            (format!("items for somebody who liked {}", liked.join(", ")), found)
         }
     };
     let mut model = recommender.model_name().unwrap_or("a model");
@@ -98,12 +97,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let all = serde_json::json!({
             "data": data, "model": model, "user": arguments.user, "note": note, "items": items
         });
-        println!("{all:#}");
-        return Ok(());
+        return say!("{all:#}");
     }
-    println!("{model} on {data}: {} {note}\n\n{}", items.len(), Recommendation::table(&items).to_text());
+    say!("{model} on {data}: {} {note}\n\n{}", items.len(), Recommendation::table(&items).to_text())?;
     if items.iter().any(|item| !item.shares.is_empty()) {
-        println!("The shares of the blocks add up to the score; the table rounds to six digits, --json does not.");
+        say!("The shares of the blocks add up to the score; the table rounds to six digits, --json does not.")?;
     }
     Ok(())
 }

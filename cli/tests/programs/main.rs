@@ -4,7 +4,9 @@
 mod describe;
 mod encode;
 mod experiment;
+mod outputs;
 mod prepare;
+mod recommend;
 mod serve;
 #[allow(dead_code)] // the tests of the library use the rest
 #[path = "../../../enrich/tests/enrich/support/mod.rs"]
