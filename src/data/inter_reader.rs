@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
                 Some(&(_, first, _)) if self.duplicates == Duplicates::Error => {
                     let message = format!(
                         "user {user_id}, item {item_id} is already in line {first}; \
-                         remove one of the two, or keep the first"
+                         remove one of the two, or read with Duplicates::KeepFirst"
                     );
                     return Err(table.error(line, message));
                 }

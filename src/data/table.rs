@@ -6,7 +6,10 @@ use crate::{Error, Result};
 
 /// The lines of a text with their 1-based numbers; LF or CRLF; blank lines at the end are dropped.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.trim_end_matches(['\n', '\r', ' ']).lines().enumerate().map(|(index, line)| (index + 1, line))
+    let end = text.trim_end_matches(['\n', '\r', ' ']).len();
+    // Blanks behind the last cell are its own.
+    let n_blanks = text[end..].bytes().take_while(|&byte| byte == b' ' && end > 0).count();
+    text[..end + n_blanks].lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
 /// Rows of equally many cells under a header; tabs where the header has one, commas otherwise.

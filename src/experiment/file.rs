@@ -364,6 +364,8 @@ against = ["lightgcn"]
             ("epochs = 5", "seed = 5", 6, &["training.seed", "`seeds`"]),
             ("epochs = 5", "lr_decay = 0", 6, &["training.lr_decay", "above 0"]),
             ("n_items = 40", "n_items = 2", 10, &["data[0].planted", "2 items"]),
+            ("n_users = 50", "n_users = 9223372036854775807", 10, &["data[0].planted", "at most"]),
+            ("n_users = 50", "n_users = 50, d_text = 100000000000", 10, &["data[0].planted", "8192 at most"]),
             ("name = \"b\"", "name = \"a\"", 13, &["data[1].name", "two data sets"]),
             ("modalities = [\"text\"]", "split = \"half\"", 14, &["half"]),
             ("model = \"lightgcn\"", "model = \"lightgnc\"", 17, &["models[0].model", "lightgnc", "viral"]),

@@ -12,6 +12,7 @@ use viral_enrich::describe::{
     AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Progress, Prompt,
     Validation,
 };
+use viral_enrich::features::Source;
 
 /// Describes pictures by a vision-language model behind any OpenAI-compatible server.
 ///
@@ -134,17 +135,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         config.prompt.name()
     );
 
+    let name = match config.prompt.kind() {
+        AnswerKind::Prose => "descriptions.jsonl",
+        AnswerKind::Attributes => "attributes.jsonl",
+    };
+    let path = out.join(name);
+    Source::check_free(&path, &journal)?;
     let mut bar = Bar::new(items.n_items(), prices);
     let described = config.run(&items, &images, &mut journal, |progress| {
         bar.show(progress);
         ControlFlow::Continue(())
     });
     bar.finish();
-    let name = match config.prompt.kind() {
-        AnswerKind::Prose => "descriptions.jsonl",
-        AnswerKind::Attributes => "attributes.jsonl",
-    };
-    let path = out.join(name);
     let described = match described {
         Ok(described) => described,
         Err(error) => {

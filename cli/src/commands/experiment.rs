@@ -6,7 +6,7 @@ use clap::Args;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use viral::args::DeviceArgs;
-use viral::data::write_whole;
+use viral::data::{is_there, read_text, write_whole};
 use viral::experiment::{Experiment, JobState, Notice, Outcome, Selection, Session};
 use viral::{Error, Result};
 
@@ -49,9 +49,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.device.start()?;
     let experiment = Experiment::read(&arguments.file)?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&experiment.name));
+    let (path, title) = (out.join("report.md"), format!("# {}\n", experiment.name));
     let mut session = experiment.open(&arguments.data_root, &out)?;
     if arguments.dry_run {
         return list(&session);
+    }
+    // Before long runs, not after them.
+    if is_there(&path)? && !read_text(&path)?.starts_with(&title) {
+        return Err(Error::file(
+            path,
+            "is there already and no report of this experiment; choose another folder (--out)",
+        ));
     }
     let mut failures = Vec::new();
     if !arguments.report {
@@ -63,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let report = session.report(&command(arguments))?;
     if out.is_dir() {
-        write_whole(out.join("report.md"), report.to_markdown().as_bytes())?;
+        write_whole(path, report.to_markdown().as_bytes())?;
     }
     let text = if arguments.markdown { report.to_markdown() } else { report.to_text() };
     say!("{}", text.trim_end_matches('\n'))?;

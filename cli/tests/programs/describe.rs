@@ -63,6 +63,22 @@ fn that_nothing_is_described_is_an_error() {
 }
 
 #[test]
+fn descriptions_made_elsewhere_are_not_replaced() {
+    let folder = catalogue(3, 16);
+    let path = folder.path().join("descriptions.jsonl");
+    std::fs::write(&path, "{\"id\":\"item-0000\",\"text\":\"Mine.\"}\n").unwrap();
+    let server = Server::start(|_| Act::Describe);
+    let (is_good, _, errors) = run(&mut program(folder.path(), &server.url));
+    assert!(!is_good && errors.contains("descriptions.jsonl: there already and not made here"), "{errors}");
+    assert!(std::fs::read_to_string(&path).unwrap().contains("Mine.") && server.n_asked() == 0);
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let (is_good, _, errors) = run(&mut program(folder.path(), &server.url));
+        assert!(is_good, "{errors}");
+    }
+}
+
+#[test]
 fn what_is_known_is_written_after_an_error_too() {
     let folder = catalogue(12, 16);
     let server = Server::start(|seen| match seen.index {

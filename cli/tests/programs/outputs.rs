@@ -166,7 +166,14 @@ fn a_report_is_made_anew_when_it_is_asked_for() {
     toml("[1, 2]");
     let (is_good, _, errors) = run(experiment().arg("--report"));
     let after = bytes(&out.join("report.md")).unwrap();
-    assert!(is_good && after != before && String::from_utf8(after).unwrap().contains("not run"), "{errors}");
+    assert!(is_good && after != before, "{errors}");
+    let report = bytes(&out.join("report.md")).unwrap();
+    std::fs::write(out.join("report.md"), "# Notes of mine\n").unwrap();
+    for arguments in [&[][..], &["--report"]] {
+        let (is_good, _, errors) = run(experiment().args(arguments));
+        assert!(!is_good && errors.contains("report.md: is there already"), "{errors}");
+    }
+    std::fs::write(out.join("report.md"), report).unwrap();
     // What a killed process left half written goes with the next result.
     let left = out.join("users/.viral-left");
     std::fs::write(&left, "half").unwrap();

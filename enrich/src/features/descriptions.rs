@@ -1,5 +1,6 @@
 //! What a model said about pictures: `descriptions.jsonl` or `attributes.jsonl`.
 
+use crate::describe::Journal;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -22,6 +23,17 @@ impl Source {
         let mut path = descriptions.as_ref().as_os_str().to_owned();
         path.push(".source.json");
         path.into()
+    }
+
+    /// Fails if a file of descriptions is there that was made elsewhere: no source lies beside it, and none is being written, for
+    /// the journal is empty.
+    pub fn check_free(descriptions: impl AsRef<Path>, journal: &Journal) -> Result<()> {
+        let path = descriptions.as_ref();
+        if is_there(path)? && !is_there(Self::path_beside(path))? && journal.n_records() == 0 {
+            let message = "there already and not made here; move it away, or write elsewhere (--out)";
+            return Err(Error::file(path, message));
+        }
+        Ok(())
     }
 
     /// Writes it beside a file, whole or not at all.
