@@ -135,6 +135,9 @@ const WIDEST: u64 = 1 << 13;
 /// The most layers, rounds within one, and widths of a feed-forward.
 const DEEPEST: u64 = 1 << 8;
 
+/// The most rows that are drawn in a step.
+const MOST_DRAWN: u64 = 1 << 16;
+
 impl ModelConfig {
     /// Whether the sizes among the settings can be: what [`init`](Self::init) asks first.
     ///
@@ -148,6 +151,7 @@ impl ModelConfig {
                 key if key.ends_with("seed") => i64::MAX as u64,
                 key if key.starts_with("d_") => WIDEST,
                 key if ["layers", "routings", "feed_forward"].iter().any(|word| key.contains(word)) => DEEPEST,
+                key if key.ends_with("_rows") || key.ends_with("_negatives") => MOST_DRAWN,
                 _ => i32::MAX as u64,
             };
             if let Some(n) = value.as_u64() {

@@ -216,6 +216,13 @@ mod tests {
             ("model = 'lightgcn'\n[settings]\nd_embde = 3", vec![":3: settings.d_embde", "d_embed"]),
             ("model = 'lightgcn'\n[settings]\nd_embed = 'x'", vec![":3: settings.d_embed"]),
             ("model = 'lightgcn'\n[settings]\nd_embed = 100000000000", vec![":3: settings.d_embed", "at most 8192"]),
+            (
+                "model = 'viral'\n[settings]\nshared_negatives = 2147483647",
+                vec![":3: settings.shared_negatives", "at most 65536"],
+            ),
+            ("model = 'viral'\n[settings]\ninfo_nce_rows = 65537", vec![":3: settings.info_nce_rows", "at most 65536"]),
+            ("model = 'viral'\n[settings]\nfeed_forward = 8000", vec![":3: settings.feed_forward", "at most 256"]),
+            ("model = 'lightgcn'\n[settings]\nn_layers = 100000", vec![":3: settings.n_layers", "at most 256"]),
             ("model = 'lightgcn'\n[training]\nepoch = 3", vec![":3: ", "'epoch'", "epochs"]),
             ("model = 'lightgcn'\n[training]\nadam = { beta = 1 }", vec![":3: training.adam", "beta_1"]),
             ("model = 'lightgcn'\n\n[training.adam]\nlr = nan", vec![":3: training.adam", "nan", "finite"]),
