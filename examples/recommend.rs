@@ -7,7 +7,10 @@
 //!
 //! Expected: ten items that the user does not have yet, best first, in less than a second.
 
+mod common;
+
 use clap::Parser;
+use common::{note, say};
 use std::path::PathBuf;
 use viral::Error;
 use viral::serve::{RecommendOptions, Recommendation, Recommender};
@@ -30,36 +33,33 @@ struct Args {
 }
 
 fn main() -> viral::Result<()> {
-    let args = Args::parse();
+    let args: Args = viral::args::parse();
     let recommender = Recommender::load(&args.model)?;
     let (name, data) = (recommender.model_name().unwrap_or("the model"), recommender.data_name());
     let items = match recommender.recommend(&args.user, args.k) {
         // Nothing is known of them: what most have is the best that can be said, and is called so.
         Err(error @ Error::NoHistory { .. }) => {
-            eprintln!("{error}");
+            note!("{error}");
             if !args.json {
-                println!("{data}: the items that most users have\n");
+                say!("{data}: the items that most users have\n")?;
             }
             recommender.popular_for(&args.user, &RecommendOptions::new(args.k))?
         }
         found => {
             let items = found?;
             if !args.json {
-                println!("{name} on {data}: {} new items for user {}\n", items.len(), args.user);
+                say!("{name} on {data}: {} new items for user {}\n", items.len(), args.user)?;
             }
             items
         }
     };
     if args.json {
         let all = serde_json::json!({"data": data, "model": name, "user": args.user, "items": items});
-        println!("{all:#}");
-        return Ok(());
+        return say!("{all:#}");
     }
-    println!("{}", Recommendation::table(&items).to_text());
+    say!("{}", Recommendation::table(&items).to_text())?;
     if items.iter().all(|item| item.shares.iter().map(|(_, share)| share).sum::<f64>() == item.score) {
-        println!(
-            "The shares of the blocks add up to the score exactly; the table rounds to six digits, --json does not."
-        );
+        say!("The shares of the blocks add up to the score exactly; the table rounds to six digits, --json does not.")?;
     }
     Ok(())
 }

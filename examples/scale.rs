@@ -12,13 +12,17 @@
 mod common;
 
 use clap::Parser;
-use common::files::{check_file, peak_rss_mb, write_text};
+use common::system::peak_rss_mb;
+use common::{note, say};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use viral::data::{Features, Interactions, ItemFeatures, Modality, Sampler, StepKey, TrainSet, splitmix64};
+use viral::data::{
+    Features, Interactions, ItemFeatures, Modality, Sampler, StepKey, TrainSet, WholeFile, is_there, read_file,
+    splitmix64, write_whole,
+};
 use viral::model::{Batch, Trainable, ViralConfig};
 use viral::nn::Init;
 use viral::prelude::Device;
@@ -71,19 +75,18 @@ impl Measured {
 }
 
 fn main() -> Result<()> {
-    let args = Args::parse();
+    let args: Args = viral::args::parse();
     if let Some(n) = args.one {
         let measured = measure(n, args.steps)?;
-        println!("{}", serde_json::to_string(&measured).map_err(|e| Error::Config(e.to_string()))?);
-        return Ok(());
+        return say!("{}", serde_json::to_string(&measured).map_err(|e| Error::Config(e.to_string()))?);
     }
-    check_file(&args.plot)?;
+    check_plot(&args.plot)?;
     let mut all = Vec::new();
     for &n in &args.items {
-        eprint!("{n} items … ");
+        note!("{n} items …");
         let measured = in_a_process(n, args.steps)?;
         let memory = measured.peak_gib().unwrap_or(f64::NAN);
-        eprintln!("{:.2} s a step, {memory:.2} GiB", measured.step_seconds);
+        note!("{n} items: {:.2} s a step, {memory:.2} GiB", measured.step_seconds);
         all.push(measured);
     }
     let mut table = Table::new(["items = users", "interactions", "graphs, s", "steps", "step, s", "peak memory, GiB"]);
@@ -97,11 +100,22 @@ fn main() -> Result<()> {
             m.peak_gib().map_or("unknown".to_string(), |gib| format!("{gib:.2}")),
         ]);
     }
-    print!("{}", table.to_text());
+    say!("{}", table.to_text().trim_end())?;
     if all.len() > 1 {
         plot(&args, &all)?;
     }
     Ok(())
+}
+
+/// Finds out before the work, not after it, that the plot could not be written or would take another file's place.
+fn check_plot(path: &Path) -> Result<()> {
+    let unfinished = WholeFile::create(path)?;
+    let is_other = is_there(path)? && !matches!(&*read_file(path)?, [] | [b'<', b's', b'v', b'g', ..]);
+    drop(unfinished);
+    match is_other {
+        true => Err(Error::file(path, "is there already and no plot; name another file, or move this one away")),
+        false => Ok(()),
+    }
 }
 
 /// Both plots side by side.
@@ -121,12 +135,11 @@ fn plot(args: &Args, all: &[Measured]) -> Result<()> {
         svg.push_str(&part);
     }
     svg.push_str("</svg>\n");
-    write_text(&args.plot, &svg)?;
+    write_whole(&args.plot, svg.as_bytes())?;
     for (name, plot) in ["memory", "time of a step"].iter().rev().zip(plots.iter().rev()) {
-        println!("{name} grows as items to the power of {:.2}", plot.exponent());
+        say!("{name} grows as items to the power of {:.2}", plot.exponent())?;
     }
-    println!("the plot is in {}", args.plot.display());
-    Ok(())
+    say!("the plot is in {}", args.plot.display())
 }
 
 fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {

@@ -11,7 +11,8 @@
 mod common;
 
 use clap::Parser;
-use common::files::{check_file, peak_rss_mb, quoted, write_json};
+use common::system::{peak_rss_mb, quoted};
+use common::{note, say};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
 use viral::eval::{Difference, Metric, Metrics, paired_bootstrap};
 use viral::prelude::*;
-use viral::recipe::{Existing, Results, RunReport, Runner};
+use viral::recipe::{Existing, ReportFile, Results, RunReport, Runner};
 
 /// Where metrics are cut off.
 const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
@@ -48,15 +49,15 @@ struct Args {
 }
 
 fn main() -> viral::Result<()> {
-    let args = Args::parse();
+    let args: Args = viral::args::parse();
     let device = args.train.start()?;
     let recipe = args.train.apply(args.recipe.recipe()?)?;
     let data = args.data.read()?;
     let name = recipe.model.name();
     let folder = format!("{}-{name}-{}-seed{}", data.name, recipe.preset, recipe.training.seed);
     let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
-    args.json.as_deref().map_or(Ok(()), check_file)?;
-    eprintln!("{data}");
+    let file = args.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
+    note!("{data}");
 
     let existing = match (args.resume, args.overwrite) {
         (true, _) => Existing::Resume,
@@ -68,22 +69,21 @@ fn main() -> viral::Result<()> {
         let report = run.report(&CUTOFFS)?;
         let rivals = rivals(&args, &run, &device)?;
         let difference = print_results(&run, &rivals)?;
-        if let Some(path) = &args.json {
+        if let Some(file) = file {
             let others = rivals.iter().map(|(name, _, test)| (*name, test)).collect();
-            write_json(path, &Report { run: report, peak_rss_mb: peak_rss_mb(), others, difference })?;
+            file.write(&Report { run: report, peak_rss_mb: peak_rss_mb(), others, difference })?;
         }
     }
-    println!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display());
+    say!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display())?;
     let (folder, user) = (quoted(&out.display().to_string()), quoted(data.example_user().unwrap_or_default()));
-    println!("    cargo run --release --example recommend -- --model {folder} --user {user} -k 10");
-    Ok(())
+    say!("    cargo run --release --example recommend -- --model {folder} --user {user} -k 10")
 }
 
 /// A line an epoch on the standard error.
 fn with_progress<'a>(name: &'static str, runner: Runner<'a>) -> Runner<'a> {
     runner.observe(move |progress| {
         if progress.epoch_is_done() {
-            eprintln!("{name} {progress}");
+            note!("{name} {progress}");
         }
         ControlFlow::Continue(())
     })
@@ -107,13 +107,13 @@ fn print_results(run: &Run, rivals: &[(&str, Run, Metrics)]) -> viral::Result<Op
     let mut results = Results::new("model");
     rivals.iter().for_each(|(name, rival, test)| results.row(name, rival, test));
     results.row(name, run, &test);
-    println!("\n{} on the test part, {} users\n\n{}", run.data().name, test.users().len(), results.table().to_text());
+    say!("\n{} on the test part, {} users\n\n{}", run.data().name, test.users().len(), results.table().to_text())?;
     let Some((other, _, rival)) = rivals.iter().find(|(other, ..)| *other == "lightgcn") else {
         return Ok(None);
     };
     let found = paired_bootstrap(&test, rival, Metric::Recall, 20, 10_000, 0)?;
     let Difference { mean, low, high, .. } = found;
-    println!("R@20, {name} minus {other}: {mean:+.4}, 95 % interval {low:+.4} to {high:+.4} (same users, bootstrap)");
+    say!("R@20, {name} minus {other}: {mean:+.4}, 95 % interval {low:+.4} to {high:+.4} (same users, bootstrap)")?;
     Ok(Some(found))
 }
 

@@ -17,7 +17,7 @@
 //! }
 //!
 //! # fn main() -> viral::Result<()> {
-//! let args = Args::parse();
+//! let args: Args = viral::args::parse();
 //! let device = args.train.start()?;
 //! let data = args.data.read()?;
 //! let recipe = args.train.apply(args.recipe.recipe()?)?;
@@ -32,8 +32,17 @@ use crate::recipe::Recipe;
 use crate::train::{BatchSize, Keep};
 use crate::{Error, Result};
 use burn::tensor::Device;
-use clap::{Args, ValueEnum};
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;
+
+/// Reads the command line as [`Parser::parse`] does, where a negative number may stand in the place of a value: it is then told
+/// that it is too small, and not taken for an option that does not exist.
+pub fn parse<A: Parser>() -> A {
+    let command = A::command().allow_negative_numbers(true);
+    let command = command.mut_subcommands(|command| command.allow_negative_numbers(true));
+    A::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.format(&mut A::command()).exit())
+}
 
 /// Which data to read, and how to split them.
 #[derive(Args, Debug)]
@@ -116,13 +125,13 @@ pub struct TrainArgs {
     #[command(flatten)]
     device: DeviceArgs,
     /// At most so many epochs [default: 1000]
-    #[arg(long)]
+    #[arg(long, value_parser = number())]
     epochs: Option<usize>,
     /// Epochs without a better valid recall@20 before a run ends [default: by model]
-    #[arg(long)]
+    #[arg(long, value_parser = number())]
     patience: Option<usize>,
     /// Triplets a step [default: by model]
-    #[arg(long)]
+    #[arg(long, value_parser = number())]
     batch_size: Option<usize>,
     /// Learning rate [default: by model]
     #[arg(long)]
@@ -137,8 +146,15 @@ pub struct TrainArgs {
     #[arg(long, value_enum)]
     precision: Option<Precision>,
     /// Seed of the first parameters, the order and the negatives [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=MOST))]
     seed: Option<u64>,
+}
+
+/// The largest number that files of settings have.
+const MOST: u64 = i64::MAX as u64;
+
+fn number() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(..=MOST)
 }
 
 /// To what operands of dense products are rounded; sums and results are f32.

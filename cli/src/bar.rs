@@ -1,5 +1,6 @@
 //! Progress on a terminal, a line now and then elsewhere.
 
+use crate::shell::note;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ impl Bar {
         );
         if let Some((item, reason)) = &progress.quarantined {
             let fault = format!("quarantined {item}: {reason}");
-            self.bar.as_ref().map_or_else(|| eprintln!("{fault}"), |bar| bar.println(&fault));
+            self.bar.as_ref().map_or_else(|| note!("{fault}"), |bar| bar.println(&fault));
         }
         self.line(progress.n_done(), line);
     }
@@ -65,7 +66,7 @@ impl Bar {
             }
             None if self.shown.elapsed() >= Duration::from_secs(10) => {
                 self.shown = Instant::now();
-                eprintln!("{n_done}/{} {line}", self.n);
+                note!("{n_done}/{} {line}", self.n);
             }
             None => {}
         }
@@ -108,7 +109,7 @@ impl TrainingBar {
         }
         if progress.epoch_is_done() {
             let line = format!("{} {progress}", self.run);
-            self.bar.as_ref().map_or_else(|| eprintln!("{line}"), |bar| bar.println(&line));
+            self.bar.as_ref().map_or_else(|| note!("{line}"), |bar| bar.println(&line));
         }
         std::ops::ControlFlow::Continue(())
     }

@@ -28,7 +28,7 @@ struct Arguments {
 }
 
 fn main() -> viral::Result<()> {
-    Arguments::parse().command.run()
+    viral::args::parse::<Arguments>().command.run()
 }
 
 #[cfg(test)]

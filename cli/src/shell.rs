@@ -1,5 +1,35 @@
 //! What the shell and the system tell, and are told.
 
+use std::fmt::Arguments;
+use std::io::{ErrorKind, Write};
+use viral::{Error, Result};
+
+/// Prints a line of the result, as `println!` does, but gives an error where that panics.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::shell::print(format_args!($($text)*)) };
+}
+
+/// Prints a line about the way to the result on the standard error, if that can be written.
+macro_rules! note {
+    ($($text:tt)*) => { $crate::shell::tell(format_args!($($text)*)) };
+}
+
+pub(crate) use {note, say};
+
+/// [`say`]. That nobody reads it any more, as behind `| head`, is no error.
+pub(crate) fn print(text: Arguments) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("the standard output")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// [`note`].
+pub(crate) fn tell(text: Arguments) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// A word as a shell takes it.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);

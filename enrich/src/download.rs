@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
-use viral::data::{sha256_of_file, write_whole};
+use viral::data::{is_there, open_file, read_file, sha256_of_file, write_whole};
 
 /// How often a broken connection is taken up again in one call, if bytes came in between.
 const MAX_BREAKS: usize = 20;
@@ -86,7 +86,7 @@ impl Download {
         {
             return Err(Error::Config(format!("SHA-256 '{hash}': write its 64 hexadecimal digits")));
         }
-        if self.path.try_exists().map_err(Error::io(&self.path))? {
+        if is_there(&self.path)? {
             let advice = |mismatch| Error::file(&self.path, format!("{mismatch}; remove the file to fetch it again"));
             return self.verified(&self.path, true)?.map_err(advice);
         }
@@ -94,6 +94,9 @@ impl Download {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
         let part = self.beside(".part");
+        if is_there(&part)? {
+            open_file(&part)?;
+        }
         let open = OpenOptions::new().read(true).append(true).create(true).open(&part);
         let mut file = open.map_err(Error::io(&part))?;
         // Where the file system knows no locks, nobody else is watched for.
@@ -262,14 +265,11 @@ fn content_range(text: &str) -> Option<(u64, u64)> {
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>> {
-    match std::fs::read(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io(path)(e)),
-        Ok(text) => {
-            let fault = |e| Error::file(path, format!("not as it was written ({e}); remove it to begin anew"));
-            serde_json::from_slice(&text).map(Some).map_err(fault)
-        }
+    if !is_there(path)? {
+        return Ok(None);
     }
+    let fault = |e| Error::file(path, format!("not as it was written ({e}); remove it to begin anew"));
+    serde_json::from_slice(&read_file(path)?).map(Some).map_err(fault)
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -3,6 +3,7 @@
 //! A killed process leaves at most a torn last line, which is dropped when the file is next opened. Damage anywhere else
 //! is an error: nothing that was made is thrown away in silence.
 
+use super::regular::check_if_there;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -106,6 +107,7 @@ impl AppendLog {
     /// If another process has it open, or if it is damaged anywhere but at its end: by line.
     pub fn open(path: &Path, take: impl FnMut(u64, &[u8]) -> std::result::Result<(), String>) -> Result<Self> {
         let path = path.to_path_buf();
+        check_if_there(&path)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

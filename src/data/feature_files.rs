@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::inter::Flaw;
 use super::sidecar::read_row_ids;
 use super::{Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
 use crate::{Error, Result};
@@ -24,9 +25,7 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
             (Ok(modality), Some(only)) if only.contains(&modality) => modality,
             (_, Some(_)) => continue,
             (Err(error), None) => {
-                let message = format!(
-                    "{error}; rename the file, or say which modalities to read (ReadOptions::only, --modality NAME)"
-                );
+                let message = format!("{error}; rename the file, or say which modalities to read (--modality NAME)");
                 return Err(Error::file(dir.join(&name), message));
             }
         };
@@ -42,8 +41,7 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
         if !found.contains_key(modality) && !options.files.contains_key(modality) {
             let (stem, path) = (modality.file_stem(), dir.join(format!("{}.npy", modality.file_stem())));
             let message = format!(
-                "is not there, nor is {stem}.safetensors; name the file of {modality} features with \
-                 ReadOptions::with_modality (--modality {modality}=FILE)"
+                "is not there, nor is {stem}.safetensors; name the file of {modality} features (--modality {modality}=FILE)"
             );
             return Err(Error::file(path, message));
         }
@@ -60,6 +58,8 @@ pub(super) struct Rows<'a> {
     pub(super) inter: &'a Path,
     /// The items of that file.
     pub(super) items: &'a Ids,
+    /// The first of them whose id is no plain integer.
+    pub(super) odd_item: Option<&'a Flaw>,
     /// Their external ids.
     pub(super) names: &'a [String],
     /// The largest integer id that the mapping lists: it may know more items than have users.
@@ -70,7 +70,7 @@ pub(super) struct Rows<'a> {
 ///
 /// `hashes` keeps those of the inputs of the files read so far: several are made from one catalogue.
 pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, String>) -> Result<ItemFeatures> {
-    let Rows { dir, inter, items, names, max_mapped } = *rows;
+    let Rows { dir, inter, items, odd_item, names, max_mapped } = *rows;
     let features = ItemFeatures::read(path)?;
     let n_rows = features.n_items();
     let provenance = Provenance::read_beside(path)?;
@@ -95,8 +95,11 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, S
         return select(features, &rows_by_id(&row_of, rows, &ids_path)?);
     }
     let Some(numbers) = items.numbers() else {
+        let odd = odd_item.map_or_else(String::new, |odd| {
+            format!(", such as `{}` in {}:{}", odd.message, odd.path.display(), odd.line)
+        });
         let message = format!(
-            "missing, but the item ids of {} are not integers; write one item id a line, in the order of the rows of {}",
+            "missing, but not all item ids of {} are plain integers{odd}; write one item id a line, in the order of the rows of {}",
             inter.display(),
             path.display()
         );
@@ -218,7 +221,7 @@ mod tests {
     fn named_items_need_the_order_of_the_rows() -> Result<()> {
         let inter = ("toy.inter", "user,item,label\nann,cup,0\nann,cot,1\nzoe,cot,0\nzoe,cup,2\n");
         let text = ("text_feat.npy", "3");
-        let expected = "item_ids.txt: missing, but the item ids of toy.inter are not integers; \
+        let expected = "item_ids.txt: missing, but not all item ids of toy.inter are plain integers, such as `cup` in toy.inter:2; \
                         write one item id a line, in the order of the rows of text_feat.npy";
         assert_eq!(message(&[inter, text], &ReadOptions::new()), expected);
         let data = read_folder(&[inter, text, ("item_ids.txt", "cot\nbib\ncup\n")], &ReadOptions::new())?;

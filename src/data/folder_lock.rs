@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::regular::check_if_there;
 use super::whole::remove_unfinished;
 use crate::{Error, Result};
 
@@ -53,6 +54,7 @@ impl FolderLock {
         let made = folder.ancestors().take_while(is_missing).map(Path::to_path_buf).collect();
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let path = folder.join(NAME);
+        check_if_there(&path)?;
         loop {
             let open = File::options().create(true).truncate(false).write(true).open(&path);
             let file = open.map_err(Error::io(&path))?;
@@ -68,7 +70,7 @@ impl FolderLock {
             }
             // Who had it before may have removed the file after it was opened here; then another is the one to lock.
             if is_at(&file, &path) {
-                remove_unfinished(folder)?;
+                remove_unfinished(folder, true);
                 return Ok(Self { folder: folder.to_path_buf(), made, _file: file });
             }
         }
@@ -101,14 +103,14 @@ impl Drop for FolderLock {
 
 /// Whether an open file is the one at a path.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |found: std::fs::Metadata| (found.dev(), found.ino());
     matches!((file.metadata().map(id), std::fs::metadata(path).map(id)), (Ok(a), Ok(b)) if a == b)
 }
 
 #[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
+pub(super) fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 

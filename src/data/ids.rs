@@ -50,6 +50,8 @@ pub(super) fn plain_number(id: &str) -> Option<u64> {
 pub(super) struct Intern<'a> {
     index: HashMap<&'a str, u32>,
     names: Vec<&'a str>,
+    /// How the ids are written that have blanks around them.
+    cells: HashMap<u32, &'a str>,
 }
 
 impl<'a> Intern<'a> {
@@ -59,6 +61,19 @@ impl<'a> Intern<'a> {
             self.names.push(id);
             (self.names.len() - 1) as u32
         })
+    }
+
+    /// The index of an id without the blanks that may be around it in its cell. Another id that differs from it in these alone
+    /// would be the same one; it comes back as it is written.
+    pub(super) fn index_of_cell(&mut self, cell: &'a str) -> Result<u32, &'a str> {
+        let id = cell.trim();
+        let n_known = self.names.len();
+        let index = self.index(id);
+        if index as usize == n_known && id != cell {
+            self.cells.insert(index, cell);
+        }
+        let first = self.cells.get(&index).copied().unwrap_or(id);
+        if first == cell { Ok(index) } else { Err(first) }
     }
 
     /// The ids in dense order, and the dense index of each index given out so far. O(n log n).
@@ -103,6 +118,17 @@ mod tests {
         assert_eq!(dense, [0, 1, 2, 0]);
         // Distinct ids stay distinct: as numbers these two would be one.
         assert_eq!(finish(&["7", "007"]).0.len(), 2);
+    }
+
+    #[test]
+    fn ids_that_differ_in_blanks_alone_are_told() {
+        let mut intern = Intern::default();
+        for (cell, expected) in
+            [("a", Ok(0)), (" b", Ok(1)), ("a", Ok(0)), ("a ", Err("a")), (" b", Ok(1)), ("b", Err(" b"))]
+        {
+            assert_eq!(intern.index_of_cell(cell), expected, "{cell:?}");
+        }
+        assert_eq!(intern.finish().0.names(), ["a", "b"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::inter_reader::Reader;
-use super::table::read_text;
+use super::regular::read_text;
 use super::{Ids, Labels};
 use crate::{Error, Result};
 
@@ -93,6 +93,8 @@ pub struct InterFile {
     pub n_turned_down: usize,
     pub(super) bad_label: Option<Flaw>,
     pub(super) bad_time: Option<Flaw>,
+    /// The first item whose id is no plain integer; the message is its id.
+    pub(super) odd_item: Option<Flaw>,
 }
 
 /// What is wrong with a cell that may not be needed.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::feedback::{Feedback, Labels};
-use super::ids::Intern;
+use super::ids::{Intern, plain_number};
 use super::inter::{Flaw, InterFile, InterRow};
 use super::table::Table;
 use super::time::{is_number, parse_time};
@@ -30,6 +30,7 @@ pub(super) struct Reader<'a> {
     conflict: Option<Flaw>,
     bad_label: Option<Flaw>,
     bad_time: Option<Flaw>,
+    odd_item: Option<Flaw>,
     /// Whether times are numbers, by the first of them.
     numbers: Option<bool>,
 }
@@ -48,6 +49,7 @@ impl<'a> Reader<'a> {
             conflict: None,
             bad_label: None,
             bad_time: None,
+            odd_item: None,
             numbers: None,
         }
     }
@@ -79,14 +81,25 @@ impl<'a> Reader<'a> {
         let is_suspect = self.labels == Labels::Parts
             && feedback.as_ref().is_some_and(|feedback| labels.is_none_or(|column| column == feedback.column));
 
-        table.for_each(|line, cells| {
+        table.for_each_untrimmed(|line, cells, untrimmed| {
             for (side, column) in [("user", user_column), ("item", item_column)] {
                 if cells[column].is_empty() {
                     return Err(table.error(line, format!("an empty {side} id; fill it in, or remove the row")));
                 }
             }
             let (user_id, item_id) = (cells[user_column], cells[item_column]);
-            let item = self.items.index(item_id);
+            let merged = |side: &str, id: &str, first: &str| {
+                let message = format!(
+                    "{side} `{id}` is `{first}` of an earlier line but for blanks around it, and both would be one; write them \
+                     alike, or give one another id"
+                );
+                table.error(line, message)
+            };
+            let item_cell = untrimmed[item_column];
+            let item = self.items.index_of_cell(item_cell).map_err(|first| merged("item", item_cell, first))?;
+            if plain_number(item_id).is_none() && self.odd_item.is_none() {
+                self.odd_item = flaw(line, item_id.to_string());
+            }
             if let Some(feedback) = &mut feedback {
                 if is_suspect {
                     feedback.see(cells[feedback.column]);
@@ -100,7 +113,10 @@ impl<'a> Reader<'a> {
                 }
             }
             let row = InterRow {
-                user: self.users.index(user_id),
+                user: self
+                    .users
+                    .index_of_cell(untrimmed[user_column])
+                    .map_err(|first| merged("user", untrimmed[user_column], first))?,
                 item,
                 part: of_file.or_else(|| match part(cells[label_column?]) {
                     Ok(part) => Some(part),
@@ -163,12 +179,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn finish(self) -> Result<InterFile> {
-        let Self { mut rows, n_duplicates, n_turned_down, bad_label, bad_time, .. } = self;
+        let Self { mut rows, n_duplicates, n_turned_down, bad_label, bad_time, odd_item, .. } = self;
         let ((users, dense_user), (items, dense_item)) = (self.users.finish(), self.items.finish());
         for row in &mut rows {
             (row.user, row.item) = (dense_user[row.user as usize], dense_item[row.item as usize]);
         }
-        Ok(InterFile { rows, users, items, n_duplicates, n_turned_down, bad_label, bad_time })
+        Ok(InterFile { rows, users, items, n_duplicates, n_turned_down, bad_label, bad_time, odd_item })
     }
 }
 
@@ -257,6 +273,26 @@ mod tests {
         // A pair that was turned down and then taken is taken, and no leak.
         let again = "user\titem\tlabel\nu\ta\t0\nu\ta\t1\n";
         assert!(message(read(again)).contains("looks like feedback"));
+        Ok(())
+    }
+
+    #[test]
+    fn ids_that_differ_in_blanks_alone_are_an_error_with_their_line() -> Result<()> {
+        for (rows, line, words) in [
+            ("u\ta\nu\ta \n", 3, "item `a ` is `a`"),
+            ("u\t a\nu\tb\nu\ta\n", 4, "item `a` is ` a`"),
+            ("u\ta\nu \tb\n", 3, "user `u ` is `u`"),
+            ("u\ta\nu\u{a0}\tb\n", 3, "is `u`"),
+        ] {
+            let message = message(read(&format!("user\titem\n{rows}")));
+            assert!(message.starts_with(&format!("toy.inter:{line}: ")) && message.contains(words), "{message}");
+        }
+        // Written alike everywhere, blanks are no part of an id.
+        let file = read("user, item\nu, a\nu, b\nv, a\n")?;
+        assert_eq!(
+            (file.users.names(), file.items.names()),
+            (&["u".into(), "v".into()][..], &["a".into(), "b".into()][..])
+        );
         Ok(())
     }
 

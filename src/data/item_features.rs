@@ -49,10 +49,19 @@ impl ItemFeatures {
     /// A file that cannot be written; a name that does not end in `.npy`.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        if path.extension().is_none_or(|extension| extension != "npy") {
-            return Err(Error::file(path, "features are written as .npy; choose such a name"));
-        }
+        Self::check_name(path)?;
         write_whole(path, &npy::bytes([self.n_items, self.width], &self.values))
+    }
+
+    /// Finds out whether features can be written under a name, before anything is.
+    ///
+    /// # Errors
+    /// A name that does not end in `.npy`.
+    pub fn check_name(path: impl AsRef<Path>) -> Result<()> {
+        match path.as_ref().extension().is_some_and(|extension| extension == "npy") {
+            true => Ok(()),
+            false => Err(Error::file(path, "features are written as .npy; choose such a name")),
+        }
     }
 
     fn checked([n_items, width]: [usize; 2], values: Vec<f32>) -> std::result::Result<Self, String> {

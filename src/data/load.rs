@@ -67,6 +67,7 @@ impl Dataset {
             dir,
             inter: path,
             items: &file.items,
+            odd_item: file.odd_item.as_ref(),
             names: items.as_ref().map_or(file.items.names(), |items| &items.names),
             max_mapped: items.as_ref().and_then(|items| items.max_number),
         };
@@ -90,18 +91,18 @@ impl Dataset {
     }
 }
 
-/// How to read what has neither labels nor times, for a program and on the command line.
-const RANDOM: &str = "SplitPolicy::Random (--split random)";
+/// How to read what has neither labels nor times.
+const RANDOM: &str = "split it at random (--split random)";
 
 /// The part of each row; fails when a part is empty that must not be.
 fn split(path: &Path, file: &InterFile, policy: SplitPolicy) -> Result<Vec<Part>> {
     let lacking = |column: &str, without: &str, instead: &str| {
-        let message = format!("no {column} column, so no {without}; add one, or read with {instead}");
+        let message = format!("no {column} column, so no {without}; add one, or {instead}");
         Error::line(path, 1, message)
     };
     let parts = match policy {
         SplitPolicy::ByLabel => {
-            let instead = "SplitPolicy::Random or ::Temporal (--split random, temporal)";
+            let instead = "split it at random or by time (--split random, temporal)";
             file.parts()?.ok_or_else(|| lacking("x_label", "valid or test part", instead))?
         }
         SplitPolicy::Random { seed } => random_split(&file.pairs(), RATIOS, seed),
@@ -114,7 +115,7 @@ fn split(path: &Path, file: &InterFile, policy: SplitPolicy) -> Result<Vec<Part>
     };
     let Some(missing) = empty_parts(policy, &parts) else { return Ok(parts) };
     let advice = match policy {
-        SplitPolicy::ByLabel => format!("label rows 0 (train), 1 (valid) and 2 (test), or read with {RANDOM}"),
+        SplitPolicy::ByLabel => format!("label rows 0 (train), 1 (valid) and 2 (test), or {RANDOM}"),
         _ => "give users three interactions or more, or label the rows".to_string(),
     };
     Err(Error::file(path, format!("no {missing} part among {} rows; {advice}", parts.len())))
@@ -187,7 +188,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_part_without_rows_is_named() {
-        let advice = format!("label rows 0 (train), 1 (valid) and 2 (test), or read with {RANDOM}");
+        let advice = format!("label rows 0 (train), 1 (valid) and 2 (test), or {RANDOM}");
         let of =
             |rows: &str| message(&[("toy.inter", &format!("userID\titemID\tx_label\n{rows}"))], &ReadOptions::new());
         assert_eq!(of("0\t0\t0\n1\t0\t0\n"), format!("toy.inter: no valid or test part among 2 rows; {advice}"));
@@ -195,10 +196,9 @@ pub(super) mod tests {
         assert_eq!(of("0\t0\t2\n1\t0\t1\n"), format!("toy.inter: no train part among 2 rows; {advice}"));
         let plain = ("toy.inter", "userID\titemID\n0\t0\n1\t0\n");
         let expected = "toy.inter:1: no x_label column, so no valid or test part; \
-                        add one, or read with SplitPolicy::Random or ::Temporal (--split random, temporal)";
+                        add one, or split it at random or by time (--split random, temporal)";
         assert_eq!(message(&[plain], &ReadOptions::new()), expected);
-        let expected =
-            format!("toy.inter:1: no timestamp column, so no temporal split; add one, or read with {RANDOM}");
+        let expected = format!("toy.inter:1: no timestamp column, so no temporal split; add one, or {RANDOM}");
         assert_eq!(message(&[plain], &ReadOptions::new().with_split(SplitPolicy::Temporal)), expected);
         let random = ReadOptions::new().with_split(SplitPolicy::Random { seed: 0 });
         assert!(message(&[plain], &random).ends_with("give users three interactions or more, or label the rows"));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Part;
+use super::{Part, is_there};
 use crate::{Error, Result};
 
 /// Where a data set is.
@@ -20,7 +20,8 @@ pub(super) struct Located {
 /// The name of a folder is the last component of the path as given, or, if there is no such file, where the path leads: through
 /// links, or from `.` and `..`.
 pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
-    let (dir, of_file) = match given.is_file() {
+    // A link that leads nowhere is looked at as the file that it stands for, and said to lead nowhere when that is read.
+    let (dir, of_file) = match is_there(given)? && !given.is_dir() {
         true => in_folder(given)?,
         false => (given.to_path_buf(), None),
     };
@@ -45,7 +46,7 @@ pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
             .unwrap_or_else(|| Error::file(&wanted, "appeared while it was looked for; run it again")));
     };
     let message = format!(
-        "is not there, but the folder has {}; name the data set (ReadOptions::with_name, --name {example})",
+        "is not there, but the folder has {}; name the data set (--name {example})",
         others.iter().map(|name| format!("{name}.inter")).collect::<Vec<_>>().join(", ")
     );
     Err(Error::file(wanted, message))
@@ -66,11 +67,11 @@ const PARTS: [(Part, &str); 3] = [(Part::Train, "train"), (Part::Valid, "valid")
 
 fn files_of(dir: &Path, name: &str) -> Vec<(PathBuf, Option<Part>)> {
     let whole = dir.join(format!("{name}.inter"));
-    if whole.exists() {
+    if is_there(&whole).unwrap_or(true) {
         return vec![(whole, None)];
     }
     let files = PARTS.map(|(part, word)| (dir.join(format!("{name}.{word}.inter")), Some(part)));
-    files.into_iter().filter(|(path, _)| path.exists()).collect()
+    files.into_iter().filter(|(path, _)| is_there(path).unwrap_or(true)).collect()
 }
 
 /// What a folder may be called: one name at least.
@@ -87,7 +88,7 @@ fn names_of(dir: &Path) -> Result<Vec<String>> {
         names.extend(name.filter(|name| !names.contains(name)));
     }
     if names.is_empty() {
-        return Err(Error::file(dir, "a folder without a name; name the data set (ReadOptions::with_name, --name)"));
+        return Err(Error::file(dir, "a folder without a name; name the data set (--name)"));
     }
     Ok(names)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::regular::{is_there, read_text};
 use super::{ItemFeatures, write_whole};
 use crate::{Error, Result};
 
@@ -57,11 +58,11 @@ impl Mask {
     /// By line: no object with `id` and `reason`; an item given twice.
     pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = Self::path_beside(features);
-        if !path.try_exists().map_err(Error::io(&path))? {
+        if !is_there(&path)? {
             return Ok(None);
         }
         let mut reasons = BTreeMap::new();
-        for (number, text) in super::table::lines(&super::table::read_text(&path)?) {
+        for (number, text) in super::table::lines(&read_text(&path)?) {
             let Line { id, reason } = serde_json::from_str(text).map_err(|error| {
                 let hint = "write {\"id\": \"…\", \"reason\": \"…\"}, or make the features again";
                 Error::line(&path, number, format!("not a line of a mask ({error}); {hint}"))

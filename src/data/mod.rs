@@ -13,6 +13,7 @@
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
+//! | `regular` | [`open_file`], [`read_file`], [`read_text`]: what is read, which is neither a pipe nor a device |
 //! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`AppendLog`]: line by line |
 //! | `folder_lock` | [`FolderLock`]: by one process at a time |
 //! | `time` | [`parse_time`]: numbers and dates |
@@ -63,6 +64,7 @@ mod npy;
 mod options;
 mod planted;
 mod provenance;
+mod regular;
 mod rows;
 mod safetensors;
 mod sampler;
@@ -100,6 +102,8 @@ pub use options::ReadOptions;
 pub use planted::{Planted, PlantedConfig};
 pub(crate) use provenance::hex;
 pub use provenance::{Origin, Provenance, sha256_of_file};
+pub(crate) use regular::check_replaceable;
+pub use regular::{is_there, open_file, read_file, read_text};
 pub use rows::{feature_rows, rows_by_number};
 pub use safetensors::TensorFile;
 pub(crate) use sampler::absent;

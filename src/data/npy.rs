@@ -1,10 +1,10 @@
 //! NumPy's `.npy`: a magic, a version, a Python dictionary as header, then the numbers.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::floats::{Float, decode_matrix};
+use super::open_file;
 use crate::{Error, Result};
 
 /// Longer headers than this are not a matrix's: NumPy itself writes 118 bytes.
@@ -18,7 +18,7 @@ pub(super) type Matrix = ([usize; 2], Vec<f32>);
 ///
 /// Strict: the file must be exactly as long as its header says, and nothing is ever unpickled.
 pub(super) fn read(path: &Path) -> Result<Matrix> {
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path))?.len();
     let mut reader = BufReader::new(file);
     parse(&mut reader, length).map_err(|fault| match fault {

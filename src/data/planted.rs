@@ -102,6 +102,11 @@ with! {
     with_seed seed: u64, "Sets what all draws depend on.";
 }
 
+/// The most users, and the most items.
+const MOST: usize = 1 << 24;
+/// The most features of a modality.
+const WIDEST: usize = 1 << 13;
+
 /// A made-up catalogue and what is in it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -138,7 +143,10 @@ impl PlantedConfig {
         let Self { n_users, n_items, interactions_per_user, d_text, d_visual, .. } = *self;
         let settings = [self.redundant, self.unique_text, self.unique_visual, self.synergy, self.noise];
         let finite = settings.iter().chain([&self.popularity_exponent]).all(|setting| setting.is_finite());
-        let fault = if n_users == 0 || d_text == 0 || d_visual == 0 {
+        let most = [(n_users, MOST), (n_items, MOST), (d_text, WIDEST), (d_visual, WIDEST)];
+        let fault = if let Some((size, most)) = most.iter().find(|(size, most)| size > most) {
+            format!("{size} users, items or features; there may be {most} at most")
+        } else if n_users == 0 || d_text == 0 || d_visual == 0 {
             format!("{n_users} users, {d_text} and {d_visual} features; there must be one at least of each")
         } else if interactions_per_user.saturating_mul(3) / 2 > n_items / 2 || n_items < 6 {
             format!("{interactions_per_user} interactions a user of {n_items} items; nobody may take more than half")

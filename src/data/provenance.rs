@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::write_whole;
+use super::{is_there, open_file, read_file, write_whole};
 use crate::{Error, Result};
 
 /// The only version of the file so far.
@@ -157,10 +157,10 @@ impl Provenance {
     /// When the file is not a provenance, of a later version, or does not agree with itself.
     pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = Self::path_beside(features);
-        if !path.try_exists().map_err(Error::io(&path))? {
+        if !is_there(&path)? {
             return Ok(None);
         }
-        let text = std::fs::read(&path).map_err(Error::io(&path))?;
+        let text = read_file(&path)?;
         let fault = |what: String| Error::file(&path, format!("{what}; make the features again, or remove this file"));
         let found: Self = serde_json::from_slice(&text).map_err(|e| fault(format!("not a provenance file ({e})")))?;
         if found.format != FORMAT {
@@ -252,7 +252,7 @@ impl Provenance {
 /// SHA-256 of a file's content, in hexadecimal; the file is read in pieces.
 pub fn sha256_of_file(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
-    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
+    let mut file = open_file(path)?;
     let (mut sum, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer) {

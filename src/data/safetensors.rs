@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, Metadata};
 
 use super::floats::{Float, decode_matrix};
 use super::npy::Matrix;
+use super::open_file;
 use crate::{Error, Result};
 
 /// An open `.safetensors` file: its header is read and checked, tensors are read one by one.
@@ -31,7 +32,7 @@ impl TensorFile {
     /// A file that is missing, too short for its header, or no safetensors file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut file = File::open(path).map_err(Error::io(path))?;
+        let mut file = open_file(path)?;
         let length = file.metadata().map_err(Error::io(path))?.len();
         let mut start = [0u8; 8];
         if length < 8 {

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::Ids;
 use super::ids::plain_number;
-use super::table::{Table, lines, read_text};
+use super::regular::{is_there, read_text};
+use super::table::{Table, lines};
 use crate::{Error, Result};
 
 /// External names from an id mapping.
@@ -97,7 +98,7 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
             Error::line(path, line, format!("not JSON ({error}); write one object with `id` and `title` a line"))
         })?;
         let id = match object.get("id") {
-            Some(Value::String(id)) => id.clone(),
+            Some(Value::String(id)) => id.trim().to_string(),
             Some(Value::Number(id)) => id.to_string(),
             _ => return Err(Error::line(path, line, "no `id`; write {\"id\": \"…\", \"title\": \"…\"}")),
         };
@@ -152,7 +153,7 @@ pub fn read_row_ids(path: impl AsRef<Path>) -> Result<Option<(HashMap<String, us
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>> {
-    if path.try_exists().map_err(Error::io(path))? { read_text(path).map(Some) } else { Ok(None) }
+    if is_there(path)? { read_text(path).map(Some) } else { Ok(None) }
 }
 
 #[cfg(test)]
@@ -231,6 +232,17 @@ mod tests {
         let expected =
             "items.jsonl: no line is about an item of the catalogue; `id` must be an item's name, such as `B1`";
         assert_eq!(message("{\"id\":\"X\",\"title\":\"x\"}\n"), expected);
+        Ok(())
+    }
+
+    #[test]
+    fn blanks_around_an_id_are_no_part_of_it() -> Result<()> {
+        let items = ["a".to_string()];
+        let (_folder, path) = file("items.jsonl", "{\"id\": \" a \", \"title\": \"A ball\"}\n");
+        assert_eq!(read_titles(&path, &items)?.unwrap(), ["A ball"]);
+        let (_folder, path) =
+            file("items.jsonl", "{\"id\": \"a\", \"title\": \"x\"}\n{\"id\": \"a \", \"title\": \"y\"}\n");
+        assert!(tail(read_titles(&path, &items), "items.jsonl").starts_with("items.jsonl:2: item a has a title"));
         Ok(())
     }
 

@@ -4,24 +4,12 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// A whole file as UTF-8, its byte order mark removed, its line ends LF or CRLF also where they were CR alone, as on old Macs;
-/// fails naming the first line that is not UTF-8.
-pub(super) fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let mut text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
-        Error::line(path, line, "not UTF-8 text; save the file as UTF-8")
-    })?;
-    if text.starts_with('\u{feff}') {
-        text.drain(..'\u{feff}'.len_utf8());
-    }
-    Ok(if text.contains('\n') { text } else { text.replace('\r', "\n") })
-}
-
 /// The lines of a text with their 1-based numbers; LF or CRLF; blank lines at the end are dropped.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.trim_end_matches(['\n', '\r', ' ']).lines().enumerate().map(|(index, line)| (index + 1, line))
+    let end = text.trim_end_matches(['\n', '\r', ' ']).len();
+    // Blanks behind the last cell are its own.
+    let n_blanks = text[end..].bytes().take_while(|&byte| byte == b' ' && end > 0).count();
+    text[..end + n_blanks].lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
 /// Rows of equally many cells under a header; tabs where the header has one, commas otherwise.
@@ -56,10 +44,20 @@ impl<'a> Table<'a> {
 
     /// Calls `row` with the line number and the trimmed cells of each row, in file order.
     pub(super) fn for_each(&self, mut row: impl FnMut(usize, &[&'a str]) -> Result<()>) -> Result<()> {
-        let mut cells: Vec<&str> = Vec::with_capacity(self.header.len());
+        self.for_each_untrimmed(|line, cells, _| row(line, cells))
+    }
+
+    /// [`for_each`](Self::for_each), with the cells as they are written behind the trimmed ones.
+    pub(super) fn for_each_untrimmed(
+        &self,
+        mut row: impl FnMut(usize, &[&'a str], &[&'a str]) -> Result<()>,
+    ) -> Result<()> {
+        let (mut cells, mut untrimmed): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
         for (line, text) in lines(self.text).skip(1) {
             cells.clear();
-            cells.extend(text.split(self.separator).map(str::trim));
+            untrimmed.clear();
+            untrimmed.extend(text.split(self.separator));
+            cells.extend(untrimmed.iter().map(|cell| cell.trim()));
             let (found, wanted) = (cells.len(), self.header.len());
             if text.trim().is_empty() {
                 return Err(self.error(line, "a blank line between rows; remove it"));
@@ -73,7 +71,7 @@ impl<'a> Table<'a> {
                     format!("the row has {found} cells, the header {wanted} ({names}); give one cell a column");
                 return Err(self.error(line, message));
             }
-            row(line, &cells)?;
+            row(line, &cells, &untrimmed)?;
         }
         Ok(())
     }
@@ -142,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.csv");
         std::fs::write(&path, "a,b\r1,2\r3,4\r").unwrap();
-        let text = read_text(&path)?;
+        let text = super::super::regular::read_text(&path)?;
         assert_eq!(lines(&text).collect::<Vec<_>>(), [(1, "a,b"), (2, "1,2"), (3, "3,4")]);
         let mixed = rows("a,b\n1,2\r3,4\n").unwrap_err().to_string();
         assert!(mixed.starts_with("t.csv:2: ") && mixed.contains("CR alone"), "{mixed}");

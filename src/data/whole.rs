@@ -1,15 +1,18 @@
 //! Files written atomically: whole or not at all.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::check_replaceable;
+use super::folder_lock::is_at;
 use crate::{Error, Result};
 
 /// A file that is written atomically: it grows beside its place, under another name, until [`commit`](Self::commit) puts
-/// it there. Dropped before that, it leaves nothing behind.
+/// it there. Dropped before that, it leaves nothing behind; what a killed process leaves goes when the next file is written beside
+/// it.
 ///
 /// A reader, or a process that starts again after a crash, sees the old file or the new one, never half of it.
 ///
@@ -36,7 +39,8 @@ impl WholeFile {
     /// Starts a file that will be at `path`. Makes its folder if that is missing.
     ///
     /// # Errors
-    /// If the folder cannot be made or written to, or a file is in its place.
+    /// If the folder cannot be made or written to, or a file is in its place; if something else than a file is at `path`: a
+    /// folder, a link, a device.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -45,14 +49,23 @@ impl WholeFile {
                 format!("cannot be written: {} is a file, not a folder; choose another output", file.display());
             return Err(Error::file(path, message));
         }
+        check_replaceable(path)?;
         std::fs::create_dir_all(folder).map_err(Error::io(path))?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
         // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        let file = builder.tempfile_in(folder).map_err(Error::io(path))?;
-        Ok(Self { path: path.to_path_buf(), file: BufWriter::new(file) })
+        remove_unfinished(folder, false);
+        loop {
+            let file = builder.tempfile_in(folder).map_err(Error::io(path))?;
+            // Locked while it is written: one that is not was left by a process that was killed. Where there are no locks,
+            // nobody removes it either.
+            let is_lost = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+            if !is_lost && is_at(file.as_file(), file.path()) {
+                return Ok(Self { path: path.to_path_buf(), file: BufWriter::new(file) });
+            }
+        }
     }
 
     /// Appends bytes.
@@ -71,6 +84,8 @@ impl WholeFile {
         let Self { path, file } = self;
         let file = file.into_inner().map_err(|e| Error::io(&path)(e.into_error()))?;
         File::sync_all(file.as_file()).map_err(Error::io(&path))?;
+        // Something else may have come there meanwhile.
+        check_replaceable(&path)?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         Ok(())
     }
@@ -90,16 +105,24 @@ impl Write for WholeFile {
 /// What the names of unfinished files begin with.
 const UNFINISHED: &str = ".viral-";
 
-/// Removes the unfinished files that killed processes left in a folder, which nobody may be writing into.
-pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        let is_file = entry.file_type().map_err(Error::io(entry.path()))?.is_file();
-        if is_file && entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            std::fs::remove_file(entry.path()).map_err(Error::io(entry.path()))?;
+/// Removes the unfinished files that killed processes left in a folder, as far as they can be: those that nobody is writing. Where
+/// the file system has no locks to tell by, only if nobody else writes into the folder.
+pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !is_file || !entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            continue;
+        }
+        let Ok(file) = File::options().write(true).open(entry.path()) else { continue };
+        let is_left = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => is_ours,
+        };
+        if is_left {
+            let _ = std::fs::remove_file(entry.path());
         }
     }
-    Ok(())
 }
 
 /// Writes a file atomically: whole or not at all, as [`WholeFile`] does. Makes its folder if that is missing.
@@ -132,6 +155,15 @@ mod tests {
         write_whole(&path, b"all")?;
         write_whole(&path, b"of it")?;
         assert_eq!((names(), std::fs::read(&path).unwrap()), (vec!["file.txt".to_string()], b"of it".to_vec()));
+        // What nobody is writing any more goes; what somebody is writing stays.
+        let mut open = WholeFile::create(&path)?;
+        open.write(b"later")?;
+        let left = folder.path().join("new/.viral-left");
+        std::fs::write(&left, b"half").unwrap();
+        write_whole(&path, b"of it")?;
+        assert_eq!((left.exists(), names().len()), (false, 2));
+        open.commit()?;
+        assert_eq!((names(), std::fs::read(&path).unwrap()), (vec!["file.txt".to_string()], b"later".to_vec()));
         let below_a_file = write_whole(path.join("x"), b"").unwrap_err().to_string();
         assert!(below_a_file.contains("is a file, not a folder; choose another output"), "{below_a_file}");
         Ok(())

@@ -1,12 +1,12 @@
 //! The TOML file of an experiment, with errors that name file, line and key.
 
-use super::place::{Checked, Fault, Step, below, fault, known, line_at, line_of};
 use super::tune::{MOST, change};
 use super::{CUTOFFS, ComparisonSettings, Contrast, DEPTH, DataSource, Experiment, Figure, ModelRow};
 use super::{Choice, Tune};
+use crate::Result;
 use crate::model::ModelConfig;
 use crate::recipe::Recipe;
-use crate::{Error, Result};
+use crate::recipe::place::{Checked, Step, below, distinct, fault, known, no_such_toml};
 use serde::Deserialize;
 use std::path::Path;
 use toml::{Table, Value};
@@ -63,6 +63,9 @@ struct TuneSection {
     training: Table,
 }
 
+/// More would take hours and change no digit that is shown.
+const MOST_RESAMPLES: usize = 1_000_000;
+
 fn one_seed() -> Vec<u64> {
     vec![1]
 }
@@ -81,21 +84,8 @@ fn ten() -> usize {
 
 /// Reads `text`, the content of the file `path`.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Experiment> {
-    let file: File = toml::from_str(text).map_err(|e| {
-        let line = e.span().map_or(1, |span| line_at(text, span.start));
-        Error::line(path, line, e.message().lines().map(str::trim).collect::<Vec<_>>().join(" "))
-    })?;
-    experiment(file).map_err(|Fault { steps, message }| {
-        let mut key = String::new();
-        for step in &steps {
-            match step {
-                Step::Key(name) if key.is_empty() => key.push_str(name),
-                Step::Key(name) => key.extend([".", name]),
-                Step::Item(i) => key.push_str(&format!("[{i}]")),
-            }
-        }
-        Error::line(path, line_of(text, &steps), format!("{key}: {message}"))
-    })
+    let file: File = toml::from_str(text).map_err(|e| no_such_toml(&e, text, path))?;
+    experiment(file).map_err(|fault| fault.error(text, path))
 }
 
 fn experiment(file: File) -> Checked<Experiment> {
@@ -112,12 +102,13 @@ fn experiment(file: File) -> Checked<Experiment> {
             return Err(fault(&["cutoffs".into(), i.into()], message));
         }
         None if file.cutoffs.is_empty() => return Err(fault(&["cutoffs".into()], "name one at least")),
-        None => {}
+        None => distinct(&file.cutoffs, "cutoff", &["cutoffs".into()])?,
     }
     comparison(&file.comparison)?;
     let mut names: Vec<&str> = Vec::new();
     for (i, source) in file.data.iter().enumerate() {
         let at = |key: &str| [Step::from("data"), i.into(), key.into()];
+        distinct(&source.modalities, "modality", &at("modalities"))?;
         if let Some((key, error)) = source.fault() {
             return Err(fault(&at(key), error));
         }
@@ -146,6 +137,7 @@ fn experiment(file: File) -> Checked<Experiment> {
     for (i, contrast) in file.contrasts.iter().enumerate() {
         let at = |key: &str| vec![Step::from("contrasts"), i.into(), key.into()];
         known(&contrast.of, models.iter().map(|row| row.name.as_str()), "model", &at("of"))?;
+        distinct(&contrast.against, "model", &at("against"))?;
         for (j, other) in contrast.against.iter().enumerate() {
             let at = below(&at("against"), [j.into()]);
             known(other, models.iter().map(|row| row.name.as_str()), "model", &at)?;
@@ -164,16 +156,15 @@ fn comparison(settings: &ComparisonSettings) -> Checked<()> {
         return Err(fault(&at("figure"), format!("results are kept down to rank {DEPTH}")));
     }
     match settings.resamples {
-        0 => Err(fault(&at("resamples"), "must be at least 1")),
-        _ => Ok(()),
+        1..=MOST_RESAMPLES => Ok(()),
+        _ => Err(fault(&at("resamples"), format!("must be from 1 to {MOST_RESAMPLES}"))),
     }
 }
 
 fn seeds(seeds: &[u64], at: &[Step]) -> Checked<()> {
-    match (0..seeds.len()).find(|&i| seeds[..i].contains(&seeds[i])) {
-        Some(i) => Err(fault(&below(at, [i.into()]), format!("the seed {} comes twice", seeds[i]))),
-        None if seeds.is_empty() => Err(fault(at, "name one seed at least")),
-        None => Ok(()),
+    match seeds.is_empty() {
+        true => Err(fault(at, "name one seed at least")),
+        false => distinct(seeds, "seed", at),
     }
 }
 
@@ -192,12 +183,13 @@ fn row(section: &ModelSection, training: &Table, all_seeds: &[u64], data: &[&str
                 return Err(fault(&at, "seeds are listed under `seeds`"));
             }
             change(&mut recipe, is_training, std::slice::from_ref(key), value).map_err(|e| fault(&at, e))?;
-            recipe.training.check().map_err(|e| fault(&at, e))?;
+            recipe.check().map_err(|e| fault(&at, e))?;
         }
     }
     if let Some(own) = &section.seeds {
         seeds(own, &here("seeds"))?;
     }
+    distinct(&section.data, "data set", &here("data"))?;
     for (i, name) in section.data.iter().enumerate() {
         known(name, data.iter().copied(), "data set", &below(&here("data"), [i.into()]))?;
     }
@@ -261,10 +253,11 @@ fn tune(section: &TuneSection, recipe: &Recipe, at: &[Step]) -> Checked<Tune> {
         if choice.is_training && is_fixed(&choice.path) {
             return Err(fault(&steps(None), "is the same for all trials"));
         }
+        distinct(&choice.values, "value", &steps(None))?;
         for (i, value) in choice.values.iter().enumerate() {
             let mut tried = recipe.clone();
             change(&mut tried, choice.is_training, &choice.path, value).map_err(|e| fault(&steps(Some(i)), e))?;
-            tried.training.check().map_err(|e| fault(&steps(Some(i)), e))?;
+            tried.check().map_err(|e| fault(&steps(Some(i)), e))?;
         }
     }
     let tune = Tune { epochs: section.epochs, n_trials: section.trials, seed: section.seed, choices };
@@ -349,6 +342,19 @@ against = ["lightgcn"]
     fn mistakes_are_named_with_line_and_key() {
         for (old, new, line, words) in [
             ("seeds = [1, 2]", "seeds = [1, 1]", 3, &["seeds[1]", "twice"][..]),
+            ("seeds = [1, 2]", "cutoffs = [20, 10, 20]", 3, &["cutoffs[2]", "20", "twice"]),
+            ("seeds = [1, 2]", "comparison = { resamples = 9000000000 }", 3, &["comparison.resamples", "1000000"]),
+            ("modalities = [\"text\"]", "modalities = [\"text\", \"text\"]", 14, &["data[1].modalities[1]", "twice"]),
+            ("n_layers = 3", "d_embed = 9223372036854775807", 18, &["models[0].settings.d_embed", "at most 8192"]),
+            ("n_layers = 3", "reg = nan", 18, &["models[0].settings.reg", "nan", "finite"]),
+            ("data = [\"a\"]", "data = [\"a\", \"a\"]", 26, &["models[1].data[1]", "twice"]),
+            ("[0.1, 0.01]", "[0.1, 0.01, 0.1]", 30, &["models[1].tune.settings.lambda[2]", "twice"]),
+            (
+                "against = [\"lightgcn\"]",
+                "against = [\"lightgcn\", \"lightgcn\"]",
+                35,
+                &["contrasts[0].against[1]", "twice"],
+            ),
             ("seeds = [1, 2]", "seeds = []", 3, &["seeds", "one seed"]),
             ("seeds = [1, 2]", "seed = [1, 2]", 3, &["unknown field", "seed"]),
             ("seeds = [1, 2]", "cutoffs = [20, 30]", 3, &["cutoffs[1]", "not at 30"]),
@@ -358,6 +364,8 @@ against = ["lightgcn"]
             ("epochs = 5", "seed = 5", 6, &["training.seed", "`seeds`"]),
             ("epochs = 5", "lr_decay = 0", 6, &["training.lr_decay", "above 0"]),
             ("n_items = 40", "n_items = 2", 10, &["data[0].planted", "2 items"]),
+            ("n_users = 50", "n_users = 9223372036854775807", 10, &["data[0].planted", "at most"]),
+            ("n_users = 50", "n_users = 50, d_text = 100000000000", 10, &["data[0].planted", "8192 at most"]),
             ("name = \"b\"", "name = \"a\"", 13, &["data[1].name", "two data sets"]),
             ("modalities = [\"text\"]", "split = \"half\"", 14, &["half"]),
             ("model = \"lightgcn\"", "model = \"lightgnc\"", 17, &["models[0].model", "lightgnc", "viral"]),

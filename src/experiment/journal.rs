@@ -1,8 +1,10 @@
 //! What is done: results a line each, what each user got beside them, and times apart.
 
+use super::CUTOFFS;
+use super::key::RESULTS_VERSION;
 use super::record::{Line, RunRecord, TrialRecord};
 use super::usage::Usage;
-use crate::data::{AppendLog, read_lines};
+use crate::data::{AppendLog, is_there, open_file, read_lines};
 use crate::eval::Hits;
 use crate::model::Parameters;
 use crate::train::tensors;
@@ -47,10 +49,38 @@ pub(super) struct Writer {
 
 /// What every line of results has, whatever version wrote it.
 #[derive(Deserialize)]
-#[allow(dead_code)] // they must be there
 struct AnyLine {
+    #[allow(dead_code)] // it must be there
     key: String,
     version: u32,
+}
+
+/// The header of the file of what each user got in a run.
+#[derive(Serialize, Deserialize)]
+struct UsersHeader {
+    /// Of the run.
+    key: String,
+    /// Of the rankings.
+    depth: usize,
+}
+
+/// What stands before a line's checksum, at its end.
+const SEAL: &str = ",\"checksum\":\"";
+
+/// An object as text, with the checksum of it as it was in the place of its last brace.
+fn sealed(object: &str) -> String {
+    let open = object.strip_suffix('}').unwrap_or(object);
+    format!("{open}{SEAL}{:08x}\"}}", crc32fast::hash(object.as_bytes()))
+}
+
+/// That a line is as it was [`sealed`].
+fn check(line: &[u8]) -> std::result::Result<(), String> {
+    let text = std::str::from_utf8(line).map_err(|e| format!("not a result ({e})"))?.trim_end();
+    let open = text.rsplit_once(SEAL).ok_or("a result without a checksum, which this library did not write")?.0;
+    match sealed(&format!("{open}}}")) == text {
+        true => Ok(()),
+        false => Err("a result that was changed after it was written: its checksum does not agree".into()),
+    }
 }
 
 impl Journal {
@@ -81,7 +111,12 @@ impl Journal {
     }
 
     fn take(&mut self, line: &[u8]) -> std::result::Result<(), String> {
-        serde_json::from_slice::<AnyLine>(line).map_err(|e| format!("not a result ({e})"))?;
+        let AnyLine { version, .. } =
+            serde_json::from_slice::<AnyLine>(line).map_err(|e| format!("not a result ({e})"))?;
+        // Lines of later versions may be held to be whole in another way.
+        if version <= RESULTS_VERSION {
+            check(line)?;
+        }
         // Settings that this version does not know are another version's.
         let known = serde_json::from_slice::<Line>(line).ok();
         match known.map(|line| (line.key_now(), line)) {
@@ -155,7 +190,10 @@ impl Journal {
         if !path.exists() {
             return Ok(None);
         }
-        let (depth, tensors) = tensors::read::<usize>(&path)?;
+        let (UsersHeader { key, depth }, tensors) = tensors::read(&path)?;
+        if key != record.trained.key {
+            return Err(Error::file(&path, format!("is of the run {key}; put the file of this run back")));
+        }
         let column = |name: &str| {
             let numbers = tensors.get(name).and_then(|data| data.try_to_vec::<i32>().ok());
             let numbers = numbers.and_then(|all| all.into_iter().map(|n| u32::try_from(n).ok()).collect());
@@ -164,16 +202,26 @@ impl Journal {
         let [users, held_out, rows, ranks]: [Vec<u32>; 4] =
             [column("users")?, column("held_out")?, column("rows")?, column("ranks")?];
         let hits = Hits::from_parts(users, held_out, &rows, ranks, depth);
-        hits.map(Some).map_err(|what| Error::file(&path, format!("{what}; remove it and the run's line")))
+        let hits = hits.map_err(|what| Error::file(&path, format!("{what}; remove it and the run's line")))?;
+        // The line's figures are means of these.
+        let metrics = hits.metrics(&CUTOFFS).map_err(|e| Error::file(&path, e.to_string()))?;
+        for (name, mean) in metrics.means() {
+            if let Some(figure) = record.test.get(&name).filter(|figure| **figure != mean) {
+                let message =
+                    format!("gives a {name} of {mean}, and the run's line {figure}; put the run's own file back");
+                return Err(Error::file(&path, message));
+            }
+        }
+        Ok(Some(hits))
     }
 
     /// Adds a result, the users' part of it first, so that a line has one.
     pub(super) fn add(&mut self, writer: &mut Writer, key: &str, line: Line, hits: Option<&Hits>) -> Result<()> {
         if let Some(hits) = hits {
-            write_hits(&self.users_path(key), hits)?;
+            write_hits(&self.users_path(key), key, hits)?;
         }
-        let text = serde_json::to_vec(&line).map_err(|e| Error::file(writer.results.path(), e.to_string()))?;
-        writer.results.append(text, key)?;
+        let text = serde_json::to_string(&line).map_err(|e| Error::file(writer.results.path(), e.to_string()))?;
+        writer.results.append(sealed(&text).into_bytes(), key)?;
         writer.results.sync()?;
         self.lines.insert(key.to_string(), line);
         Ok(())
@@ -202,15 +250,14 @@ impl Writer {
 }
 
 fn open(path: &Path) -> Result<Option<BufReader<File>>> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(BufReader::new(file))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io(path)(e)),
+    match is_there(path)? {
+        true => Ok(Some(BufReader::new(open_file(path)?))),
+        false => Ok(None),
     }
 }
 
 /// Eight bytes a user and eight a hit, whole or not at all.
-fn write_hits(path: &Path, hits: &Hits) -> Result<()> {
+fn write_hits(path: &Path, key: &str, hits: &Hits) -> Result<()> {
     let column = |numbers: Vec<i32>| {
         let n = numbers.len();
         TensorData::new(numbers, [n])
@@ -225,7 +272,7 @@ fn write_hits(path: &Path, hits: &Hits) -> Result<()> {
         ("rows".to_string(), column(rows.collect())),
         ("ranks".to_string(), column(ranks.collect())),
     ]);
-    tensors::write(path, &hits.depth(), &tensors)
+    tensors::write(path, &UsersHeader { key: key.to_string(), depth: hits.depth() }, &tensors)
 }
 
 #[cfg(test)]
@@ -236,7 +283,7 @@ mod tests {
 
     fn record(key: &str) -> RunRecord {
         let trained = Trained::new(key, ("toys", "f"), &Recipe::lightgcn(), None);
-        RunRecord { trained, test: BTreeMap::from([("recall@20".to_string(), 0.1)]) }
+        RunRecord { trained, test: BTreeMap::from([("recall@20".to_string(), 0.75)]) }
     }
 
     #[test]
@@ -252,17 +299,18 @@ mod tests {
         drop(writer);
         let found = Journal::read(folder.path()).unwrap();
         let run = found.run(&key).unwrap();
-        assert_eq!((run, found.hits(run).unwrap()), (&record(&key), Some(hits)));
+        assert_eq!((run, found.hits(run).unwrap()), (&record(&key), Some(hits.clone())));
         assert_eq!((found.test_reads([run].into_iter()), found.trial(&key)), ((1, 1), None));
 
         // A setting that was not there when the line was written has its default; one that is gone makes it a stranger's.
         let path = folder.path().join("results.jsonl");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("\"n_layers\":2,") && text.ends_with("}\n"));
-        let older = text.replace("\"n_layers\":2,", "");
+        let object = format!("{}}}\n", text.split(SEAL).next().unwrap());
+        let changed = |from: &str, to: &str| format!("{}\n", sealed(object.replace(from, to).trim_end()));
         for (text, n, n_foreign) in [
-            (older.clone(), 1, 0),
-            (text.replace("\"n_layers\":2,", "\"n_loops\":2,"), 0, 1),
+            (changed("\"n_layers\":2,", ""), 1, 0),
+            (changed("\"n_layers\":2,", "\"n_loops\":2,"), 0, 1),
             (text.replace("\"version\":1,", "\"version\":99,"), 0, 1),
             (format!("{text}{{\"kind\":\"ru"), 1, 0),
             (String::new(), 0, 0),
@@ -272,6 +320,22 @@ mod tests {
             assert_eq!((found.lines.len(), found.n_foreign()), (n, n_foreign), "{text}");
             assert_eq!(found.run(&key).is_some(), n == 1, "{text}");
         }
+        // Whatever is changed in it, a line is not believed any more.
+        for text in [text.replace("0.75}", "0.95}"), text.replace("\"n_layers\":2,", ""), object.clone()] {
+            std::fs::write(&path, &text).unwrap();
+            let message = Journal::read(folder.path()).unwrap_err().to_string();
+            assert!(message.contains("results.jsonl:1: a result ") && message.contains("checksum"), "{message}");
+        }
+        // Nor are the users of another run.
+        std::fs::write(&path, &text).unwrap();
+        let found = Journal::read(folder.path()).unwrap();
+        let run = found.run(&key).unwrap();
+        write_hits(&found.users_path(&key), "another", &hits).unwrap();
+        assert!(found.hits(run).unwrap_err().to_string().contains("is of the run another"));
+        let others = Hits::from_parts(vec![3, 9], vec![2, 1], &[0], vec![4], 100).unwrap();
+        write_hits(&found.users_path(&key), &key, &others).unwrap();
+        let message = found.hits(run).unwrap_err().to_string();
+        assert!(message.contains("a recall@20 of 0.25, and the run's line 0.75"), "{message}");
         std::fs::write(&path, format!("x\n{text}")).unwrap();
         assert!(Journal::read(folder.path()).unwrap_err().to_string().contains("results.jsonl:1: not a result"));
     }

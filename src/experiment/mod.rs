@@ -74,7 +74,6 @@ mod file;
 mod job;
 mod journal;
 mod key;
-mod place;
 mod record;
 mod report;
 mod run;

@@ -1,9 +1,10 @@
 //! What an experiment is: data sets, models, seeds, and which differences are asked for.
 
 use super::{DataSource, Figure, Tune};
+use crate::Result;
+use crate::data::read_text;
 use crate::eval::Metric;
 use crate::recipe::Recipe;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -88,7 +89,7 @@ impl Experiment {
     /// A file that cannot be read; what is wrong in it, with file, line and key.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = read_text(path)?;
         super::file::parse(&text, path)
     }
 

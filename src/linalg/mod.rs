@@ -20,8 +20,8 @@ use matmul::matmul_by_rows;
 #[cfg(feature = "flex")]
 pub(crate) use matmul::matmul_strided;
 pub(crate) use matmul::{Left, Right, View, matmul};
-pub(crate) use scores::{products_of_halves, to_halves, top_of_one};
 pub(crate) use points::{forces, squared_distances};
+pub(crate) use scores::{products_of_halves, to_halves, top_of_one};
 pub(crate) use simd::dot;
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]

@@ -59,6 +59,7 @@ macro_rules! table {
 
             /// A model for `data` with fresh parameters.
             pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Model> {
+                self.check()?;
                 match self {
                     $(Self::$variant(config) => Ok(Model::$variant(config.init(data, init)?)),)*
                 }
@@ -129,7 +130,37 @@ impl std::str::FromStr for ModelConfig {
     }
 }
 
+/// The widest vectors: serving maps them by matrices with the square of it.
+const WIDEST: u64 = 1 << 13;
+/// The most layers, rounds within one, and widths of a feed-forward.
+const DEEPEST: u64 = 1 << 8;
+
+/// The most rows that are drawn in a step.
+const MOST_DRAWN: u64 = 1 << 16;
+
 impl ModelConfig {
+    /// Whether the sizes among the settings can be: what [`init`](Self::init) asks first.
+    ///
+    /// # Errors
+    /// A width, a number of layers or another count that no memory would hold, with its name.
+    pub fn check(&self) -> Result<()> {
+        let all = serde_json::to_value(self).map_err(|e| Error::Config(format!("{}: {e}", self.name())))?;
+        for (key, value) in all.as_object().into_iter().flatten() {
+            let most = match key.as_str() {
+                // As large as files have numbers for.
+                key if key.ends_with("seed") => i64::MAX as u64,
+                key if key.starts_with("d_") => WIDEST,
+                key if ["layers", "routings", "feed_forward"].iter().any(|word| key.contains(word)) => DEEPEST,
+                key if key.ends_with("_rows") || key.ends_with("_negatives") => MOST_DRAWN,
+                _ => i32::MAX as u64,
+            };
+            if let Some(n) = value.as_u64() {
+                Error::require(n <= most, key, n, &format!("at most {most}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Changes one setting, as `key=value` on a command line does; `value` is JSON, or a bare word.
     ///
     /// An unknown key is an error that lists the known ones; so is a value of the wrong kind.

@@ -1,6 +1,6 @@
 //! The folder of a run: one run at a time, and nothing overwritten in silence.
 
-use crate::data::FolderLock;
+use crate::data::{FolderLock, write_whole};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub enum Existing {
     Refuse,
     /// Go on from its checkpoint, to the same bits as a run that was never interrupted.
     Resume,
-    /// Remove it and start anew.
+    /// Start anew. The earlier run stays until the first file of this one, its checkpoint or its model, is written.
     Overwrite,
 }
 
@@ -21,14 +21,16 @@ pub enum Existing {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    /// The recipe as a file, until it is written.
+    recipe: Option<String>,
     _lock: FolderLock,
 }
 
 impl Folder {
     /// Makes the folder, locks it, removes what a killed run left half written, and finds out whether it may be used and
-    /// written into: before a long run, not after it.
-    pub(super) fn open(path: &Path, existing: Existing) -> Result<Self> {
-        let folder = Self { path: path.to_path_buf(), _lock: FolderLock::acquire(path)? };
+    /// written into: before a long run, not after it. `recipe` is that of the run to come.
+    pub(super) fn open(path: &Path, existing: Existing, recipe: String) -> Result<Self> {
+        let folder = Self { path: path.to_path_buf(), recipe: Some(recipe), _lock: FolderLock::acquire(path)? };
         let found = [folder.checkpoint(), folder.model()].into_iter().find(|file| file.exists());
         match (existing, found) {
             (Existing::Refuse, Some(file)) => {
@@ -41,14 +43,22 @@ impl Folder {
                     "there is no such checkpoint; leave out --resume to start a run, or give the --out of one",
                 ));
             }
-            (Existing::Overwrite, _) => {
-                for file in folder.files().into_iter().filter(|file| file.exists()) {
-                    std::fs::remove_file(&file).map_err(Error::io(&file))?;
-                }
-            }
             _ => {}
         }
         Ok(folder)
+    }
+
+    /// To be called when a file of the run was written. After the first one, what an earlier run left goes, unless this one went on
+    /// from it, and the recipe is written.
+    pub(super) fn written(&mut self, first: &Path, existing: Existing) -> Result<()> {
+        let Some(recipe) = self.recipe.take() else { return Ok(()) };
+        if existing == Existing::Overwrite {
+            let left = [self.model(), self.checkpoint(), self.seconds()];
+            for file in left.into_iter().filter(|file| file != first && file.exists()) {
+                std::fs::remove_file(&file).map_err(Error::io(&file))?;
+            }
+        }
+        write_whole(self.path.join("recipe.toml"), recipe.as_bytes())
     }
 
     pub(super) fn checkpoint(&self) -> PathBuf {
@@ -62,15 +72,11 @@ impl Folder {
     pub(super) fn seconds(&self) -> PathBuf {
         self.path.join("seconds.json")
     }
-
-    pub(super) fn recipe(&self) -> PathBuf {
-        self.path.join("recipe.toml")
-    }
-
-    fn files(&self) -> [PathBuf; 4] {
-        [self.checkpoint(), self.model(), self.recipe(), self.seconds()]
-    }
 }
+
+/// The names of all files of a run's folder.
+pub(super) const FILES: [&str; 5] =
+    ["checkpoint.safetensors", "model.safetensors", "seconds.json", "recipe.toml", ".lock"];
 
 #[cfg(test)]
 mod tests {
@@ -80,8 +86,9 @@ mod tests {
     fn one_run_at_a_time_and_nothing_overwritten_in_silence() {
         let outer = tempfile::tempdir().unwrap();
         let path = outer.path().join("a/run");
-        let message = |existing| Folder::open(&path, existing).unwrap_err().to_string();
-        let first = Folder::open(&path, Existing::Refuse).unwrap();
+        let open = |existing| Folder::open(&path, existing, String::new());
+        let message = |existing| open(existing).unwrap_err().to_string();
+        let first = open(Existing::Refuse).unwrap();
         assert!(message(Existing::Overwrite).contains("another run is writing into this folder"));
         drop(first);
         assert!(message(Existing::Resume).contains("no such checkpoint"));
@@ -91,11 +98,15 @@ mod tests {
             assert!(["--resume", "--out", "--overwrite", name].iter().all(|word| refused.contains(word)), "{refused}");
             let before = std::fs::read(path.join(name)).unwrap();
             assert_eq!(before, b"x");
-            drop(Folder::open(&path, Existing::Overwrite).unwrap());
-            assert!(!path.join(name).exists());
+            // It goes when there is something in its place, and not before.
+            let mut folder = open(Existing::Overwrite).unwrap();
+            assert!(path.join(name).exists());
+            folder.written(&path.join("seconds.json"), Existing::Overwrite).unwrap();
+            assert!(!path.join(name).exists() && path.join("recipe.toml").exists());
         }
         std::fs::write(outer.path().join("file"), "x").unwrap();
-        let refused = Folder::open(&outer.path().join("file"), Existing::Refuse).unwrap_err().to_string();
+        let refused =
+            Folder::open(&outer.path().join("file"), Existing::Refuse, String::new()).unwrap_err().to_string();
         assert!(refused.contains("is a file"), "{refused}");
     }
 
@@ -105,7 +116,7 @@ mod tests {
         let left = outer.path().join(".viral-abc");
         std::fs::write(&left, "half").unwrap();
         std::fs::write(outer.path().join(".tmpother"), "not ours").unwrap();
-        drop(Folder::open(outer.path(), Existing::Refuse).unwrap());
+        drop(Folder::open(outer.path(), Existing::Refuse, String::new()).unwrap());
         assert!(!left.exists() && outer.path().join(".tmpother").exists());
     }
 }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `settings` | [`Recipe`]: model and training settings that belong together, with each model's own defaults |
 //! | `toml` | the same as a file: one recipe in, one recipe out |
+//! | `place` | where in such a file a key is, for errors that have a line |
 //! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
 //! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
 //! | `run` | [`Run`]: what training gives back |
 //! | `warm` | the parameters that a run begins with, from an earlier model |
 //! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
+//! | `report_file` | [`ReportFile`]: where a report goes |
 //! | `progress` | [`Progress`]: lines that say where a run stands |
 //!
 //! ```
@@ -26,8 +28,10 @@
 //! ```
 
 mod folder;
+pub(crate) mod place;
 mod progress;
 mod report;
+mod report_file;
 mod run;
 mod runner;
 mod settings;
@@ -37,6 +41,7 @@ mod warm;
 pub use folder::Existing;
 pub use progress::Progress;
 pub use report::{EpochFigures, Results, RunReport};
+pub use report_file::ReportFile;
 pub use run::{EpochSeconds, Run};
 pub use runner::Runner;
 pub use settings::Recipe;

@@ -57,7 +57,7 @@ impl Progress {
 
     /// Steps done and steps of the whole run, if no epoch to come is better than the best so far.
     pub fn steps(&self) -> (usize, usize) {
-        (self.epoch * self.n_steps + self.step, self.end() * self.n_steps)
+        (self.epoch * self.n_steps + self.step, self.end().saturating_mul(self.n_steps))
     }
 
     /// The report of the last epoch.
@@ -82,8 +82,10 @@ impl Progress {
     /// The number of epochs if none is better than the best so far.
     fn end(&self) -> usize {
         match (self.trainer.keep, self.best) {
-            (Keep::Best, Some((epoch, _))) => (epoch + self.trainer.patience + 1).min(self.trainer.epochs),
-            (Keep::Best, None) => (self.trainer.patience + 1).min(self.trainer.epochs),
+            (Keep::Best, Some((epoch, _))) => {
+                (epoch + 1).saturating_add(self.trainer.patience).min(self.trainer.epochs)
+            }
+            (Keep::Best, None) => self.trainer.patience.saturating_add(1).min(self.trainer.epochs),
             (Keep::Last, _) => self.trainer.epochs,
         }
     }

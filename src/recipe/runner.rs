@@ -2,7 +2,7 @@
 
 use super::folder::{Existing, Folder};
 use super::{EpochSeconds, Progress, Recipe, Run, warm};
-use crate::data::{Dataset, write_whole};
+use crate::data::{Dataset, read_file, write_whole};
 use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{Checkpoint, Event, TrainState};
@@ -64,8 +64,8 @@ impl<'a> Runner<'a> {
         Self { recipe, data, device, folder: None, existing: Existing::Refuse, observer: None, warm: None }
     }
 
-    /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, at
-    /// the start `recipe.toml`, at the end `model.safetensors` for [`Recommender::load`].
+    /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, with the first
+    /// of them `recipe.toml`, at the end `model.safetensors` for [`Recommender::load`].
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_path_buf());
         self
@@ -111,12 +111,13 @@ impl<'a> Runner<'a> {
     ///
     /// # Errors
     /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process; a
-    /// checkpoint of other settings or data, with the names of the settings that differ; an earlier model whose parameters do
-    /// not fit.
+    /// checkpoint of other settings or data, with the names of the settings that differ, or of more epochs than are asked for; an
+    /// earlier model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
     pub fn run(self) -> Result<Run<'a>> {
         let Self { recipe, data, device, folder, existing, mut observer, warm } = self;
+        recipe.check()?;
         let trainer = &recipe.training;
-        let folder = folder.map(|path| Folder::open(&path, existing)).transpose()?;
+        let mut folder = folder.map(|path| Folder::open(&path, existing, recipe.to_toml()?)).transpose()?;
         let model = recipe.model.init(&data.train, &mut Init::new(trainer.seed, &device))?;
         if model.num_params() > 0 && trainer.epochs == 0 {
             return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
@@ -130,16 +131,13 @@ impl<'a> Runner<'a> {
             Some(folder) if existing == Existing::Resume => {
                 let state = checkpoint.load(folder.checkpoint(), model)?;
                 // Times are no part of the result: whatever is missing counts as 0.
-                let text = std::fs::read_to_string(folder.seconds()).unwrap_or_default();
-                let mut seconds: Vec<EpochSeconds> = serde_json::from_str(&text).unwrap_or_default();
+                let text = read_file(folder.seconds()).unwrap_or_default();
+                let mut seconds: Vec<EpochSeconds> = serde_json::from_slice(&text).unwrap_or_default();
                 seconds.resize(state.history().len(), EpochSeconds::default());
                 (state, seconds)
             }
             _ => (TrainState::new(model, trainer), Vec::new()),
         };
-        if let Some(folder) = &folder {
-            recipe.write(folder.recipe())?;
-        }
         let mut progress = Progress::new(trainer, state.history());
         let fit = trainer.fit_from(state, &data.train, &data.valid, &device, |event| {
             match event {
@@ -147,8 +145,9 @@ impl<'a> Runner<'a> {
                 Event::Epoch { report, state } => {
                     progress.set_epoch(report);
                     seconds.push(EpochSeconds { train: report.train_seconds, evaluation: report.eval_seconds });
-                    if let Some(folder) = &folder {
+                    if let Some(folder) = &mut folder {
                         checkpoint.save(folder.checkpoint(), state)?;
+                        folder.written(&folder.checkpoint(), existing)?;
                         let text = serde_json::to_string_pretty(&seconds);
                         let text = text.map_err(|e| Error::file(folder.seconds(), e.to_string()))?;
                         write_whole(folder.seconds(), text.as_bytes())?;
@@ -158,8 +157,9 @@ impl<'a> Runner<'a> {
             Ok(observer.as_mut().map_or(ControlFlow::Continue(()), |observer| observer(&progress)))
         })?;
         let run = Run::new(recipe, data, fit, seconds);
-        if let Some(folder) = &folder {
+        if let Some(folder) = &mut folder {
             Recommender::new(run.model(), &run.recipe().model, data)?.save(folder.model())?;
+            folder.written(&folder.model(), existing)?;
         }
         Ok(run)
     }

@@ -159,6 +159,15 @@ impl Recipe {
         Ok(self)
     }
 
+    /// Whether the settings can be, as far as that does not depend on the data: what a run asks first.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the setting's name.
+    pub fn check(&self) -> Result<()> {
+        self.model.check()?;
+        self.training.check()
+    }
+
     /// Trains in memory: no files, no progress. [`runner`](Self::runner) has both.
     ///
     /// `device` may be given with or without gradients: `Device::flex()`.

@@ -1,7 +1,8 @@
 //! A recipe as a TOML file.
 
 use super::Recipe;
-use crate::data::write_whole;
+use super::place::{Checked, fault, no_such_toml};
+use crate::data::{read_text, write_whole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,28 +51,44 @@ impl Recipe {
     /// ```
     ///
     /// # Errors
-    /// Text that is not TOML, with its line; unknown models, presets and settings, and values of the wrong kind.
+    /// Text that is not TOML; unknown models, presets and settings, and values of the wrong kind. All name the line; they call the
+    /// text `recipe.toml`.
     pub fn from_toml(text: &str) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|e| Error::Config(message(&e)))?;
-        let mut recipe = Self::preset(&file.model, &file.preset)?;
-        let wrong = |section: &'static str| move |e: Error| Error::Config(format!("[{section}]: {e}"));
-        for (key, value) in &file.settings {
-            recipe.change_setting(key, value).map_err(wrong("settings"))?;
-        }
-        for (key, value) in &file.training {
-            recipe.change_training(key, value).map_err(wrong("training"))?;
+        Self::parse(text, Path::new("recipe.toml"))
+    }
+
+    /// [`from_toml`](Self::from_toml) of the content of a file.
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        let file: File = toml::from_str(text).map_err(|e| no_such_toml(&e, text, path))?;
+        Self::from_file(&file).map_err(|fault| fault.error(text, path))
+    }
+
+    fn from_file(file: &File) -> Checked<Self> {
+        Self::named(&file.model).map_err(|e| fault(&["model".into()], e))?;
+        let mut recipe = Self::preset(&file.model, &file.preset).map_err(|e| fault(&["preset".into()], e))?;
+        for (section, table, is_training) in [("settings", &file.settings, false), ("training", &file.training, true)] {
+            for (key, value) in table {
+                let changed = match is_training {
+                    true => recipe.change_training(key, value),
+                    false => recipe.change_setting(key, value),
+                };
+                let at = [section.into(), key.as_str().into()];
+                changed.and_then(|()| recipe.check()).map_err(|e| fault(&at, e))?;
+            }
         }
         Ok(recipe)
     }
 
     /// Changes a setting of the model as a file does.
     pub(crate) fn change_setting(&mut self, key: &str, value: &toml::Value) -> Result<()> {
+        check_finite(value)?;
         let value = serde_json::to_string(value).map_err(|e| Error::Config(format!("{key}: {e}")))?;
         self.model.set(key, &value)
     }
 
     /// Changes a setting of the training as a file does; of a table, the settings that it names.
     pub(crate) fn change_training(&mut self, key: &str, value: &toml::Value) -> Result<()> {
+        check_finite(value)?;
         let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("{key}: {e}"));
         let mut all = serde_json::to_value(&self.training).map_err(|e| wrong(&e))?;
         let value = serde_json::to_value(value).map_err(|e| wrong(&e))?;
@@ -84,8 +101,9 @@ impl Recipe {
     /// The recipe as TOML with every setting written out, so that it means the same to later versions with other defaults.
     ///
     /// # Errors
-    /// A seed of 2⁶³ or more, which TOML has no number for.
+    /// A setting of 2⁶³ or more, which TOML has no number for.
     pub fn to_toml(&self) -> Result<String> {
+        self.training.check_numbers()?;
         let broken = |e: &dyn std::fmt::Display| Error::Config(format!("the recipe cannot be written as TOML: {e}"));
         let mut settings = table(&self.model).map_err(|e| broken(&e))?;
         settings.remove("model");
@@ -97,11 +115,10 @@ impl Recipe {
     /// Reads a recipe from a TOML file.
     ///
     /// # Errors
-    /// A file that cannot be read, and those of [`from_toml`](Self::from_toml), with the file's name.
+    /// A file that cannot be read, and those of [`from_toml`](Self::from_toml) about the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        Self::from_toml(&text).map_err(|e| Error::file(path, e.to_string()))
+        Self::parse(&read_text(path)?, path)
     }
 
     /// Writes [`to_toml`](Self::to_toml) into a file, whole or not at all.
@@ -113,14 +130,20 @@ impl Recipe {
     }
 }
 
-/// The parser's sentence on one line.
-fn message(e: &toml::de::Error) -> String {
-    let text = e.to_string();
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 fn table(value: &impl Serialize) -> std::result::Result<Table, toml::ser::Error> {
     Table::try_from(value)
+}
+
+/// JSON has no number for what is not finite, and would say that there is none.
+fn check_finite(value: &toml::Value) -> Result<()> {
+    match value {
+        toml::Value::Float(number) if !number.is_finite() => {
+            Err(Error::Config(format!("{number} is no finite number; write one, such as 0.001").to_lowercase()))
+        }
+        toml::Value::Table(table) => table.values().try_for_each(check_finite),
+        toml::Value::Array(values) => values.iter().try_for_each(check_finite),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a setting; of a table, the settings that it names.
@@ -190,13 +213,33 @@ mod tests {
         for (text, words) in [
             ("model = 'virel'", vec!["virel", "lightgcn"]),
             ("model = 'lightgcn'\npreset = 'paper'", vec!["paper", "lightgcn"]),
-            ("model = 'lightgcn'\n[settings]\nd_embde = 3", vec!["[settings]", "d_embde", "d_embed"]),
-            ("model = 'lightgcn'\n[settings]\nd_embed = 'x'", vec!["[settings]", "d_embed"]),
-            ("model = 'lightgcn'\n[training]\nepoch = 3", vec!["[training]", "'epoch'", "epochs"]),
-            ("model = 'lightgcn'\n[training]\nadam = { beta = 1 }", vec!["adam", "beta_1"]),
-            ("model = 'lightgcn'\n[settings]\nmodel = 'viral'", vec!["no setting 'model'"]),
-            ("model = 'lightgcn'\nsetings = 3", vec!["setings", "line 2"]),
-            ("model = ", vec!["line 1"]),
+            ("model = 'lightgcn'\n[settings]\nd_embde = 3", vec![":3: settings.d_embde", "d_embed"]),
+            ("model = 'lightgcn'\n[settings]\nd_embed = 'x'", vec![":3: settings.d_embed"]),
+            ("model = 'lightgcn'\n[settings]\nd_embed = 100000000000", vec![":3: settings.d_embed", "at most 8192"]),
+            (
+                "model = 'viral'\n[settings]\nshared_negatives = 2147483647",
+                vec![":3: settings.shared_negatives", "at most 65536"],
+            ),
+            ("model = 'viral'\n[settings]\ninfo_nce_rows = 65537", vec![":3: settings.info_nce_rows", "at most 65536"]),
+            ("model = 'viral'\n[settings]\nfeed_forward = 8000", vec![":3: settings.feed_forward", "at most 256"]),
+            ("model = 'lightgcn'\n[settings]\nn_layers = 100000", vec![":3: settings.n_layers", "at most 256"]),
+            ("model = 'lightgcn'\n[training]\nepoch = 3", vec![":3: ", "'epoch'", "epochs"]),
+            ("model = 'lightgcn'\n[training]\nadam = { beta = 1 }", vec![":3: training.adam", "beta_1"]),
+            ("model = 'lightgcn'\n\n[training.adam]\nlr = nan", vec![":3: training.adam", "nan", "finite"]),
+            ("model = 'lightgcn'\n[training]\nlr_decay = 0", vec![":3: training.lr_decay", "above 0"]),
+            ("model = 'lightgcn'\n[settings]\nmodel = 'viral'", vec![":3: ", "no setting 'model'"]),
+            ("model = 'lightgcn'\nsetings = 3", vec!["setings", ":2: "]),
+            (
+                "model = 'lightgcn'\n[training]\nbatch_size = { triplets = 7 }",
+                vec![":3: ", "triplets", "steps_per_epoch"],
+            ),
+            (
+                "model = 'lightgcn'\n[training.batch_size]\nsteps_per_epoch = 7\nsteps = 3",
+                vec![":2: training.batch_size", "steps"],
+            ),
+            ("model = 'lightgcn'\n[training]\nbatch_size = -1", vec![":3: training.batch_size", "2048"]),
+            ("model = 'lightgcn'\n[training]\nbatch_size = 'x'", vec![":3: training.batch_size", "2048"]),
+            ("model = ", vec!["recipe.toml:1: "]),
             ("", vec!["model"]),
         ] {
             let found = message(text);

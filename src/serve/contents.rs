@@ -44,6 +44,34 @@ impl Recommender {
         self.items.iter()
     }
 
+    /// The external ids that a text names as people write them: the text itself where it is an id, be there commas in it or not, or
+    /// else the ids between its commas.
+    ///
+    /// ```
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let log = [("ann", "cup"), ("ann", "cot"), ("bob", "cup,red")];
+    /// let data = Dataset::from_log("shop", log, SplitPolicy::Everything)?;
+    /// let recommender = Recipe::named("popularity")?.run(&data, &Device::flex())?.recommender()?;
+    /// assert_eq!(recommender.listed_items("cup,cot")?, ["cup", "cot"]);
+    /// assert_eq!(recommender.listed_items("cup,red")?, ["cup,red"]);
+    /// assert!(recommender.listed_items("cup,blue").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownItem`](crate::Error::UnknownItem).
+    pub fn listed_items<'t>(&self, text: &'t str) -> Result<Vec<&'t str>> {
+        let ids = match self.items.find(text) {
+            Some(_) => vec![text],
+            None => text.split(',').filter(|id| !id.is_empty()).collect(),
+        };
+        ids.iter().try_for_each(|id| self.item_number(id).map(drop))?;
+        Ok(ids)
+    }
+
     /// The title of an item by external id, where the data have titles.
     pub fn title(&self, item: &str) -> Option<&str> {
         let item = self.items.find(item)?;
@@ -95,6 +123,18 @@ impl Recommender {
         let user = self.user_number(user)?;
         let items = self.of_training(user).iter().chain(self.later_of(user));
         Ok(items.map(|&item| self.items.get(item as usize)).collect())
+    }
+
+    /// The present vectors: of the [users](Self::users), moved by what came since training, and of the items in the
+    /// [catalogue](Self::catalogue), each in its order.
+    ///
+    /// # Errors
+    /// None but those of a damaged model.
+    pub fn present_embeddings(&self) -> Result<HostEmbeddings> {
+        let users = (0..self.users.len()).flat_map(|user| self.vector_of(user).into_owned()).collect();
+        let there = (0..self.items.len()).filter(|&item| !self.is_withdrawn(item as u32));
+        let items = there.flat_map(|item| self.vectors.item(item)).copied().collect();
+        HostEmbeddings::new(users, items, self.vectors.blocks().to_vec())
     }
 
     /// The present vectors in the numbering of a data set, whose users and items the recommender must all know: to rank and

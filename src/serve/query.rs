@@ -70,8 +70,7 @@ impl Recommender {
 
     pub(super) fn resolve(&self, options: &RecommendOptions) -> Result<Resolved> {
         Error::require(options.k > 0, "k", options.k, "at least 1")?;
-        let mut exclude: Vec<u32> = options.exclude.iter().filter_map(|item| self.items.find(item)).collect();
-        exclude.sort_unstable();
+        let exclude = self.item_numbers(options.exclude.iter().map(String::as_str))?;
         let candidates = options.candidates.as_ref();
         let candidates = candidates.map(|items| self.item_numbers(items.iter().map(String::as_str))).transpose()?;
         let blocks = self.vectors.blocks();

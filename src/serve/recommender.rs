@@ -204,8 +204,8 @@ impl Recommender {
     /// [`recommend`](Self::recommend) with exclusions, candidates and weights of the blocks.
     ///
     /// # Errors
-    /// Those of [`recommend`](Self::recommend); [`Error::UnknownItem`] for a candidate that the catalogue does not have (an
-    /// excluded item may be unknown); a block that the embeddings do not have, or a weight that is not finite.
+    /// Those of [`recommend`](Self::recommend); [`Error::UnknownItem`] for a candidate or an excluded item that the
+    /// catalogue does not have; a block that the embeddings do not have, or a weight that is not finite.
     pub fn recommend_with(&self, user: &str, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
         let options = self.resolve(options)?;
         let user = self.user_with_history(user)?;

@@ -1,6 +1,6 @@
 //! A run that can be taken up again: model, optimizer, position and best epoch in one file.
 
-use super::{Adam, EarlyStopping, EpochReport, TrainState, TrainerConfig, tensors};
+use super::{Adam, EarlyStopping, EpochReport, Keep, TrainState, TrainerConfig, tensors};
 use crate::model::{Parameters, Trainable, load_parameters, parameters};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -81,8 +81,9 @@ impl Checkpoint {
 
     /// Reads a file of the same settings and data into a fresh model.
     ///
-    /// More epochs or patience than before are not another setting. A damaged file, one of another model, trainer or
-    /// data set, and one of a later format are errors that say which.
+    /// More epochs or patience than before are not another setting; with fewer than the state has behind it, it is not one that
+    /// these settings lead to. A damaged file, one of another model, trainer or data set, and one of a later format are errors
+    /// that say which.
     pub fn load<M: Trainable>(&self, path: impl AsRef<Path>, model: M) -> Result<TrainState<M>> {
         let path = path.as_ref();
         let (header, all): (Header, Parameters) = tensors::read(path)?;
@@ -119,7 +120,28 @@ impl Checkpoint {
             );
             return Err(Error::file(path, message));
         }
+        self.check_length(&history).map_err(|message| Error::file(path, message))?;
         Ok(TrainState { model, next_epoch, history, adam, stopping, best })
+    }
+
+    /// That a run of these settings is not over before the last of these epochs.
+    fn check_length(&self, history: &[EpochReport]) -> std::result::Result<(), String> {
+        let (n, TrainerConfig { epochs, patience, keep, .. }) = (history.len(), &self.trainer);
+        let advice = "resume with as many at least, or start anew elsewhere";
+        if n > *epochs {
+            return Err(format!("has {n} epochs behind it, and {epochs} are asked for; {advice}"));
+        }
+        let mut stopping = EarlyStopping::new(*patience);
+        for report in history.iter().take(n.saturating_sub(1)) {
+            report.valid.map(|valid| stopping.update(report.epoch, valid));
+            if *keep == Keep::Best && stopping.is_over(report.epoch) {
+                let end = report.epoch + 1;
+                return Err(format!(
+                    "has {n} epochs behind it, and a patience of {patience} ends after {end}; {advice}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check(&self, path: &Path, found: &Self) -> Result<()> {

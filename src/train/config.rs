@@ -6,7 +6,9 @@ use crate::eval::Metric;
 use crate::named::named;
 use crate::ops::MatmulPrecision;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// Settings of a training run.
 ///
@@ -86,7 +88,7 @@ named! {
 }
 
 /// Triplets a step, as a number or by the size of the data. In files: `2048`, or `{ steps_per_epoch = 15 }`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum BatchSize {
@@ -112,6 +114,28 @@ impl BatchSize {
     }
 }
 
+/// Not derived: errors are to say what may be written, and other keys are to be one.
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        const WANTED: &str = "write a number of triplets, such as 2048, or { steps_per_epoch = 15 }";
+        let wrong = |what: &dyn std::fmt::Display| D::Error::custom(format!("{what}; {WANTED}"));
+        let number = |value: &Value, what: &str| {
+            let n = value.as_u64().and_then(|n| usize::try_from(n).ok());
+            n.ok_or_else(|| wrong(&format!("{what} {value} is no whole number from 0 on")))
+        };
+        match Value::deserialize(from)? {
+            Value::Object(fields) => {
+                if let Some(other) = fields.keys().find(|key| *key != "steps_per_epoch") {
+                    return Err(wrong(&format!("no setting '{other}'")));
+                }
+                let steps = fields.get("steps_per_epoch").ok_or_else(|| wrong(&"no setting"))?;
+                Ok(Self::StepsPerEpoch { steps_per_epoch: number(steps, "steps_per_epoch")? })
+            }
+            value => number(&value, "batch_size").map(Self::Triplets),
+        }
+    }
+}
+
 /// 2,048 triplets.
 impl Default for BatchSize {
     fn default() -> Self {
@@ -124,6 +148,9 @@ impl From<usize> for BatchSize {
         Self::Triplets(triplets)
     }
 }
+
+/// The deepest look at a ranking.
+const MOST_RANKS: usize = 1 << 20;
 
 impl TrainerConfig {
     /// The schedule that [`ViralConfig::new`](crate::model::ViralConfig::new) was measured with: some 15 large steps an
@@ -148,7 +175,8 @@ impl TrainerConfig {
             BatchSize::StepsPerEpoch { steps_per_epoch } => ("batch_size.steps_per_epoch", steps_per_epoch),
         };
         Error::require(n > 0, setting, n, "at least 1")?;
-        Error::require(self.monitor_k > 0, "monitor_k", self.monitor_k, "at least 1")?;
+        let is_cutoff = (1..=MOST_RANKS).contains(&self.monitor_k);
+        Error::require(is_cutoff, "monitor_k", self.monitor_k, &format!("from 1 to {MOST_RANKS}"))?;
         for (setting, value) in [("adam.lr", lr), ("adam.epsilon", epsilon), ("lr_decay", lr_decay)] {
             Error::require_positive(setting, value)?;
         }
@@ -157,6 +185,18 @@ impl TrainerConfig {
         }
         let is_decay = weight_decay.is_finite() && weight_decay >= 0.0;
         Error::require(is_decay, "adam.weight_decay", weight_decay, "a number from 0 on")?;
+        Ok(())
+    }
+
+    /// That files have numbers for all settings.
+    pub(crate) fn check_numbers(&self) -> Result<()> {
+        let (BatchSize::Triplets(batch_size) | BatchSize::StepsPerEpoch { steps_per_epoch: batch_size }) =
+            self.batch_size;
+        let numbers = [("epochs", self.epochs), ("patience", self.patience), ("batch_size", batch_size)]
+            .map(|(s, n)| (s, n as u64));
+        for (setting, n) in numbers.into_iter().chain([("seed", self.seed)]) {
+            Error::require(i64::try_from(n).is_ok(), setting, n, &format!("at most {}", i64::MAX))?;
+        }
         Ok(())
     }
 }

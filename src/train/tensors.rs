@@ -1,6 +1,6 @@
 //! One safetensors file with a JSON header of ours and a checksum, written whole or not at all.
 
-use crate::data::write_whole;
+use crate::data::{is_there, read_file, write_whole};
 use crate::model::Parameters;
 use crate::{Error, Result};
 use burn::tensor::{DType, TensorData};
@@ -38,12 +38,10 @@ pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
 
 /// Reads what [`write`] wrote; every bit of header and tensors is checked.
 pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
-    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::file(path, "there is no such file; train a model first, or name another")
-        }
-        _ => Error::io(path)(e),
-    })?;
+    if !is_there(path)? {
+        return Err(Error::file(path, "there is no such file; train a model first, or name another"));
+    }
+    let bytes = read_file(path)?;
     let damaged =
         |what: String| Error::file(path, format!("is damaged or not ours: {what}; use a copy or train again"));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;

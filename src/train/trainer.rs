@@ -65,8 +65,8 @@ impl TrainerConfig {
         }
         if trains && self.keep == Keep::Best && valid.n_pairs() == 0 {
             return Err(Error::Data(
-                "valid is empty: nothing would say which epoch is the best; hold some pairs out, or keep the last epoch \
-                 (Keep::Last) of a fixed number"
+                "valid is empty: nothing would say which epoch is the best; hold some pairs out, or keep the last of a \
+                 fixed number of epochs (--keep-last --epochs N)"
                     .into(),
             ));
         }

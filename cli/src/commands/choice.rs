@@ -1,17 +1,17 @@
 //! Which items may be recommended, and how much each block counts.
 
 use clap::Args;
-use viral::prelude::RecommendOptions;
+use viral::prelude::{RecommendOptions, Recommender};
 use viral::{Error, Result};
 
 #[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Which items")]
 pub(super) struct Choice {
-    /// Items that must not come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true)]
+    /// Items that must not come: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", allow_hyphen_values = true)]
     exclude: Vec<String>,
-    /// The only items that may come, separated by commas
-    #[arg(long, value_name = "ID,…", value_delimiter = ',', allow_hyphen_values = true)]
+    /// The only items that may come: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", allow_hyphen_values = true)]
     among: Option<Vec<String>>,
     /// Multiplies the share of a block; may be given again
     #[arg(long, value_name = "BLOCK=FACTOR")]
@@ -23,10 +23,11 @@ pub(super) struct Choice {
 
 impl Choice {
     /// The best `k` of these items.
-    pub(super) fn options(&self, k: usize) -> Result<RecommendOptions> {
-        let mut options = RecommendOptions::new(k).exclude(self.exclude.clone()).with_known(self.with_known);
+    pub(super) fn options(&self, recommender: &Recommender, k: usize) -> Result<RecommendOptions> {
+        let mut options =
+            RecommendOptions::new(k).exclude(listed(recommender, &self.exclude)?).with_known(self.with_known);
         if let Some(among) = &self.among {
-            options = options.among(among.clone());
+            options = options.among(listed(recommender, among)?);
         }
         for weigh in &self.weigh {
             let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
@@ -36,4 +37,10 @@ impl Choice {
         }
         Ok(options)
     }
+}
+
+/// The items that all values of an option name.
+pub(super) fn listed<'a>(recommender: &Recommender, values: &'a [String]) -> Result<Vec<&'a str>> {
+    let lists = values.iter().map(|value| recommender.listed_items(value)).collect::<Result<Vec<_>>>()?;
+    Ok(lists.concat())
 }

@@ -1,10 +1,11 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
 use crate::bar::TrainingBar;
+use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Dataset, HeldOut, Interactions, write_whole};
+use viral::data::{Dataset, HeldOut, Interactions, WholeFile, is_there, read_file, write_whole};
 use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
 use viral::prelude::{Device, Recipe, Recommender};
 use viral::recipe::Existing;
@@ -57,11 +58,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.train.start()?;
     let recipe = arguments.train.apply(arguments.recipe.recipe()?)?;
     let data = arguments.data.read()?;
-    eprintln!("{data}");
+    note!("{data}");
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();
     let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
+    if let Some(path) = &arguments.json {
+        check_place(path)?;
+    }
     let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
     let mut systems = Systems::new(arguments.of);
     for draw in 1..=arguments.draws {
@@ -87,21 +91,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
                 systems.add("popularity".into(), figures(without_training("popularity")?)?);
             }
         }
-        eprintln!("{label}: {}", systems.last_line());
+        note!("{label}: {}", systems.last_line());
     }
     let chance = match arguments.of {
         Of::Items => Some(K as f64 / (arguments.share * data.n_items() as f64).round()),
         Of::Users => None,
     };
-    println!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws);
-    println!("{}", systems.table(chance).to_text());
+    say!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws)?;
+    say!("{}", systems.table(chance).to_text())?;
     for line in systems.comparisons()? {
-        println!("{line}");
+        say!("{line}")?;
     }
     match &arguments.json {
         Some(path) => write_whole(path, format!("{:#}\n", systems.json()).as_bytes()),
         None => Ok(()),
     }
+}
+
+/// That a report can be written here, before a long measurement and not after it: where there is no file, or an earlier one.
+fn check_place(path: &Path) -> Result<()> {
+    if is_there(path)? {
+        let known: Option<Vec<serde_json::Value>> = serde_json::from_slice(&read_file(path)?).ok();
+        if known.is_none_or(|rows| rows.is_empty() || rows.iter().any(|row| row.get("system").is_none())) {
+            return Err(Error::file(path, "is not an earlier report of viral cold; name another file"));
+        }
+    }
+    WholeFile::create(path).map(drop)
 }
 
 /// The recommender of a run in this folder, which goes on where it was broken off.

@@ -3,14 +3,16 @@
 use super::folder::Folder;
 use super::servers::Requests;
 use crate::bar::{Bar, duration};
+use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use viral::Result;
+use viral::{Error, Result};
 use viral_enrich::describe::{
     AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Progress, Prompt,
     Validation,
 };
+use viral_enrich::features::Source;
 
 /// Describes pictures by a vision-language model behind any OpenAI-compatible server.
 ///
@@ -94,6 +96,17 @@ struct PriceArguments {
     price_out: Option<f64>,
 }
 
+impl PriceArguments {
+    fn prices(&self) -> Result<Option<Prices>> {
+        for (option, price) in [("--price-in", self.price_in), ("--price-out", self.price_out)] {
+            if let Some(price) = price.filter(|price| !price.is_finite() || *price < 0.0) {
+                return Err(Error::Config(format!("{option} {price}: give an amount of money, from 0 on")));
+            }
+        }
+        Ok(self.price_in.zip(self.price_out).map(|(input, output)| Prices { input, output }))
+    }
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum Kind {
     Prose,
@@ -103,37 +116,37 @@ enum Kind {
 /// Describes every item that the journal does not know yet, and writes the result.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = config(arguments)?;
-    let prices =
-        arguments.prices.price_in.zip(arguments.prices.price_out).map(|(input, output)| Prices { input, output });
+    let prices = arguments.prices.prices()?;
     arguments.folder.check()?;
     let items = Items::open(arguments.folder.data.join("items.jsonl"))?;
     let images = ImageFolder::open(&arguments.images)?;
     let out = arguments.folder.made()?;
     let mut journal = Journal::open(out.join("journal.jsonl"))?;
     if journal.n_torn_bytes() > 0 {
-        eprintln!(
+        note!(
             "journal: the last run was stopped while it wrote; dropped a torn line of {} bytes",
             journal.n_torn_bytes()
         );
     }
-    eprintln!(
+    note!(
         "{} items, {} records in the journal, prompt '{}'",
         items.n_items(),
         journal.n_records(),
         config.prompt.name()
     );
 
+    let name = match config.prompt.kind() {
+        AnswerKind::Prose => "descriptions.jsonl",
+        AnswerKind::Attributes => "attributes.jsonl",
+    };
+    let path = out.join(name);
+    Source::check_free(&path, &journal)?;
     let mut bar = Bar::new(items.n_items(), prices);
     let described = config.run(&items, &images, &mut journal, |progress| {
         bar.show(progress);
         ControlFlow::Continue(())
     });
     bar.finish();
-    let name = match config.prompt.kind() {
-        AnswerKind::Prose => "descriptions.jsonl",
-        AnswerKind::Attributes => "attributes.jsonl",
-    };
-    let path = out.join(name);
     let described = match described {
         Ok(described) => described,
         Err(error) => {
@@ -142,8 +155,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
     };
     described.write(&path, &items, &journal)?;
-    summary(&described, prices, &path);
-    Ok(())
+    summary(&described, prices, &path)?;
+    described.check_any()
 }
 
 /// Writes what the journal knows, after a run that ended with an error: that error is what is told, not one of this.
@@ -151,7 +164,7 @@ fn keep_known(config: &DescribeConfig, items: &Items, images: &ImageFolder, jour
     let Ok(known) = config.known(items, images, journal) else { return };
     let n = known.progress.n_before;
     if n > 0 && known.write(path, items, journal).is_ok() {
-        eprintln!("{} has what was known of {n} items when the run ended", path.display());
+        note!("{} has what was known of {n} items when the run ended", path.display());
     }
 }
 
@@ -188,24 +201,21 @@ fn config(arguments: &Arguments) -> Result<DescribeConfig> {
     })
 }
 
-fn summary(described: &Described, prices: Option<Prices>, path: &Path) {
+fn summary(described: &Described, prices: Option<Prices>, path: &Path) -> Result<()> {
     let Progress { n_before, n_described, n_quarantined, n_requests, tokens, seconds, .. } = &described.progress;
-    println!(
-        "{n_described} described and {n_quarantined} quarantined in {}, {n_before} known before",
-        duration(*seconds)
-    );
+    say!("{n_described} described and {n_quarantined} quarantined in {}, {n_before} known before", duration(*seconds))?;
     for (fault, n) in &described.faults {
-        println!("    {n:>6} quarantined: {fault}");
+        say!("    {n:>6} quarantined: {fault}")?;
     }
     let money = prices.map_or_else(String::new, |prices| format!(", cost {:.2}", prices.of(*tokens)));
-    println!("{n_requests} requests, {} tokens in and {} out{money}", tokens.input, tokens.output);
+    say!("{n_requests} requests, {} tokens in and {} out{money}", tokens.input, tokens.output)?;
     for server in &described.servers {
         let failure = server.last_failure.as_ref().map_or_else(String::new, |last| format!("; last failure: {last}"));
-        println!("    {}: {} answers, {} failures{failure}", server.url, server.n_good, server.n_failed);
+        say!("    {}: {} answers, {} failures{failure}", server.url, server.n_good, server.n_failed)?;
     }
     let left = described.progress.n_items - described.progress.n_done();
     if left > 0 {
-        println!("{left} items are not asked yet; run it again without --limit");
+        say!("{left} items are not asked yet; run it again without --limit")?;
     }
-    println!("Descriptions are in {}", path.display());
+    say!("Descriptions are in {}", path.display())
 }

@@ -1,8 +1,9 @@
 //! `viral encode`: descriptions and titles to features.
 
-use super::folder::{FeatureFiles, Folder, Part, write_features};
+use super::folder::{FeatureFiles, Folder, Part, open_catalogue, write_features};
 use super::servers::Requests;
 use crate::bar::{Bar, duration};
+use crate::shell::{note, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use viral::data::{Origin, Provenance, sha256_of_file};
 use viral::{Error, Result};
 use viral_enrich::embed::{EmbedConfig, VectorStore};
 use viral_enrich::encode::TextEncoder;
-use viral_enrich::features::{Catalogue, Content, Descriptions, FeatureTable, ItemText, PictureText};
+use viral_enrich::features::{Content, Descriptions, FeatureTable, ItemText, PictureText};
 
 /// Makes text_feat.npy of the items' texts, and image_feat.npy of their descriptions.
 ///
@@ -71,8 +72,9 @@ enum Encoder {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, texts, files, .. } = arguments;
     folder.check()?;
+    files.check()?;
     let path = |part| -> Result<PathBuf> { Ok(folder.made()?.join(files.name(part))) };
-    let catalogue = Catalogue::open(&folder.data)?;
+    let catalogue = open_catalogue(folder)?;
     let items = folder.data.join("items.jsonl");
     let items_sha256 = sha256_of_file(&items)?;
     let mut jobs: Vec<(PathBuf, Vec<Content>, Provenance)> = Vec::new();
@@ -97,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
                 }
                 jobs.push((path, catalogue.contents(|item| picture.of(item)), made_of));
             }
-            None => println!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image)),
+            None => say!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image))?,
         }
     }
     // What could stand in the way of the result is looked for before the work, not after it.
@@ -168,19 +170,14 @@ impl Encoder {
                 let vectors = encoder.encode(&texts, |n| bar.count(n));
                 bar.finish();
                 let seconds = start.elapsed().as_secs_f64();
-                eprintln!(
-                    "{} texts encoded in {}, {:.0}/s",
-                    texts.len(),
-                    duration(seconds),
-                    texts.len() as f64 / seconds
-                );
+                note!("{} texts encoded in {}, {:.0}/s", texts.len(), duration(seconds), texts.len() as f64 / seconds);
                 (encoder.width(), vectors?)
             }
             Self::Servers(config, store) => {
                 let embedded = config.run(&texts, store, |n| bar.count(n));
                 bar.finish();
                 let embedded = embedded?;
-                eprintln!("{} texts embedded, {} of them asked for now", texts.len(), embedded.n_asked);
+                note!("{} texts embedded, {} of them asked for now", texts.len(), embedded.n_asked);
                 let width = embedded.width;
                 let kept = |text: &usize| !embedded.refused.contains_key(text);
                 let rows =

@@ -1,12 +1,12 @@
 //! `viral experiment`: many models, data sets and seeds from one file, to tables with intervals and paired tests.
 
 use crate::bar::TrainingBar;
-use crate::shell::quoted;
+use crate::shell::{note, quoted, say};
 use clap::Args;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use viral::args::DeviceArgs;
-use viral::data::write_whole;
+use viral::data::{is_there, read_text, write_whole};
 use viral::experiment::{Experiment, JobState, Notice, Outcome, Selection, Session};
 use viral::{Error, Result};
 
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Lists all runs and how far they are, and ends
     #[arg(long)]
     dry_run: bool,
-    /// Makes the tables of what is done, and ends
+    /// Makes the tables of what is done, report.md included, and ends
     #[arg(long, conflicts_with = "dry_run")]
     report: bool,
     /// Prints the tables as Markdown
@@ -49,23 +49,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.device.start()?;
     let experiment = Experiment::read(&arguments.file)?;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&experiment.name));
+    let (path, title) = (out.join("report.md"), format!("# {}\n", experiment.name));
     let mut session = experiment.open(&arguments.data_root, &out)?;
     if arguments.dry_run {
         return list(&session);
     }
+    // Before long runs, not after them.
+    if is_there(&path)? && !read_text(&path)?.starts_with(&title) {
+        return Err(Error::file(
+            path,
+            "is there already and no report of this experiment; choose another folder (--out)",
+        ));
+    }
     let mut failures = Vec::new();
     if !arguments.report {
-        session.data().for_each(|data| eprintln!("{data}"));
+        session.data().for_each(|data| note!("{data}"));
         let mut selection = Selection::all();
         (selection.models, selection.data) = (arguments.only.clone(), arguments.on.clone());
         let outcome = run_jobs(&mut session, &device, &selection)?;
         failures = outcome.failures;
     }
     let report = session.report(&command(arguments))?;
-    if !arguments.report {
-        write_whole(out.join("report.md"), report.to_markdown().as_bytes())?;
+    if out.is_dir() {
+        write_whole(path, report.to_markdown().as_bytes())?;
     }
-    print!("{}", if arguments.markdown { report.to_markdown() } else { report.to_text() });
+    let text = if arguments.markdown { report.to_markdown() } else { report.to_text() };
+    say!("{}", text.trim_end_matches('\n'))?;
     match failures.len() {
         0 => Ok(()),
         n => {
@@ -92,13 +101,12 @@ fn command(arguments: &Arguments) -> String {
 fn list(session: &Session) -> Result<()> {
     let jobs = session.jobs()?;
     for job in &jobs {
-        println!("{:<12}  {job}", job.state.name());
+        say!("{:<12}  {job}", job.state.name())?;
     }
     let states = [JobState::Done, JobState::Begun, JobState::Waiting, JobState::AfterTrials];
     let counts = states.map(|state| (jobs.iter().filter(|job| job.state == state).count(), state.name()));
     let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, name)| format!("{n} {name}")).collect();
-    println!("\n{} runs: {}", jobs.len(), counts.join(", "));
-    Ok(())
+    say!("\n{} runs: {}", jobs.len(), counts.join(", "))
 }
 
 fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selection: &Selection) -> Result<Outcome> {
@@ -106,7 +114,7 @@ fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selecti
     session.run(device, selection, |notice| {
         match notice {
             Notice::Started { job, number, of, .. } => {
-                eprintln!("[{number}/{of}] {job}");
+                note!("[{number}/{of}] {job}");
                 bar = Some(TrainingBar::new(job.to_string()));
             }
             Notice::Progress { progress, .. } => {
@@ -114,11 +122,11 @@ fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selecti
             }
             Notice::Finished { job, summary, .. } => {
                 bar = None;
-                eprintln!("{job}: {summary}");
+                note!("{job}: {summary}");
             }
             Notice::Failed { job, error, .. } => {
                 bar = None;
-                eprintln!("{job}: {error}");
+                note!("{job}: {error}");
             }
             _ => {}
         }

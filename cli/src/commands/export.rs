@@ -3,6 +3,7 @@
 use super::choice::Choice;
 use crate::bar::Bar;
 use crate::export::{Export, Format};
+use crate::shell::say;
 use clap::Args;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -62,8 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let message = "--top and which items may come are about lists; add jsonl or parquet to --format";
         return Err(Error::Config(message.into()));
     }
-    let options = arguments.choice.options(arguments.top.map_or(TOP, NonZeroUsize::get))?;
     let recommender = Recommender::load(&arguments.model)?;
+    let options = arguments.choice.options(&recommender, arguments.top.map_or(TOP, NonZeroUsize::get))?;
     let export = Export { recommender: &recommender, formats: format, options: &options, half: *half };
     let mut bar = Bar::new(recommender.users().len(), None);
     let exported = export.write(&arguments.out, *overwrite, |n_users| bar.count(n_users));
@@ -72,22 +73,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
     let (z, out) = (recommender.embeddings(), arguments.out.display());
     let model = recommender.model_name().unwrap_or("a model");
-    println!(
+    say!(
         "{model} on {}: {} users, {} items, {} numbers each",
         recommender.data_name(),
         z.n_users(),
         z.n_items(),
         z.d()
-    );
+    )?;
     if has_lists {
-        println!("lists for {} users, {} items in all", exported.n_users, exported.n_listed);
+        say!("lists for {} users, {} items in all", exported.n_users, exported.n_listed)?;
     }
     if exported.n_skipped > 0 {
-        println!("no lists for {} users without train interactions", exported.n_skipped);
+        say!("no lists for {} users without train interactions", exported.n_skipped)?;
     }
     if exported.n_quoted > 0 {
-        println!("{} ids cannot stand in a line as they are; they are written as JSON strings", exported.n_quoted);
+        say!("{} ids cannot stand in a line as they are; they are written as JSON strings", exported.n_quoted)?;
     }
-    println!("In {out}: {}", exported.files.join(", "));
-    Ok(())
+    say!("In {out}: {}", exported.files.join(", "))
 }

@@ -1,5 +1,6 @@
 //! A folder of data with its feature files.
 
+use crate::shell::say;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use viral::data::Provenance;
@@ -49,20 +50,46 @@ pub(super) enum Part {
 #[command(next_help_heading = "Results")]
 pub(super) struct FeatureFiles {
     /// Name of the text features' file
-    #[arg(long, value_name = "NAME", default_value = "text_feat.npy")]
+    #[arg(long, value_name = "NAME", default_value = "text_feat.npy", value_parser = file_name)]
     text_name: String,
     /// Name of the image features' file
-    #[arg(long, value_name = "NAME", default_value = "image_feat.npy")]
+    #[arg(long, value_name = "NAME", default_value = "image_feat.npy", value_parser = file_name)]
     image_name: String,
 }
 
+/// A name within the folder of results.
+fn file_name(name: &str) -> std::result::Result<String, &'static str> {
+    let is_plain = name.len() > ".npy".len() && name.ends_with(".npy") && !name.starts_with('.');
+    match is_plain && !name.contains(['/', '\\', '\0']) {
+        true => Ok(name.to_string()),
+        false => Err("write the name of a file in the folder of results that ends in .npy, such as text_feat.npy"),
+    }
+}
+
 impl FeatureFiles {
+    /// Fails where both are to be one file.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.text_name == self.image_name {
+            true => Err(Error::Config(format!("--text-name and --image-name are both {}; give two", self.text_name))),
+            false => Ok(()),
+        }
+    }
+
     pub(super) fn name(&self, part: Part) -> &str {
         match part {
             Part::Text => &self.text_name,
             Part::Image => &self.image_name,
         }
     }
+}
+
+/// The items of a folder of data, and a line about those that get no features.
+pub(super) fn open_catalogue(folder: &Folder) -> Result<Catalogue> {
+    let catalogue = Catalogue::open(&folder.data)?;
+    if let Some(left_out) = catalogue.left_out() {
+        say!("{left_out}")?;
+    }
+    Ok(catalogue)
 }
 
 /// Writes features with their mask and their provenance, which `complete` adds to, and says what is in them.
@@ -76,9 +103,9 @@ pub(super) fn write_features(
     table.write(path, complete)?;
     let n_rows = catalogue.ids().iter().filter(|id| !id.is_empty()).count();
     let (n_masked, width) = (table.mask.reasons.len(), table.features.width());
-    println!("{}: {} items of {n_rows}, {width} numbers each", path.display(), n_rows - n_masked);
+    say!("{}: {} items of {n_rows}, {width} numbers each", path.display(), n_rows - n_masked)?;
     if let Some((id, reason)) = table.mask.reasons.first_key_value() {
-        println!("    {n_masked} without content, listed beside it; the first is {id}: {reason}");
+        say!("    {n_masked} without content, listed beside it; the first is {id}: {reason}")?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! `viral import`: a matrix made elsewhere into the catalogue's order.
 
-use super::folder::{FeatureFiles, Folder, Part, write_features};
+use super::folder::{FeatureFiles, Folder, Part, open_catalogue, write_features};
+use crate::shell::say;
 use clap::Args;
 use std::path::PathBuf;
 use viral::Result;
 use viral::data::{Origin, Provenance};
-use viral_enrich::features::{Catalogue, FeatureTable, import};
+use viral_enrich::features::{FeatureTable, import};
 
 /// Takes features made elsewhere, such as the hidden states of a large model.
 ///
@@ -36,13 +37,14 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     arguments.folder.check()?;
+    arguments.files.check()?;
     let path = arguments.folder.made()?.join(arguments.files.name(arguments.only));
     // Someone else's file at that place is found before the matrix is read.
     FeatureTable::check_free(&path)?;
-    let catalogue = Catalogue::open(&arguments.folder.data)?;
+    let catalogue = open_catalogue(&arguments.folder)?;
     let imported = import(&catalogue, &arguments.matrix, &arguments.ids)?;
     if imported.n_strangers > 0 {
-        println!("{} rows are about items that the catalogue does not have; left out", imported.n_strangers);
+        say!("{} rows are about items that the catalogue does not have; left out", imported.n_strangers)?;
     }
     write_features(&catalogue, &imported.table, &path, |new| {
         let model = arguments.model.as_ref().map(Origin::named);

@@ -1,7 +1,7 @@
 //! `viral prepare`: a raw catalogue into a folder of data.
 
 use crate::bar;
-use crate::shell::{peak_rss_mb, quoted};
+use crate::shell::{peak_rss_mb, quoted, say};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -216,12 +216,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let prepared = prepared?;
     // What was written is read at once, as training will.
     Dataset::read_with(&arguments.out, &ReadOptions::new().without_features())?;
-    report(&prepared);
+    report(&prepared)?;
     let memory = peak_rss_mb().map_or(String::new(), |mb| format!(", at most {mb:.0} MB of memory"));
-    println!("\n{:.1} s{memory}. Train on it:\n", start.elapsed().as_secs_f64());
+    say!("\n{:.1} s{memory}. Train on it:\n", start.elapsed().as_secs_f64())?;
     let folder = quoted(&arguments.out.display().to_string());
-    println!("    viral train --data {folder} --model lightgcn");
-    Ok(())
+    say!("    viral train --data {folder} --model lightgcn")
 }
 
 impl DownloadArguments {
@@ -245,7 +244,7 @@ impl DownloadArguments {
                 (false, true) => "fetched, with the hash it must have",
                 (_, false) => "its hash is written down for later",
             };
-            println!("{}: {} bytes, SHA-256 {}; {how}", path.display(), found.n_bytes, found.sha256);
+            say!("{}: {} bytes, SHA-256 {}; {how}", path.display(), found.n_bytes, found.sha256)?;
             Ok(path)
         };
         Ok([fetch(&reviews, &self.sha256)?, fetch(&meta, &self.sha256_meta)?])
@@ -324,34 +323,38 @@ impl From<FormatName> for Format {
     }
 }
 
-fn report(prepared: &Prepared) {
+fn report(prepared: &Prepared) -> Result<()> {
     let [n_train, n_valid, n_test] = prepared.n_interactions;
     let (name, n_users, n_items) = (&prepared.name, prepared.n_users, prepared.n_items);
-    println!("{name}: {n_users} users, {n_items} items, {n_train} train, {n_valid} valid and {n_test} test pairs\n");
-    println!("{:>9} rows read", prepared.n_rows);
+    say!("{name}: {n_users} users, {n_items} items, {n_train} train, {n_valid} valid and {n_test} test pairs\n")?;
+    say!("{:>9} rows read", prepared.n_rows)?;
     for (n, what) in [
         (prepared.bad_rows.count(), "that cannot be used"),
         (prepared.n_below_min_rating, "rated too low"),
         (prepared.n_repeats, "about the same user and item"),
         (prepared.n_outside_core, "of users or items with too few"),
     ] {
-        println!("{n:>9} {what}");
+        say!("{n:>9} {what}")?;
     }
-    skipped("reviews", &prepared.bad_rows);
-    skipped("metadata", &prepared.bad_metadata);
-    println!("\n{:<27} {:>9} {:>8}", "items with", "count", "share");
+    skipped("reviews", &prepared.bad_rows)?;
+    skipped("metadata", &prepared.bad_metadata)?;
+    say!("\n{:<27} {:>9} {:>8}", "items with", "count", "share")?;
     let n_items = prepared.coverage.n_items.max(1) as f64;
     for (what, count) in prepared.coverage.rows() {
-        println!("{what:<27} {count:>9} {:>6.1} %", count as f64 / n_items * 100.0);
+        say!("{what:<27} {count:>9} {:>6.1} %", count as f64 / n_items * 100.0)?;
     }
+    Ok(())
 }
 
 /// What was left out, by reason.
-fn skipped(file: &str, rows: &SkippedRows) {
+fn skipped(file: &str, rows: &SkippedRows) -> Result<()> {
     for (kind, skipped) in &rows.0 {
-        println!(
+        say!(
             "{file}: {} rows left out, {kind}; first in line {}: {}",
-            skipped.count, skipped.first_line, skipped.first
-        );
+            skipped.count,
+            skipped.first_line,
+            skipped.first
+        )?;
     }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `viral recommend`: what a saved model recommends, and why.
 
-use super::choice::Choice;
+use super::choice::{Choice, listed};
+use crate::shell::say;
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use viral::prelude::{Recommendation, Recommender};
@@ -9,7 +10,7 @@ use viral::{Error, Result};
 /// Recommends items from a saved model, each score split into what its blocks gave.
 ///
 /// To a known user, to somebody new by what they liked, or items similar to an item. What a user is known to have does not come
-/// again.
+/// again. An id with commas in it is taken for the one id that it is, so give the option once for each where ids have commas.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("whom").required(true))]
 #[command(after_help = "Example:\n  viral recommend --model out/baby-viral-default-seed0 --user A1004703RC79J9 -k 10")]
@@ -26,15 +27,8 @@ pub(crate) struct Arguments {
     /// External id of a user
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     user: Option<String>,
-    /// External ids of items that somebody new liked, separated by commas
-    #[arg(
-        long,
-        value_name = "ID,…",
-        group = "whom",
-        value_delimiter = ',',
-        allow_hyphen_values = true,
-        help_heading = "For whom"
-    )]
+    /// External ids of items that somebody new liked: one, or several separated by commas; may be given again
+    #[arg(long, value_name = "ID,…", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     liked: Vec<String>,
     /// External id of an item: others like it
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
@@ -45,16 +39,14 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let recommender = Recommender::load(&arguments.model)?;
-    let options = arguments.choice.options(arguments.k)?;
+    let options = arguments.choice.options(&recommender, arguments.k)?;
     let (mut note, found) = match (&arguments.user, &arguments.similar) {
         (Some(user), _) => (format!("new items for user {user}"), recommender.recommend_with(user, &options)),
         (_, Some(item)) => (format!("items similar to {item}"), recommender.similar_with(item, &options)),
         _ => {
-            let liked = arguments.liked.join(", ");
-            (
-                format!("items for somebody who liked {liked}"),
-                recommender.recommend_for_with(&arguments.liked, &options),
-            )
+            let liked = listed(&recommender, &arguments.liked)?;
+            let found = recommender.recommend_for_with(&liked, &options);
+            (format!("items for somebody who liked {}", liked.join(", ")), found)
         }
     };
     let mut model = recommender.model_name().unwrap_or("a model");
@@ -73,12 +65,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let all = serde_json::json!({
             "data": data, "model": model, "user": arguments.user, "note": note, "items": items
         });
-        println!("{all:#}");
-        return Ok(());
+        return say!("{all:#}");
     }
-    println!("{model} on {data}: {} {note}\n\n{}", items.len(), Recommendation::table(&items).to_text());
+    say!("{model} on {data}: {} {note}\n\n{}", items.len(), Recommendation::table(&items).to_text())?;
     if items.iter().any(|item| !item.shares.is_empty()) {
-        println!("The shares of the blocks add up to the score; the table rounds to six digits, --json does not.");
+        say!("The shares of the blocks add up to the score; the table rounds to six digits, --json does not.")?;
     }
     Ok(())
 }

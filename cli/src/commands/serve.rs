@@ -1,6 +1,7 @@
 //! `viral serve`: a saved model that answers over HTTP, and a page to look at it.
 
 use crate::serve::{Limits, Pictures, Served, serve};
+use crate::shell::note;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,7 +35,7 @@ pub(crate) struct Arguments {
     /// Most bytes of a request's body
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, help_heading = "Limits")]
     most_bytes: usize,
-    /// Seconds that a request may take, its body included
+    /// Seconds that a request may take to come, and again to be answered; a connection is closed when idle for so long
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, help_heading = "Limits")]
     timeout: f64,
     /// Requests answered at a time; more get the status 503
@@ -48,10 +49,15 @@ pub(crate) struct Arguments {
 /// More than any machine has of what is limited.
 const MOST: usize = 1 << 30;
 
+/// A day: nobody waits for longer.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let timeout = Duration::try_from_secs_f64(arguments.timeout).ok().filter(|timeout| !timeout.is_zero());
-    let timeout = timeout
-        .ok_or_else(|| Error::Config(format!("--timeout {}: give a number of seconds above 0", arguments.timeout)))?;
+    let timeout = Duration::try_from_secs_f64(arguments.timeout).ok();
+    let timeout = timeout.filter(|timeout| !timeout.is_zero() && *timeout <= LONGEST).ok_or_else(|| {
+        let (given, most) = (arguments.timeout, LONGEST.as_secs());
+        Error::Config(format!("--timeout {given}: give a number of seconds above 0, {most} at most"))
+    })?;
     for (option, n) in [
         ("most-items", arguments.most_items),
         ("most-bytes", arguments.most_bytes),
@@ -65,7 +71,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             return Err(Error::Config(format!("--{option} {n}: give at most {MOST}")));
         }
     }
-    let pictures = arguments.images.as_deref().map(Pictures::of_folder).transpose()?.unwrap_or_default();
+    let images = arguments.images.as_deref();
+    let pictures = images.map(Pictures::of_folder).transpose()?.unwrap_or_default();
     let served = Served::load(&arguments.model)?;
     let model = served.model();
     if pictures.len() > 0 && !model.items().any(|item| pictures.has(item)) {
@@ -84,5 +91,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         k: arguments.most_items,
     };
     drop(model);
+    if let Some(images) = images.filter(|_| pictures.n_left_out() > 0) {
+        note!("{} files of {} are left out: no pictures, or links", pictures.n_left_out(), images.display());
+    }
     serve(arguments.bind, served, pictures, limits)
 }

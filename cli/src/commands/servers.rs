@@ -16,7 +16,7 @@ pub(super) struct Requests {
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
     /// Seconds that one request may take
-    #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     /// Seconds that all servers may be out of order before the run ends
     #[arg(long, default_value_t = 600)]

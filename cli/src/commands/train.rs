@@ -1,13 +1,12 @@
 //! `viral train`: a model on a folder of data, with its figures and its saved form.
 
 use crate::bar::TrainingBar;
-use crate::shell::{peak_rss_mb, quoted};
+use crate::shell::{note, peak_rss_mb, quoted, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{WholeFile, write_whole};
 use viral::prelude::Recipe;
-use viral::recipe::{Existing, Results, Run};
+use viral::recipe::{Existing, ReportFile, Results, Run};
 use viral::{Error, Result};
 
 /// Where metrics are cut off.
@@ -35,7 +34,7 @@ pub(crate) struct Arguments {
     /// Replaces the run that is in the output folder
     #[arg(long, conflicts_with = "resume", help_heading = "Output")]
     overwrite: bool,
-    /// Writes everything about the run into a file
+    /// Writes everything about the run into a file, which may be there only as an earlier report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
 }
@@ -47,10 +46,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let name = recipe.model.name();
     let folder = format!("{}-{name}-{}-seed{}", data.name, recipe.preset, recipe.training.seed);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
-    if let Some(path) = &arguments.json {
-        check_writable(path)?;
-    }
-    eprintln!("{data}");
+    // Before a long run, not after it.
+    let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
+    note!("{data}");
     let existing = match (arguments.resume, arguments.overwrite) {
         (true, _) => Existing::Resume,
         (_, true) => Existing::Overwrite,
@@ -60,34 +58,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let runner = recipe.runner(&data, &device).folder(&out).existing(existing);
     let run = runner.observe(|progress| bar.show(progress)).run()?;
     let popularity = Recipe::named("popularity")?.run(&data, &device)?;
+    // First what lasts: that the tables cannot be printed must not cost the file.
+    if let Some(file) = report {
+        let mut report = serde_json::to_value(run.report(&CUTOFFS)?).map_err(|e| Error::Data(e.to_string()))?;
+        report["peak_rss_mb"] = peak_rss_mb().into();
+        file.write(&report)?;
+    }
     print_results(&run, &popularity)?;
-    println!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display());
+    say!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display())?;
     let (folder, user) = (quoted(&out.display().to_string()), quoted(data.example_user().unwrap_or_default()));
-    println!("    viral recommend --model {folder} --user {user} -k 10");
-    match &arguments.json {
-        Some(path) => {
-            let broken = |e: serde_json::Error| Error::file(path, e.to_string());
-            let mut report = serde_json::to_value(run.report(&CUTOFFS)?).map_err(broken)?;
-            report["peak_rss_mb"] = peak_rss_mb().into();
-            write_whole(path, format!("{report:#}\n").as_bytes())
-        }
-        None => Ok(()),
-    }
-}
-
-/// Finds out before a long run, not after it, that the report could not be written.
-fn check_writable(path: &Path) -> Result<()> {
-    match path.is_dir() {
-        true => Err(Error::file(path, "is a folder; name a file")),
-        false => WholeFile::create(path).map(drop),
-    }
+    say!("    viral recommend --model {folder} --user {user} -k 10")
 }
 
 /// The model beside popularity, for scale.
 fn print_results(run: &Run, popularity: &Run) -> Result<()> {
     if run.data().test.n_pairs() == 0 {
-        println!("\nNothing is held out for a test: the model has seen everything.");
-        return Ok(());
+        return say!("\nNothing is held out for a test: the model has seen everything.");
     }
     let (mut results, name) = (Results::new("model"), run.recipe().model.name());
     let test = run.test(&Results::CUTOFFS)?;
@@ -95,11 +81,10 @@ fn print_results(run: &Run, popularity: &Run) -> Result<()> {
         results.row("popularity", popularity, &popularity.test(&Results::CUTOFFS)?);
     }
     results.row(name, run, &test);
-    println!(
+    say!(
         "\n{} on the test part, {} users\n\n{}",
         run.data().name,
         test.users().len(),
         results.table().to_text().trim_end()
-    );
-    Ok(())
+    )
 }

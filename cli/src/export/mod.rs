@@ -93,13 +93,13 @@ impl Export<'_> {
         let mut exported = Exported::default();
         self.write_blocks(folder)?;
         if self.formats.contains(&Format::Npy) {
-            let z = self.recommender.embeddings();
+            let z = self.recommender.present_embeddings()?;
             for (name, values, n_rows) in [(ITEMS, z.items(), z.n_items()), (USERS, z.users(), z.n_users())] {
                 let mut file = folder.create(name)?;
                 vectors::write(&mut file, &folder.path(name), [n_rows, z.d()], values, self.half)?;
                 folder.keep(name, file)?;
             }
-            exported.n_quoted = write_ids(folder, ITEM_IDS, self.recommender.items())?
+            exported.n_quoted = write_ids(folder, ITEM_IDS, self.recommender.catalogue().map(|(item, _)| item))?
                 + write_ids(folder, USER_IDS, self.recommender.users())?;
         }
         if self.formats.iter().any(|&format| format != Format::Npy) {
@@ -130,13 +130,17 @@ impl Export<'_> {
             is_asked(Format::Parquet).map(|()| ListTable::new(folder.path(TABLE), folder.create(TABLE)?, blocks));
         let mut table = table.transpose()?;
 
-        let (users, train): (Vec<&str>, _) = (recommender.users().collect(), recommender.train_interactions());
+        let users: Vec<&str> = recommender.users().collect();
         let longest = options.k.clamp(1, recommender.items().len().max(1));
         let at_a_time = (HELD / longest).clamp(16, 4096);
         for start in (0..users.len()).step_by(at_a_time) {
             let block = start..users.len().min(start + at_a_time);
-            let has_history = |&user: &usize| !train.of_user(user).is_empty();
-            let known: Vec<&str> = block.clone().filter(has_history).map(|user| users[user]).collect();
+            let mut known = Vec::with_capacity(block.len());
+            for &user in &users[block.clone()] {
+                if !recommender.history(user)?.is_empty() {
+                    known.push(user);
+                }
+            }
             let lists = recommender.recommend_many(&known, options)?;
             for (user, items) in known.iter().zip(&lists) {
                 if let Some(file) = &mut lines {

@@ -86,16 +86,24 @@ pub(super) fn compute<T>(model: &Recommender, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// `GET /recommend?user=ID&k=10&weigh=visual:0.5,text:2&exclude=ID,ID&with_known=true`
+/// `GET /recommend?user=ID&k=10&weigh=visual:0.5,text:2&exclude=ID,ID&with_known=true`; `exclude` may be given again.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KnownUser {
     user: String,
     k: Option<usize>,
     weigh: Option<String>,
-    exclude: Option<String>,
     #[serde(default)]
     with_known: bool,
+}
+
+/// The values of a key that may be given again, and the query without it.
+fn repeated(uri: &Uri, key: &str) -> Result<(Vec<String>, Uri), Failure> {
+    let pairs: Vec<(String, String)> = query(uri)?;
+    let (values, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == key);
+    let rest = serde_urlencoded::to_string(others).map_err(|e| Failure::bad_request(e.to_string()))?;
+    let rest = Uri::try_from(format!("{}?{rest}", uri.path())).map_err(|e| Failure::bad_request(e.to_string()))?;
+    Ok((values.into_iter().map(|(_, value)| value).collect(), rest))
 }
 
 /// `POST /recommend`: for a known user, or for somebody who likes some items.
@@ -165,10 +173,14 @@ fn weigh(mut options: RecommendOptions, text: &str) -> Result<RecommendOptions, 
 }
 
 async fn recommend_known(State(app): State<App>, uri: Uri) -> Answer<Recommendations> {
-    let KnownUser { user, k, weigh: weights, exclude, with_known } = query(&uri)?;
-    let options = weigh(options(&app, k)?, weights.as_deref().unwrap_or_default())?.with_known(with_known);
-    let excluded = exclude.as_deref().unwrap_or_default().split(',').filter(|id| !id.is_empty());
-    for_user(&app.served.model(), &user, &options.exclude(excluded))
+    let (exclude, uri) = repeated(&uri, "exclude")?;
+    let KnownUser { user, k, weigh: weights, with_known } = query(&uri)?;
+    let mut options = weigh(options(&app, k)?, weights.as_deref().unwrap_or_default())?.with_known(with_known);
+    let model = app.served.model();
+    for list in &exclude {
+        options = options.exclude(model.listed_items(list)?);
+    }
+    for_user(&model, &user, &options)
 }
 
 async fn recommend(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Recommendations> {

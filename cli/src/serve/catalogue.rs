@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Rows of one list to choose from.
 const MOST: usize = 200;
@@ -109,10 +110,13 @@ struct OfItem {
 /// The photo of an item, or a drawing of its vector.
 async fn picture(State(app): State<App>, uri: Uri) -> Result<Response, Failure> {
     let OfItem { item } = query(&uri)?;
-    let (kind, bytes, drawn) = match app.pictures.of(&item) {
-        Some((kind, file)) => {
-            let gone = |e: std::io::Error| Failure::new(StatusCode::NOT_FOUND, "no_picture", e.to_string());
-            (kind, tokio::fs::read(file).await.map_err(gone)?, false)
+    let (kind, bytes, drawn) = match app.pictures.of(&item).map(Path::to_path_buf) {
+        Some(file) => {
+            let read = tokio::task::spawn_blocking(move || picture::read_picture(&file)).await;
+            let gone =
+                || Failure::new(StatusCode::NOT_FOUND, "no_picture", "the picture's file is gone or no picture now");
+            let (kind, bytes) = read.ok().flatten().ok_or_else(gone)?;
+            (kind, bytes, false)
         }
         None => ("image/svg+xml", picture::drawing(&app.served.model(), &item)?.into_bytes(), true),
     };

@@ -2,6 +2,7 @@
 
 use super::model::Served;
 use super::{App, Metrics, Pictures, api};
+use crate::shell::{note, say};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -17,15 +18,13 @@ use viral::{Error, Result};
 const GRACE: Duration = Duration::from_millis(1500);
 /// How often the model's file is looked at.
 const WATCH: Duration = Duration::from_secs(2);
-/// How long a client may take for the head of a request, and leave a connection idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a client may ask for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of a body.
     pub(crate) body: usize,
-    /// From the head of a request to its answer, its body included.
+    /// For the head of a request, and again from there to its answer, its body included; also how long a connection may be idle.
     pub(crate) timeout: Duration,
     /// Requests answered at a time; more get a 503.
     pub(crate) concurrency: usize,
@@ -55,8 +54,8 @@ pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits
             return Err(Error::Data("the signals that end the service cannot be listened to".into()));
         };
         tokio::spawn(watch(app.clone()));
-        println!("http://{address}/");
-        eprintln!("viral answers at http://{address}/; SIGTERM or Ctrl-C ends it, SIGHUP loads the model again.");
+        say!("http://{address}/")?;
+        note!("viral answers at http://{address}/; SIGTERM or Ctrl-C ends it, SIGHUP loads the model again.");
         let stopped = async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -77,7 +76,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(app.limits.connections));
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
+    builder.timer(TokioTimer::new()).header_read_timeout(app.limits.timeout).max_buf_size(64 << 10);
     tokio::pin!(stopped);
     loop {
         let accepted = async {
@@ -89,7 +88,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
                 Ok((stream, _)) => (permit, stream),
                 Err(e) => {
                     // Out of file handles, or a client that went away: neither is for ever.
-                    eprintln!("a connection could not be accepted: {e}");
+                    note!("a connection could not be accepted: {e}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
@@ -112,7 +111,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
     drop(listener);
     tokio::select! {
         () = graceful.shutdown() => {}
-        () = tokio::time::sleep(GRACE) => eprintln!("some answers were still under way and were broken off"),
+        () = tokio::time::sleep(GRACE) => note!("some answers were still under way and were broken off"),
     }
 }
 
@@ -132,11 +131,11 @@ async fn watch(app: App) {
         match reloaded {
             Ok(Some(Ok(()))) => {
                 app.metrics.reloads.inc();
-                eprintln!("{} was loaded again", app.served.path().display());
+                note!("{} was loaded again", app.served.path().display());
             }
             Ok(Some(Err(e))) => {
                 app.metrics.failed_reloads.inc();
-                eprintln!("{e}");
+                note!("{e}");
             }
             Ok(None) | Err(_) => {}
         }

@@ -2,61 +2,95 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use viral::data::splitmix64;
+use viral::data::{open_file, splitmix64};
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
+/// A file without a picture's first bytes is none, whatever its name ends in; those of the four types that browsers show.
+const HEAD: usize = 12;
+
+/// Larger files are not read into memory, in bytes.
+const MOST: u64 = 64 << 20;
+
 /// Photos by item: the files of a folder that are named by an item's id.
 ///
-/// What can be read is settled when the service starts: a request names an item and never a file.
+/// What can be read is settled when the service starts: a request names an item and never a file. Files are pictures by their
+/// content, and links are not followed: what lies elsewhere is not sent.
 #[derive(Default)]
-pub(crate) struct Pictures(HashMap<String, (&'static str, PathBuf)>);
+pub(crate) struct Pictures {
+    files: HashMap<String, PathBuf>,
+    n_left_out: usize,
+}
 
 impl Pictures {
     /// The pictures of a folder, not of those within it.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self> {
-        let failed = |source| Error::Io { path: folder.to_path_buf(), source };
-        let mut found = HashMap::new();
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
+        let (mut files, mut n_left_out) = (HashMap::new(), 0);
+        for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+            let path = entry.map_err(Error::io(folder))?.path();
             let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-            let kind = match extension.as_str() {
-                "jpg" | "jpeg" => "image/jpeg",
-                "png" => "image/png",
-                "webp" => "image/webp",
-                "gif" => "image/gif",
-                _ => continue,
-            };
-            if let Some(item) = path.file_stem().and_then(|stem| stem.to_str())
-                && path.is_file()
-            {
-                found.insert(item.to_string(), (kind, path.clone()));
+            if !["jpg", "jpeg", "png", "webp", "gif"].contains(&extension.as_str()) || path.is_dir() {
+                continue;
+            }
+            match path.file_stem().and_then(|stem| stem.to_str()) {
+                Some(item) if open_picture(&path).is_some() => drop(files.insert(item.to_string(), path.clone())),
+                _ => n_left_out += 1,
             }
         }
-        match found.is_empty() {
-            true => Err(Error::File {
-                path: folder.to_path_buf(),
-                message: "no picture is here; they are named by item: ID.jpg, ID.png, ID.webp or ID.gif".into(),
-            }),
-            false => Ok(Self(found)),
+        match files.is_empty() {
+            true => Err(Error::file(
+                folder,
+                "no picture is here; they are named by item: ID.jpg, ID.png, ID.webp or ID.gif, and are no links",
+            )),
+            false => Ok(Self { files, n_left_out }),
         }
+    }
+
+    /// Files that are named like pictures and are none.
+    pub(crate) fn n_left_out(&self) -> usize {
+        self.n_left_out
     }
 
     /// Number of pictures.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.files.len()
     }
 
     /// Whether there is one of an item.
     pub(crate) fn has(&self, item: &str) -> bool {
-        self.0.contains_key(item)
+        self.files.contains_key(item)
     }
 
-    /// Type and file of an item's picture.
-    pub(super) fn of(&self, item: &str) -> Option<(&'static str, &Path)> {
-        self.0.get(item).map(|(kind, file)| (*kind, file.as_path()))
+    /// The file of an item's picture.
+    pub(super) fn of(&self, item: &str) -> Option<&Path> {
+        self.files.get(item).map(PathBuf::as_path)
     }
+}
+
+/// Type and bytes of a picture; none if the file is gone, a link by now or no picture any more.
+pub(super) fn read_picture(path: &Path) -> Option<(&'static str, Vec<u8>)> {
+    let (kind, mut bytes, file) = open_picture(path)?;
+    file.take(MOST).read_to_end(&mut bytes).ok()?;
+    Some((kind, bytes))
+}
+
+/// The type of a picture, its first bytes, and the file behind them.
+fn open_picture(path: &Path) -> Option<(&'static str, Vec<u8>, File)> {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+    let mut file = is_file.then(|| open_file(path).ok()).flatten()?;
+    let mut head = Vec::with_capacity(HEAD);
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
+    let kind = match head.as_slice() {
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        _ => return None,
+    };
+    Some((kind, head, file))
 }
 
 /// Shapes of a drawing.

@@ -45,6 +45,40 @@ fn pictures_become_attributes() {
 }
 
 #[test]
+fn that_nothing_is_described_is_an_error() {
+    let folder = catalogue(3, 16);
+    let images = folder.path().join("images");
+    for entry in std::fs::read_dir(&images).unwrap() {
+        std::fs::write(entry.unwrap().path(), "no picture").unwrap();
+    }
+    let server = Server::start(|_| Act::Describe);
+    // Also where all of it is known already.
+    for known in [0, 3] {
+        let (is_good, shown, errors) = run(&mut program(folder.path(), &server.url));
+        assert!(shown.contains(&format!("{known} known before")), "{shown}");
+        assert!(!is_good && errors.contains("not one of 3 items is described"), "{errors}");
+    }
+    let text = std::fs::read_to_string(folder.path().join("descriptions.jsonl")).unwrap();
+    assert_eq!(text.matches("\"text\":null").count(), 3);
+}
+
+#[test]
+fn descriptions_made_elsewhere_are_not_replaced() {
+    let folder = catalogue(3, 16);
+    let path = folder.path().join("descriptions.jsonl");
+    std::fs::write(&path, "{\"id\":\"item-0000\",\"text\":\"Mine.\"}\n").unwrap();
+    let server = Server::start(|_| Act::Describe);
+    let (is_good, _, errors) = run(&mut program(folder.path(), &server.url));
+    assert!(!is_good && errors.contains("descriptions.jsonl: there already and not made here"), "{errors}");
+    assert!(std::fs::read_to_string(&path).unwrap().contains("Mine.") && server.n_asked() == 0);
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let (is_good, _, errors) = run(&mut program(folder.path(), &server.url));
+        assert!(is_good, "{errors}");
+    }
+}
+
+#[test]
 fn what_is_known_is_written_after_an_error_too() {
     let folder = catalogue(12, 16);
     let server = Server::start(|seen| match seen.index {
@@ -70,6 +104,11 @@ fn wrong_arguments_are_one_sentence() {
         (["--server", "127.0.0.1:8000"], "http://127.0.0.1:8000/v1"),
         (["--concurrency", "0"], "--concurrency"),
         (["--price-in", "1"], "--price-out"),
+        (["--temperature", "nan"], "temperature is NaN"),
+        (["--temperature", "-1"], "temperature is -1"),
+        (["--max-side", "0"], "max-side is 0"),
+        (["--max-tokens", "0"], "max-tokens is 0"),
+        (["--server", "http://127.0.0.1:99999"], "no such port"),
     ] {
         let server = if arguments[0] == "--server" { arguments[1] } else { "http://127.0.0.1:9/v1" };
         let mut program = program(folder.path(), server);

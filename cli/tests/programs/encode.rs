@@ -269,6 +269,73 @@ fn what_stands_in_the_way_is_one_sentence() {
     assert!(!is_good && shown.contains("no/such/model"), "{shown}");
 }
 
+#[test]
+fn items_without_a_row_are_named_with_what_to_do() -> Result<()> {
+    let (_outer, folder) = toys();
+    let (_model, encoder) = model();
+    let items = std::fs::read_to_string(folder.join("items.jsonl")).unwrap();
+    for name in ["toys.inter", "i_id_mapping.csv"] {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let encode = || run(program("encode", &folder).args(["--only", "text", "--encoder"]).arg(&encoder));
+    let (is_good, shown) = encode();
+    assert!(is_good && !shown.contains("left out"), "{shown}");
+    let more = "{\"id\":\"N1\",\"title\":\"A new toy\"}\n{\"id\":\"N2\",\"title\":\"Another\"}\n";
+    std::fs::write(folder.join("items.jsonl"), format!("{items}{more}")).unwrap();
+    let (is_good, shown) = encode();
+    let words =
+        ["2 items of items.jsonl are left out", "item_ids.txt does not list them: N1, N2", "add a line for each"];
+    assert!(is_good && words.iter().all(|word| shown.contains(word)), "{shown}");
+    let ids = std::fs::read_to_string(folder.join("item_ids.txt")).unwrap();
+    std::fs::write(folder.join("item_ids.txt"), format!("{ids}N1\nN2\n")).unwrap();
+    let (is_good, shown) = encode();
+    assert!(is_good && !shown.contains("left out"), "{shown}");
+    assert_eq!(ItemFeatures::read(folder.join("text_feat.npy"))?.n_items(), 8);
+    Ok(())
+}
+
+#[test]
+fn features_stay_in_their_folder_and_an_impossible_name_leaves_nothing() {
+    let (outer, folder) = toys();
+    let at = |name: &str| outer.path().join(name);
+    ItemFeatures::new(2, 1, vec![1.0, 2.0]).unwrap().write(at("m.npy")).unwrap();
+    std::fs::write(at("ids.txt"), "B5\nB1\n").unwrap();
+    let names = |folder: &Path| {
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = (names(&folder), names(outer.path()));
+    for name in ["../x.npy", "../../x.npy", "/tmp/x.npy", "x", "x.txt", ".npy", ".x.npy", "", "a\\b.npy"] {
+        let mut command = program("import", &folder);
+        command.arg(at("m.npy")).arg("--ids").arg(at("ids.txt")).args(["--only", "image", "--image-name", name]);
+        let (is_good, shown) = run(&mut command);
+        assert!(!is_good && shown.contains("--image-name") && shown.contains(".npy"), "{name}: {shown}");
+        assert_eq!((names(&folder), names(outer.path())), before, "{name}");
+    }
+    let mut command = program("encode", &folder);
+    command.args(["--server", "http://127.0.0.1:9/v1", "--model", "m", "--image-name", "text_feat.npy"]);
+    let (is_good, shown) = run(&mut command);
+    assert!(!is_good && shown.contains("--text-name and --image-name are both"), "{shown}");
+    assert_eq!(names(&folder), before.0);
+}
+
+#[test]
+fn servers_that_are_not_there_are_not_waited_for_longer_than_the_patience() {
+    let (_outer, folder) = toys();
+    let failing = Server::start(|_| Act::Answer(503, "retry-after: 300\r\n".into(), String::new()));
+    let broken = Server::start(|_| Act::Cut);
+    for url in ["http://127.0.0.1:9/v1", &failing.url, &broken.url] {
+        let start = std::time::Instant::now();
+        let mut command = program("encode", &folder);
+        let (is_good, shown) = run(command.args(["--server", url, "--model", "m", "--patience", "2"]));
+        assert!(!is_good, "{shown}");
+        assert!(start.elapsed().as_secs_f64() < 10.0, "{url}: {:?}: {shown}", start.elapsed());
+    }
+    let (is_good, shown) = run(program("encode", &folder).args(["--server", "http://127.0.0.1:99999", "--model", "m"]));
+    assert!(!is_good && shown.contains("no such port"), "{shown}");
+}
+
 /// Killed at any moment, a run leaves no half of a feature file, and the next one completes the folder.
 #[test]
 fn a_killed_run_leaves_nothing_half() -> Result<()> {

@@ -6,7 +6,9 @@ mod describe;
 mod encode;
 mod experiment;
 mod export;
+mod outputs;
 mod prepare;
+mod recommend;
 mod serve;
 mod serve_changes;
 #[allow(dead_code)] // the tests of the library use the rest

@@ -42,6 +42,31 @@ fn a_log_becomes_a_folder_that_training_reads() -> Result<()> {
 }
 
 #[test]
+fn what_prepare_did_not_write_is_never_replaced() {
+    let shop = shop();
+    let at = |name: &str| shop.path().join(name);
+    let prepare = || {
+        let mut command = crate::viral("prepare");
+        command.arg("--reviews").arg(at("log.csv")).args(["--user", "customer", "--item", "sku", "--overwrite"]);
+        run(command.args(["--core", "2", "--out"]).arg(at("toys")))
+    };
+    std::fs::create_dir(at("toys")).unwrap();
+    for (name, text) in
+        [("toys.inter", "mine"), ("items.jsonl", "{\"id\": 1}"), ("coverage.json", "{\"name\": \"toys\"}")]
+    {
+        std::fs::write(at("toys").join(name), text).unwrap();
+        let (is_good, _, errors) = prepare();
+        assert!(!is_good && errors.contains(name) && errors.contains("is there already"), "{name}: {errors}");
+        assert_eq!(std::fs::read_to_string(at("toys").join(name)).unwrap(), text);
+        std::fs::remove_file(at("toys").join(name)).unwrap();
+    }
+    for _ in 0..2 {
+        let (is_good, _, errors) = prepare();
+        assert!(is_good, "{errors}");
+    }
+}
+
+#[test]
 fn a_category_is_fetched_and_prepared() {
     let users = (0..6).map(|user| format!("U{user}"));
     let rows: String = users.flat_map(|user| (0..6).map(move |i| review(&user, &format!("B{i}"), 5.0, i))).collect();

@@ -120,6 +120,14 @@ fn it_answers_what_the_library_does() {
     let expected = recommender.recommend_with(user, &weighed).unwrap();
     assert_eq!(service.get(&path).1["items"], json!(expected));
 
+    // An exclusion may be given again.
+    let twice = RecommendOptions::new(50).exclude([&data.item_ids[3], &data.item_ids[4], &data.item_ids[6]]);
+    let path = format!(
+        "/recommend?user={user}&exclude={},{}&k=50&exclude={}",
+        data.item_ids[3], data.item_ids[6], data.item_ids[4]
+    );
+    assert_eq!(service.get(&path).1["items"], json!(recommender.recommend_with(user, &twice).unwrap()));
+
     let liked = [&data.item_ids[1], &data.item_ids[2]];
     let request =
         json!({"liked": liked, "k": 50, "weights": {"text": 0.25, "visual": 2}, "exclude": [data.item_ids[3]]});
@@ -153,6 +161,10 @@ fn what_is_wrong_gets_a_4xx_and_a_sentence() {
         (400, "at most 100", service.get("/recommend?user=u0007&k=101")),
         (400, "invalid digit", service.get("/recommend?user=u0007&k=-1")),
         (400, "block:factor", service.get("/recommend?user=u0007&weigh=text")),
+        (404, "nothing", service.get("/recommend?user=u0007&exclude=nothing")),
+        (404, "nothing", service.get("/recommend?user=u0007&exclude=i0001&exclude=i0002,nothing")),
+        (404, "nothing", service.post("/recommend", r#"{"user": "u0007", "exclude": ["nothing"]}"#)),
+        (400, "duplicate", service.get("/recommend?user=u0007&k=1&k=2")),
         (400, "smell", service.get("/recommend?user=u0007&weigh=smell:1")),
         (400, "finite", service.get("/recommend?user=u0007&weigh=text:inf")),
         (400, "sort", service.get("/recommend?user=u0007&sort=up")),
@@ -279,7 +291,7 @@ fn it_ends_within_two_seconds_and_gives_the_answers_that_are_under_way() {
 fn the_page_is_one_of_its_own_and_pictures_are_photos_or_drawn() {
     let (folder, photos) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (data, _) = model_of(0, folder.path());
-    std::fs::write(photos.path().join(format!("{}.jpg", data.item_ids[4])), b"a photo").unwrap();
+    std::fs::write(photos.path().join(format!("{}.jpg", data.item_ids[4])), b"\xff\xd8\xff\xe0 a photo").unwrap();
     let service = Service::start(folder.path(), &["--images", photos.path().to_str().unwrap()]);
     let (head, page) = service.text("/");
     assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
@@ -290,13 +302,65 @@ fn the_page_is_one_of_its_own_and_pictures_are_photos_or_drawn() {
         assert!(!text.contains("innerHTML"), "{asset}: texts go in as texts");
     }
     assert!(!page.contains("http://") && !page.contains("https://"));
-    let (head, photo) = service.text(&format!("/picture?item={}", data.item_ids[4]));
-    assert!(head.contains("content-type: image/jpeg") && head.contains("x-drawn: false") && photo == "a photo");
+    let picture = |item: usize| {
+        let path =
+            format!("GET /picture?item={} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n", data.item_ids[item]);
+        service.raw(path.as_bytes())
+    };
+    let (_, head, photo) = picture(4);
+    assert!(head.contains("content-type: image/jpeg") && head.contains("x-drawn: false"), "{head}");
+    assert_eq!(photo, b"\xff\xd8\xff\xe0 a photo");
     let (head, drawn) = service.text(&format!("/picture?item={}", data.item_ids[5]));
     assert!(
         head.contains("content-type: image/svg+xml") && head.contains("x-drawn: true") && drawn.starts_with("<svg")
     );
     assert_ne!(drawn, service.text(&format!("/picture?item={}", data.item_ids[6])).1);
+}
+
+#[cfg(unix)]
+#[test]
+fn pictures_are_files_of_the_folder_with_a_pictures_content() {
+    let (folder, photos) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (data, _) = model_of(0, folder.path());
+    let at = |item: usize, ending: &str| photos.path().join(format!("{}.{ending}", data.item_ids[item]));
+    let secret = folder.path().join("secret.jpg");
+    std::fs::write(&secret, b"\xff\xd8\xff a secret").unwrap();
+    std::os::unix::fs::symlink(&secret, at(1, "jpg")).unwrap();
+    std::fs::write(at(2, "jpg"), "<html>").unwrap();
+    std::fs::write(at(3, "jpg"), b"\x89PNG\r\n\x1a\n a png").unwrap();
+    std::fs::write(at(4, "webp"), b"RIFF....WEBP a webp").unwrap();
+    std::fs::write(at(5, "png"), "").unwrap();
+    std::fs::write(at(6, "gif"), b"GIF89a a gif").unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at(7, "png")).status().unwrap().success());
+    let service = Service::start(folder.path(), &["--images", photos.path().to_str().unwrap()]);
+    let picture = |item: usize| {
+        let request =
+            format!("GET /picture?item={} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n", data.item_ids[item]);
+        service.raw(request.as_bytes())
+    };
+    for (item, kind) in
+        [(1, "svg+xml"), (2, "svg+xml"), (3, "png"), (4, "webp"), (5, "svg+xml"), (6, "gif"), (7, "svg+xml")]
+    {
+        let (status, head, _) = picture(item);
+        assert!(status == 200 && head.contains(&format!("content-type: image/{kind}")), "{item}: {head}");
+    }
+    // A link that takes a picture's place later is not followed either.
+    std::fs::remove_file(at(3, "jpg")).unwrap();
+    std::os::unix::fs::symlink(&secret, at(3, "jpg")).unwrap();
+    assert_eq!(picture(3).0, 404);
+}
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    model_of(0, folder.path());
+    let service = Service::start(folder.path(), &["--timeout", "0.5"]);
+    let mut slow = service.connect();
+    slow.write_all(b"GET /health HTTP/1.1\r\nhost: sh").unwrap();
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -310,6 +374,7 @@ fn what_cannot_be_served_is_said_at_the_start() {
         ("ID.jpg", vec!["--bind", "127.0.0.1:0", "--images", empty.path().to_str().unwrap()]),
         ("--concurrency 0", vec!["--bind", "127.0.0.1:0", "--concurrency", "0"]),
         ("at most", vec!["--bind", "127.0.0.1:0", "--connections", "18446744073709551615"]),
+        ("86400 at most", vec!["--bind", "127.0.0.1:0", "--timeout", "1e18"]),
     ] {
         let (is_good, _, errors) = crate::run(crate::viral("serve").arg("--model").arg(folder.path()).args(arguments));
         assert!(!is_good && errors.contains(word), "{errors}");

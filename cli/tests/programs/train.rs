@@ -6,13 +6,13 @@ use std::process::Command;
 use viral::data::{Dataset, ItemFeatures};
 
 /// Five users with names and six toys.
-const TOYS: &str = "ann kite 0,ann drum 0,ann ball 1,ann cot 2,bob ball 0,bob cot 0,bob kite 1,bob drum 2,cai ball 0,cai cot 0,\
+pub(crate) const TOYS: &str = "ann kite 0,ann drum 0,ann ball 1,ann cot 2,bob ball 0,bob cot 0,bob kite 1,bob drum 2,cai ball 0,cai cot 0,\
                     cai puzzle 1,cai lamp 2,dee ball 0,dee cot 0,dee lamp 1,dee puzzle 2,eve puzzle 0,eve lamp 0,eve ball 1,\
                     eve cot 2";
 const NAMES: [&str; 6] = ["ball", "cot", "kite", "drum", "puzzle", "lamp"];
 
 /// A folder `toys` with these rows under a header.
-fn toys(header: &str, rows: &str) -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn toys(header: &str, rows: &str) -> (tempfile::TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     let folder = outer.path().join("toys");
     std::fs::create_dir(&folder).unwrap();
@@ -21,42 +21,42 @@ fn toys(header: &str, rows: &str) -> (tempfile::TempDir, PathBuf) {
     (outer, folder)
 }
 
-fn labelled() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn labelled() -> (tempfile::TempDir, PathBuf) {
     toys("userID itemID x_label", TOYS)
 }
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
 
-fn features(folder: &Path, n: usize) {
+pub(crate) fn features(folder: &Path, n: usize) {
     for (name, width) in [("text_feat.npy", 4), ("image_feat.npy", 4)] {
         let values = (0..n * width).map(|i| ((i * i + 3 * width * i) % 11) as f32 - 5.0).collect();
         ItemFeatures::new(n, width, values).unwrap().write(folder.join(name)).unwrap();
     }
 }
 
-fn train(folder: &Path, out: &Path, arguments: &[&str]) -> (bool, String, String) {
+pub(crate) fn train(folder: &Path, out: &Path, arguments: &[&str]) -> (bool, String, String) {
     let mut command = crate::viral("train");
     run(command.arg("--data").arg(folder).arg("--out").arg(out).arg("--overwrite").args(arguments))
 }
 
 /// Trains, which must do.
-fn trained(folder: &Path, arguments: &[&str]) -> (tempfile::TempDir, String, String) {
+pub(crate) fn trained(folder: &Path, arguments: &[&str]) -> (tempfile::TempDir, String, String) {
     let out = tempfile::tempdir().unwrap();
     let (is_good, shown, errors) = train(folder, out.path(), arguments);
     assert!(is_good, "{arguments:?}: {errors}");
     (out, shown, errors)
 }
 
-fn recommend(model: &Path, arguments: &[&str]) -> serde_json::Value {
+pub(crate) fn recommend(model: &Path, arguments: &[&str]) -> serde_json::Value {
     let (is_good, shown, errors) =
         run(crate::viral("recommend").arg("--model").arg(model).args(arguments).arg("--json"));
     assert!(is_good, "{arguments:?}: {errors}");
     serde_json::from_str(&shown).unwrap()
 }
 
-fn items(answer: &serde_json::Value) -> Vec<(String, f64)> {
+pub(crate) fn items(answer: &serde_json::Value) -> Vec<(String, f64)> {
     let items = answer["items"].as_array().unwrap().iter();
     items.map(|item| (item["item"].as_str().unwrap().to_string(), item["score"].as_f64().unwrap())).collect()
 }

@@ -3,9 +3,9 @@
 use super::Item;
 use crate::pictures::{Pictures, spellings};
 use crate::{Error, Result};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use viral::data::open_file;
 
 /// A folder of pictures, and the folders below it.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl ImageFolder {
 /// A sentence without the file's name.
 pub(super) fn read_picture(path: &Path, max_bytes: u64) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
+    let file = open_file(path).map_err(|error| error.to_string())?;
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > max_bytes {
         return Err(format!("more than {max_bytes} bytes"));

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use viral::data::open_file;
 
 /// No line of a catalogue is longer, in bytes; one that is has lost its line ends.
 const MAX_LINE: u64 = 4 << 20;
@@ -85,7 +86,7 @@ pub struct ItemLines {
 
 impl ItemLines {
     fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = open_file(path)?;
         Ok(Self { path: path.to_path_buf(), reader: BufReader::new(file), line: 0, buffer: Vec::new() })
     }
 
@@ -124,7 +125,8 @@ fn item(bytes: &[u8]) -> std::result::Result<Item, String> {
     let object: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {hint}"))?;
     let id = match object.get("id") {
         Some(Value::String(id)) if id.len() > MAX_ID => return Err(format!("`id` is longer than {MAX_ID} bytes")),
-        Some(Value::String(id)) if !id.is_empty() => id.clone(),
+        // As in interactions, blanks around an id are no part of it.
+        Some(Value::String(id)) if !id.trim().is_empty() => id.trim().to_string(),
         Some(Value::Number(id)) => id.to_string(),
         _ => return Err(format!("no `id`; {hint}")),
     };
@@ -188,6 +190,11 @@ mod tests {
         assert!(message(&format!("{good}{{oops\n")).starts_with("items.jsonl:2: not JSON"));
         assert!(message("{\"title\": \"x\"}\n").starts_with("items.jsonl:1: no `id`"));
         assert!(message("{\"id\": \"a\", \"title\": 3}\n").starts_with("items.jsonl:1: `title` is not text"));
+        let padded = good.replace("\"a\"", "\"a \"");
+        assert_eq!(
+            message(&format!("{good}{padded}")),
+            "items.jsonl:2: item a has a line already; remove one of the two"
+        );
         assert_eq!(message(&good.repeat(2)), "items.jsonl:2: item a has a line already; remove one of the two");
         assert!(message(&good.replace('a', &"a".repeat(1001))).contains("`id` is longer than 1000 bytes"));
         assert!(message("\n").starts_with("items.jsonl: no item"));

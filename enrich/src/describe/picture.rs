@@ -28,7 +28,7 @@ impl Default for PictureSettings {
 }
 
 /// A shorter side of fewer pixels is a placeholder or a tracker, not a photo.
-const MIN_SIDE: u32 = 8;
+pub(super) const MIN_SIDE: u32 = 8;
 
 /// Pictures of more pixels are unpacked one at a time, so that many workers do not hold many large ones.
 const LARGE: u64 = 8_000_000;

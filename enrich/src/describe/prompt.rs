@@ -3,6 +3,7 @@
 use super::{Item, clean};
 use crate::{Error, Result};
 use std::path::Path;
+use viral::data::read_text;
 
 /// The most characters of each field that a prompt quotes.
 const FIELDS: [(&str, usize); 4] = [("title", 300), ("brand", 100), ("categories", 300), ("description", 1000)];
@@ -51,7 +52,7 @@ impl Prompt {
     /// By line: a place with an unknown name. By file: nothing in it.
     pub fn read(path: impl AsRef<Path>, kind: AnswerKind) -> Result<Self> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = read_text(path)?;
         if text.trim().is_empty() {
             return Err(Error::file(path, "an empty prompt; write what the model is to do"));
         }

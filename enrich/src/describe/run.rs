@@ -11,10 +11,10 @@ use super::{
     AnswerKind, ImageFolder, Item, ItemLines, Items, NO_RECORD, PictureSettings, Progress, Tokens, output,
     prepare_picture,
 };
-use crate::Result;
 use crate::digest::hash;
 use crate::features::Source;
 use crate::server::{Crew, CrewConfig, Dialect, Outcome, ServerReport, Tries, Work, is_about_content, lock};
+use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::iter::Enumerate;
 use std::ops::ControlFlow;
@@ -37,6 +37,7 @@ pub struct Described {
     kind: AnswerKind,
     source: Source,
     places: Vec<u64>,
+    has_texts: bool,
 }
 
 impl Described {
@@ -48,6 +49,23 @@ impl Described {
     pub fn write(&self, path: impl AsRef<Path>, items: &Items, journal: &Journal) -> Result<()> {
         output::write(path.as_ref(), items, journal, &self.places, self.kind)?;
         self.source.write_beside(path)
+    }
+
+    /// Whether anything is described, now or before, of what was asked about.
+    ///
+    /// # Errors
+    /// Nothing is: every item is quarantined.
+    pub fn check_any(&self) -> Result<()> {
+        let n = self.progress.n_quarantined + self.progress.n_before;
+        if self.has_texts || self.progress.n_described > 0 || n == 0 {
+            return Ok(());
+        }
+        let why = self.faults.iter().max_by_key(|(_, n)| **n).map_or("found before", |(fault, _)| fault.as_str());
+        let message = format!(
+            "not one of {n} items is described, all are quarantined, most for this reason: {why}; mend that and ask again \
+             (--retry-quarantined)"
+        );
+        Err(Error::Data(message))
     }
 }
 
@@ -98,8 +116,8 @@ impl DescribeConfig {
         outcomes.journal.sync()?;
         worked.and(settled)?;
         let (servers, kind, source) = (crew.reports(), self.prompt.kind(), self.source());
-        let Outcomes { progress, faults, places, .. } = outcomes;
-        Ok(Described { progress, faults, servers, kind, source, places })
+        let Outcomes { progress, faults, places, has_texts, .. } = outcomes;
+        Ok(Described { progress, faults, servers, kind, source, places, has_texts })
     }
 
     /// What the journal knows about the items, without asking anybody: the result of a run that ended with an error.

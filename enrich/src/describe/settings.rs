@@ -1,10 +1,11 @@
 //! The settings of a run.
 
+use super::picture::MIN_SIDE;
 use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
-use crate::Result;
 use crate::digest::hash;
 use crate::features::Source;
 use crate::server::{CHAT, endpoints};
+use crate::{Error, Result};
 use std::time::Duration;
 use viral::data::Origin;
 
@@ -114,7 +115,22 @@ impl DescribeConfig {
     }
 
     /// The servers' addresses for completions.
+    ///
+    /// # Errors
+    /// Addresses that are none, and other settings that nobody could be asked with.
     pub(super) fn endpoints(&self) -> Result<Vec<String>> {
+        let PictureSettings { max_side, quality, .. } = self.picture;
+        let is_temperature = self.temperature.is_finite() && self.temperature >= 0.0;
+        for (setting, value, is_good, wanted) in [
+            ("temperature", self.temperature.to_string(), is_temperature, "a number from 0 on".to_string()),
+            ("max-tokens", self.max_tokens.to_string(), self.max_tokens > 0, "at least 1".to_string()),
+            ("max-side", max_side.to_string(), max_side >= MIN_SIDE, format!("at least {MIN_SIDE} pixels")),
+            ("quality", quality.to_string(), (1..=100).contains(&quality), "from 1 to 100".to_string()),
+        ] {
+            if !is_good {
+                return Err(Error::Config(format!("{setting} is {value}; it must be {wanted}")));
+            }
+        }
         endpoints(&self.servers, &self.model, CHAT)
     }
 
@@ -154,6 +170,29 @@ mod tests {
         assert_eq!(cot, of(&harder, &item("Cot", "")));
         let plain: DescribeConfig = config("plain")?;
         assert_eq!(of(&plain, &item("Cot", "")), of(&plain, &item("Crib", "")));
+        Ok(())
+    }
+
+    #[test]
+    fn settings_that_nobody_can_be_asked_with_are_named() -> Result<()> {
+        let plain = DescribeConfig::new(Prompt::by_name("plain")?, "m", ["http://a"]);
+        let picture = |max_side, quality| PictureSettings { max_side, quality, ..PictureSettings::default() };
+        for (name, config) in [
+            ("temperature", DescribeConfig { temperature: f32::NAN, ..plain.clone() }),
+            ("temperature", DescribeConfig { temperature: -1.0, ..plain.clone() }),
+            ("max-tokens", DescribeConfig { max_tokens: 0, ..plain.clone() }),
+            ("max-side", DescribeConfig { picture: picture(0, 85), ..plain.clone() }),
+            ("quality", DescribeConfig { picture: picture(768, 101), ..plain.clone() }),
+        ] {
+            assert!(config.endpoints().unwrap_err().to_string().starts_with(&format!("{name} is ")), "{name}");
+        }
+        for server in ["http://a:99999", "http://a:0/v1", "http://a:x", "http://[::1]:65536/v1"] {
+            let config = DescribeConfig { servers: vec![server.into()], ..plain.clone() };
+            let message = config.endpoints().unwrap_err().to_string();
+            assert!(message.contains(server), "{message}");
+        }
+        let config = DescribeConfig { servers: vec!["http://[::1]:65535/v1".into(), "http://a:1".into()], ..plain };
+        assert_eq!(config.endpoints()?.len(), 2);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use burn::tensor::Device;
 use rayon::prelude::*;
 use std::path::Path;
-use viral::data::{Origin, sha256_of_file};
+use viral::data::{Origin, is_there, sha256_of_file};
 
 /// Texts that are tokenized and sorted by length together; bounds memory for catalogues of any size.
 const WINDOW: usize = 8192;
@@ -199,7 +199,7 @@ fn origin(folder: &Path) -> Result<Origin> {
     let mut content = String::new();
     for name in FILES {
         let path = folder.join(name);
-        if path.try_exists().map_err(Error::io(&path))? {
+        if is_there(&path)? {
             content += &format!("{name} {}\n", sha256_of_file(&path)?);
         }
     }

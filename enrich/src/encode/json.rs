@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use viral::data::{is_there, read_file};
 
 /// A JSON file.
 pub(super) struct JsonFile {
@@ -16,7 +17,7 @@ impl JsonFile {
     /// # Errors
     /// If it is not there, or not JSON.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path).map_err(Error::io(path))?;
+        let text = read_file(path)?;
         let value = serde_json::from_slice(&text)
             .map_err(|error| Error::file(path, format!("not JSON ({error}); copy the model's folder again")))?;
         Ok(Self { path: path.to_path_buf(), value })
@@ -24,7 +25,7 @@ impl JsonFile {
 
     /// The same, none if there is no such file.
     pub(super) fn read_if_there(path: &Path) -> Result<Option<Self>> {
-        if path.try_exists().map_err(Error::io(path))? { Self::read(path).map(Some) } else { Ok(None) }
+        if is_there(path)? { Self::read(path).map(Some) } else { Ok(None) }
     }
 
     /// An error about this file.

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use crate::{Error, Result};
 use std::path::Path;
 use tokenizers::{Tokenizer, TruncationParams};
+use viral::data::{is_there, read_file};
 
 /// The tokens of one text, special ones included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,14 +30,14 @@ impl TextTokenizer {
     /// A file that is missing or cannot be read; ids beyond the model's vocabulary; a length that leaves no room for text.
     pub(super) fn read(folder: &Path, settings: &Settings) -> Result<Self> {
         let path = folder.join("tokenizer.json");
-        if !path.try_exists().map_err(Error::io(&path))? {
+        if !is_there(&path)? {
             let message = "missing; save the model with a recent version of transformers, which writes it";
             return Err(Error::file(path, message));
         }
         let fault = |message: String| Error::file(&path, message);
         let again =
             |error: tokenizers::Error| fault(format!("not a tokenizer ({error}); copy the model's folder again"));
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(again)?;
+        let mut tokenizer = Tokenizer::from_bytes(read_file(&path)?).map_err(again)?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(again)?;
 

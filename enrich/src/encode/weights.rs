@@ -4,7 +4,7 @@ use super::activation::Activation;
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use std::path::{Path, PathBuf};
-use viral::data::TensorFile;
+use viral::data::{TensorFile, is_there};
 
 /// An open file of weights.
 pub(super) struct Weights<'a> {
@@ -22,7 +22,7 @@ impl<'a> Weights<'a> {
     /// No such file, with advice for the other ways in which weights are saved; a damaged one.
     pub(super) fn open(folder: &Path, prefix: &'static str, device: &'a Device) -> Result<Self> {
         let path = folder.join("model.safetensors");
-        if !path.try_exists().map_err(Error::io(&path))? {
+        if !is_there(&path)? {
             let others = [
                 (
                     "model.safetensors.index.json",

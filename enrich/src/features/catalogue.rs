@@ -17,6 +17,8 @@ pub struct Catalogue {
     items: Vec<Option<Item>>,
     /// Whether the folder lacks `item_ids.txt` and needs it.
     needs_ids: bool,
+    /// Items of `items.jsonl` that have no row, in its order.
+    left_out: Vec<String>,
 }
 
 impl Catalogue {
@@ -45,18 +47,37 @@ impl Catalogue {
             None => numbered().map_or_else(|| (order.clone(), true), |ids| (ids, false)),
         };
         let items: Vec<Option<Item>> = ids.iter().map(|id| by_id.remove(id)).collect();
+        order.retain(|id| by_id.contains_key(id));
         if items.iter().all(Option::is_none) {
             let example = ids.iter().find(|id| !id.is_empty()).map_or("", String::as_str);
             let message =
                 format!("no line is about an item of the folder; `id` must be an item's name, such as `{example}`");
             return Err(Error::file(path, message));
         }
-        Ok(Self { folder, ids, items, needs_ids })
+        Ok(Self { folder, ids, items, needs_ids, left_out: order })
     }
 
     /// The external id of each row; empty for rows that are nobody's.
     pub fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    /// A sentence about the items of `items.jsonl` that have no row, for the files of the folder decided on the rows before they
+    /// came; none if every item has one.
+    pub fn left_out(&self) -> Option<String> {
+        const NAMED: usize = 5;
+        if self.left_out.is_empty() {
+            return None;
+        }
+        let n = self.left_out.len();
+        let named = self.left_out.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if n > NAMED { ", …" } else { "" };
+        let list = ["item_ids.txt", "i_id_mapping.csv"].map(|name| self.folder.join(name));
+        let list = list.iter().find(|path| path.exists()).unwrap_or(&list[0]).display();
+        Some(format!(
+            "{n} items of items.jsonl are left out, for {list} does not list them: {named}{more}; add a line for each at its \
+             end, and make all features of the folder again, to have them"
+        ))
     }
 
     /// The folder.

@@ -1,11 +1,12 @@
 //! What a model said about pictures: `descriptions.jsonl` or `attributes.jsonl`.
 
+use crate::describe::Journal;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use viral::data::{Origin, sha256_of_file};
+use viral::data::{Origin, is_there, open_file, read_file, sha256_of_file};
 
 /// Who said what is in a file of descriptions, and what was asked; lies beside it as `<file>.source.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,17 @@ impl Source {
         path.into()
     }
 
+    /// Fails if a file of descriptions is there that was made elsewhere: no source lies beside it, and none is being written, for
+    /// the journal is empty.
+    pub fn check_free(descriptions: impl AsRef<Path>, journal: &Journal) -> Result<()> {
+        let path = descriptions.as_ref();
+        if is_there(path)? && !is_there(Self::path_beside(path))? && journal.n_records() == 0 {
+            let message = "there already and not made here; move it away, or write elsewhere (--out)";
+            return Err(Error::file(path, message));
+        }
+        Ok(())
+    }
+
     /// Writes it beside a file, whole or not at all.
     pub fn write_beside(&self, descriptions: impl AsRef<Path>) -> Result<()> {
         let path = Self::path_beside(descriptions);
@@ -33,10 +45,10 @@ impl Source {
 
     fn read_beside(descriptions: &Path) -> Result<Option<Self>> {
         let path = Self::path_beside(descriptions);
-        if !path.try_exists().map_err(Error::io(&path))? {
+        if !is_there(&path)? {
             return Ok(None);
         }
-        let text = std::fs::read(&path).map_err(Error::io(&path))?;
+        let text = read_file(&path)?;
         let not = |error| Error::file(&path, format!("not the source of descriptions ({error}); remove it"));
         serde_json::from_slice(&text).map(Some).map_err(not)
     }
@@ -70,7 +82,7 @@ impl Descriptions {
     /// By line: no such object; an item given twice.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = std::fs::File::open(path).map_err(Error::io(path))?;
+        let file = open_file(path)?;
         let mut texts = HashMap::new();
         for (index, line) in BufReader::new(file).lines().enumerate() {
             let line =

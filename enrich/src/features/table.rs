@@ -4,7 +4,7 @@ use super::content::Content;
 use crate::{Error, Result};
 use std::io::ErrorKind;
 use std::path::Path;
-use viral::data::{ItemFeatures, Mask, Provenance};
+use viral::data::{ItemFeatures, Mask, Provenance, is_there};
 
 /// Feature rows of a catalogue, zeros where there is no content, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +54,12 @@ impl FeatureTable {
         Ok(Self { ids: ids.to_vec(), features: ItemFeatures::new(ids.len(), width, values)?, mask })
     }
 
-    /// Fails if a file is there that was not written by this: features without provenance are someone else's.
+    /// Fails if features cannot have this name, or a file is there that was not written by this: features without provenance are
+    /// someone else's.
     pub fn check_free(path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        let provenance = Provenance::path_beside(path);
-        if path.try_exists().map_err(Error::io(path))? && !provenance.try_exists().map_err(Error::io(&provenance))? {
+        ItemFeatures::check_name(path)?;
+        if is_there(path)? && !is_there(Provenance::path_beside(path))? {
             let message = "there already, without provenance, so not made here; move it away, or choose another name";
             return Err(Error::file(path, message));
         }

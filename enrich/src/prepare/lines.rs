@@ -1,11 +1,11 @@
 //! The lines of a text file, plain or gzip, one at a time and none of them beyond a limit.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
+use viral::data::open_file;
 
 use super::flaws::Flaw;
 use super::kind::{HEAD, obstacle, obstacle_inside};
@@ -51,7 +51,7 @@ impl Lines {
     /// # Errors
     /// If it is missing, or its first bytes say that it is no text in UTF-8: an archive, UTF-16 and the like.
     pub(super) fn open(path: &Path, limit: usize) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = open_file(path)?;
         Self::new(path, Box::new(file), limit)
     }
 

@@ -43,6 +43,8 @@ pub enum Split {
 pub(super) struct Log {
     users: Intern,
     items: Intern,
+    /// How the ids of users and of items are written that have blanks around them.
+    padded: [HashMap<Box<str>, Box<str>>; 2],
     pairs: Vec<(u32, u32)>,
     lines: Vec<u32>,
     /// As long as `pairs`, or empty where the file has none.
@@ -85,6 +87,21 @@ impl Log {
         self.ratings.extend(entry.rating);
         self.times.extend(entry.time);
         Some(())
+    }
+
+    /// Holds an id that is about to come to how it was written before, blanks around it included; gives that where it differs.
+    pub(super) fn check_blanks(&mut self, is_user: bool, id: &str, written: &str) -> std::result::Result<(), String> {
+        let known = if is_user { &self.users } else { &self.items };
+        let padded = &mut self.padded[usize::from(!is_user)];
+        let first = match padded.get(id) {
+            Some(first) => first.to_string(),
+            None if id == written || known.0.contains_key(id) => id.to_string(),
+            None => {
+                padded.insert(id.into(), written.into());
+                return Ok(());
+            }
+        };
+        if first == written { Ok(()) } else { Err(first) }
     }
 
     /// Leaves one row for each pair; says how many went. O(rows log rows).

@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pictures::{Pictures, spellings};
 use crate::{Error, Result};
-use viral::data::{FolderLock, Part};
+use viral::data::{FolderLock, Part, open_file, read_file};
 
 pub use coverage::Coverage;
 pub use flaws::{BadRows, Skipped, SkippedRows};
@@ -109,7 +109,8 @@ pub struct Prepare {
     pub images: Option<PathBuf>,
     /// The longest line, in bytes; longer ones are bad rows.
     pub max_line: usize,
-    /// Whether what an earlier run wrote into the folder is replaced; otherwise such a folder is refused.
+    /// Whether what an earlier run wrote into the folder is replaced; otherwise such a folder is refused. What was not written by an
+    /// earlier run, as its `coverage.json` tells, is never replaced.
     #[serde(skip)]
     pub overwrite: bool,
 }
@@ -206,13 +207,16 @@ impl Prepare {
         let folder = folder.as_ref();
         let name = self.name_for(folder)?;
         let files = FILES.iter().map(|name| folder.join(name)).chain([folder.join(format!("{name}.inter"))]);
-        match files.into_iter().find(|file| !self.overwrite && file.exists()) {
-            Some(file) => {
-                let message = "is there already; choose another folder (--out), or replace what an earlier run wrote (--overwrite)";
-                Err(Error::file(file, message))
+        let Some(file) = files.into_iter().find(|file| file.exists()) else { return Ok(()) };
+        let message = match (self.overwrite, is_ours(&folder.join("coverage.json"), &name)) {
+            (true, true) => return Ok(()),
+            (true, false) => {
+                "is there already, and no coverage.json beside it says that an earlier run wrote it; choose another folder (--out), \
+                 or move the file away"
             }
-            None => Ok(()),
-        }
+            _ => "is there already; choose another folder (--out), or replace what an earlier run wrote (--overwrite)",
+        };
+        Err(Error::file(file, message))
     }
 
     fn write(&self, folder: &Path, name: String, mut observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
@@ -220,7 +224,7 @@ impl Prepare {
             Some(images) => Some((images, Pictures::read(images)?)),
             None => None,
         };
-        let size = |path: &Path| std::fs::metadata(path).map(|file| file.len()).map_err(Error::io(path));
+        let size = |path: &Path| open_file(path)?.metadata().map(|file| file.len()).map_err(Error::io(path));
         let size_of_metadata = self.metadata.as_ref().map(|metadata| size(&metadata.path)).transpose()?;
 
         let path = &self.reviews.path;
@@ -309,6 +313,17 @@ impl Prepare {
             Error::Config(message)
         })
     }
+}
+
+/// Whether a report is of a run that wrote the data set of this name.
+fn is_ours(report: &Path, name: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Report {
+        name: String,
+        #[allow(dead_code)] // it must be there
+        n_interactions: [usize; 3],
+    }
+    read_file(report).is_ok_and(|text| serde_json::from_slice::<Report>(&text).is_ok_and(|report| report.name == name))
 }
 
 /// Gives items the pictures in a folder that belong to them.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::cells::{TimeKind, id, number, time};
 use super::columns::Column;
-use super::flaws::{BadRows, Flaw, SkippedRows};
+use super::flaws::{BadRows, Flaw, SkippedRows, shown};
 use super::format::{Format, Layout};
 use super::log::{Entry, Log};
 use super::rows::{Row, Rows};
@@ -127,6 +128,19 @@ impl Reviews {
         log: &mut Log,
     ) -> std::result::Result<bool, Flaw> {
         let (user, item) = (id(row[0].as_ref(), &self.user)?, id(row[1].as_ref(), &self.item)?);
+        for (n, column, id) in [(0, &self.user, &user), (1, &self.item, &item)] {
+            if let Some(Value::String(written)) = &row[n]
+                && let Err(first) = log.check_blanks(n == 0, id, written)
+            {
+                let message = format!(
+                    "`{column}` is `{}`, which is `{}` of an earlier row but for blanks around it, and both would be one; write \
+                     them alike",
+                    shown(written),
+                    shown(&first)
+                );
+                return Err(Flaw::new("an id that differs from another in blanks alone", message));
+            }
+        }
         let mut further = row[2..].iter().map(Option::as_ref);
         let rating = self.rating.as_ref().map(|column| number(further.next().flatten(), column)).transpose()?;
         let time = self.time.as_ref().map(|column| time(further.next().flatten(), column)).transpose()?;
@@ -172,6 +186,23 @@ mod tests {
         assert_eq!((dense.user_ids, dense.ratings, dense.times), (vec!["A1".into()], vec![5.0], vec![1373932800.0]));
         let message = read(Reviews::amazon(""), text, BadRows::Fail, None).map(|_| ()).unwrap_err().to_string();
         assert!(message.ends_with("r:3: no `asin`; mend or remove the row, or skip bad rows"), "{message}");
+        Ok(())
+    }
+
+    #[test]
+    fn ids_that_differ_in_blanks_alone_are_bad_rows() -> Result<()> {
+        let row = |user: &str, item: &str| format!("{{\"u\": \"{user}\", \"i\": \"{item}\"}}\n");
+        let reviews = || Reviews::new("", Format::Json, "u", "i");
+        for (rows, line) in [
+            ([row("a", "x"), row("a ", "y")], 2),
+            ([row("a", " x"), row("b", "x")], 2),
+            ([row(" a", "x"), row("a ", "y")], 2),
+        ] {
+            let message = read(reviews(), &rows.concat(), BadRows::Fail, None).map(|_| ()).unwrap_err().to_string();
+            assert!(message.contains(&format!("r:{line}: ")) && message.contains("blanks"), "{message}");
+        }
+        let alike = read(reviews(), &[row(" a", "x"), row(" a", "y")].concat(), BadRows::Fail, None)?;
+        assert_eq!(alike.log.into_dense().user_ids, ["a"]);
         Ok(())
     }
 

@@ -160,6 +160,12 @@ fn endpoint(server: &str, path: &str) -> Result<String> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
         return Err(bad("not an address that begins with http:// or https://"));
     }
+    let port = uri.authority().zip(uri.host()).and_then(|(whole, host)| whole.as_str().split(host).last());
+    if port
+        .is_some_and(|port| !port.is_empty() && port.strip_prefix(':').is_none_or(|n| !matches!(n.parse(), Ok(1u16..))))
+    {
+        return Err(bad("no such port: they are numbered from 1 to 65535"));
+    }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(Error::Config("a server's address holds a password; put the key into VIRAL_API_KEY".to_string()));
     }

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// After so many failures in a row a server is left alone for a while, and then asked one thing at a time.
-const FAILURES: u32 = 5;
+pub(super) const FAILURES: u32 = 5;
 
 /// After so many answers in a row that no retry can mend, a server is not asked any more.
 const STRIKES: u32 = 3;
@@ -115,7 +115,8 @@ impl Servers {
             if alive().next().is_none() {
                 return Err(gave_up(&state.servers, "no server can be used"));
             }
-            if now.duration_since(state.last_good) > self.patience && alive().all(|(_, s)| s.failures >= FAILURES) {
+            let is_out = |server: &Server| server.failures >= FAILURES || server.is_resting(now);
+            if now.duration_since(state.last_good) > self.patience && alive().all(|(_, server)| is_out(server)) {
                 let what = format!("no server has answered for {} s", self.patience.as_secs());
                 return Err(gave_up(&state.servers, &what));
             }

@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use std::path::Path;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
+use viral::data::read_file;
 
 /// Names another file of certificates, as it does for most programs.
 const VARIABLE: &str = "SSL_CERT_FILE";
@@ -27,14 +28,14 @@ pub(super) const ADVICE: &str = "the server's certificate is not trusted; put it
 pub(super) fn roots() -> Result<RootCerts> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = Path::new(&path);
-        let found = certificates(&std::fs::read(path).map_err(Error::io(path))?);
+        let found = certificates(&read_file(path)?);
         if found.is_empty() {
             let message = format!("no certificate in it, but {VARIABLE} names it; write certificates in PEM form");
             return Err(Error::file(path, message));
         }
         return Ok(found.into());
     }
-    let system = FILES.iter().filter_map(|path| std::fs::read(path).ok()).map(|pem| certificates(&pem));
+    let system = FILES.iter().filter_map(|path| read_file(path).ok()).map(|pem| certificates(&pem));
     Ok(system.into_iter().find(|found| !found.is_empty()).map_or(RootCerts::WebPki, RootCerts::from))
 }
 

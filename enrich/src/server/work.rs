@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::dialect::Dialect;
 use super::key::ApiKey;
-use super::pool::{Health, ServerReport, Servers, lock};
+use super::pool::{FAILURES, Health, ServerReport, Servers, lock};
 use super::reply::Reply;
 use super::retry::Backoff;
 use crate::Result;
@@ -112,6 +112,9 @@ impl Crew {
     pub(crate) fn new(config: CrewConfig<'_>) -> Result<Self> {
         let CrewConfig { servers, endpoints, api_key, concurrency, timeout, backoff, patience } = config;
         let concurrency = concurrency.max(1);
+        // As many failures as it takes to call a server unwell fit into the patience.
+        let cap = backoff.cap.min(patience / FAILURES);
+        let backoff = &Backoff { base: backoff.base.min(cap), cap, ..backoff.clone() };
         Ok(Self {
             client: Client::new(api_key.cloned(), timeout, concurrency, &endpoints)?,
             servers: Servers::new(servers, concurrency, backoff, patience),

@@ -152,6 +152,130 @@ fn killed_ten_times_nothing_kept_is_asked_for_again() -> Result<()> {
     Ok(())
 }
 
+/// An answer that is good but for what is changed in it.
+fn spoilt(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Server {
+    Server::start(move |seen| {
+        let mut body = good(&inputs(seen));
+        change(&mut body);
+        Act::Answer(200, String::new(), body.to_string())
+    })
+}
+
+/// The vectors of an answer.
+fn entries(body: &mut Value) -> &mut Vec<Value> {
+    body["data"].as_array_mut().unwrap()
+}
+
+#[test]
+fn a_server_that_does_nothing_right_ends_the_run_with_what_is_wrong() -> Result<()> {
+    let text = |numbers: &Value| json!(numbers.as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>());
+    let servers: Vec<(&str, Server)> = vec![
+        ("no number but zeros", spoilt(|body| entries(body).iter_mut().for_each(|e| e["embedding"] = json!([])))),
+        ("an `embedding` that is no list", spoilt(|body| entries(body)[0]["embedding"] = Value::Null)),
+        (
+            "9 vectors for 8 texts",
+            spoilt(|body| {
+                let more = entries(body)[0].clone();
+                entries(body).push(more)
+            }),
+        ),
+        ("7 vectors for 8 texts", spoilt(|body| drop(entries(body).pop()))),
+        (
+            "something else than finite numbers",
+            spoilt(move |body| entries(body).iter_mut().for_each(|e| e["embedding"] = text(&e["embedding"]))),
+        ),
+        ("something else than finite numbers", spoilt(|body| entries(body)[3]["embedding"][2] = json!(1e300))),
+        (
+            "`index` is 8 among 8 texts",
+            spoilt(|body| entries(body).iter_mut().for_each(|e| e["index"] = json!(e["index"].as_u64().unwrap() + 1))),
+        ),
+        ("`index` is -1 among 8 texts", spoilt(|body| entries(body)[0]["index"] = json!(-1))),
+        ("`index` is \"0\" among 8 texts", spoilt(|body| entries(body)[7]["index"] = json!("0"))),
+        ("two vectors with `index` 3", spoilt(|body| entries(body)[0]["index"] = json!(3))),
+        ("numbers in one answer", spoilt(|body| drop(entries(body)[1]["embedding"].as_array_mut().unwrap().pop()))),
+        ("no `data`", spoilt(|body| body["data"] = json!({"0": []}))),
+        ("", Server::start(|_| Act::Cut)),
+        ("", Server::start(|_| Act::Answer(204, String::new(), String::new()))),
+        ("", Server::start(|_| Act::Answer(302, "location: http://127.0.0.1:9/\r\n".into(), String::new()))),
+    ];
+    for (words, server) in &servers {
+        let folder = tempfile::tempdir().unwrap();
+        let config = EmbedConfig { max_failures: 3, patience: Duration::from_secs(2), ..config(&[&server.url]) };
+        let message = run(&config, &texts(8), folder.path()).unwrap_err().to_string();
+        assert!(message.contains(words) && message.contains(&server.url), "{words}: {message}");
+        assert_eq!(VectorStore::open(folder.path().join("embeddings.jsonl"))?.n_vectors(), 0, "{words}");
+    }
+    Ok(())
+}
+
+/// A server that answers a request by what `write` sends, and then closes the connection.
+fn raw(write: impl Fn(&mut std::net::TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> String {
+    use std::io::Read;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let write = std::sync::Arc::new(write);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let write = write.clone();
+            std::thread::spawn(move || {
+                let _ = stream.read(&mut [0; 1 << 16]);
+                let _ = write(&mut stream);
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn bodies_without_end_and_connections_that_break_end_the_run() {
+    use std::io::Write;
+    let endless = |head: &'static str, piece: &'static [u8], pause: u64| {
+        raw(move |stream| {
+            stream.write_all(head.as_bytes())?;
+            loop {
+                stream.write_all(piece)?;
+                std::thread::sleep(Duration::from_millis(pause));
+            }
+        })
+    };
+    let spaces: &[u8] = &[b' '; 4096];
+    let urls = [
+        // Fast and slow, with and without a length, and one head that never ends.
+        endless("HTTP/1.1 200 OK\r\n\r\n", spaces, 0),
+        endless("HTTP/1.1 200 OK\r\ncontent-length: 999999999999\r\n\r\n", spaces, 0),
+        endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n", 5),
+        endless("HTTP/1.1 200 OK\r\n\r\n{\"data\": [", b"[", 50),
+        endless("HTTP/1.1 200 OK\r\n", b"x-more: x\r\n", 0),
+        raw(|_| Ok(())),
+        raw(|stream| stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}")),
+        raw(|stream| stream.write_all(b"\x00\xff not HTTP at all\r\n\r\n")),
+    ];
+    for url in urls {
+        let folder = tempfile::tempdir().unwrap();
+        let timeout = Duration::from_millis(600);
+        let config = EmbedConfig { timeout, max_failures: 2, patience: Duration::from_secs(2), ..config(&[&url]) };
+        let start = std::time::Instant::now();
+        let message = run(&config, &texts(8), folder.path()).unwrap_err().to_string();
+        assert!(message.contains(&url), "{message}");
+        assert!(start.elapsed() < Duration::from_secs(12), "{:?}: {message}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_width_that_changes_from_one_answer_to_the_next_is_told() {
+    let server = Server::start(|seen| {
+        let mut body = good(&inputs(seen));
+        if seen.index >= 2 {
+            entries(&mut body).iter_mut().for_each(|entry| drop(entry["embedding"].as_array_mut().unwrap().pop()));
+        }
+        Act::Answer(200, String::new(), body.to_string())
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = EmbedConfig { max_failures: 3, concurrency: 1, ..config(&[&server.url]) };
+    let message = run(&config, &texts(40), folder.path()).unwrap_err().to_string();
+    assert!(message.contains(&format!("vectors of {} numbers where others have {WIDTH}", WIDTH - 1)), "{message}");
+}
+
 #[test]
 fn a_text_that_is_refused_takes_no_other_with_it() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();

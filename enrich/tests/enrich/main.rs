@@ -9,6 +9,7 @@ mod embed;
 mod encoder;
 mod encoder_families;
 mod malformed;
+mod pipes;
 mod prepare;
 mod properties;
 mod refusals;

@@ -1,10 +1,12 @@
 //! Where in a TOML text a key is, and what is wrong there: for errors that have a line.
 
+use crate::Error;
+use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 /// A step from a table or an array to what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(String),
     Item(usize),
 }
@@ -22,24 +24,45 @@ impl From<usize> for Step {
 }
 
 /// What is wrong, and the key that it is about.
-pub(super) struct Fault {
-    pub(super) steps: Vec<Step>,
-    pub(super) message: String,
+pub(crate) struct Fault {
+    steps: Vec<Step>,
+    message: String,
 }
 
-pub(super) type Checked<T> = std::result::Result<T, Fault>;
+impl Fault {
+    /// The error about a text in a file, with line and key.
+    pub(crate) fn error(self, text: &str, path: &Path) -> Error {
+        let mut key = String::new();
+        for step in &self.steps {
+            match step {
+                Step::Key(name) if key.is_empty() => key.push_str(name),
+                Step::Key(name) => key.extend([".", name]),
+                Step::Item(i) => key.push_str(&format!("[{i}]")),
+            }
+        }
+        Error::line(path, line_of(text, &self.steps), format!("{key}: {}", self.message))
+    }
+}
 
-pub(super) fn fault(steps: &[Step], message: impl ToString) -> Fault {
+/// The error about a text that is no TOML, or not of the wanted sections.
+pub(crate) fn no_such_toml(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+    let line = error.span().map_or(1, |span| line_at(text, span.start));
+    Error::line(path, line, error.message().lines().map(str::trim).collect::<Vec<_>>().join(" "))
+}
+
+pub(crate) type Checked<T> = std::result::Result<T, Fault>;
+
+pub(crate) fn fault(steps: &[Step], message: impl ToString) -> Fault {
     Fault { steps: steps.to_vec(), message: message.to_string() }
 }
 
 /// A path below another.
-pub(super) fn below(steps: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<Step> {
+pub(crate) fn below(steps: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<Step> {
     steps.iter().cloned().chain(more).collect()
 }
 
 /// That a name is among others.
-pub(super) fn known<'a>(
+pub(crate) fn known<'a>(
     name: &str,
     mut among: impl Iterator<Item = &'a str> + Clone,
     what: &str,
@@ -52,14 +75,22 @@ pub(super) fn known<'a>(
     }
 }
 
+/// That nothing comes twice in a list.
+pub(crate) fn distinct<T: PartialEq + std::fmt::Display>(list: &[T], what: &str, at: &[Step]) -> Checked<()> {
+    match (0..list.len()).find(|&i| list[..i].contains(&list[i])) {
+        Some(i) => Err(fault(&below(at, [i.into()]), format!("the {what} {} comes twice", list[i]))),
+        None => Ok(()),
+    }
+}
+
 /// The 1-based line of the last step that is there; 1 for a text that is not TOML.
-pub(super) fn line_of(text: &str, steps: &[Step]) -> usize {
+fn line_of(text: &str, steps: &[Step]) -> usize {
     let at = DeTable::parse(text).map_or(0, |table| in_table(table.get_ref(), steps, 0));
     line_at(text, at)
 }
 
 /// The 1-based line of a byte.
-pub(super) fn line_at(text: &str, byte: usize) -> usize {
+fn line_at(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
 }
 

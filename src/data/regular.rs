@@ -1,0 +1,124 @@
+//! Files that are read: regular ones, for a pipe would be waited for and a device has no end.
+
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Opens a file to read it. Whatever this library reads is opened here.
+///
+/// ```
+/// use viral::data::open_file;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// assert!(open_file(folder.path()).unwrap_err().to_string().contains("is a folder"));
+/// ```
+///
+/// # Errors
+/// A file that is missing or cannot be read; a folder, a pipe or a device in its place, which is not opened; a link that leads
+/// nowhere.
+pub fn open_file(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let found = std::fs::metadata(path).map_err(|error| missing(path, error))?;
+    check_regular(path, &found)?;
+    File::open(path).map_err(Error::io(path))
+}
+
+/// Reads a whole file, opened as by [`open_file`].
+///
+/// # Errors
+/// Those of [`open_file`]; a file that cannot be read to its end.
+pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    let path = path.as_ref();
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes).map_err(Error::io(path))?;
+    Ok(bytes)
+}
+
+/// Reads a whole file as UTF-8, opened as by [`open_file`]: its byte order mark removed, its line ends LF or CRLF also where they
+/// were CR alone, as on old Macs.
+///
+/// # Errors
+/// Those of [`read_file`]; the first line that is not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut text = String::from_utf8(read_file(path)?).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        Error::line(path, line, "not UTF-8 text; save the file as UTF-8")
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(if text.contains('\n') { text } else { text.replace('\r', "\n") })
+}
+
+/// Whether anything is at a place, be it a link that leads nowhere: reading that says so.
+///
+/// # Errors
+/// A place that cannot be looked at.
+pub fn is_there(path: impl AsRef<Path>) -> Result<bool> {
+    match std::fs::symlink_metadata(path.as_ref()) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io(path)(error)),
+    }
+}
+
+/// That nothing but a file is at a place that is about to be written: neither a folder nor a pipe, a device or a link, which a file
+/// would take the place of.
+pub(crate) fn check_replaceable(path: &Path) -> Result<()> {
+    if !is_there(path)? {
+        return Ok(());
+    }
+    let found = std::fs::symlink_metadata(path).map_err(Error::io(path))?;
+    match found.is_file() {
+        true => Ok(()),
+        false => Err(Error::file(path, format!("is {}, which no file may replace; name another file", kind(&found)))),
+    }
+}
+
+/// That a file which is opened for writing is one, where it is there.
+pub(super) fn check_if_there(path: &Path) -> Result<()> {
+    std::fs::metadata(path).map_or(Ok(()), |found| check_regular(path, &found))
+}
+
+fn check_regular(path: &Path, found: &Metadata) -> Result<()> {
+    match found.is_file() {
+        true => Ok(()),
+        false => Err(Error::file(path, format!("is {}, not a file; name a file", kind(found)))),
+    }
+}
+
+/// What cannot be looked at: where a link is there, it is to blame.
+fn missing(path: &Path, error: std::io::Error) -> Error {
+    match std::fs::read_link(path) {
+        Ok(target) if error.kind() == ErrorKind::NotFound => {
+            let message = format!("is a link to {}, which is not there; mend the link", target.display());
+            Error::file(path, message)
+        }
+        _ => Error::io(path)(error),
+    }
+}
+
+/// What is there that is no file.
+fn kind(found: &Metadata) -> &'static str {
+    let kind = found.file_type();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a pipe";
+        } else if kind.is_socket() {
+            return "a socket";
+        } else if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    match (kind.is_dir(), kind.is_symlink()) {
+        (true, _) => "a folder",
+        (_, true) => "a link",
+        _ => "something else",
+    }
+}
