@@ -4,6 +4,7 @@
 //! is an error: nothing that was made is thrown away in silence.
 
 use super::regular::check_if_there;
+use super::whole::lock_for_long;
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -115,7 +116,7 @@ impl AppendLog {
             .truncate(false)
             .open(&path)
             .map_err(Error::io(&path))?;
-        match file.try_lock() {
+        match lock_for_long(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let message = "another run is writing this journal; let it end, or stop it, and start again";

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::regular::check_if_there;
-use super::whole::remove_unfinished;
+use super::whole::{lock_for_long, remove_unfinished};
 use crate::{Error, Result};
 
 /// The name of the file that is locked.
@@ -58,7 +58,7 @@ impl FolderLock {
         loop {
             let open = File::options().create(true).truncate(false).write(true).open(&path);
             let file = open.map_err(Error::io(&path))?;
-            match file.try_lock() {
+            match lock_for_long(&file) {
                 Err(TryLockError::WouldBlock) => {
                     let message = "another run is writing into this folder; wait for it, or choose another (--out)";
                     return Err(Error::file(folder, message));

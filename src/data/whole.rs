@@ -125,6 +125,18 @@ pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
     }
 }
 
+/// A lock that is kept while a run lasts. One that is taken is tried again for a moment: a process that starts a program holds
+/// copies of what it had open until the program runs, locks that it gave back included.
+pub(super) fn lock_for_long(file: &File) -> std::result::Result<(), TryLockError> {
+    for _ in 0..20 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(10)),
+            decided => return decided,
+        }
+    }
+    file.try_lock()
+}
+
 /// Writes a file atomically: whole or not at all, as [`WholeFile`] does. Makes its folder if that is missing.
 ///
 /// # Errors

@@ -108,7 +108,8 @@ impl Induction {
         n_blocks: usize,
     ) -> std::result::Result<Self, String> {
         let mut halves = |name: String, width: usize| {
-            let values = tensors.remove(&name).filter(|values| values.shape().to_vec() == [n_items, width]);
+            let is_there = |values: &TensorData| width > 0 && values.shape().to_vec() == [n_items, width];
+            let values = tensors.remove(&name).filter(is_there);
             let values = values.and_then(|values| values.try_into_vec::<f16>().ok());
             let values = values.filter(|values| values.iter().all(|x| x.is_finite()));
             values.ok_or_else(|| format!("'{name}' is not [{n_items}, {width}], or not finite"))
@@ -123,6 +124,8 @@ impl Induction {
         let numbers =
             header.gains.iter().chain(rule.shares.iter().map(|share| &share.1)).chain([&rule.each, &rule.own]);
         let finite = numbers.into_iter().all(|x| x.is_finite());
+        let known = header.inductive.alone.as_ref().map_or(Ok(()), ModelConfig::check);
+        known.map_err(|e| e.to_string())?;
         if header.gains.len() != n_blocks || units.is_empty() || !finite {
             return Err(
                 "what embeds new items has other blocks than the vectors, or numbers that are not finite".into()
@@ -171,7 +174,14 @@ impl Induction {
             None => vec![0f32; n_new * d],
             Some(alone) => {
                 let model = alone.of_new_items(&self.shared, features, &host_device()?)?;
-                model.embed().to_host().items().to_vec()
+                let made = model.embed().to_host();
+                if made.d() != d {
+                    return Err(Error::Data(format!(
+                        "new items: vectors of {} numbers, not {d}: the model's file is damaged",
+                        made.d()
+                    )));
+                }
+                made.items().to_vec()
             }
         };
         let layers = match hands_on {

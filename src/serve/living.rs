@@ -85,6 +85,11 @@ impl NewItems {
         }
     }
 
+    /// Their features.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
     /// Their external ids.
     pub fn ids(&self) -> &[String] {
         &self.ids

@@ -4,7 +4,7 @@ use super::{Folder, checkpoint, config, expect, fresh, load_checkpoint, save_che
 use safetensors::SafeTensors;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use viral::serve::Recommender;
+use viral::serve::{NewItems, Recommender};
 
 /// Every flipped bit of the header and some of the rest, and cuts from the end to the beginning.
 fn damage_everywhere(path: &Path, load: impl Fn() -> viral::Result<()>) {
@@ -145,9 +145,9 @@ fn files_of_a_later_format_are_refused_as_such() {
     save_checkpoint(&data, &check);
     rewritten(&model, "\"version\":", "\"version\":");
     assert!(Recommender::load(&model).is_ok(), "rewriting alone does no harm");
-    rewritten(&model, "\"format\":2", "\"format\":3");
+    rewritten(&model, "\"format\":3", "\"format\":4");
     rewritten(&check, "\"format\":1", "\"format\":2");
-    expect(Recommender::load(&model), &model, &["format 3", "this version reads 1 to 2"]);
+    expect(Recommender::load(&model), &model, &["format 4", "this version reads 1 to 3"]);
     expect(load_checkpoint(&data, &check), &check, &["format 2", "this version reads 1"]);
 }
 
@@ -168,6 +168,51 @@ fn a_header_that_does_not_fit_its_tensors_is_an_error() {
         saved(&data).save(&path).unwrap();
         rewritten(&path, old, new);
         expect(Recommender::load(&path), &path, &["is not a saved model"]);
+    }
+}
+
+/// What embeds new items is read when the first one comes.
+#[test]
+fn what_embeds_new_items_must_fit_too() {
+    let (data, folder) = (small(), Folder::new());
+    let path = folder.at("model.safetensors");
+    let items: Vec<u32> = vec![3];
+    let mut new = NewItems::of(&data, &items).unwrap();
+    new = NewItems::new(["new"], new.features().clone()).unwrap();
+    let add = || Recommender::load(&path).and_then(|mut model| model.add_items(&new));
+    saved(&data).save(&path).unwrap();
+    add().unwrap();
+    for (old, new) in [
+        ("\"gains\":[", "\"gains\":[1.0,"),
+        ("\"n\":10", "\"n\":-1"),
+        ("\"hands_on\":\"vector\"", "\"hands_on\":\"everything\""),
+        ("[\"text\",3],", "[\"text\",4],"),
+        ("[\"text\",3],", "[\"text\",0],"),
+        ("\"modalities\":[[\"text\",3],[\"visual\",3]]", "\"modalities\":[]"),
+    ] {
+        saved(&data).save(&path).unwrap();
+        rewritten(&path, old, new);
+        assert!(add().is_err(), "{new}");
+    }
+    for lost in ["induction/units/text", "induction/handed_on"] {
+        saved(&data).save(&path).unwrap();
+        rewritten_with(&path, "\"version\":", "\"version\":", |name, stored| {
+            if name == lost {
+                *stored = None;
+            }
+        });
+        expect(add(), &path, &["is not a saved model", lost.strip_prefix("induction/").unwrap()]);
+    }
+    for (what, change) in [
+        ("\"later\":{\"99\":[1]},", "a user"),
+        ("\"later\":{\"0\":[99]},", "an item"),
+        ("\"later\":{\"0\":[2,1]},", "the order"),
+        ("\"withdrawn\":[30],", "an item"),
+        ("\"n_trained\":[99,30],", "more users"),
+    ] {
+        saved(&data).save(&path).unwrap();
+        rewritten(&path, "\"blocks\":", &format!("{what}\"blocks\":"));
+        assert!(Recommender::load(&path).is_err(), "{change}: {what}");
     }
 }
 
