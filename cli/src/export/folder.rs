@@ -56,8 +56,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Puts all files in the place of those of an earlier export. Killed meanwhile, it leaves some of the new files and none of
-    /// the old ones, and always [`BLOCKS`] if any, so that another run may replace them.
+    /// Puts all files in the place of those of an earlier export. Killed meanwhile, it leaves some of the old files or some of the
+    /// new ones, never of both, and always [`BLOCKS`] if any, so that another run may replace them.
     pub(super) fn commit(mut self) -> Result<Vec<&'static str>> {
         self.complete.sort_by_key(|(name, _)| *name != BLOCKS);
         let mut there: Vec<PathBuf> = self.there().collect();

@@ -257,7 +257,7 @@ fn nothing_is_replaced_unasked() -> Result<()> {
     Ok(())
 }
 
-/// Killed at any moment, a run leaves the old export or files of the new one, each of them whole.
+/// Killed at any moment, a run leaves files of the old export or of the new one, each of them whole, and never of both.
 #[test]
 fn a_killed_run_leaves_nothing_half() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
@@ -286,7 +286,7 @@ fn a_killed_run_leaves_nothing_half() -> Result<()> {
         child.wait().unwrap();
         let found = contents(&at("out"));
         let is_of = |all: &BTreeMap<String, Vec<u8>>| found.iter().all(|(name, bytes)| all.get(name) == Some(bytes));
-        assert!(is_of(&new) || found == old, "{:?} after {attempt} of {n_tries}", names(&at("out")));
+        assert!(is_of(&new) || is_of(&old), "{:?} after {attempt} of {n_tries}", names(&at("out")));
         assert!(found.is_empty() || found.contains_key("blocks.json"), "{:?}", names(&at("out")));
     }
     assert!(n_killed >= 4, "killed {n_killed} times of {n_tries}");
