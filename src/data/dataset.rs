@@ -235,7 +235,7 @@ impl Dataset {
             let values = features.into_iter().flat_map(ItemFeatures::values);
             values.for_each(|value| hash.update(value.to_le_bytes()));
             // Rows of zeros are missing; only where one is said to be there, the values do not tell.
-            for features in features {
+            if let Some(features) = features {
                 let is_zero = |item: &usize| features.row(*item).iter().all(|&value| value == 0.0);
                 let there = (0..features.n_items()).filter(|&item| features.has(item));
                 there.filter(is_zero).for_each(|item| hash.update(format!("zeros of {item} are there\n")));

@@ -92,7 +92,7 @@ impl ItemFeatures {
     }
 
     /// [`new`](Self::new) for values known to be finite.
-    pub(super) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
+    pub(crate) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
         debug_assert!(values.len() == n_items * width && values.iter().all(|value| value.is_finite()));
         let there = values.chunks_exact(width).map(|row| row.iter().any(|&value| value != 0.0)).collect();
         Self { n_items, width, values, there: None }.known(there)

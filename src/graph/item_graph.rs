@@ -134,7 +134,9 @@ pub fn item_graph(
             let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
             let graph = search.neighbors(&features, k.min(n_items.saturating_sub(1)), false)?.weighted();
             // The graph is of all modalities, so that any of an item's factors scales its row.
-            Ok(scaled(graph, |item| shares(modalities, &vec![1.0; modalities.len()], item).into_iter().max_by(f32::total_cmp)))
+            Ok(scaled(graph, |item| {
+                shares(modalities, &vec![1.0; modalities.len()], item).into_iter().max_by(f32::total_cmp)
+            }))
         }
         ItemGraph::Mixture => mixed(|neighbors| neighbors.normalized()),
         ItemGraph::CosineMixture => mixed(|neighbors| normalize_symmetric(&neighbors.weighted(), 0.0)),

@@ -86,8 +86,8 @@ mod viral;
 
 pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
-pub use content::{Content, features};
 pub use cohesion::{Cohesion, CohesionConfig, FrozenBranch, FrozenLinear};
+pub use content::{Content, features};
 pub use dragon::{Dragon, DragonConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};

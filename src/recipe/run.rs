@@ -1,12 +1,13 @@
 //! What training gives back.
 
 use super::Recipe;
-use crate::Result;
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Features, Part, TrainSet};
 use crate::eval::Metrics;
-use crate::model::{Embeddings, Model};
+use crate::model::{Embed, Embeddings, Model, ModelConfig, load_parameters, parameters};
+use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{EpochReport, Fit};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How long an epoch took. Models and checkpoints hold no times, so that equal runs are equal files; these lie beside them.
@@ -92,6 +93,39 @@ impl<'a> Run<'a> {
     /// The vectors of users and items, on the device of the run.
     pub fn embeddings(&self) -> &Embeddings {
         &self.embeddings
+    }
+
+    /// The vectors that the trained model has where items have other features than it was trained on: nothing is learned.
+    ///
+    /// Graphs of content are made anew. What its parameters are does not change.
+    ///
+    /// ```
+    /// use viral::data::missing_items;
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
+    /// let run = Recipe::viral().seed(1).epochs(2).run(&data, &Device::flex())?;
+    /// let fewer = data.features().without(&[Modality::Text], &missing_items(40, 0.5, 0));
+    /// println!("{}", run.embed_with(&fewer)?.evaluate(&data, Part::Test, &[20])?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Features of other modalities or widths than those it was trained on, and a model that has trained the features themselves.
+    pub fn embed_with(&self, features: &Features) -> Result<Embeddings> {
+        if let ModelConfig::Lattice(config) = &self.recipe.model
+            && config.train_features
+        {
+            let message =
+                "lattice with train_features has the features among its parameters; train it on the others instead";
+            return Err(Error::Config(message.into()));
+        }
+        let data = TrainSet { interactions: self.data.train.interactions.clone(), features: features.clone() };
+        let mut init = Init::new(self.recipe.training.seed, &self.embeddings.users().device());
+        let model = self.recipe.model.init(&data, &mut init)?;
+        Ok(load_parameters(model, parameters(&self.fit.model))?.embed())
     }
 
     /// The data that it was trained on.

@@ -21,6 +21,7 @@ mod from_memory;
 mod golden;
 mod graphs;
 mod metrics;
+mod missing;
 mod operators;
 mod packaged;
 mod parity_blocks;
