@@ -35,6 +35,7 @@ mod toml;
 pub use folder::Existing;
 pub use progress::Progress;
 pub use report::{EpochFigures, Results, RunReport};
+pub(crate) use run::embed_with;
 pub use run::{EpochSeconds, Run};
 pub use runner::Runner;
 pub use settings::Recipe;

@@ -8,6 +8,7 @@ use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{EpochReport, Fit};
 use crate::{Error, Result};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 /// How long an epoch took. Models and checkpoints hold no times, so that equal runs are equal files; these lie beside them.
@@ -115,17 +116,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Features of other modalities or widths than those it was trained on, and a model that has trained the features themselves.
     pub fn embed_with(&self, features: &Features) -> Result<Embeddings> {
-        if let ModelConfig::Lattice(config) = &self.recipe.model
-            && config.train_features
-        {
-            let message =
-                "lattice with train_features has the features among its parameters; train it on the others instead";
-            return Err(Error::Config(message.into()));
-        }
-        let data = TrainSet { interactions: self.data.train.interactions.clone(), features: features.clone() };
-        let mut init = Init::new(self.recipe.training.seed, &self.embeddings.users().device());
-        let model = self.recipe.model.init(&data, &mut init)?;
-        Ok(load_parameters(model, parameters(&self.fit.model))?.embed())
+        embed_with(&self.recipe, &self.fit.model, self.data, features)
     }
 
     /// The data that it was trained on.
@@ -157,4 +148,19 @@ impl<'a> Run<'a> {
     pub fn total_seconds(&self) -> f64 {
         self.seconds.iter().map(|s| s.train + s.evaluation).sum()
     }
+}
+
+/// [`Run::embed_with`] of a model that was trained on `data`.
+pub(crate) fn embed_with(recipe: &Recipe, model: &Model, data: &Dataset, features: &Features) -> Result<Embeddings> {
+    if let ModelConfig::Lattice(config) = &recipe.model
+        && config.train_features
+    {
+        let message =
+            "lattice with train_features has the features among its parameters; train it on the others instead";
+        return Err(Error::Config(message.into()));
+    }
+    let data = TrainSet { interactions: data.train.interactions.clone(), features: features.clone() };
+    // Parameters are replaced, whatever they are drawn from; graphs and content are not.
+    let fresh = recipe.model.init(&data, &mut Init::new(recipe.training.seed, &model.devices()[0].clone().inner()))?;
+    Ok(load_parameters(fresh, parameters(model))?.embed())
 }

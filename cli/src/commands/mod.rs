@@ -7,6 +7,7 @@ mod encode;
 mod experiment;
 mod folder;
 mod import;
+mod missing;
 mod prepare;
 mod recommend;
 mod serve;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Train(Box<train::Arguments>),
     Recommend(Box<recommend::Arguments>),
     Experiment(experiment::Arguments),
+    Missing(Box<missing::Arguments>),
     Serve(serve::Arguments),
 }
 
@@ -38,6 +40,7 @@ impl Command {
             Self::Train(arguments) => train::run(&arguments),
             Self::Recommend(arguments) => recommend::run(&arguments),
             Self::Experiment(arguments) => experiment::run(&arguments),
+            Self::Missing(arguments) => missing::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Finds out before a long run, not after it, that the report could not be written.
-fn check_writable(path: &Path) -> Result<()> {
+pub(super) fn check_writable(path: &Path) -> Result<()> {
     match path.is_dir() {
         true => Err(Error::file(path, "is a folder; name a file")),
         false => WholeFile::create(path).map(drop),

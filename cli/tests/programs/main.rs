@@ -4,6 +4,7 @@
 mod describe;
 mod encode;
 mod experiment;
+mod missing;
 mod prepare;
 mod serve;
 #[allow(dead_code)] // the tests of the library use the rest
