@@ -2,6 +2,8 @@
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
+use viral::data::{WholeFile, is_there, read_file};
 use viral::{Error, Result};
 
 /// Prints a line of the result, as `println!` does, but gives an error where that panics.
@@ -46,6 +48,18 @@ pub(crate) fn peak_rss_mb() -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024.0 / 1e6)
+}
+
+/// That a command can write its report here, before long work and not after it: where nothing is, or an earlier report of it,
+/// which is a JSON object with these keys.
+pub(crate) fn check_place_of_report(path: &Path, command: &str, keys: &[&str]) -> Result<()> {
+    if is_there(path)? {
+        let found: Option<serde_json::Value> = serde_json::from_slice(&read_file(path)?).ok();
+        if found.is_none_or(|found| keys.iter().any(|key| found.get(key).is_none())) {
+            return Err(Error::file(path, format!("is not an earlier report of viral {command}; name another file")));
+        }
+    }
+    WholeFile::create(path).map(drop)
 }
 
 #[cfg(test)]

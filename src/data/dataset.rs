@@ -234,6 +234,12 @@ impl Dataset {
             number(hash, features.map_or(0, ItemFeatures::width));
             let values = features.into_iter().flat_map(ItemFeatures::values);
             values.for_each(|value| hash.update(value.to_le_bytes()));
+            // Rows of zeros are missing; only where one is said to be there, the values do not tell.
+            if let Some(features) = features {
+                let is_zero = |item: &usize| features.row(*item).iter().all(|&value| value == 0.0);
+                let there = (0..features.n_items()).filter(|&item| features.has(item));
+                there.filter(is_zero).for_each(|item| hash.update(format!("zeros of {item} are there\n")));
+            }
         };
         // These two always have their place, there or not: checkpoints of earlier versions stay valid.
         let first = [Modality::Text, Modality::Visual];
@@ -340,7 +346,7 @@ mod tests {
         assert_eq!(print.len(), 64);
         let named = toy().with_titles(vec!["a".to_string(); 4]).unwrap();
         assert_eq!(Dataset { name: "other".to_string(), ..named }.fingerprint(), print);
-        let mut others = vec![toy(); 6];
+        let mut others = vec![toy(); 8];
         others[0].train.interactions = part(&[(0, 0), (0, 1), (1, 2)]);
         others[1].train.features = features(Modality::Visual, 4);
         others[2].train.features = Features::new();
@@ -348,8 +354,11 @@ mod tests {
         std::mem::swap(&mut swapped.valid, &mut swapped.test);
         others[4].train.features = features(Modality::Audio, 4);
         others[5].train.features = features(Modality::named("brand").unwrap(), 4);
+        let zeros = ItemFeatures::new(4, 2, vec![0.0; 8]).unwrap();
+        others[6].train.features = Features::new().with(Modality::Text, zeros.clone());
+        others[7].train.features = Features::new().with(Modality::Text, zeros.with_there(&[true; 4]));
         let prints: HashSet<String> = others.iter().map(Dataset::fingerprint).chain([print]).collect();
-        assert_eq!(prints.len(), 7);
+        assert_eq!(prints.len(), 9);
     }
 
     #[test]

@@ -5,16 +5,32 @@ use std::path::Path;
 use super::{npy, safetensors, write_whole};
 use crate::{Error, Result};
 
-/// Feature vectors of all items in one modality, row-major `[n_items, width]`, finite.
+/// Feature vectors of all items in one modality, row-major `[n_items, width]`, finite, and which items have one.
+///
+/// An item whose row is all zeros has no content in this modality: models do not take its row for a vector, and
+/// [`Imputation`](crate::graph::Imputation) may fill it.
+///
+/// ```
+/// use viral::data::ItemFeatures;
+///
+/// let features = ItemFeatures::new(3, 2, vec![1.0, 2.0, 0.0, 0.0, 3.0, 4.0])?;
+/// assert_eq!((features.has(0), features.has(1), features.n_missing()), (true, false, 1));
+/// // What is taken away becomes a row of zeros.
+/// let fewer = features.without(&[true, false, false]);
+/// assert_eq!((fewer.row(0), fewer.there()), (&[0.0, 0.0][..], Some(&[false, false, true][..])));
+/// # Ok::<(), viral::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemFeatures {
     n_items: usize,
     width: usize,
     values: Vec<f32>,
+    /// Which rows there are; the others are zeros. `None`: all.
+    there: Option<Vec<bool>>,
 }
 
 impl ItemFeatures {
-    /// Shape `[n_items, width]` over `values`, row after row. Rows of zeros are fine: an item without content.
+    /// Shape `[n_items, width]` over `values`, row after row. Rows of zeros are missing: an item without content.
     ///
     /// # Errors
     /// When a value is NaN or infinite, naming rows; when there are no columns.
@@ -72,7 +88,7 @@ impl ItemFeatures {
         let bad: Vec<usize> =
             values.chunks_exact(width).enumerate().filter(|(_, r)| is_bad(r)).map(|(i, _)| i).collect();
         if bad.is_empty() {
-            return Ok(Self { n_items, width, values });
+            return Ok(Self::from_finite(n_items, width, values));
         }
         let named: Vec<String> = bad.iter().take(5).map(usize::to_string).collect();
         let more = if bad.len() > 5 { ", …" } else { "" };
@@ -87,7 +103,46 @@ impl ItemFeatures {
     /// [`new`](Self::new) for values known to be finite.
     pub(crate) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
         debug_assert!(values.len() == n_items * width && values.iter().all(|value| value.is_finite()));
-        Self { n_items, width, values }
+        let there = values.chunks_exact(width).map(|row| row.iter().any(|&value| value != 0.0)).collect();
+        Self { n_items, width, values, there: None }.known(there)
+    }
+
+    fn known(mut self, there: Vec<bool>) -> Self {
+        self.there = there.contains(&false).then_some(there);
+        self
+    }
+
+    /// Says which items have content, whatever the numbers are: the rows of the others become zeros, and a row of zeros that
+    /// is said to be there counts as a vector like any other. A file has no place for the latter: read again, it is missing.
+    ///
+    /// ```
+    /// use viral::data::ItemFeatures;
+    ///
+    /// let features = ItemFeatures::new(2, 1, vec![0.0, 5.0])?.with_there(&[true, false]);
+    /// assert_eq!((features.values(), features.has(0), features.has(1)), (&[0.0, 0.0][..], true, false));
+    /// # Ok::<(), viral::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// When `there` has not an entry for each item.
+    pub fn with_there(mut self, there: &[bool]) -> Self {
+        let (found, n_items) = (there.len(), self.n_items);
+        assert_eq!(found, n_items, "features: {found} entries of a mask for {n_items} items");
+        for (row, _) in self.values.chunks_exact_mut(self.width).zip(there).filter(|(_, there)| !**there) {
+            row.fill(0.0);
+        }
+        self.known(there.to_vec())
+    }
+
+    /// These features where more is missing: rows of items with `true` become zeros.
+    ///
+    /// # Panics
+    /// When `missing` has not an entry for each item.
+    pub fn without(self, missing: &[bool]) -> Self {
+        let (found, n_items) = (missing.len(), self.n_items);
+        assert_eq!(found, n_items, "features: {found} entries of a mask for {n_items} items");
+        let there: Vec<bool> = missing.iter().enumerate().map(|(item, missing)| !missing && self.has(item)).collect();
+        self.with_there(&there)
     }
 
     /// The given rows, in the given order. O(rows · width), or O(rows) when they are all rows in order.
@@ -104,7 +159,8 @@ impl ItemFeatures {
             assert!(row < n_items, "features: row {row} of {n_items}");
             values.extend_from_slice(self.row(row));
         }
-        Self { n_items: rows.len(), width: self.width, values }
+        let there = rows.iter().map(|&row| self.has(row)).collect();
+        Self { n_items: rows.len(), width: self.width, values, there: None }.known(there)
     }
 
     /// Each row divided by its length (the L2 norm); rows of zeros stay zeros. O(items · width) time.
@@ -149,7 +205,26 @@ impl ItemFeatures {
         &self.values
     }
 
-    /// The vector of one item.
+    /// Whether an item has content.
+    ///
+    /// # Panics
+    /// When `item` is not below `n_items`.
+    pub fn has(&self, item: usize) -> bool {
+        assert!(item < self.n_items, "features: row {item} of {}", self.n_items);
+        self.there.as_ref().is_none_or(|there| there[item])
+    }
+
+    /// Which items have content; `None` where all have.
+    pub fn there(&self) -> Option<&[bool]> {
+        self.there.as_deref()
+    }
+
+    /// Number of items without content.
+    pub fn n_missing(&self) -> usize {
+        self.there.iter().flatten().filter(|there| !**there).count()
+    }
+
+    /// The vector of one item; zeros where it has none.
     pub fn row(&self, item: usize) -> &[f32] {
         &self.values[item * self.width..][..self.width]
     }
@@ -190,6 +265,34 @@ mod tests {
         let features = ItemFeatures::new(2, 2, vec![0.0; 4])?;
         assert_eq!((features.n_items(), features.width(), features.row(1)), (2, 2, &[0.0, 0.0][..]));
         Ok(())
+    }
+
+    #[test]
+    fn which_rows_are_there_stays_known() -> Result<()> {
+        let features = ItemFeatures::new(3, 2, vec![0.0, -0.0, 3.0, 4.0, 1e-38, 0.0])?;
+        let there = |features: &ItemFeatures| features.there().map(<[bool]>::to_vec);
+        assert_eq!((there(&features), features.n_missing()), (Some(vec![false, true, true]), 1));
+        assert_eq!(there(&features.clone().l2_normalized()), there(&features));
+        assert_eq!(there(&features.clone().select(&[2, 0, 0])), Some(vec![true, false, false]));
+        assert_eq!(there(&features.clone().select(&[2, 1])), None);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.npy");
+        features.write(&path)?;
+        assert_eq!(ItemFeatures::read(&path)?, features);
+        let none = features.clone().without(&[false; 3]);
+        assert_eq!(none, features);
+        assert_eq!(features.clone().without(&[true; 3]).n_missing(), 3);
+        // An explicit mask takes zeros for a vector, and is part of what features are.
+        let zeros_count = features.clone().with_there(&[true; 3]);
+        assert!(zeros_count.has(0) && zeros_count.there().is_none() && zeros_count != features);
+        assert!(zeros_count.clone().select(&[1, 0]).has(1) && zeros_count.l2_normalized().has(0));
+        Ok(())
+    }
+
+    #[test]
+    #[should_panic(expected = "features: 2 entries of a mask for 3 items")]
+    fn a_mask_of_another_length_panics() {
+        let _ = ItemFeatures::from_finite(3, 1, vec![0.0; 3]).without(&[false; 2]);
     }
 
     #[test]

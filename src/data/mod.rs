@@ -12,6 +12,7 @@
 //! | `log`, `log_report` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory; [`LogReport`]: what was counted |
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
+//! | `missing` | [`missing_items`], [`Features::without`]: content taken away, to see what a model does without it |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
 //! | `regular` | [`open_file`], [`read_file`], [`read_text`]: what is read, which is neither a pipe nor a device |
 //! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`AppendLog`]: line by line |
@@ -58,6 +59,7 @@ mod locate;
 mod log;
 mod log_report;
 mod mask;
+mod missing;
 mod modality;
 mod n_core;
 mod npy;
@@ -95,6 +97,7 @@ pub use key::{StepKey, StreamKey};
 pub use log::{InteractionLog, LogEvent};
 pub use log_report::LogReport;
 pub use mask::Mask;
+pub use missing::missing_items;
 pub use modality::{Modality, ModalityName};
 pub use n_core::n_core;
 pub use npy::npy_header;

@@ -10,6 +10,7 @@
 //! | `file`, `place` | the TOML file, with errors that name line and key |
 //! | `session`, `job`, `run` | [`Session`]: an experiment with its data and what is done; [`Job`]s; doing the rest |
 //! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: a line each; what they are known by; [`Usage`]: what they cost |
+//! | `missing`, `missing_report` | [`MissingGrid`]: a model where items lack content; [`MissingReport`]: its tables |
 //! | `comparison`, `report` | [`Comparison`]: paired tests; [`Report`]: the tables |
 //!
 //! ```
@@ -74,6 +75,8 @@ mod file;
 mod job;
 mod journal;
 mod key;
+mod missing;
+mod missing_report;
 mod record;
 mod report;
 mod run;
@@ -87,6 +90,8 @@ pub use comparison::Comparison;
 pub use figure::Figure;
 pub use job::{Job, JobKind, JobState, Selection};
 pub use key::RESULTS_VERSION;
+pub use missing::{MissingGrid, MissingIn};
+pub use missing_report::{Figures, MissingReport, MissingRow};
 pub use record::{RunRecord, Trained, TrialRecord, ValidCurve};
 pub use report::Report;
 pub use run::{Notice, Outcome};

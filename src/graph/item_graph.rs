@@ -81,8 +81,11 @@ impl KnnSearch {
 /// ```
 ///
 /// A catalogue with fewer than `k` items has all of them as neighbours of each. [`MeanCosine`](ItemGraph::MeanCosine) has no use
-/// for the weights. The graphs are not made symmetric; an item without
-/// features in a modality is linked to none but itself there. Time and memory are those of the search.
+/// for the weights. The graphs are not made symmetric. Time and memory are those of the search.
+///
+/// An item that lacks a modality is nobody's neighbour there, and its own neighbours are those by the modalities that it has: their
+/// weights are scaled to the sum of all, and `S[i, ·]` is the mean over the modalities of `i`. An item without any content is linked
+/// to itself alone, or to none under `MeanCosine`.
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -122,17 +125,52 @@ pub fn item_graph(
             .iter()
             .map(|(features, _)| Ok(graph(search.neighbors(&[features], k.min(n_items), true)?)))
             .collect::<Result<_>>()?;
-        let weights = modalities.iter().map(|&(_, weight)| weight);
-        Ok(mixture(&weights.zip(&parts).collect::<Vec<_>>()))
+        let weights: Vec<f32> = modalities.iter().map(|&(_, weight)| weight).collect();
+        let parts = shared_out(modalities, &weights, parts);
+        Ok(mixture(&weights.iter().copied().zip(&parts).collect::<Vec<_>>()))
     };
     match kind {
         ItemGraph::MeanCosine => {
             let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
-            Ok(search.neighbors(&features, k.min(n_items.saturating_sub(1)), false)?.weighted())
+            let graph = search.neighbors(&features, k.min(n_items.saturating_sub(1)), false)?.weighted();
+            // The graph is of all modalities, so that any of an item's factors scales its row.
+            Ok(scaled(graph, |item| {
+                shares(modalities, &vec![1.0; modalities.len()], item).into_iter().max_by(f32::total_cmp)
+            }))
         }
         ItemGraph::Mixture => mixed(|neighbors| neighbors.normalized()),
         ItemGraph::CosineMixture => mixed(|neighbors| normalize_symmetric(&neighbors.weighted(), 0.0)),
     }
+}
+
+/// What the weights of the modalities are multiplied by for an item that lacks some: 0 for these, and as much for the others as leaves
+/// the sum what it was. 1 where nothing or everything is missing, or what is there has no weight.
+fn shares(modalities: &[(&ItemFeatures, f32)], weights: &[f32], item: usize) -> Vec<f32> {
+    let has: Vec<bool> = modalities.iter().map(|(features, _)| features.has(item)).collect();
+    let there: f32 = weights.iter().zip(&has).filter(|(_, has)| **has).map(|(weight, _)| weight).sum();
+    if there == 0.0 || !has.contains(&false) {
+        return vec![1.0; has.len()];
+    }
+    let all: f32 = weights.iter().sum();
+    has.into_iter().map(|has| if has { all / there } else { 0.0 }).collect()
+}
+
+/// The graphs of the modalities with rows scaled by [`shares`].
+fn shared_out(modalities: &[(&ItemFeatures, f32)], weights: &[f32], parts: Vec<CsMat<f32>>) -> Vec<CsMat<f32>> {
+    let scale = |(m, part)| scaled(part, |item| Some(shares(modalities, weights, item)[m]));
+    match modalities.iter().any(|(features, _)| features.there().is_some()) {
+        true => parts.into_iter().enumerate().map(scale).collect(),
+        false => parts,
+    }
+}
+
+fn scaled(mut graph: CsMat<f32>, factor: impl Fn(usize) -> Option<f32>) -> CsMat<f32> {
+    for (item, mut row) in graph.outer_iterator_mut().enumerate() {
+        if let Some(factor) = factor(item).filter(|&factor| factor != 1.0) {
+            row.iter_mut().for_each(|(_, value)| *value *= factor);
+        }
+    }
+    graph
 }
 
 /// All modalities with their shares in a mixture: `visual` for the visual one and the rest for the others, in equal parts. A

@@ -8,6 +8,7 @@
 //! | `item_graph` | items with similar content, as the published models link them | Eq. 3 |
 //! | `cooccurrence` | users who chose the same items | §2.4 |
 //! | `padded_cooccurrence` | the same with short rows padded at random, epoch by epoch | DRAGON, COHESION |
+//! | `imputation`, `impute`, `impute_walks`, `impute_ridge` | [`Imputation`]: missing content from items that are taken together, and from other modalities | |
 //! | `normalize` | symmetric, by row, softmax | |
 //! | `prune` | a random part of the pairs, epoch by epoch | FREEDOM |
 //!
@@ -34,6 +35,10 @@
 mod bipartite;
 mod clusters;
 mod cooccurrence;
+mod imputation;
+mod impute;
+mod impute_ridge;
+mod impute_walks;
 mod item_graph;
 mod knn;
 mod normalize;
@@ -43,6 +48,10 @@ mod prune;
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
+pub use imputation::Imputation;
+pub use impute::{impute_mean, impute_multi_hop, impute_neighbors, item_cooccurrence};
+pub use impute_ridge::impute_ridge;
+pub use impute_walks::{heat_weights, impute_by_walks, page_rank_weights};
 pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture, modality_shares};
 pub(crate) use knn::unit_rows;
 pub use knn::{Neighbors, knn_exact};

@@ -78,19 +78,28 @@ impl Batch {
 
     /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
     pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
-        id_tensor(&distinct(self.triplets.negatives(), n), &self.device)
+        id_tensor(&distinct(self.triplets.negatives().iter().copied(), n), &self.device)
+    }
+
+    /// [`sampled_items`](Self::sampled_items) among those that are `there`; none where none is.
+    ///
+    /// # Panics
+    /// When `there` has not an entry for each item.
+    pub fn sampled_items_among(&self, n: usize, there: &[bool]) -> Tensor<1, Int> {
+        let items = self.triplets.negatives().iter().copied().filter(|&item| there[item as usize]);
+        id_tensor(&distinct(items, n), &self.device)
     }
 
     /// At most `n` distinct users of the batch, `[≤ n]`.
     pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
-        id_tensor(&distinct(self.triplets.users(), n), &self.device)
+        id_tensor(&distinct(self.triplets.users().iter().copied(), n), &self.device)
     }
 }
 
 /// The first `n`, in order of first appearance.
-fn distinct(ids: &[u32], n: usize) -> Vec<u32> {
-    let mut seen = std::collections::HashSet::with_capacity(n.min(ids.len()));
-    ids.iter().copied().filter(|&id| seen.insert(id)).take(n).collect()
+fn distinct(ids: impl Iterator<Item = u32>, n: usize) -> Vec<u32> {
+    let mut seen = std::collections::HashSet::new();
+    ids.filter(|&id| seen.insert(id)).take(n).collect()
 }
 
 fn id_tensor(ids: &[u32], device: &Device) -> Tensor<1, Int> {

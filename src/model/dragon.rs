@@ -1,6 +1,7 @@
 //! DRAGON: modalities propagated apart and put side by side, over graphs of users and of items.
 
-use super::{Batch, Embed, Embeddings, Trainable, UserGraph, check, check_positive, check_share, content};
+use super::content::project;
+use super::{Batch, Content, Embed, Embeddings, Trainable, UserGraph, check, check_positive, check_share};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, bipartite_adjacency, item_graph, modality_shares};
 use crate::loss::{Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
@@ -127,7 +128,7 @@ impl DragonConfig {
             user_user: UserGraph::new(&data.interactions, self.user_neighbors, self.pad_users, init.device()),
             user_item: SparseMatrix::new(&bipartite_adjacency(&data.interactions, 0.0), init.device()),
             item_item: SparseMatrix::new(&items, init.device()),
-            features: content_of.iter().map(|(_, rows)| content(rows, self.normalize_features, init)).collect(),
+            features: Content::of_all(content_of, self.normalize_features, init),
             modalities: content_of.modalities().map(Modality::to_string).collect(),
             n_layers: self.n_layers,
             n_item_layers: self.n_item_layers,
@@ -149,7 +150,7 @@ pub struct Dragon {
     pub user_user: UserGraph,
     user_item: SparseMatrix,
     item_item: SparseMatrix,
-    features: Vec<Tensor<2>>,
+    features: Vec<Content>,
     #[module(skip)]
     modalities: Vec<String>,
     n_layers: usize,
@@ -161,7 +162,7 @@ impl Dragon {
     /// `[r₁ ‖ r₂ ‖ …]` of all nodes, users first, `[n_users + n_items, n_modalities · d]`.
     pub fn nodes(&self) -> Tensor<2> {
         let users = unit_blocks(self.users.iter().map(|table| table.val()));
-        let items = unit_blocks(self.heads.forward(self.features.iter().cloned()));
+        let items = unit_blocks(project(&self.heads, &self.features));
         // All modalities in one pass over the graph.
         LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Sum }
             .forward(&self.user_item, nodes(users, items))

@@ -1,6 +1,7 @@
 //! FREEDOM: a frozen item graph and a denoised user-item graph.
 
-use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share, content};
+use super::content::mask;
+use super::{Batch, Content, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 /// S = w S_visual + (1 - w) S_text,    each of an item's nearest neighbours, made once
 /// L = BPR(ŷ) + reg · (BPR(z_uᵀ (W_t t_i + b_t)) + BPR(z_uᵀ (W_v v_i + b_v)))
 /// ```
+///
+/// The last two are of pairs that have the modality both.
 ///
 /// Each epoch trains on a user-item graph from which `edge_dropout` of the pairs were drawn. The item graph takes
 /// O(items² · width) once; a step O(pairs · n_layers · d + items · n_neighbors · n_item_layers · d).
@@ -100,8 +103,10 @@ impl FreedomConfig {
         Ok(Freedom {
             users: xavier_uniform([n_users, self.d_embed], init),
             items: xavier_uniform([n_items, self.d_embed], init),
-            text: Param::from_tensor(content(text, self.normalize_features, init)),
-            visual: Param::from_tensor(content(visual, self.normalize_features, init)),
+            text: Param::from_tensor(Content::normalized(text, self.normalize_features, init).rows),
+            visual: Param::from_tensor(Content::normalized(visual, self.normalize_features, init).rows),
+            has_text: mask(text.there(), init),
+            has_visual: mask(visual.there(), init),
             text_head: head(text.width(), init),
             visual_head: head(visual.width(), init),
             user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, init.device())?,
@@ -131,6 +136,8 @@ pub struct Freedom {
     /// Full for ranking, pruned for training.
     pub user_item: PrunedGraph,
     item_item: SparseMatrix,
+    has_text: Option<Tensor<2>>,
+    has_visual: Option<Tensor<2>>,
     n_layers: usize,
     n_item_layers: usize,
     reg: f64,
@@ -165,13 +172,22 @@ impl Trainable for Freedom {
         // A batch has fewer rows of features than there are, and these are wide.
         let of_users = gather_rows(users.clone(), u.clone());
         let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
-        let modality = |features: &Param<Tensor<2>>, head: &Linear| {
+        let modality = |features: &Param<Tensor<2>>, head: &Linear, there: &Option<Tensor<2>>| {
             let rows = affine(head, gather_rows(features.val(), i.clone()));
-            ranking(halves(row_products(of_users.clone(), rows)))
+            let scores = halves(row_products(of_users.clone(), rows));
+            // A pair of which an item has no content says nothing.
+            ranking(match there {
+                Some(there) => {
+                    let [of_positive, of_negative] = halves(gather_rows(there.clone(), i.clone()).squeeze_dim(1));
+                    let both = of_positive * of_negative;
+                    scores.map(|score| score * both.clone())
+                }
+                None => scores,
+            })
         };
         Objective::new()
             .with("bpr", 1.0, ranking(pair_scores(users, items, [u, i.clone()])))
-            .with("text", self.reg, modality(&self.text, &self.text_head))
-            .with("visual", self.reg, modality(&self.visual, &self.visual_head))
+            .with("text", self.reg, modality(&self.text, &self.text_head, &self.has_text))
+            .with("visual", self.reg, modality(&self.visual, &self.visual_head, &self.has_visual))
     }
 }

@@ -1,6 +1,6 @@
 //! GRCN: a user-item graph whose edges are weighed by what is on both of their ends.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, content, node_tables};
+use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, node_tables};
 use crate::Result;
 use crate::data::{Modality, TrainSet};
 use crate::graph::interaction_matrix;
@@ -95,7 +95,7 @@ impl GrcnConfig {
             GrcnModality {
                 preferences: xavier_normal([n_users, self.d_content], init),
                 projection,
-                features: content(rows, self.normalize_features, init),
+                features: Content::normalized(rows, self.normalize_features, init),
                 name: modality.to_string(),
             }
         });
@@ -147,7 +147,7 @@ pub struct GrcnModality {
     pub preferences: Param<Tensor<2>>,
     /// `[d_m, d_content]`, with a LeakyReLU.
     pub projection: FeatureProjection,
-    features: Tensor<2>,
+    features: Content,
     name: String,
 }
 
@@ -168,7 +168,7 @@ impl Grcn {
     /// What each modality says, before the graph is refined by it.
     pub fn content(&self) -> Vec<GrcnContent> {
         let content = |modality: &GrcnModality| {
-            let items = l2_normalize(modality.projection.forward(modality.features.clone()));
+            let items = l2_normalize(modality.features.through(|x| modality.projection.forward(x)));
             let mut users = l2_normalize(modality.preferences.val());
             for _ in 0..self.n_routings {
                 let message = self.attend(&self.to_users, &users, &items).output;

@@ -1,6 +1,6 @@
 //! LATTICE: an item graph that is learned from the content, and gives LightGCN's items what their neighbours have.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, check_share, content};
+use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, check_share};
 use crate::Result;
 use crate::data::TrainSet;
 use crate::graph::{
@@ -148,8 +148,11 @@ impl LatticeConfig {
             Ok(WeightedEdges { values: Tensor::from_data(pattern.values().into_data(), init.device()), pattern })
         });
         let initial = initial.collect::<Result<_>>()?;
-        let constant: Vec<Tensor<2>> =
-            all.iter().map(|(_, rows)| content(rows, self.normalize_features, init)).collect();
+        let (there, constant): (Vec<_>, Vec<_>) = Content::of_all(all, self.normalize_features, init)
+            .into_iter()
+            .map(|content| (content.there, content.rows))
+            .unzip();
+        let learned = learned.with_there(there);
         let (trained, constant) = match self.train_features {
             true => (constant.into_iter().map(Param::from_tensor).collect(), Vec::new()),
             false => (Vec::new(), constant),

@@ -1,6 +1,6 @@
 //! MMGCN: a graph convolution for each modality, put together at the end.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, check_positive, content, node_tables};
+use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, node_tables};
 use crate::Result;
 use crate::data::{Modality, TrainSet};
 use crate::graph::{interaction_matrix, uniform_rows};
@@ -89,7 +89,7 @@ impl MmgcnConfig {
         let features = data.features.require_any("mmgcn")?;
         let [users, items] = node_tables([n_users, n_items], self.d_embed, init).map(|table| self.table(table));
         let modalities = features.iter().map(|(modality, rows)| {
-            let features = content(rows, self.normalize_features, init);
+            let features = Content::normalized(rows, self.normalize_features, init);
             let is_projected = *modality == Modality::Visual && self.d_visual > 0;
             self.modality(n_users, features, is_projected, init)
         });
@@ -108,8 +108,8 @@ impl MmgcnConfig {
         })
     }
 
-    fn modality(&self, n_users: usize, features: Tensor<2>, is_projected: bool, init: &mut Init) -> MmgcnModality {
-        let (d, width) = (self.d_embed, features.dims()[1]);
+    fn modality(&self, n_users: usize, features: Content, is_projected: bool, init: &mut Init) -> MmgcnModality {
+        let (d, width) = (self.d_embed, features.rows.dims()[1]);
         let projection = is_projected.then(|| linear(width, self.d_visual, init));
         let width = if is_projected { self.d_visual } else { width };
         let layer = |k: usize, init: &mut Init| {
@@ -125,7 +125,10 @@ impl MmgcnConfig {
             preferences: self.table(xavier_normal([n_users, width], init)),
             layers: (0..self.n_layers).map(|k| layer(k, init)).collect(),
             // What is not projected enters with rows of length 1.
-            features: if is_projected { features } else { l2_normalize(features) },
+            features: match is_projected {
+                true => features,
+                false => Content { rows: l2_normalize(features.rows), ..features },
+            },
             projection,
             frozen: None,
         }
@@ -163,7 +166,7 @@ pub struct MmgcnModality {
     pub projection: Option<Linear>,
     /// From width `w` to `d`, then from `d` to `d`.
     pub layers: Vec<ResidualGraphConv>,
-    features: Tensor<2>,
+    features: Content,
     frozen: Option<FrozenUsers>,
 }
 
@@ -184,8 +187,8 @@ impl MmgcnModality {
             None => l2_normalize(self.preferences.val()),
         };
         let items = match &self.projection {
-            Some(projection) => l2_normalize(affine(projection, self.features.clone())),
-            None => self.features.clone(),
+            Some(projection) => l2_normalize(self.features.through(|x| affine(projection, x))),
+            None => self.features.rows.clone(),
         };
         [users, items]
     }

@@ -65,6 +65,7 @@
 mod batch;
 mod bpr_mf;
 mod cohesion;
+mod content;
 mod dragon;
 mod embeddings;
 mod freedom;
@@ -87,6 +88,7 @@ mod viral;
 pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
 pub use cohesion::{Cohesion, CohesionConfig, FrozenBranch, FrozenLinear};
+pub use content::{Content, features};
 pub use dragon::{Dragon, DragonConfig};
 pub use embeddings::{Embeddings, HostEmbeddings};
 pub use freedom::{Freedom, FreedomConfig};
@@ -106,12 +108,11 @@ pub use user_graph::UserGraph;
 pub use vbpr::{Vbpr, VbprConfig};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 
-use crate::data::ItemFeatures;
 use crate::loss::Objective;
 use crate::nn::Init;
 use crate::{Error, Result};
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 /// A model that ranks.
 ///
@@ -175,26 +176,4 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
 fn node_tables(sizes: [usize; 2], d: usize, init: &mut Init) -> [Param<Tensor<2>>; 2] {
     let std = (2.0 / (sizes[0] + sizes[1] + d) as f64).sqrt();
     sizes.map(|n| init.normal_param([n, d], std))
-}
-
-/// Features as a constant tensor on the device of `init`, `[n_items, width]`: what models keep of their content.
-///
-/// ```
-/// use burn::tensor::Device;
-/// use viral::data::ItemFeatures;
-/// use viral::model::features;
-/// use viral::nn::Init;
-///
-/// let rows = ItemFeatures::new(2, 3, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0])?;
-/// assert_eq!(features(&rows, &Init::new(0, &Device::flex())).dims(), [2, 3]);
-/// # Ok::<(), viral::Error>(())
-/// ```
-pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
-    let shape = [features.n_items(), features.width()];
-    Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
-}
-
-/// [`features`], with rows of length one where `normalize` says so.
-fn content(rows: &ItemFeatures, normalize: bool, init: &Init) -> Tensor<2> {
-    if normalize { features(&rows.clone().l2_normalized(), init) } else { features(rows, init) }
 }

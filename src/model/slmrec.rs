@@ -1,6 +1,6 @@
 //! SLMRec: propagation by modality and contrasts between what modalities say of an item.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use super::{Batch, Content, Embed, Embeddings, Trainable, check};
 use crate::Error;
 use crate::data::{Modality, TrainSet};
 use crate::graph::bipartite_adjacency;
@@ -99,8 +99,8 @@ impl SlmrecConfig {
         let all = data.features.require_any("slmrec")?;
         // The chain's order: text, which comes first there, comes last.
         let (text, others): (Vec<_>, Vec<_>) = all.iter().partition(|(modality, _)| **modality == Modality::Text);
-        let features: Vec<Tensor<2>> =
-            others.into_iter().chain(text).map(|(_, rows)| content(rows, true, init)).collect();
+        let features: Vec<Content> =
+            others.into_iter().chain(text).map(|(_, rows)| Content::normalized(rows, true, init)).collect();
         let n_modalities = features.len();
         let link = |k: usize, init: &mut Init| {
             let width = if k + 1 == n_modalities { (d / 2).max(1) } else { d };
@@ -112,7 +112,7 @@ impl SlmrecConfig {
         let has_audio = all.get(&Modality::Audio).is_some();
         Ok(Slmrec {
             tables: IdTables::xavier_uniform(data.interactions.n_users(), data.interactions.n_items(), d, init),
-            projections: features.iter().map(|x| xavier_layer(x.dims()[1], d, init)).collect(),
+            projections: features.iter().map(|x| xavier_layer(x.rows.dims()[1], d, init)).collect(),
             merge_users: xavier_layer((n_modalities + 1) * d, d, init),
             merge_items: xavier_layer((n_modalities + 1) * d, d, init),
             links: (0..n_modalities).map(|k| link(k, init)).collect(),
@@ -154,7 +154,7 @@ pub struct Slmrec {
     pub spare: Option<Linear>,
     /// The normalised graph.
     pub user_item: SparseMatrix,
-    features: Vec<Tensor<2>>,
+    features: Vec<Content>,
     #[module(skip)]
     config: SlmrecConfig,
 }
@@ -163,7 +163,7 @@ impl Slmrec {
     /// All blocks side by side before propagation, `[n_users + n_items, (M + 1) d]`.
     fn inputs(&self) -> Tensor<2> {
         let users = vec![self.tables.users.val(); self.features.len() + 1];
-        let projected = self.projections.iter().zip(&self.features).map(|(layer, x)| affine(layer, x.clone()));
+        let projected = self.projections.iter().zip(&self.features).map(|(layer, x)| x.through(|x| affine(layer, x)));
         let items = std::iter::once(self.tables.items.val()).chain(projected).collect();
         nodes(Tensor::cat(users, 1), Tensor::cat(items, 1))
     }

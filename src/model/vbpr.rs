@@ -1,6 +1,7 @@
 //! VBPR: matrix factorisation with a content part.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, content};
+use super::content::mask;
+use super::{Batch, Content, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
 use crate::nn::{Init, affine, xavier_normal, xavier_uniform};
@@ -62,15 +63,18 @@ impl VbprConfig {
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let content_of =
-            data.features.require_any("vbpr")?.iter().map(|(_, rows)| content(rows, self.normalize_features, init));
-        let content = Tensor::cat(content_of.collect(), 1);
+        let features = data.features.require_any("vbpr")?;
+        let rows = features.iter().map(|(_, rows)| Content::normalized(rows, self.normalize_features, init).rows);
+        let content = Tensor::cat(rows.collect(), 1);
+        // An item with one of its modalities has content.
+        let there: Vec<bool> = (0..n_items).map(|item| features.iter().any(|(_, rows)| rows.has(item))).collect();
+        let there = there.contains(&false).then_some(there);
         let weight = xavier_normal([content.dims()[1], self.d_embed], init);
         Ok(Vbpr {
             users: xavier_uniform([n_users, 2 * self.d_embed], init),
             items: xavier_uniform([n_items, self.d_embed], init),
             content_linear: Linear { weight, bias: Some(init.constant_param([self.d_embed], 0.0)) },
-            content,
+            content: Content { rows: content, there: mask(there.as_deref(), init) },
             reg: self.reg,
         })
     }
@@ -85,13 +89,13 @@ pub struct Vbpr {
     pub items: Param<Tensor<2>>,
     /// `[sum of the modalities' widths, d]`, text before visual before audio before names.
     pub content_linear: Linear,
-    content: Tensor<2>,
+    content: Content,
     reg: f64,
 }
 
 impl Embed for Vbpr {
     fn embed(&self) -> Embeddings {
-        let content = affine(&self.content_linear, self.content.clone());
+        let content = self.content.through(|x| affine(&self.content_linear, x));
         let blocks = vec![("id".to_string(), self.items.dims()[1]), ("content".to_string(), content.dims()[1])];
         Embeddings::with_blocks(self.users.val(), Tensor::cat(vec![self.items.val(), content], 1), blocks)
     }

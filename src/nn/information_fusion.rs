@@ -120,6 +120,13 @@ impl InformationFusionConfig {
 ///
 /// The loss terms (15)(16) are methods of its [output](InformationFusionOutput).
 ///
+/// Where a row lacks one of the modalities there is nothing that arises from both, and nothing that both show: with `m_t` and `m_v`
+/// 1 where there is text and an image, else 0,
+///
+/// ```text
+/// s ← m_t m_v s,    r ← m_t m_v r,    so that v' = v where only the image is there
+/// ```
+///
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
@@ -178,15 +185,53 @@ impl InformationFusion {
     /// # Panics
     /// When the shapes differ from each other or from the layer's width.
     pub fn forward(&self, text: Tensor<2>, visual: Tensor<2>) -> InformationFusionOutput {
+        self.forward_where(text, visual, None)
+    }
+
+    /// [`forward`](Self::forward) where some rows lack a modality, and have zeros for it: `both` is 1 for the others, and 0 for these.
+    ///
+    /// The encodings that the loss terms compare are those of all rows; the terms are to be taken over rows with both.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use burn::tensor::{Device, Tensor};
+    /// use viral::nn::{InformationFusionConfig, Init};
+    ///
+    /// let device = Device::flex();
+    /// let fusion = InformationFusionConfig::paper(2).init(&mut Init::new(0, &device));
+    /// let text = Tensor::from_floats([[1.0, 2.0], [0.0, 0.0]], &device);
+    /// let visual = Tensor::from_floats([[3.0, 4.0], [5.0, 6.0]], &device);
+    /// let both = Tensor::from_floats([[1.0], [0.0]], &device);
+    /// let [_, synergy, visual] = fusion.forward_where(text, visual, Some(both)).into_blocks();
+    /// let row = |x: Tensor<2>| x.into_data().iter::<f32>().skip(2).collect::<Vec<_>>();
+    /// assert_eq!((row(synergy), row(visual)), (vec![0.0, 0.0], vec![5.0, 6.0]));
+    /// # }
+    /// ```
+    ///
+    /// # Shapes
+    /// - `both`: `[n, 1]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_where(
+        &self,
+        text: Tensor<2>,
+        visual: Tensor<2>,
+        both: Option<Tensor<2>>,
+    ) -> InformationFusionOutput {
+        let only = |x: Tensor<2>| match &both {
+            Some(both) => x * both.clone(),
+            None => x,
+        };
         expect_same("information fusion", ["text", "visual"], &text, &visual);
         expect_width("information fusion", "text", &text, self.synergy.text_to_visual.width());
         let redundancy = self.redundancy.as_ref().map(|tbr| tbr.forward(text.clone(), visual.clone()));
         let directions = self.synergy.forward(text.clone(), visual.clone());
         let unique = match &redundancy {
-            Some(redundancy) => orthogonal_complement(visual, redundancy.shared(), self.epsilon),
+            Some(redundancy) => orthogonal_complement(visual, only(redundancy.shared()), self.epsilon),
             None => visual,
         };
         let unique = if self.normalize_unique { l2_normalize(unique) } else { unique };
-        InformationFusionOutput { text, synergy: directions.signal(), unique, directions, redundancy }
+        InformationFusionOutput { text, synergy: only(directions.signal()), unique, directions, redundancy }
     }
 }

@@ -58,6 +58,7 @@ impl LearnedItemGraphConfig {
             include_self: self.include_self,
             epsilon: self.epsilon,
             normalize_first: self.normalize_first,
+            there: Vec::new(),
         }
     }
 }
@@ -101,6 +102,7 @@ pub struct LearnedItemGraph {
     include_self: bool,
     epsilon: f64,
     normalize_first: bool,
+    there: Vec<Option<Tensor<2>>>,
 }
 
 /// A graph whose values may carry a gradient.
@@ -120,6 +122,16 @@ pub struct LearnedEdges {
 }
 
 impl LearnedItemGraph {
+    /// Says for each modality which items have content: 1 where they have, else 0, or `None` where all have. An item without is like no
+    /// other, whatever its projection is, and has no edges.
+    ///
+    /// # Shapes
+    /// - `there`: `[n, 1]` of each modality
+    pub fn with_there(mut self, there: Vec<Option<Tensor<2>>>) -> Self {
+        self.there = there;
+        self
+    }
+
     /// The graph of one modality.
     ///
     /// # Shapes
@@ -188,7 +200,11 @@ impl LearnedItemGraph {
             }
             None => features,
         };
-        features.into_iter().enumerate().map(project).map(l2_normalize).collect()
+        let masked = |(m, x): (usize, Tensor<2>)| match self.there.get(m) {
+            Some(Some(there)) => x * there.clone(),
+            _ => x,
+        };
+        features.into_iter().enumerate().map(project).enumerate().map(masked).map(l2_normalize).collect()
     }
 
     fn patterns_of(&self, units: &[Tensor<2>]) -> Vec<SparseMatrix> {

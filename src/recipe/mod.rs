@@ -42,6 +42,7 @@ pub use folder::Existing;
 pub use progress::Progress;
 pub use report::{EpochFigures, Results, RunReport};
 pub use report_file::ReportFile;
+pub(crate) use run::embed_with;
 pub use run::{EpochSeconds, Run};
 pub use runner::Runner;
 pub use settings::Recipe;

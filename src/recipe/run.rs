@@ -1,12 +1,14 @@
 //! What training gives back.
 
 use super::Recipe;
-use crate::Result;
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Features, Part, TrainSet};
 use crate::eval::Metrics;
-use crate::model::{Embeddings, Model};
+use crate::model::{Embed, Embeddings, Model, ModelConfig, load_parameters, parameters};
+use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{EpochReport, Fit};
+use crate::{Error, Result};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 /// How long an epoch took. Models and checkpoints hold no times, so that equal runs are equal files; these lie beside them.
@@ -94,6 +96,29 @@ impl<'a> Run<'a> {
         &self.embeddings
     }
 
+    /// The vectors that the trained model has where items have other features than it was trained on: nothing is learned.
+    ///
+    /// Graphs of content are made anew. What its parameters are does not change.
+    ///
+    /// ```
+    /// use viral::data::missing_items;
+    /// use viral::prelude::*;
+    ///
+    /// # fn main() -> viral::Result<()> {
+    /// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
+    /// let run = Recipe::viral().seed(1).epochs(2).run(&data, &Device::flex())?;
+    /// let fewer = data.features().without(&[Modality::Text], &missing_items(40, 0.5, 0));
+    /// println!("{}", run.embed_with(&fewer)?.evaluate(&data, Part::Test, &[20])?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Features of other modalities or widths than those it was trained on, and a model that has trained the features themselves.
+    pub fn embed_with(&self, features: &Features) -> Result<Embeddings> {
+        embed_with(&self.recipe, &self.fit.model, self.data, features)
+    }
+
     /// The data that it was trained on.
     pub fn data(&self) -> &'a Dataset {
         self.data
@@ -123,4 +148,19 @@ impl<'a> Run<'a> {
     pub fn total_seconds(&self) -> f64 {
         self.seconds.iter().map(|s| s.train + s.evaluation).sum()
     }
+}
+
+/// [`Run::embed_with`] of a model that was trained on `data`.
+pub(crate) fn embed_with(recipe: &Recipe, model: &Model, data: &Dataset, features: &Features) -> Result<Embeddings> {
+    if let ModelConfig::Lattice(config) = &recipe.model
+        && config.train_features
+    {
+        let message =
+            "lattice with train_features has the features among its parameters; train it on the others instead";
+        return Err(Error::Config(message.into()));
+    }
+    let data = TrainSet { interactions: data.train.interactions.clone(), features: features.clone() };
+    // Parameters are replaced, whatever they are drawn from; graphs and content are not.
+    let fresh = recipe.model.init(&data, &mut Init::new(recipe.training.seed, &model.devices()[0].clone().inner()))?;
+    Ok(load_parameters(fresh, parameters(model))?.embed())
 }

@@ -24,6 +24,7 @@ mod graphs;
 mod insight;
 mod living;
 mod metrics;
+mod missing;
 mod operators;
 mod packaged;
 mod parity_blocks;

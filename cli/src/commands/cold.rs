@@ -1,11 +1,11 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
 use crate::bar::TrainingBar;
-use crate::shell::{note, say};
+use crate::shell::{check_place_of_report, note, say};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Dataset, HeldOut, Interactions, WholeFile, is_there, read_file, write_whole};
+use viral::data::{Dataset, HeldOut, Interactions, write_whole};
 use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
 use viral::prelude::{Device, Recipe, Recommender};
 use viral::recipe::Existing;
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
     if let Some(path) = &arguments.json {
-        check_place(path)?;
+        check_place_of_report(path, "cold", &["systems"])?;
     }
     let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
     let mut systems = Systems::new(arguments.of);
@@ -106,17 +106,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Some(path) => write_whole(path, format!("{:#}\n", systems.json()).as_bytes()),
         None => Ok(()),
     }
-}
-
-/// That a report can be written here, before a long measurement and not after it: where there is no file, or an earlier one.
-fn check_place(path: &Path) -> Result<()> {
-    if is_there(path)? {
-        let known: Option<Vec<serde_json::Value>> = serde_json::from_slice(&read_file(path)?).ok();
-        if known.is_none_or(|rows| rows.is_empty() || rows.iter().any(|row| row.get("system").is_none())) {
-            return Err(Error::file(path, "is not an earlier report of viral cold; name another file"));
-        }
-    }
-    WholeFile::create(path).map(drop)
 }
 
 /// The recommender of a run in this folder, which goes on where it was broken off.
@@ -276,7 +265,7 @@ impl Systems {
             }
             serde_json::Value::Object(row)
         };
-        self.rows.iter().map(row).collect()
+        serde_json::json!({ "systems": self.rows.iter().map(row).collect::<Vec<_>>() })
     }
 }
 

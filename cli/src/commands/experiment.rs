@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use viral::args::DeviceArgs;
 use viral::data::{is_there, read_text, write_whole};
-use viral::experiment::{Experiment, JobState, Notice, Outcome, Selection, Session};
+use viral::experiment::{Experiment, JobState, Notice, Selection, Session};
 use viral::{Error, Result};
 
 /// Runs an experiment: every model of a file on every data set with every seed, and makes its tables.
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         session.data().for_each(|data| note!("{data}"));
         let mut selection = Selection::all();
         (selection.models, selection.data) = (arguments.only.clone(), arguments.on.clone());
-        let outcome = run_jobs(&mut session, &device, &selection)?;
+        let outcome = session.run(&device, &selection, watch())?;
         failures = outcome.failures;
     }
     let report = session.report(&command(arguments))?;
@@ -109,9 +109,10 @@ fn list(session: &Session) -> Result<()> {
     say!("\n{} runs: {}", jobs.len(), counts.join(", "))
 }
 
-fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selection: &Selection) -> Result<Outcome> {
+/// Tells what runs begin and end, with a bar for each.
+pub(super) fn watch() -> impl FnMut(Notice) -> ControlFlow<()> {
     let mut bar: Option<TrainingBar> = None;
-    session.run(device, selection, |notice| {
+    move |notice| {
         match notice {
             Notice::Started { job, number, of, .. } => {
                 note!("[{number}/{of}] {job}");
@@ -131,5 +132,5 @@ fn run_jobs(session: &mut Session, device: &viral::burn::tensor::Device, selecti
             _ => {}
         }
         ControlFlow::Continue(())
-    })
+    }
 }

@@ -10,6 +10,7 @@ mod experiment;
 mod export;
 mod folder;
 mod import;
+mod missing;
 mod prepare;
 mod recommend;
 mod serve;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Export(Box<export::Arguments>),
     Experiment(experiment::Arguments),
     Cold(Box<cold::Arguments>),
+    Missing(Box<missing::Arguments>),
     Serve(serve::Arguments),
 }
 
@@ -45,6 +47,7 @@ impl Command {
             Self::Export(arguments) => export::run(&arguments),
             Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Cold(arguments) => cold::run(&arguments),
+            Self::Missing(arguments) => missing::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

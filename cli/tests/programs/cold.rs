@@ -18,6 +18,7 @@ fn new_items_and_users_are_measured_and_a_second_run_trains_nothing() {
         assert!(ok, "{errors}");
         assert!(first.contains("trained with them") && first.contains("against profile-match"), "{first}");
         let figures: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+        let figures = &figures["systems"];
         assert_eq!(figures.as_array().unwrap().len(), rows);
         let column = if of == "items" { "of new ones among themselves" } else { "R@20" };
         assert!(figures[1][column].as_f64().unwrap() > 0.0, "{figures}");

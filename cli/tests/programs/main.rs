@@ -6,6 +6,7 @@ mod describe;
 mod encode;
 mod experiment;
 mod export;
+mod missing;
 mod outputs;
 mod prepare;
 mod recommend;

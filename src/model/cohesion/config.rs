@@ -3,7 +3,7 @@
 use super::{Cohesion, FrozenBranch};
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph, modality_shares};
-use crate::model::{PrunedGraph, UserGraph, check, check_positive, check_share, content};
+use crate::model::{Content, PrunedGraph, UserGraph, check, check_positive, check_share};
 use crate::nn::{Init, ModalityProjectionsConfig, xavier_normal};
 use crate::ops::SparseMatrix;
 use crate::{Error, Result};
@@ -134,7 +134,7 @@ impl CohesionConfig {
             user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, &device)?,
             user_user: UserGraph::new(&data.interactions, self.user_neighbors, self.pad_users, &device),
             item_item: SparseMatrix::new(&graph, &device),
-            features: content_of.iter().map(|(_, rows)| content(rows, self.normalize_features, init)).collect(),
+            features: Content::of_all(content_of, self.normalize_features, init),
             modalities: content_of.modalities().map(Modality::to_string).collect(),
             n_layers: self.n_layers,
             n_item_layers: self.n_item_layers,

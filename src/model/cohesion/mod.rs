@@ -6,7 +6,8 @@ mod frozen;
 pub use config::CohesionConfig;
 pub use frozen::{FrozenBranch, FrozenLinear};
 
-use super::{Batch, Embed, Embeddings, PrunedGraph, Trainable, UserGraph};
+use super::content::project;
+use super::{Batch, Content, Embed, Embeddings, PrunedGraph, Trainable, UserGraph};
 use crate::loss::{Objective, bpr, mean_square_of_rows};
 use crate::nn::{
     HomogeneousPropagation, LayerRefinedPropagation, ModalityProjections, l2_normalize, nodes, unit_blocks,
@@ -33,7 +34,7 @@ pub struct Cohesion {
     /// `Γ`: plain for ranking, padded for training where that is set.
     pub user_user: UserGraph,
     item_item: SparseMatrix,
-    features: Vec<Tensor<2>>,
+    features: Vec<Content>,
     #[module(skip)]
     modalities: Vec<String>,
     n_layers: usize,
@@ -62,7 +63,7 @@ impl Cohesion {
     /// `x⁰` of [`content_nodes`](Self::content_nodes).
     pub fn content_inputs(&self) -> Tensor<2> {
         let ids = self.items.val();
-        let items = self.heads.forward(self.features.iter().cloned()).into_iter().map(|h| early_fusion(ids.clone(), h));
+        let items = project(&self.heads, &self.features).into_iter().map(|h| early_fusion(ids.clone(), h));
         nodes(unit_blocks(self.users.iter().map(|table| table.val())), unit_blocks(items))
     }
 

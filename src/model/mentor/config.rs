@@ -4,7 +4,7 @@ use super::{Mentor, MentorContent, MentorViews};
 use crate::Error;
 use crate::data::{Modality, TrainSet};
 use crate::graph::{ItemGraph, KnnSearch, bipartite_adjacency, item_graph};
-use crate::model::{check, check_positive, check_share, content};
+use crate::model::{Content, check, check_positive, check_share};
 use crate::nn::{Init, UserModalityWeightsConfig, xavier_normal};
 use crate::ops::SparseMatrix;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ impl MentorConfig {
             views: self.self_supervision.then(|| MentorViews::new(n_users, widths, self, init)),
             user_item: SparseMatrix::new(&bipartite_adjacency(&data.interactions, 0.0), init.device()),
             item_item: SparseMatrix::new(&items, init.device()),
-            features: [text, visual].map(|rows| content(rows, self.normalize_features, init)).to_vec(),
+            features: [text, visual].map(|rows| Content::normalized(rows, self.normalize_features, init)).to_vec(),
             config: self.clone(),
         })
     }

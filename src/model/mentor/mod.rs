@@ -6,7 +6,7 @@ mod views;
 pub use config::MentorConfig;
 pub use views::{MentorDraws, MentorViews};
 
-use super::{Batch, Embed, Embeddings, Trainable};
+use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::loss::{Moments, Objective, bpr, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, Init, LayerAggregation, LightGcnPropagation,
@@ -38,6 +38,12 @@ impl MentorContent {
     pub fn forward(&self, features: Tensor<2>) -> Tensor<2> {
         nodes(l2_normalize(self.users.val()), l2_normalize(self.head.forward(features)))
     }
+
+    /// [`forward`](Self::forward) of a modality; items without content have zeros.
+    fn of(&self, content: &Content) -> Tensor<2> {
+        let items = content.through(|features| self.head.forward(features));
+        nodes(l2_normalize(self.users.val()), l2_normalize(items))
+    }
 }
 
 /// Text and visual content that are scored, and ids that guide them.
@@ -59,7 +65,7 @@ pub struct Mentor {
     pub user_item: SparseMatrix,
     /// The items' neighbours in content.
     pub item_item: SparseMatrix,
-    features: Vec<Tensor<2>>,
+    features: Vec<Content>,
     #[module(skip)]
     config: MentorConfig,
 }
@@ -76,8 +82,8 @@ impl Mentor {
 
     /// Text and visual content of [`contents`](Self::contents).
     fn scored(&self) -> [[Tensor<2>; 2]; 2] {
-        let text = self.text.forward(self.features[0].clone());
-        [text, self.visual.forward(self.features[1].clone())].map(|x| self.propagated(x))
+        let text = self.text.of(&self.features[0]);
+        [text, self.visual.of(&self.features[1])].map(|x| self.propagated(x))
     }
 
     fn propagated(&self, x: Tensor<2>) -> [Tensor<2>; 2] {

@@ -96,7 +96,7 @@ impl Mentor {
         assert_eq!(found, n, "mentor: noise for {found} encoders, and there are {n}");
         let propagation = NoisyPropagation { scale: self.config.noise as f32 };
         let content = |k: usize| {
-            let x = encoders[k].forward(self.features[k % 2].clone());
+            let x = encoders[k].of(&self.features[k % 2]);
             self.apart(propagation.forward(&self.user_item, x, &draws.noise[k]))
         };
         Some([0, 2].map(|first| self.weighed(&content(first), &content(first + 1)).map(side_by_side)))

@@ -19,12 +19,15 @@ impl ViralConfig {
     }
 }
 
-/// `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`.
+/// `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`; nothing of no rows.
 pub(super) fn fusion_objective(
     fused: &InformationFusionOutput,
     config: &ViralConfig,
     rows: Option<Tensor<1, Int>>,
 ) -> Objective {
+    if rows.as_ref().is_some_and(|rows| rows.dims()[0] == 0) {
+        return Objective::new();
+    }
     let temperature = config.temperature as f32;
     let synergy = fused.synergy_loss(temperature, rows.clone());
     let objective = Objective::new().with("synergy", config.lambda, synergy);

@@ -7,7 +7,8 @@ mod graphs;
 pub use config::{FusionPlacement, FusionStrategy, ViralConfig};
 pub use graphs::ViralGraphs;
 
-use super::{Batch, Embed, Embeddings, Trainable, content};
+use super::content::{mask, only};
+use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::data::TrainSet;
 use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
@@ -15,7 +16,7 @@ use crate::nn::{
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
     xavier_normal,
 };
-use crate::ops::{SparseMatrix, gather_rows, keep_mask, matmul, sddmm};
+use crate::ops::{SparseMatrix, gather_rows, indices, keep_mask, matmul, sddmm};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::fusion_objective;
@@ -49,10 +50,11 @@ impl Channel {
         }
     }
 
-    /// Features to items' vectors, `[n_items, d]`; `kept`, `[n_items, 1]`, says whose free vectors count.
-    fn items(&self, features: Tensor<2>, kept: Option<&Tensor<2>>) -> Tensor<2> {
+    /// Features to items' vectors, `[n_items, d]`, of the items that have this block; `kept`, `[n_items, 1]`, says whose free vectors
+    /// count.
+    fn items(&self, features: Tensor<2>, there: &Option<Tensor<2>>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         let items = match &self.head {
-            Some(head) => head.forward(features),
+            Some(head) => only(head.forward(features), there),
             None => features,
         };
         match (&self.items, kept) {
@@ -74,6 +76,11 @@ impl Channel {
 /// u = [w₀ u_t ‖ w₁ u_s ‖ w₂ u_v'],    i = [i_t ‖ i_s ‖ i_v']                  (13)(14)
 /// L = L_bpr + λ (L_s + L_r) + reg · (mean squares of the batch's vectors)     (15)-(17)
 /// ```
+///
+/// An item that lacks a modality has none of its block: no text means `i_t = 0`. It has neither synergy nor redundancy, which take
+/// both, so that what there is of the image is all unique: `i_s = 0` and `v' = v`; (15) and (16) are over items with both, and (3)
+/// takes an item's neighbours by what it has. Its free vector, its users and its neighbours stand in for the rest. Where the fusion is
+/// of propagated embeddings an item has received something in each of them, and is fused as any other.
 ///
 /// ```
 /// use viral::prelude::*;
@@ -104,8 +111,13 @@ pub struct Viral {
     pub text_projection: Option<FeatureProjection>,
     /// Visual features to the width of the fusion, where it has one of its own.
     pub visual_projection: Option<FeatureProjection>,
-    text: Tensor<2>,
-    visual: Tensor<2>,
+    text: Content,
+    visual: Content,
+    /// Where the items have both, as `there` of [`Content`].
+    both: Option<Tensor<2>>,
+    /// The items that have both, where some do not.
+    #[module(skip)]
+    with_both: Option<Vec<bool>>,
     #[module(skip)]
     config: ViralConfig,
 }
@@ -145,7 +157,9 @@ impl ViralConfig {
             FusionStrategy::WeightedConcatenation => Some(2),
             FusionStrategy::InformationAware => Some(3),
         };
-        let n_users = data.interactions.n_users();
+        let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
+        let with_both: Vec<bool> = (0..n_items).map(|item| text.has(item) && visual.has(item)).collect();
+        let with_both = with_both.contains(&false).then_some(with_both);
         Ok(Viral {
             graphs: ViralGraphs::new(self, data, init.device())?,
             weights: n_weights
@@ -154,8 +168,10 @@ impl ViralConfig {
             fusion: information_aware.then(|| self.fusion_layer(d_fusion).init(init)),
             text_projection: project.then(|| projection(text.width(), init)),
             visual_projection: project.then(|| projection(visual.width(), init)),
-            text: content(text, self.normalize_features, init),
-            visual: content(visual, self.normalize_features, init),
+            text: Content::normalized(text, self.normalize_features, init),
+            visual: Content::normalized(visual, self.normalize_features, init),
+            both: mask(with_both.as_deref(), init),
+            with_both,
             config: self.clone(),
         })
     }
@@ -180,25 +196,27 @@ impl Viral {
         kept: Option<Tensor<2>>,
         look: impl FnOnce(&InformationFusionOutput) -> T,
     ) -> (ViralBlocks, Option<T>) {
-        let project = |x: &Tensor<2>, projection: &Option<FeatureProjection>| match projection {
-            Some(projection) => projection.forward(x.clone()),
-            None => x.clone(),
+        let project = |x: &Content, projection: &Option<FeatureProjection>| match projection {
+            Some(projection) => x.through(|x| projection.forward(x)),
+            None => x.rows.clone(),
         };
         let text = project(&self.text, &self.text_projection);
         let visual = project(&self.visual, &self.visual_projection);
         match (&self.fusion, self.config.placement) {
             (None, _) => {
-                let nodes = self.propagate(graph, vec![text, visual], kept);
+                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &self.visual.there)], kept);
                 (ViralBlocks { names: &[TEXT, VISUAL], nodes }, None)
             }
             (Some(fusion), FusionPlacement::Features) => {
-                let fused = fusion.forward(text, visual);
+                let fused = fusion.forward_where(text, visual, self.both.clone());
                 let seen = look(&fused);
-                let nodes = self.propagate(graph, fused.into_blocks().to_vec(), kept);
+                let [text, synergy, visual] = fused.into_blocks();
+                let there = [(text, &self.text.there), (synergy, &self.both), (visual, &self.visual.there)];
+                let nodes = self.propagate(graph, there.into(), kept);
                 (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
             }
             (Some(fusion), FusionPlacement::Propagated) => {
-                let nodes = self.propagate(graph, vec![text, visual], kept);
+                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &self.visual.there)], kept);
                 let d = self.config.d_embed;
                 let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
                 let fused = fusion.forward(text, visual);
@@ -209,12 +227,18 @@ impl Viral {
         }
     }
 
-    /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph.
-    fn propagate(&self, graph: &SparseMatrix, features: Vec<Tensor<2>>, kept: Option<Tensor<2>>) -> Tensor<2> {
+    /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph; features come with where they are.
+    fn propagate(
+        &self,
+        graph: &SparseMatrix,
+        features: Vec<(Tensor<2>, &Option<Tensor<2>>)>,
+        kept: Option<Tensor<2>>,
+    ) -> Tensor<2> {
         // Each block by itself: what the backward needs of it then exists anyhow.
         let input = |x: Tensor<2>| if self.config.normalize_inputs { l2_normalize(x) } else { x };
         let users = self.channels.iter().map(|c| input(c.users.val())).collect();
-        let items = self.channels.iter().zip(features).map(|(c, f)| input(c.items(f, kept.as_ref()))).collect();
+        let items = self.channels.iter().zip(features);
+        let items = items.map(|(c, (f, there))| input(c.items(f, there, kept.as_ref()))).collect();
         let nodes = nodes(Tensor::cat(users, 1), Tensor::cat(items, 1)); // [nodes, channels · d]
         let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
         LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
@@ -283,16 +307,22 @@ impl Viral {
     fn kept_ids(&self, batch: &Batch) -> Option<Tensor<2>> {
         let rate = self.config.id_dropout;
         let n_items = self.channels[0].items.as_ref()?.dims()[0];
-        (rate > 0.0).then(|| keep_mask([n_items, 1], 1.0 - rate, batch.key.stream("ids"), &self.text.device()))
+        let kept = || keep_mask([n_items, 1], 1.0 - rate, batch.key.stream("ids"), &batch.users.device());
+        (rate > 0.0).then(kept)
     }
 
-    /// Rows that InfoNCE compares: those of the batch, or all items.
+    /// Rows that InfoNCE compares: those of the batch, or all; items that are fused by their features, where they have both modalities.
     fn info_nce_rows(&self, batch: &Batch) -> Option<Tensor<1, Int>> {
         let n = self.config.info_nce_rows;
-        match (n, self.config.placement) {
-            (0, _) => None,
-            (_, FusionPlacement::Features) => Some(batch.sampled_items(n)),
-            (_, FusionPlacement::Propagated) => {
+        match (n, self.config.placement, &self.with_both) {
+            (0, FusionPlacement::Features, Some(there)) => {
+                let ids = (0..).zip(there).filter(|(_, there)| **there).map(|(item, _)| item);
+                Some(indices(ids.collect(), &batch.users.device()))
+            }
+            (0, ..) => None,
+            (_, FusionPlacement::Features, None) => Some(batch.sampled_items(n)),
+            (_, FusionPlacement::Features, Some(there)) => Some(batch.sampled_items_among(n, there)),
+            (_, FusionPlacement::Propagated, _) => {
                 let items = batch.sampled_items(n / 2) + self.n_users() as i32;
                 Some(Tensor::cat(vec![batch.sampled_users(n / 2), items], 0))
             }

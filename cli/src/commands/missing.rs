@@ -1,0 +1,109 @@
+//! `viral missing`: what a model is worth where items lack content.
+
+use super::experiment::watch;
+use crate::shell::{check_place_of_report, note, quoted, say};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use viral::args::{DataArgs, RecipeArgs, TrainArgs};
+use viral::data::{Modality, write_whole};
+use viral::experiment::{MissingGrid, MissingIn};
+use viral::graph::Imputation;
+use viral::{Error, Result};
+
+/// Takes content away from a growing share of the items, and says what a model is worth without it.
+///
+/// The items of a smaller share are among those of a larger one. R@20 is printed over all held-out items, over those without content and
+/// over the others, with LightGCN as the floor. What is done is not done again, and a run that was killed goes on: give the same
+/// command. Without --data the catalogue is a built-in one.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  viral missing --data data/baby --lost text --rates 30,50,90 --seeds 1,2,3")]
+pub(crate) struct Arguments {
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+    #[command(flatten, next_help_heading = "Model")]
+    recipe: RecipeArgs,
+    #[command(flatten, next_help_heading = "Training")]
+    train: TrainArgs,
+    /// What the items lose: a modality, such as text or visual, or both, which is all that there are; several curves with commas
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "text",
+        help_heading = "Missing content"
+    )]
+    lost: Vec<String>,
+    /// Per cent of the items that lose it; 0 is always there
+    #[arg(
+        long,
+        value_name = "PERCENT,…",
+        value_delimiter = ',',
+        default_value = "10,20,30,40,50,60,70,80,90",
+        help_heading = "Missing content"
+    )]
+    rates: Vec<f64>,
+    /// What stands in its place: zero-aware (nothing: the model does without), zeros (that count as content), mean, neighbors, multi-hop,
+    /// page-rank, heat, ridge, or all
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "zero-aware",
+        help_heading = "Missing content"
+    )]
+    imputation: Vec<String>,
+    /// Where it is missing: train+test trains a model at each rate, test asks the model that was trained on everything
+    #[arg(
+        long,
+        value_name = "PART,…",
+        value_delimiter = ',',
+        default_value = "train+test",
+        help_heading = "Missing content"
+    )]
+    missing_in: Vec<MissingIn>,
+    /// Seeds of the items that lose content
+    #[arg(long, value_name = "SEED,…", value_delimiter = ',', default_value = "0", help_heading = "Missing content")]
+    seeds: Vec<u64>,
+    /// Folder for results and checkpoints [default: out/<data>-<model>-<preset>-missing]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Writes everything that was measured into a file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    json: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    let device = arguments.train.start()?;
+    let mut grid = MissingGrid::new(arguments.train.apply(arguments.recipe.recipe()?)?);
+    grid.floor = arguments.train.apply(grid.floor)?;
+    grid.shares = arguments.rates.iter().filter(|&&rate| rate != 0.0).map(|rate| rate / 100.0).collect();
+    if let Some(rate) = arguments.rates.iter().find(|rate| !(0.0..=100.0).contains(*rate)) {
+        return Err(Error::Config(format!("--rates {rate}: give per cent of the items, from 0 to 100")));
+    }
+    grid.imputations = match arguments.imputation.iter().any(|name| name == "all") {
+        true => Imputation::ALL.to_vec(),
+        false => arguments.imputation.iter().map(|name| name.parse()).collect::<Result<_>>()?,
+    };
+    grid.missing_in.clone_from(&arguments.missing_in);
+    grid.seeds.clone_from(&arguments.seeds);
+    let data = arguments.data.read()?;
+    let lost = |name: &String| match name.as_str() {
+        "both" => Ok(data.features().modalities().cloned().collect()),
+        name => Ok(vec![name.parse::<Modality>()?]),
+    };
+    grid.modalities = arguments.lost.iter().map(lost).collect::<Result<_>>()?;
+    let folder = format!("{}-{}-{}-missing", data.name, grid.recipe.model.name(), grid.recipe.preset);
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
+    if let Some(path) = &arguments.json {
+        check_place_of_report(path, "missing", &["fingerprint", "counts", "config"])?;
+    }
+    note!("{data}");
+    let report = grid.run(&data, &device, &out, watch())?;
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e.to_string()))?;
+        write_whole(path, format!("{text}\n").as_bytes())?;
+    }
+    say!("{}", report.to_text().trim_end())?;
+    note!("\nResults are in {}.", quoted(&out.display().to_string()));
+    Ok(())
+}
