@@ -201,10 +201,12 @@ impl MissingGrid {
         for (i, cell) in self.cells().enumerate() {
             let job = job(format!("{} {cell}", self.recipe.model.name()));
             let known_by = self.key(&cell, &fingerprint)?;
+            let (folder, place) = (journal.running(&known_by[1]), [3 + i, of]);
             if journal.run(&known_by[1]).is_some() {
+                // Killed between line and clean-up.
+                let _ = std::fs::remove_dir_all(&folder);
                 continue;
             }
-            let (folder, place) = (journal.running(&known_by[1]), [3 + i, of]);
             let summary = match cell.missing_in {
                 MissingIn::Test => {
                     if observe(Notice::Started { job: &job, number: 3 + i, of }).is_break() {
