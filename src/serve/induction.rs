@@ -204,6 +204,12 @@ impl Induction {
 
     /// The neighbours of a new item with their weights, each modality's after the other's.
     fn neighbors(&self, rule: &Neighborhood, features: &Features, row: usize, own: Option<u32>) -> Vec<(u32, f32)> {
+        // What the item lacks leaves its share to what it has, as in the graph of the items of training.
+        let has = |modality: &Modality| features.get(modality).is_some_and(|rows| rows.has(row));
+        let total = |all: bool| -> f32 {
+            rule.shares.iter().filter(|(modality, _)| all || has(modality)).map(|(_, share)| share).sum()
+        };
+        let factor = if total(false) > 0.0 { total(true) / total(false) } else { 1.0 };
         let mut found = Vec::new();
         let mut sums: Vec<f32> = Vec::new();
         for (modality, share) in &rule.shares {
@@ -226,12 +232,12 @@ impl Induction {
                     false => sums.iter_mut().zip(cosines).for_each(|(sum, cosine)| *sum += cosine),
                 }
             } else {
-                found.extend(nearest(&cosines, rule.n).into_iter().map(|(item, _)| (item, share * rule.each)));
+                found.extend(nearest(&cosines, rule.n).into_iter().map(|(item, _)| (item, share * factor * rule.each)));
             }
         }
         if rule.by_mean_cosine {
             let n = rule.shares.len() as f32;
-            found.extend(nearest(&sums, rule.n).into_iter().map(|(item, sum)| (item, sum / n)));
+            found.extend(nearest(&sums, rule.n).into_iter().map(|(item, sum)| (item, factor * sum / n)));
         }
         found
     }

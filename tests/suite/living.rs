@@ -71,25 +71,34 @@ fn a_new_item_has_the_vector_that_the_model_gives_to_an_item_without_interaction
     let freedom = recipe("freedom").set("n_neighbors", "4").unwrap();
     let one_layer = paper.clone().set("n_item_layers", "1").unwrap();
     let recipes = [recipe("viral"), one_layer, recipe("dragon"), freedom, recipe("vbpr"), recipe("profile-match")];
+    // And without a picture.
+    let (width, without) = (12, ItemFeatures::new(1, 12, vec![0.0; 12]).unwrap());
+    assert_eq!(features.get(&Modality::Visual).unwrap().width(), width);
+    let mut no_picture = features.clone();
+    no_picture.insert(Modality::Visual, without);
+    let unseen = NewItems::new(["unseen"], no_picture.clone()).unwrap();
     for (recipe, close) in recipes.into_iter().map(|recipe| (recipe, 1e-6)).chain([(paper, 0.02), (three_layers, 0.02)])
     {
         let mut recommender = trained(&recipe, &held_out.rest);
-        let expected = by_the_model(&recipe, &recommender, &held_out.rest.train, &features);
         recommender.add_items(&new).unwrap();
-        let found = recommender.item_vector(id).unwrap();
-        // Up to the factor of each block. With several layers the new item is a neighbour of its neighbours, which stay as they
-        // were when it is added.
-        let mut start = 0;
-        for (block, width) in recommender.embeddings().blocks() {
-            let (found, expected) = (&found[start..start + width], &expected[start..start + width]);
-            start += width;
-            if expected.iter().all(|&x| x == 0.0) {
-                assert!(found.iter().all(|&x| x == 0.0), "{} {block}", recipe.model.name());
-                continue;
+        recommender.add_items(&unseen).unwrap();
+        for (id, features) in [(id.as_str(), &features), ("unseen", &no_picture)] {
+            let expected = by_the_model(&recipe, &recommender, &held_out.rest.train, features);
+            let found = recommender.item_vector(id).unwrap();
+            // Up to the factor of each block. With several layers the new item is a neighbour of its neighbours, which stay as they
+            // were when it is added.
+            let mut start = 0;
+            for (block, width) in recommender.embeddings().blocks() {
+                let (found, expected) = (&found[start..start + width], &expected[start..start + width]);
+                start += width;
+                if expected.iter().all(|&x| x == 0.0) {
+                    assert!(found.iter().all(|&x| x == 0.0), "{} {block}", recipe.model.name());
+                    continue;
+                }
+                let cosine = cosine(found, expected);
+                let what = format!("{} ({}) {block} of {id}", recipe.model.name(), recipe.preset);
+                assert!(1.0 - cosine < close, "{what}: the cosine is {cosine}");
             }
-            let cosine = cosine(found, expected);
-            let what = format!("{} ({}) {block}", recipe.model.name(), recipe.preset);
-            assert!(1.0 - cosine < close, "{what}: the cosine is {cosine}");
         }
     }
 }

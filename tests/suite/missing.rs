@@ -354,10 +354,13 @@ fn difference(of: &[Metrics], against: &[Metrics]) -> Difference {
     bootstrap_interval(&differences, 2000, 0).unwrap()
 }
 
+/// With a model that was trained on all content and then lacks some. Trained anew without that content, VIRAL loses by the fillings on
+/// this catalogue, and there the claim does not hold.
+///
 /// A catalogue where taste goes in equal parts by what both modalities show, what only texts, what only images, and what only both together
 /// show; half of the items lose their text. Seed of the catalogue 11, of training 1, of the items 0, 1 and 2.
 #[test]
-fn on_planted_data_all_is_better_than_zeros_and_many_hops_better_than_the_mean() {
+fn a_trained_model_that_loses_texts_is_better_off_with_any_filling_than_with_zeros() {
     let planted = PlantedConfig::new().with_n_users(6000).with_seed(11);
     let (data, device) = (planted.generate().data, Device::flex());
     let run = Recipe::viral().epochs(6).seed(1).run(&data, &device).unwrap();
