@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench serving`: of as many users and items as Amazon Baby has, 192 numbers each; with `VIRAL_BENCH_SLOW`
 //! also of a million items. Waiting times have tails, so medians and 99 % quantiles are printed; criterion has means.
+//! Then how long it takes to add a new item: by VIRAL with 384 + 384 numbers of features, and, where there are a million items,
+//! by their nearest neighbours with 128 + 128.
 
 mod common;
 
@@ -11,8 +13,12 @@ use common::noise;
 use std::sync::Barrier;
 use std::time::Instant;
 use viral::Result;
+use viral::data::{ItemFeatures, Modality};
+use viral::model::ModelConfig;
+use viral::nn::Init;
 use viral::prelude::*;
 use viral::report::Table;
+use viral::serve::NewItems;
 
 const D: usize = 192;
 const K: usize = 10;
@@ -34,32 +40,82 @@ impl Embed for Noise {
 fn main() -> Result<()> {
     let mut table =
         Table::new(["users", "items", "threads", "one user: median, ms", "p99, ms", "bulk, users/s", "overhead, %"]);
-    let baby = recommender(19_445, 7_050, 8)?;
+    let baby = recommender(19_445, 7_050, 8, 0, &"noise")?;
     row(&mut table, &baby, 2, 5000)?;
     if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
-        let million = recommender(2_000, 1_000_000, 8)?;
+        let million = recommender(2_000, 1_000_000, 8, 0, &"noise")?;
         row(&mut table, &million, 1, 100)?;
     }
     print!("{}", table.to_text());
+    let mut table = Table::new(["items", "features", "adding one item: median, ms", "largest, ms"]);
+    let data = data(19_445, 7_050, 8, 384)?;
+    let config = ModelConfig::by_name("viral")?;
+    let model = config.init(&data.train, &mut Init::new(0, &Device::default()))?;
+    added(&mut table, Recommender::new(&model, &config, &data)?, 384, 100)?;
+    drop(model);
+    if std::env::var_os("VIRAL_BENCH_SLOW").is_some() {
+        added(&mut table, recommender(2_000, 1_000_000, 500, 128, &ModelConfig::by_name("lightgcn")?)?, 128, 20)?;
+    }
+    print!("\n{}", table.to_text());
     Ok(())
 }
 
-fn recommender(n_users: usize, n_items: usize, history: usize) -> Result<Recommender> {
+/// Adds items one by one.
+fn added(table: &mut Table, mut recommender: Recommender, width: usize, n_calls: usize) -> Result<()> {
+    let n_items = recommender.items().len();
+    let mut waits = Vec::new();
+    for call in 0..n_calls {
+        let new = NewItems::new([format!("new {call}")], features(1, width, 10 + call as u64)?)?;
+        let start = Instant::now();
+        recommender.add_items(&new)?;
+        waits.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    waits.sort_by(f64::total_cmp);
+    let [median, largest] = [waits[n_calls / 2], waits[n_calls - 1]].map(|ms| format!("{ms:.2}"));
+    table.row([n_items.to_string(), format!("{width} + {width}"), median, largest]);
+    Ok(())
+}
+
+/// Text and pictures of noise; none where the width is 0.
+fn features(n_items: usize, width: usize, tag: u64) -> Result<Features> {
+    let mut features = Features::new();
+    for (modality, tag) in [(Modality::Text, 2 * tag), (Modality::Visual, 2 * tag + 1)] {
+        if width > 0 {
+            features.insert(modality, ItemFeatures::new(n_items, width, noise(n_items * width, tag))?);
+        }
+    }
+    Ok(features)
+}
+
+fn data(n_users: usize, n_items: usize, history: usize, width: usize) -> Result<Dataset> {
     let pairs: Vec<(u32, u32)> = (0..n_users * history)
         .map(|i| ((i / history) as u32, (viral::data::splitmix64(i as u64) % n_items as u64) as u32))
         .collect();
-    let train =
-        TrainSet { interactions: Interactions::from_pairs(n_users, n_items, &pairs), features: Features::new() };
+    let train = TrainSet {
+        interactions: Interactions::from_pairs(n_users, n_items, &pairs),
+        features: features(n_items, width, 3)?,
+    };
     let none = Interactions::from_pairs(n_users, n_items, &[]);
     let ids = |prefix: char, n: usize| (0..n).map(|i| format!("{prefix}{i:09}")).collect::<Vec<_>>();
     let titles = (0..n_items).map(|i| format!("A wooden rattle for the first months, no. {i}")).collect();
-    let data = Dataset::new("noise", train, none.clone(), none)?
+    Dataset::new("noise", train, none.clone(), none)?
         .with_user_ids(ids('u', n_users))?
         .with_item_ids(ids('i', n_items))?
-        .with_titles(titles)?;
+        .with_titles(titles)
+}
+
+/// With vectors of noise, under the settings of some model.
+fn recommender<C: serde::Serialize>(
+    n_users: usize,
+    n_items: usize,
+    history: usize,
+    width: usize,
+    config: &C,
+) -> Result<Recommender> {
+    let data = data(n_users, n_items, history, width)?;
     let device = Device::default();
     let tensor = |n: usize, tag: u64| Tensor::from_data(TensorData::new(noise(n * D, tag), [n, D]), &device);
-    Recommender::new(&Noise { users: tensor(n_users, 1), items: tensor(n_items, 2) }, &"noise", &data)
+    Recommender::new(&Noise { users: tensor(n_users, 1), items: tensor(n_items, 2) }, config, &data)
 }
 
 fn row(table: &mut Table, recommender: &Recommender, n_threads: usize, n_calls: usize) -> Result<()> {
