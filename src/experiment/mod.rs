@@ -11,6 +11,7 @@
 //! | `session`, `job`, `run` | [`Session`]: an experiment with its data and what is done; [`Job`]s; doing the rest |
 //! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: a line each; what they are known by; [`Usage`]: what they cost |
 //! | `comparison`, `report` | [`Comparison`]: paired tests; [`Report`]: the tables |
+//! | `folder` | [`ResultsFolder`]: what is done, without the experiment's file |
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -71,6 +72,7 @@
 mod comparison;
 mod figure;
 mod file;
+mod folder;
 mod job;
 mod journal;
 mod key;
@@ -85,6 +87,7 @@ mod usage;
 
 pub use comparison::Comparison;
 pub use figure::Figure;
+pub use folder::{ResultsFolder, ResultsRow};
 pub use job::{Job, JobKind, JobState, Selection};
 pub use key::RESULTS_VERSION;
 pub use record::{RunRecord, Trained, TrialRecord, ValidCurve};

@@ -12,6 +12,7 @@ mod folder;
 mod import;
 mod prepare;
 mod recommend;
+mod report;
 mod serve;
 mod servers;
 mod train;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Export(Box<export::Arguments>),
     Experiment(experiment::Arguments),
     Cold(Box<cold::Arguments>),
+    Report(Box<report::Arguments>),
     Serve(serve::Arguments),
 }
 
@@ -45,6 +47,7 @@ impl Command {
             Self::Export(arguments) => export::run(&arguments),
             Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Cold(arguments) => cold::run(&arguments),
+            Self::Report(arguments) => report::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

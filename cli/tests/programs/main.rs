@@ -9,6 +9,7 @@ mod export;
 mod outputs;
 mod prepare;
 mod recommend;
+mod report;
 mod serve;
 mod serve_changes;
 #[allow(dead_code)] // the tests of the library use the rest
