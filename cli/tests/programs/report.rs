@@ -51,7 +51,7 @@ fn report(of: &str, from: &Path, data: Option<&Path>, folder: &Path) -> (String,
 
 fn section<'v>(values: &'v Value, heading: &str) -> &'v Value {
     let all = values["sections"].as_array().unwrap();
-    all.iter().find(|section| section["heading"] == heading).unwrap_or_else(|| panic!("no {heading}: {values}"))
+    all.iter().find(|section| section["heading"] == heading).unwrap_or_else(|| panic!("no {heading}"))
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn without_data_a_page_says_what_is_missing_and_hostile_names_stay_text() {
         assert!(!ok && errors.contains(words), "{arguments:?}: {errors}");
     };
     let inter = data.join("toys.inter");
-    std::fs::write(&inter, text(&inter).replace("u59\t", "u58x\t")).unwrap();
+    std::fs::write(&inter, text(&inter).replace("u59\ti37\t0\n", "")).unwrap();
     fails(&["--model", "model", "--data", "toys", "--out", "new.html"], "not what the model was trained on");
     fails(&["--model", "toys", "--out", "new.html"], "model.safetensors");
     fails(&["--model", "model", "--out", "toys/toys.inter"], "not an earlier page");

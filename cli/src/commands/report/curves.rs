@@ -17,12 +17,10 @@ pub(super) fn training(folder: &Path, train_command: &str) -> Result<Section> {
         let what = "There is no checkpoint with epochs beside the model, so nothing is known of how it was trained.";
         return Ok(section.not_run(what, train_command));
     }
-    let mut table = Table::new(["epoch", "loss", "valid", "training, s", "evaluation, s"]);
+    let mut table = Table::new(["epoch", "loss", "valid"]);
     for epoch in &history {
         let valid = epoch.valid.map_or_else(|| "–".to_string(), four);
-        let seconds = [epoch.train_seconds, epoch.eval_seconds].map(|s| format!("{s:.2}"));
-        let [train, evaluation] = seconds;
-        table.row([epoch.epoch.to_string(), format!("{:.5}", epoch.loss), valid, train, evaluation]);
+        table.row([epoch.epoch.to_string(), format!("{:.5}", epoch.loss), valid]);
     }
     let points = |of: &dyn Fn(&viral::train::EpochReport) -> Option<f64>| -> Vec<(f64, f64)> {
         let all = history.iter().filter_map(|epoch| Some((epoch.epoch as f64, of(epoch)?)));
@@ -49,7 +47,9 @@ pub(super) fn training(folder: &Path, train_command: &str) -> Result<Section> {
 /// The weights that users give to the blocks, where the model has them.
 pub(super) fn weights(recommender: &Recommender) -> Result<Option<Section>> {
     let parameters = recommender.parameters()?;
-    let Some(weights) = parameters.get("weights.weight") else { return Ok(None) };
+    // A model of the table has its name before those of its parameters.
+    let is_weights = |name: &str| name == "weights.weight" || name.ends_with(".weights.weight");
+    let Some((_, weights)) = parameters.iter().find(|(name, _)| is_weights(name)) else { return Ok(None) };
     let values: Vec<f64> = weights.iter::<f32>().map(f64::from).collect();
     let [n_users, n] = weights.shape()[..] else { return Ok(None) };
     let blocks = recommender.embeddings().blocks();

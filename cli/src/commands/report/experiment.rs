@@ -34,7 +34,8 @@ pub(super) fn page(folder: &Path) -> Result<Page> {
         "viral train --data DIR --model viral --out out/viral\nviral report --model out/viral --data DIR --out model.html",
     );
     let knockouts = Section::new("Whether content matters").not_run(
-        "Models trained with one modality alone are further data sets of an experiment, such as modalities = [\"text\"]:",
+        "Models trained with noise in the place of a modality are a further data set of the experiment, such as one with modalities = \
+         [\"text\", \"visual=noise.npy\"]:",
         "viral experiment FILE.toml",
     );
     Ok(page.section(single).section(knockouts))
@@ -130,7 +131,7 @@ fn compared(data: &str, results: &ResultsFolder) -> Result<Section> {
 /// Each pair once in each direction.
 fn matrix(found: &[Comparison]) -> Table {
     let mut names: Vec<&str> = Vec::new();
-    for name in found.iter().flat_map(|c| [c.against.as_str(), c.of.as_str()]) {
+    for name in found.iter().flat_map(|c| [c.of.as_str(), c.against.as_str()]) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -79,7 +79,7 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics, agai
         said.join("; ")
     );
     let section = section.figure(bars.to_svg(), caption, table).text(follows);
-    Ok(section.not_run("The model trained again with one modality alone:", again).values(values.into()))
+    Ok(section.not_run("The model trained again with noise, or the rows in another order, in the place of one modality's features:", again).values(values.into()))
 }
 
 fn evaluate_without(z: &HostEmbeddings, data: &Dataset, from: usize, width: usize) -> Result<Metrics> {

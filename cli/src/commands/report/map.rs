@@ -12,7 +12,10 @@ use viral::report::{Scatter, Section, Table};
 /// The most items of a map.
 const MOST: usize = 2000;
 
-/// Neighbours whose keeping is measured.
+/// The fewest.
+const FEWEST: usize = 12;
+
+/// Neighbours whose keeping is measured, where there are items enough.
 const NEIGHBOURS: usize = 15;
 
 /// Characters of a title: pages would grow by them four times.
@@ -23,7 +26,7 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     let section = Section::new("A map of the items");
     let length = |item: usize| z.item(item).iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     let there: Vec<usize> = (0..z.n_items()).filter(|&item| length(item) > 0.0).collect();
-    if there.len() < 4 * NEIGHBOURS || z.d() < 2 {
+    if there.len() < FEWEST || z.d() < 2 {
         let n = there.len();
         return Ok(section.text(format!("{n} items with vectors of {} numbers are too few for a map.", z.d())));
     }
@@ -43,7 +46,8 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     let mut options = TsneOptions::default();
     options.perplexity = options.perplexity.min((sample.len() - 1) as f64 / 3.0);
     let tsne = Tsne::fit(&rows, d, &options)?;
-    let kept = [&linear[..], tsne.places()].map(|places| trustworthiness(&rows, d, places, NEIGHBOURS));
+    let neighbours = NEIGHBOURS.min((sample.len() - 1) / 3);
+    let kept = [&linear[..], tsne.places()].map(|places| trustworthiness(&rows, d, places, neighbours));
     let [kept_linear, kept_tsne] = kept;
     let (kept_linear, kept_tsne) = (kept_linear?, kept_tsne?);
 
@@ -76,8 +80,8 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
         z.n_items()
     );
     let first = format!(
-        "The two directions of the largest variance, which have {share:.0} % of it. Of {NEIGHBOURS} neighbours on the map it keeps \
-         (trustworthiness) {kept_linear:.3}."
+        "The two directions of the largest variance, which have {share:.0} % of it. Trustworthiness at {neighbours} \
+         neighbours: {kept_linear:.3}; 1 would be a map whose neighbours are all neighbours in truth."
     );
     let second = format!(
         "t-SNE of the same items, perplexity {:.0}: trustworthiness {kept_tsne:.3}. Distances between clusters and their sizes mean \
@@ -89,7 +93,7 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     summary.row(["PCA".to_string(), format!("{kept_linear:.4}")]).row(["t-SNE".to_string(), format!("{kept_tsne:.4}")]);
     let values = json!({
         "n_items": n, "explained": pca.explained(), "mean length": mean(&lengths), "divergence": tsne.divergence(),
-        "trustworthiness": {"neighbours": NEIGHBOURS, "pca": kept_linear, "tsne": kept_tsne},
+        "trustworthiness": {"neighbours": neighbours, "pca": kept_linear, "tsne": kept_tsne},
     });
     let section = section
         .text(text)

@@ -1,6 +1,6 @@
 //! The page of a finished run.
 
-use super::{K, RESAMPLES, SEED, curves, four, information, map, mean, signed};
+use super::{K, RESAMPLES, SEED, curves, four, information, map, signed};
 use crate::shell::{note, quoted};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,7 +21,6 @@ const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 /// Two systems on the same users: the model and popularity.
 struct System<'a> {
     name: &'a str,
-    z: &'a HostEmbeddings,
     ranking: Ranking,
 }
 
@@ -51,9 +50,10 @@ pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
     let degrees = seen.item_degrees().into_iter().map(|n| n as f32).collect();
     let by_popularity = HostEmbeddings::new(vec![1.0; z.n_users()], degrees, vec![("popularity".into(), 1)])?;
     let name = recommender.model_name().unwrap_or("the model");
-    let system =
-        |name, z| -> Result<System> { Ok(System { name, z, ranking: HostEmbeddings::rank(z, &seen, &users, K)? }) };
-    let systems = [system(name, &z)?, system("popularity", &by_popularity)?];
+    let systems = [
+        System { name, ranking: z.rank(&seen, &users, K)? },
+        System { name: "popularity", ranking: by_popularity.rank(&seen, &users, K)? },
+    ];
 
     let title = format!("{name} on {}", recommender.data_name());
     let folder_word = quoted(&model.display().to_string());
@@ -71,7 +71,7 @@ pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
         Some(data) => {
             let metrics =
                 [z.evaluate(data, Part::Test, &CUTOFFS)?, by_popularity.evaluate(data, Part::Test, &CUTOFFS)?];
-            let again = format!("{train_word} --modality text");
+            let again = format!("{train_word} --visual noise.npy");
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
                 .section(information::deletion(&z, data, &metrics[0], &again)?)
@@ -125,7 +125,9 @@ fn data_of(recommender: &Recommender, arguments: &DataArgs) -> Result<Option<Dat
 fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Result<Section> {
     let z = recommender.embeddings();
     let mut table = Table::new(["", "value"]);
-    let mut row = |name: &str, value: String| drop(table.row([name.to_string(), value]));
+    let mut row = |name: &str, value: String| {
+        table.row([name.to_string(), value]);
+    };
     row("model", recommender.model_name().unwrap_or("not one of the table").into());
     row("data", recommender.data_name().into());
     row("fingerprint of the data", recommender.fingerprint().unwrap_or("not known").into());
@@ -161,8 +163,12 @@ fn flatten(path: &str, value: &Value, table: &mut Table) {
                 flatten(&path, value, table);
             }
         }
-        Value::String(text) => drop(table.row([path, text])),
-        value => drop(table.row([path.to_string(), value.to_string()])),
+        Value::String(text) => {
+            table.row([path, text]);
+        }
+        value => {
+            table.row([path.to_string(), value.to_string()]);
+        }
     }
 }
 
@@ -204,7 +210,10 @@ fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions) -> Result<
     };
     for system in systems {
         let found = BeyondAccuracy::of(&system.ranking, seen, &data.test, K, Dialect::Formula)?;
-        found.values().iter().for_each(|(name, value)| put(name.to_string(), four(*value)));
+        for (name, value) in found.values() {
+            let is_count = *name == "coverage_items";
+            put(name.to_string(), if is_count { format!("{value:.0}") } else { four(*value) });
+        }
         let mut of_system = serde_json::to_value(&found).map_err(|e| Error::Data(e.to_string()))?;
         for (modality, features) in data.features().iter() {
             let name = format!("intra-list diversity by {modality}");
@@ -221,7 +230,9 @@ fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions) -> Result<
         values.insert(system.name.to_string(), of_system);
     }
     let mut table = Table::new([format!("first {K}"), systems[0].name.to_string(), systems[1].name.to_string()]);
-    rows.into_iter().for_each(|(name, cells)| drop(table.row(std::iter::once(name).chain(cells))));
+    for (name, cells) in rows {
+        table.row(std::iter::once(name).chain(cells));
+    }
     let text = "Coverage, Gini and entropy say how evenly places go to items; epc and efd how unexpected what was found is; arp and aplt \
                 how popular the listed items are (aplt: the share from the tail, behind the items with 80 % of all interactions). \
                 Intra-list diversity is the mean of 1 − cosine over pairs of a list.";
@@ -278,8 +289,7 @@ fn groups(systems: &[System; 2], metrics: &[Metrics; 2], seen: &Interactions) ->
     let ratio = found[0].ratio().map(|ratio| {
         format!("The most active quarter is served {ratio:.2} times as well as the least active one; this says nothing of why.")
     });
-    let apart = mean(&found.each_ref().map(|found| found.mad)[..1]);
-    let text = format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(apart));
+    let text = format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(found[0].mad));
     let values = json!({systems[0].name: found[0], "popularity": found[1]});
     let section = Section::new("Users by activity").figure(bars.to_svg(), caption, table);
     section.text(text.trim().to_string()).values(values)
