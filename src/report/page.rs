@@ -82,7 +82,7 @@ impl Section {
         self.part(Part::Figure { svg, caption: caption.into(), table })
     }
 
-    /// Says what is not there, and the command that makes it.
+    /// Says what is not there, and the command, or lines of commands, that makes it.
     pub fn not_run(self, what: impl Into<String>, command: impl Into<String>) -> Self {
         self.part(Part::NotRun { what: what.into(), command: command.into() })
     }
@@ -183,7 +183,8 @@ impl Part {
                 html.push_str("</details>\n</figure>\n");
             }
             Self::NotRun { what, command } => {
-                let (what, command) = (escape(what), escape(command));
+                let lines: Vec<String> = command.lines().map(escape).collect();
+                let (what, command) = (escape(what), lines.join("\n"));
                 put(
                     html,
                     format_args!(
