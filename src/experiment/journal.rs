@@ -158,6 +158,14 @@ impl Journal {
         }
     }
 
+    /// All finished runs, in no order.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &RunRecord> {
+        self.lines.values().filter_map(|line| match line {
+            Line::Run(record) => Some(record),
+            Line::Trial(_) => None,
+        })
+    }
+
     pub(super) fn trial(&self, key: &str) -> Option<&TrialRecord> {
         match self.lines.get(key) {
             Some(Line::Trial(record)) => Some(record),

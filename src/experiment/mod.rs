@@ -12,6 +12,7 @@
 //! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: a line each; what they are known by; [`Usage`]: what they cost |
 //! | `missing`, `missing_report` | [`MissingGrid`]: a model where items lack content; [`MissingReport`]: its tables |
 //! | `comparison`, `report` | [`Comparison`]: paired tests; [`Report`]: the tables |
+//! | `folder` | [`ResultsFolder`]: what is done, without the experiment's file |
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -72,6 +73,7 @@
 mod comparison;
 mod figure;
 mod file;
+mod folder;
 mod job;
 mod journal;
 mod key;
@@ -88,6 +90,7 @@ mod usage;
 
 pub use comparison::Comparison;
 pub use figure::Figure;
+pub use folder::{ResultsFolder, ResultsRow};
 pub use job::{Job, JobKind, JobState, Selection};
 pub use key::RESULTS_VERSION;
 pub use missing::{MissingGrid, MissingIn};

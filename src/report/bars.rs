@@ -32,6 +32,7 @@ struct Bar {
     value: f64,
     interval: Option<[f64; 2]>,
     null: Option<f64>,
+    dots: Vec<f64>,
 }
 
 impl Bars {
@@ -46,7 +47,21 @@ impl Bars {
     /// When a number is not finite.
     pub fn bar(mut self, name: impl Into<String>, value: f64, interval: Option<[f64; 2]>, null: Option<f64>) -> Self {
         check_finite("bars", &self.title, [value].into_iter().chain(interval.into_iter().flatten()).chain(null));
-        self.bars.push(Bar { name: name.into(), value, interval, null });
+        self.bars.push(Bar { name: name.into(), value, interval, null, dots: Vec::new() });
+        self
+    }
+
+    /// Adds dots to the last bar: the values that it is the mean of, such as those of the seeds.
+    ///
+    /// # Panics
+    /// When there is no bar, or a number is not finite.
+    pub fn dots(mut self, values: impl IntoIterator<Item = f64>) -> Self {
+        let dots: Vec<f64> = values.into_iter().collect();
+        check_finite("bars", &self.title, dots.iter().copied());
+        match self.bars.last_mut() {
+            Some(bar) => bar.dots = dots,
+            None => panic!("bars '{}': dots before the first bar", self.title),
+        }
         self
     }
 
@@ -61,6 +76,7 @@ impl Bars {
                 .into_iter()
                 .chain(bar.interval.map(|ends| ends.map(Some)).into_iter().flatten())
                 .flatten()
+                .chain(bar.dots.iter().copied())
                 .collect::<Vec<f64>>()
         };
         let x = Scale::around(self.bars.iter().flat_map(numbers).chain([0.0]));
@@ -84,6 +100,11 @@ impl Bars {
                 let y = middle - 4.0;
                 let whiskers = format!("M{a:.1} {middle:.1}H{b:.1}M{a:.1} {y:.1}v8M{b:.1} {y:.1}v8");
                 svg.draw(format!("path class=\"w\" stroke-width=\"1.5\" d=\"{whiskers}\""));
+            }
+            for dot in &bar.dots {
+                let (at, tip) = (frame.at(*dot, 0.0).0, format!("{}: {}", bar.name, number(*dot)));
+                let place = format!("class=\"f1 o\" cx=\"{at:.1}\" cy=\"{middle:.1}\" r=\"3.5\"");
+                svg.draw_with_tip("circle", place, &tip);
             }
             if let Some(null) = bar.null {
                 let at = frame.at(null, 0.0).0;
@@ -201,7 +222,8 @@ mod tests {
     fn bars_reach_from_zero_to_their_values() {
         let bars = Bars::new(HOSTILE, HOSTILE)
             .bar(HOSTILE, 0.03, Some([0.02, 0.04]), Some(0.001))
-            .bar("below", -0.01, None, None);
+            .bar("below", -0.01, None, None)
+            .dots([-0.02, 0.0]);
         let svg = bars.to_svg();
         check(&svg);
         let widths: Vec<f64> = svg
@@ -210,6 +232,7 @@ mod tests {
             .map(|rect| rect.split("width=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
             .collect();
         assert!((widths[0] - 3.0 * widths[1]).abs() < 0.2, "{widths:?}");
+        assert_eq!(svg.matches("<circle").count(), 2);
         assert_eq!(svg.matches("stroke-dasharray").count(), 2); // one line and its legend
         check(&Bars::new("none", "").to_svg());
     }

@@ -1,4 +1,4 @@
-//! Results for people: tables for terminals and for Markdown, pictures as SVG. Nothing here prints.
+//! Results for people: tables for terminals and for Markdown, pictures as SVG, pages as HTML. Nothing here prints.
 //!
 //! | picture | |
 //! |---|---|
@@ -7,6 +7,8 @@
 //! | [`Lines`], [`Histogram`] | curves with bands, Lorenz curves; distributions |
 //! | [`Scatter`] | maps of points by group |
 //! | [`Plot`] | a power law, on logarithmic axes |
+//!
+//! A [`Page`] has [`Section`]s of text, figures and tables in one HTML file.
 //!
 //! A picture is one SVG element that stands in a file or in a page, refers to nothing outside, and is readable in print, on light and on
 //! dark screens, also without colours. Whatever names and titles hold, they stay text.
@@ -23,6 +25,7 @@
 
 mod bars;
 mod lines;
+mod page;
 mod plot;
 mod scatter;
 mod svg;
@@ -30,6 +33,7 @@ mod table;
 
 pub use bars::{Bars, StackedBars};
 pub use lines::{Histogram, Lines};
+pub use page::{Page, Section};
 pub use plot::Plot;
 pub use scatter::Scatter;
 pub use table::Table;

@@ -14,11 +14,11 @@ pub(super) const N_COLOURS: usize = 8;
 /// Colours by class: `s` strokes and `f` fills. Print and light screens have the dark variants of colours that all eyes tell apart
 /// (Okabe and Ito, 2008), dark screens the light ones.
 const STYLE: &str = "\
-.vf{font:12px sans-serif}.vf text{fill:#222}.vf .b{fill:#fff}.vf .g{stroke:#ddd;fill:none}.vf .a{stroke:#666;fill:none}.vf .w{stroke:#222;fill:none}\
+.vf{font:12px sans-serif}.vf text{fill:#222}.vf .b{fill:#fff}.vf .g{stroke:#ddd;fill:none}.vf .a{stroke:#666;fill:none}.vf .w{stroke:#222;fill:none}.vf .o{stroke:#fff}\
 .vf .h{font-weight:bold}.vf .f0{fill:#0072b2}.vf .f1{fill:#d55e00}.vf .f2{fill:#009e73}.vf .f3{fill:#b0528a}.vf .f4{fill:#c98500}\
 .vf .f5{fill:#3a8fc0}.vf .f6{fill:#555}.vf .f7{fill:#7a5c3d}.vf .s0{stroke:#0072b2}.vf .s1{stroke:#d55e00}.vf .s2{stroke:#009e73}\
 .vf .s3{stroke:#b0528a}.vf .s4{stroke:#c98500}.vf .s5{stroke:#3a8fc0}.vf .s6{stroke:#555}.vf .s7{stroke:#7a5c3d}\
-@media screen and (prefers-color-scheme:dark){.vf text{fill:#e4e4e4}.vf .b{fill:#181818}.vf .g{stroke:#3a3a3a}.vf .a{stroke:#aaa}.vf .w{stroke:#e4e4e4}\
+@media screen and (prefers-color-scheme:dark){.vf text{fill:#e4e4e4}.vf .b{fill:#181818}.vf .g{stroke:#3a3a3a}.vf .a{stroke:#aaa}.vf .w{stroke:#e4e4e4}.vf .o{stroke:#181818}\
 .vf .f0{fill:#4db2ec}.vf .f1{fill:#ff8a3c}.vf .f2{fill:#2fd0a2}.vf .f3{fill:#e69ac6}.vf .f4{fill:#f0b429}.vf .f5{fill:#9ad4f5}\
 .vf .f6{fill:#bbb}.vf .f7{fill:#c9a27e}.vf .s0{stroke:#4db2ec}.vf .s1{stroke:#ff8a3c}.vf .s2{stroke:#2fd0a2}.vf .s3{stroke:#e69ac6}\
 .vf .s4{stroke:#f0b429}.vf .s5{stroke:#9ad4f5}.vf .s6{stroke:#bbb}.vf .s7{stroke:#c9a27e}}";

@@ -57,6 +57,14 @@ impl Table {
         format!("{}|{}|\n{rows}", line(&self.header), rule.join("|"))
     }
 
+    pub(super) fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    pub(super) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
         self.rows.iter().map(move |row| row[column].as_str())
     }
@@ -65,7 +73,7 @@ impl Table {
         self.cells(column).chain([self.header[column].as_str()]).map(|cell| cell.chars().count()).max().unwrap_or(0)
     }
 
-    fn is_numeric(&self, column: usize) -> bool {
+    pub(super) fn is_numeric(&self, column: usize) -> bool {
         let is_number = |cell: &str| matches!(cell, "" | "–") || cell.parse::<f64>().is_ok();
         !self.rows.is_empty() && self.cells(column).all(is_number)
     }

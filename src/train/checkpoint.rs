@@ -124,6 +124,19 @@ impl Checkpoint {
         Ok(TrainState { model, next_epoch, history, adam, stopping, best })
     }
 
+    /// The epochs that the run of a checkpoint has behind it, whatever its model and data are.
+    ///
+    /// # Errors
+    /// A file that is damaged, no checkpoint, or of another format.
+    pub fn read_history(path: impl AsRef<Path>) -> Result<Vec<EpochReport>> {
+        let path = path.as_ref();
+        let (header, _): (Header, Parameters) = tensors::read(path)?;
+        match header.format {
+            FORMAT => Ok(header.history),
+            other => Err(Error::file(path, format!("has format {other}, this version reads {FORMAT}"))),
+        }
+    }
+
     /// That a run of these settings is not over before the last of these epochs.
     fn check_length(&self, history: &[EpochReport]) -> std::result::Result<(), String> {
         let (n, TrainerConfig { epochs, patience, keep, .. }) = (history.len(), &self.trainer);

@@ -17,3 +17,4 @@ npm install --no-audit --no-fund --silent >/dev/null 2>&1 || skip "playwright-co
 # With the features that the tests have, so that nothing is compiled again after them.
 (cd ../.. && cargo test --workspace --release --no-run --quiet)
 node shop_page.mjs ../../target/release/viral ${SCREENSHOTS:+"$SCREENSHOTS"}
+node report_page.mjs ../../target/release/viral ${SCREENSHOTS:+"$SCREENSHOTS"}

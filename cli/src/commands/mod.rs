@@ -13,6 +13,7 @@ mod import;
 mod missing;
 mod prepare;
 mod recommend;
+mod report;
 mod serve;
 mod servers;
 mod train;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Experiment(experiment::Arguments),
     Cold(Box<cold::Arguments>),
     Missing(Box<missing::Arguments>),
+    Report(Box<report::Arguments>),
     Serve(serve::Arguments),
 }
 
@@ -48,6 +50,7 @@ impl Command {
             Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Cold(arguments) => cold::run(&arguments),
             Self::Missing(arguments) => missing::run(&arguments),
+            Self::Report(arguments) => report::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }
     }

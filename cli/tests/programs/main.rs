@@ -10,6 +10,7 @@ mod missing;
 mod outputs;
 mod prepare;
 mod recommend;
+mod report;
 mod serve;
 mod serve_changes;
 #[allow(dead_code)] // the tests of the library use the rest

@@ -1,0 +1,103 @@
+//! Where items lie.
+
+use super::{SEED, mean};
+use serde_json::json;
+use viral::Result;
+use viral::data::Interactions;
+use viral::eval::ActivityGroups;
+use viral::insight::{Pca, Tsne, TsneOptions, stratified_sample, trustworthiness};
+use viral::model::HostEmbeddings;
+use viral::report::{Scatter, Section, Table};
+
+/// The most items of a map.
+const MOST: usize = 2000;
+
+/// The fewest.
+const FEWEST: usize = 12;
+
+/// Neighbours whose keeping is measured, where there are items enough.
+const NEIGHBOURS: usize = 15;
+
+/// Characters of a title: pages would grow by them four times.
+const LETTERS: usize = 80;
+
+/// Maps of item vectors of length 1; `names` has each item's id and title.
+pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String, Option<String>)]) -> Result<Section> {
+    let section = Section::new("A map of the items");
+    let length = |item: usize| z.item(item).iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    let there: Vec<usize> = (0..z.n_items()).filter(|&item| length(item) > 0.0).collect();
+    if there.len() < FEWEST || z.d() < 2 {
+        let n = there.len();
+        return Ok(section.text(format!("{n} items with vectors of {} numbers are too few for a map.", z.d())));
+    }
+    // Groups of items by popularity, as users are grouped by activity.
+    let turned: Vec<(u32, u32)> = seen.pairs().map(|(user, item)| (item, user)).collect();
+    let groups = ActivityGroups::quartiles(&Interactions::from_pairs(seen.n_items(), seen.n_users(), &turned));
+    let of_there: Vec<u32> = there.iter().map(|&item| groups.of_users()[item]).collect();
+    let sample: Vec<usize> = stratified_sample(&of_there, MOST, SEED).into_iter().map(|i| there[i]).collect();
+    let d = z.d();
+    let unit = |&item: &usize| {
+        let length = length(item);
+        z.item(item).iter().map(move |&x| (f64::from(x) / length) as f32)
+    };
+    let rows: Vec<f32> = sample.iter().flat_map(unit).collect();
+    let pca = Pca::fit(&rows, d, 2)?;
+    let linear: Vec<[f32; 2]> = pca.project(&rows).chunks_exact(2).map(|place| [place[0], place[1]]).collect();
+    let mut options = TsneOptions::default();
+    options.perplexity = options.perplexity.min((sample.len() - 1) as f64 / 3.0);
+    let tsne = Tsne::fit(&rows, d, &options)?;
+    let neighbours = NEIGHBOURS.min((sample.len() - 1) / 3);
+    let kept = [&linear[..], tsne.places()].map(|places| trustworthiness(&rows, d, places, neighbours));
+    let [kept_linear, kept_tsne] = kept;
+    let (kept_linear, kept_tsne) = (kept_linear?, kept_tsne?);
+
+    let group_names: Vec<String> = (0..groups.n_groups()).map(|g| format!("{} in train", groups.name(g))).collect();
+    let mut table = Table::new(["item", "title", "interactions", "PCA 1", "PCA 2", "t-SNE 1", "t-SNE 2"]);
+    let degrees = seen.item_degrees();
+    let mut titles = Vec::new();
+    for (row, &item) in sample.iter().enumerate() {
+        let (id, title) = &names[item];
+        let title: String = title.as_deref().unwrap_or_default().chars().take(LETTERS).collect();
+        let places = [linear[row], tsne.places()[row]].concat();
+        let places = places.iter().map(|x| format!("{x:.2}"));
+        let tip = if title.is_empty() { id.clone() } else { title.clone() };
+        table.row([id.clone(), title, degrees[item].to_string()].into_iter().chain(places));
+        titles.push(tip);
+    }
+    let scatter = |title: &str, caption: &str, places: &[[f32; 2]]| {
+        let map = Scatter::new(title, caption, group_names.iter().map(String::as_str));
+        let points = sample.iter().zip(places).zip(&titles);
+        points.fold(map, |map, ((&item, &[x, y]), tip)| {
+            map.point(groups.of_users()[item] as usize, f64::from(x), f64::from(y), Some(tip))
+        })
+    };
+    let share = 100.0 * pca.explained();
+    let n = sample.len();
+    let lengths: Vec<f64> = there.iter().map(|&item| length(item)).collect();
+    let text = format!(
+        "{n} of {} items by their vectors, brought to length 1, in colours of how many interactions they have in train. Items that \
+         the model takes for alike lie close to each other. Pointing at an item says which it is.",
+        z.n_items()
+    );
+    let first = format!(
+        "The two directions of the largest variance, which have {share:.0} % of it. Trustworthiness at {neighbours} \
+         neighbours: {kept_linear:.3}; 1 would be a map whose neighbours are all neighbours in truth."
+    );
+    let second = format!(
+        "t-SNE of the same items, perplexity {:.0}: trustworthiness {kept_tsne:.3}. Distances between clusters and their sizes mean \
+         nothing. Its table is the one above.",
+        options.perplexity
+    );
+    // The same numbers once: a second table of two thousand items says nothing more.
+    let mut summary = Table::new(["map", "trustworthiness"]);
+    summary.row(["PCA".to_string(), format!("{kept_linear:.4}")]).row(["t-SNE".to_string(), format!("{kept_tsne:.4}")]);
+    let values = json!({
+        "n_items": n, "explained": pca.explained(), "mean length": mean(&lengths), "divergence": tsne.divergence(),
+        "trustworthiness": {"neighbours": neighbours, "pca": kept_linear, "tsne": kept_tsne},
+    });
+    let section = section
+        .text(text)
+        .figure(scatter("Items, principal components", "", &linear).to_svg(), first, table)
+        .figure(scatter("Items, t-SNE", "", tsne.places()).to_svg(), second, summary);
+    Ok(section.values(values))
+}

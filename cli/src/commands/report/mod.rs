@@ -1,0 +1,113 @@
+//! `viral report`: what a model or an experiment came to, as one page.
+
+mod curves;
+mod experiment;
+mod information;
+mod map;
+mod run;
+
+use crate::shell::say;
+use clap::{ArgGroup, Args};
+use std::path::{Path, PathBuf};
+use viral::args::{DataArgs, DeviceArgs};
+use viral::data::{WholeFile, is_there, read_file, write_whole};
+use viral::report::Page;
+use viral::{Error, Result};
+
+/// Length of the lists that are measured.
+const K: usize = 20;
+
+/// Resamples of users behind an interval.
+const RESAMPLES: usize = 2000;
+
+/// Seed of whatever is drawn.
+const SEED: u64 = 0;
+
+/// Makes a page of figures and tables: what a model has learned, or what the models of an experiment came to.
+///
+/// The page is one HTML file that loads nothing from anywhere. Of a model it shows what its scores are made of, what it loses without each
+/// block, what content says of clicks, accuracy and what is beyond it, groups of users, and a map of the items; for what depends on
+/// clicks or content give the data as in training. Of an experiment it shows means with intervals, seeds and paired comparisons. Nothing
+/// is trained: what is not there is shown as not run, with the command for it.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("of").required(true))]
+#[command(
+    after_help = "Example:\n  viral report --model out/baby-viral-default-seed0 --data data/baby --out report.html"
+)]
+pub(crate) struct Arguments {
+    /// Folder with model.safetensors, or the file itself
+    #[arg(long, value_name = "DIR", group = "of")]
+    model: Option<PathBuf>,
+    /// Folder with results.jsonl, as viral experiment writes it
+    #[arg(long, value_name = "FOLDER", group = "of")]
+    experiment: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Data")]
+    data: DataArgs,
+    /// File for the page, which may be there only as an earlier one
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    out: PathBuf,
+    /// Writes everything that the page shows into a file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    json: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Device")]
+    device: DeviceArgs,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    arguments.device.start()?;
+    // Before the work, not after it.
+    check_place(&arguments.out, "an earlier page of viral report", |text| Page::is_page(text))?;
+    if let Some(json) = &arguments.json {
+        let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
+        if full(json)? == full(&arguments.out)? {
+            return Err(Error::Config("--out and --json are the same file; name two".into()));
+        }
+        check_place(json, "earlier figures of viral report", is_figures)?;
+    }
+    let page = match (&arguments.model, &arguments.experiment) {
+        (Some(model), _) => run::page(model, &arguments.data)?,
+        (_, Some(_)) if !arguments.data.is_planted() => {
+            return Err(Error::Config("--data is for --model; results of an experiment have all that is shown".into()));
+        }
+        (_, Some(folder)) => experiment::page(folder)?,
+        _ => return Err(Error::Config("give --model or --experiment".into())),
+    };
+    let html = page.to_html();
+    write_whole(&arguments.out, html.as_bytes())?;
+    if let Some(json) = &arguments.json {
+        write_whole(json, format!("{:#}\n", page.to_json()).as_bytes())?;
+    }
+    say!("The report is in {}: {:.1} MB, to be opened in a browser.", arguments.out.display(), html.len() as f64 / 1e6)
+}
+
+/// That a file can be written here: where there is none, an empty one, or an earlier one of its kind.
+fn check_place(path: &Path, kind: &str, is_of_kind: impl Fn(&str) -> bool) -> Result<()> {
+    let unfinished = WholeFile::create(path)?;
+    if is_there(path)? {
+        let bytes = read_file(path)?;
+        if !bytes.is_empty() && !std::str::from_utf8(&bytes).is_ok_and(is_of_kind) {
+            let message = format!("is there already and not {kind}; name another file, or move this one away");
+            return Err(Error::file(path, message));
+        }
+    }
+    drop(unfinished);
+    Ok(())
+}
+
+fn is_figures(text: &str) -> bool {
+    let value = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    value["title"].is_string()
+        && value["sections"].as_array().is_some_and(|all| all.iter().all(|s| s["parts"].is_array()))
+}
+
+fn four(x: f64) -> String {
+    format!("{x:.4}")
+}
+
+fn signed(x: f64) -> String {
+    format!("{x:+.4}")
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

@@ -1,0 +1,296 @@
+//! The page of a finished run.
+
+use super::{K, RESAMPLES, SEED, curves, four, information, map, signed};
+use crate::shell::{note, quoted};
+use serde_json::{Value, json};
+use std::path::Path;
+use viral::args::DataArgs;
+use viral::data::{Dataset, Interactions, Part, is_there};
+use viral::eval::{
+    ActivityGroups, BeyondAccuracy, Dialect, Exposure, GroupMeans, Metric, Metrics, Ranking, bootstrap_interval,
+    intra_list_diversity, paired_bootstrap,
+};
+use viral::model::HostEmbeddings;
+use viral::prelude::{Recipe, Recommender};
+use viral::report::{Bars, Lines, Page, Section, Table};
+use viral::{Error, Result};
+
+/// Where metrics are cut off.
+const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
+
+/// Two systems on the same users: the model and popularity.
+struct System<'a> {
+    name: &'a str,
+    ranking: Ranking,
+}
+
+pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
+    let recommender = Recommender::load(model)?;
+    let file = Recommender::file_of(model);
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let data = data_of(&recommender, arguments)?;
+    if let Some(data) = &data {
+        note!("{data}");
+    }
+    let z = match &data {
+        Some(data) => recommender.embeddings_of(data)?,
+        None => recommender.embeddings().clone(),
+    };
+    let train = data.as_ref().map_or(recommender.train_interactions(), |data| &data.train.interactions);
+    // What was added since training has no train interactions.
+    let seen = match (train.n_users(), train.n_items()) == (z.n_users(), z.n_items()) {
+        true => train.clone(),
+        false => Interactions::from_pairs(z.n_users(), z.n_items(), &train.pairs().collect::<Vec<_>>()),
+    };
+    let tested = data.as_ref().filter(|data| data.test.n_pairs() > 0);
+    let users: Vec<u32> = match tested {
+        Some(data) => (0..z.n_users() as u32).filter(|&user| !data.test.of_user(user as usize).is_empty()).collect(),
+        None => (0..z.n_users() as u32).filter(|&user| !seen.of_user(user as usize).is_empty()).collect(),
+    };
+    let degrees = seen.item_degrees().into_iter().map(|n| n as f32).collect();
+    let by_popularity = HostEmbeddings::new(vec![1.0; z.n_users()], degrees, vec![("popularity".into(), 1)])?;
+    let name = recommender.model_name().unwrap_or("the model");
+    let systems = [
+        System { name, ranking: z.rank(&seen, &users, K)? },
+        System { name: "popularity", ranking: by_popularity.rank(&seen, &users, K)? },
+    ];
+
+    let title = format!("{name} on {}", recommender.data_name());
+    let folder_word = quoted(&model.display().to_string());
+    let report = format!("viral report --model {folder_word} --data DIR --out report.html");
+    let train_word = format!("viral train --data DIR --model {} --out out/again", quoted(name));
+    // What is missing is either the data or something in them to test by.
+    let needs_data = |heading: &str| match &data {
+        None => Section::new(heading).not_run("This takes the data that the model was trained on:", &*report),
+        Some(_) => {
+            Section::new(heading).text("Nothing is held out in the data's test part: the model has seen everything.")
+        }
+    };
+    let mut page = Page::new(title).section(about(&recommender, data.as_ref(), folder)?);
+    page = match tested {
+        Some(data) => {
+            let metrics =
+                [z.evaluate(data, Part::Test, &CUTOFFS)?, by_popularity.evaluate(data, Part::Test, &CUTOFFS)?];
+            let again = format!("{train_word} --visual noise.npy");
+            page.section(accuracy(&systems, &metrics)?)
+                .section(information::shares(&z, &systems[0].ranking, name))
+                .section(information::deletion(&z, data, &metrics[0], &again)?)
+                .section(information::clicks(data)?)
+                .section(beyond(&systems, data, &seen)?)
+                .section(lorenz(&systems, seen.n_items())?)
+                .section(groups(&systems, &metrics, &seen))
+        }
+        None => page
+            .section(needs_data("Accuracy beside popularity"))
+            .section(information::shares(&z, &systems[0].ranking, name))
+            .section(needs_data("What it loses without each block"))
+            .section(needs_data("What text and image say of a click"))
+            .section(needs_data("Beyond accuracy"))
+            .section(lorenz(&systems, seen.n_items())?)
+            .section(needs_data("Users by activity")),
+    };
+    let ids: Vec<String> = match &data {
+        Some(data) => data.item_ids.clone(),
+        None => recommender.items().map(str::to_string).collect(),
+    };
+    let names: Vec<(String, Option<String>)> =
+        ids.into_iter().map(|id| (id.clone(), recommender.title(&id).map(str::to_string))).collect();
+    page = page.section(map::section(&z, &seen, &names)?);
+    if let Some(weights) = curves::weights(&recommender)? {
+        page = page.section(weights);
+    }
+    let cold = format!("viral cold --data DIR --model {}", quoted(name));
+    let cold = Section::new("Items that come after training").not_run(
+        "What the model is worth for items that it was not trained on is measured by training it without a part of them:",
+        cold,
+    );
+    Ok(page.section(curves::training(folder, &train_word)?).section(cold))
+}
+
+/// The data that the model was trained on, where they are given, or built in.
+fn data_of(recommender: &Recommender, arguments: &DataArgs) -> Result<Option<Dataset>> {
+    let data = arguments.read()?;
+    match recommender.fingerprint().is_none_or(|fingerprint| fingerprint == data.fingerprint()) {
+        true if !arguments.is_planted() || recommender.fingerprint().is_some() => Ok(Some(data)),
+        false if !arguments.is_planted() => Err(Error::Data(format!(
+            "data set {}: it is not what the model was trained on ({}); give --data, --name, --modality and --split as in training",
+            data.name,
+            recommender.data_name()
+        ))),
+        _ => Ok(None),
+    }
+}
+
+/// What the model is, and what it was trained on.
+fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Result<Section> {
+    let z = recommender.embeddings();
+    let mut table = Table::new(["", "value"]);
+    let mut row = |name: &str, value: String| {
+        table.row([name.to_string(), value]);
+    };
+    row("model", recommender.model_name().unwrap_or("not one of the table").into());
+    row("data", recommender.data_name().into());
+    row("fingerprint of the data", recommender.fingerprint().unwrap_or("not known").into());
+    row("users", z.n_users().to_string());
+    row("items", z.n_items().to_string());
+    row("train interactions", recommender.train_interactions().n_pairs().to_string());
+    if let Some(data) = data {
+        row("valid interactions", data.valid.n_pairs().to_string());
+        row("test interactions", data.test.n_pairs().to_string());
+        let features = data.features().iter().map(|(modality, features)| format!("{modality} ({})", features.width()));
+        row("features", features.collect::<Vec<_>>().join(", "));
+    }
+    let blocks = z.blocks().iter().map(|(block, width)| format!("{block} ({width})"));
+    row("blocks of the vectors", blocks.collect::<Vec<_>>().join(", "));
+    let mut settings = Table::new(["setting", "value"]);
+    flatten("", recommender.config(), &mut settings);
+    let recipe = folder.join("recipe.toml");
+    let mut training = Value::Null;
+    if is_there(&recipe)? {
+        training =
+            serde_json::to_value(Recipe::read(&recipe)?.training).map_err(|e| Error::file(&recipe, e.to_string()))?;
+        flatten("training", &training, &mut settings);
+    }
+    let section = Section::new("What this is").table("The model and its data", table).table("Settings", settings);
+    Ok(section.values(json!({"config": recommender.config(), "training": training, "blocks": z.blocks()})))
+}
+
+fn flatten(path: &str, value: &Value, table: &mut Table) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, table);
+            }
+        }
+        Value::String(text) => {
+            table.row([path, text]);
+        }
+        value => {
+            table.row([path.to_string(), value.to_string()]);
+        }
+    }
+}
+
+fn accuracy(systems: &[System; 2], metrics: &[Metrics; 2]) -> Result<Section> {
+    let section = Section::new("Accuracy beside popularity");
+    let names = || metrics[0].means().map(|(name, _)| name);
+    let mut table = Table::new(std::iter::once("test part".to_string()).chain(names()));
+    let mut bars = Bars::new("R@20 on the test part", "recall@20");
+    for (system, metrics) in systems.iter().zip(metrics) {
+        table.row(std::iter::once(system.name.to_string()).chain(metrics.means().map(|(_, value)| four(value))));
+        let found = bootstrap_interval(metrics.per_user(Metric::Recall, K), RESAMPLES, SEED)?;
+        bars = bars.bar(system.name, found.mean, Some([found.low, found.high]), None);
+    }
+    let [model, popularity] = metrics;
+    let difference = paired_bootstrap(model, popularity, Metric::Recall, K, RESAMPLES, SEED)?;
+    let n = model.users().len();
+    let text = format!(
+        "R@20 minus that of popularity, user by user: {} [{}, {}] of {n} users.",
+        signed(difference.mean),
+        signed(difference.low),
+        signed(difference.high)
+    );
+    let caption = format!("All items ranked for {n} users, train items left out. 95 % intervals over users, one seed.");
+    let values = |metrics: &Metrics| {
+        metrics.means().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>()
+    };
+    let values = json!({
+        systems[0].name: values(model), "popularity": values(popularity), "difference of recall@20": difference
+    });
+    Ok(section.figure(bars.to_svg(), caption, table).text(text).values(values))
+}
+
+fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions) -> Result<Section> {
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut values = serde_json::Map::new();
+    let mut put = |name: String, value: String| match rows.iter_mut().find(|row| row.0 == name) {
+        Some(row) => row.1.push(value),
+        None => rows.push((name, vec![value])),
+    };
+    for system in systems {
+        let found = BeyondAccuracy::of(&system.ranking, seen, &data.test, K, Dialect::Formula)?;
+        for (name, value) in found.values() {
+            let is_count = *name == "coverage_items";
+            put(name.to_string(), if is_count { format!("{value:.0}") } else { four(*value) });
+        }
+        let mut of_system = serde_json::to_value(&found).map_err(|e| Error::Data(e.to_string()))?;
+        for (modality, features) in data.features().iter() {
+            let name = format!("intra-list diversity by {modality}");
+            match intra_list_diversity(&system.ranking, features, K) {
+                Ok(found) => {
+                    of_system[&name] = json!(found);
+                    put(name, four(found.mean));
+                }
+                // No list has two items with content.
+                Err(Error::Data(_)) => put(name, "–".into()),
+                Err(error) => return Err(error),
+            }
+        }
+        values.insert(system.name.to_string(), of_system);
+    }
+    let mut table = Table::new([format!("first {K}"), systems[0].name.to_string(), systems[1].name.to_string()]);
+    for (name, cells) in rows {
+        table.row(std::iter::once(name).chain(cells));
+    }
+    let text = "Coverage, Gini and entropy say how evenly places go to items; epc and efd how unexpected what was found is; arp and aplt \
+                how popular the listed items are (aplt: the share from the tail, behind the items with 80 % of all interactions). \
+                Intra-list diversity is the mean of 1 − cosine over pairs of a list.";
+    Ok(Section::new("Beyond accuracy").text(text).table("What lists are like", table).values(values.into()))
+}
+
+fn lorenz(systems: &[System; 2], n_items: usize) -> Result<Section> {
+    let mut curves: Vec<Vec<(f64, f64)>> = Vec::new();
+    let mut ginis = Vec::new();
+    for system in systems {
+        let exposure = Exposure::of(&system.ranking, K, n_items)?;
+        ginis.push(exposure.gini());
+        let curve = exposure.lorenz();
+        // A hundred points: more are not to be seen.
+        let n = curve.len() - 1;
+        let steps = n.min(100);
+        curves.push((0..=steps).map(|i| curve[i * n / steps.max(1)]).collect());
+    }
+    let mut table = Table::new(["share of items", systems[0].name, systems[1].name]);
+    for (a, b) in curves[0].iter().zip(&curves[1]) {
+        table.row([format!("{:.3}", a.0), four(a.1), four(b.1)]);
+    }
+    let title = "Who gets the places";
+    let lines = Lines::lorenz(title, systems[0].name, curves[0].clone()).line(systems[1].name, curves[1].clone());
+    let caption = format!(
+        "Lorenz curve of the first {K} places of {} users: the dotted diagonal is an even share for all. Gini {:.3} for {}, {:.3} for \
+         {}.",
+        systems[0].ranking.users().len(),
+        ginis[0],
+        systems[0].name,
+        ginis[1],
+        systems[1].name
+    );
+    let values = json!({systems[0].name: {"gini": ginis[0], "lorenz": curves[0]}, systems[1].name: {"gini": ginis[1], "lorenz": curves[1]}});
+    Ok(Section::new(title).figure(lines.to_svg(), caption, table).values(values))
+}
+
+fn groups(systems: &[System; 2], metrics: &[Metrics; 2], seen: &Interactions) -> Section {
+    let groups = ActivityGroups::quartiles(seen);
+    let found = metrics.each_ref().map(|metrics| GroupMeans::of(metrics, Metric::Recall, K, groups.of_users()));
+    let mut table = Table::new(["train interactions", "users", systems[0].name, systems[1].name]);
+    let mut bars = Bars::new("R@20 by activity of the user", "recall@20");
+    for group in 0..found[0].means.len() {
+        let cell = |found: &GroupMeans| found.means[group].map_or_else(|| "–".to_string(), four);
+        let n = found[0].n_users[group].to_string();
+        table.row([groups.name(group), n, cell(&found[0]), cell(&found[1])]);
+        for (system, found) in systems.iter().zip(&found) {
+            if let Some(mean) = found.means[group] {
+                bars = bars.bar(format!("{}: {}", groups.name(group), system.name), mean, None, None);
+            }
+        }
+    }
+    let caption = "Users in quarters by how many train interactions they have; equally active users stay together.";
+    let ratio = found[0].ratio().map(|ratio| {
+        format!("The most active quarter is served {ratio:.2} times as well as the least active one; this says nothing of why.")
+    });
+    let text = format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(found[0].mad));
+    let values = json!({systems[0].name: found[0], "popularity": found[1]});
+    let section = Section::new("Users by activity").figure(bars.to_svg(), caption, table);
+    section.text(text.trim().to_string()).values(values)
+}

@@ -1,0 +1,165 @@
+//! `viral report` on the built-in catalogue, on a hostile one and on an experiment's results.
+
+use crate::{run, viral};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+use viral::report::Page;
+
+const HOSTILE: &str = "</script><script>alert(1)</script> \"a' <!-- & \u{1b}[2J";
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn train(data: Option<&Path>, model: &str, out: &Path) {
+    let mut program = viral("train");
+    program.args(["--model", model, "--epochs", "2", "--out"]).arg(out);
+    if let Some(data) = data {
+        program.arg("--data").arg(data);
+    }
+    let (ok, _, errors) = run(&mut program);
+    assert!(ok, "{errors}");
+}
+
+/// A page and its figures, found to be whole.
+fn report(of: &str, from: &Path, data: Option<&Path>, folder: &Path) -> (String, Value) {
+    let (out, json) = (folder.join("report.html"), folder.join("report.json"));
+    let mut program = viral("report");
+    program.arg(of).arg(from).arg("--out").arg(&out).arg("--json").arg(&json);
+    if let Some(data) = data {
+        program.arg("--data").arg(data);
+    }
+    let (ok, shown, errors) = run(&mut program);
+    assert!(ok && shown.contains("report.html"), "{errors}");
+    let html = text(&out);
+    let values: Value = serde_json::from_str(&text(&json)).unwrap();
+    assert!(Page::is_page(&html) && html.len() < 5_000_000, "{}", html.len());
+    assert!(!html.contains("http:") && !html.contains("https:") && !html.contains(" src=") && !html.contains("url("));
+    assert!(html.contains("default-src 'none'"));
+    assert_eq!((html.matches("<script").count(), html.matches("</script").count()), (2, 2));
+    let n = html.matches("<svg").count();
+    assert!(n > 0 && html.matches("<figure>").count() == n, "{n}");
+    for figure in html.split("<figure>").skip(1) {
+        let figure = figure.split("</figure>").next().unwrap();
+        assert!(figure.contains("<svg") && figure.contains("<table") && figure.contains("<td"), "{figure}");
+    }
+    let inside = html.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    assert_eq!(serde_json::from_str::<Value>(inside).unwrap(), values);
+    (html, values)
+}
+
+fn section<'v>(values: &'v Value, heading: &str) -> &'v Value {
+    let all = values["sections"].as_array().unwrap();
+    all.iter().find(|section| section["heading"] == heading).unwrap_or_else(|| panic!("no {heading}"))
+}
+
+#[test]
+fn a_model_of_the_built_in_catalogue_is_shown_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    train(None, "viral", &model);
+    let (html, values) = report("--model", &model, None, folder.path());
+    assert_eq!(html.matches("Not run.").count(), 2, "all but other trainings");
+    // R@20 of the page is R@20 of training, and no block's deletion leaves it as it is.
+    let accuracy = &section(&values, "Accuracy beside popularity")["values"];
+    let whole = accuracy["viral"]["recall@20"].as_f64().unwrap();
+    assert!(whole > 0.0 && accuracy["popularity"]["recall@20"].as_f64().unwrap() > 0.0);
+    let deletions = section(&values, "What it loses without each block")["values"].as_array().unwrap();
+    assert_eq!(deletions.len(), 3);
+    for deletion in deletions {
+        let found = deletion["recall@20"].as_f64().unwrap() - whole;
+        assert!((found - deletion["difference"]["mean"].as_f64().unwrap()).abs() < 1e-9 && found != 0.0);
+    }
+    let shares = section(&values, "What the scores are made of")["values"].as_array().unwrap();
+    let sum: f64 = shares.iter().map(|share| share[1].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-9);
+    let evidence = &section(&values, "What text and image say of a click")["values"]["evidence"];
+    assert!(evidence["total"]["corrected"].as_f64().unwrap() > evidence["total"]["null_max"].as_f64().unwrap());
+    assert_eq!(section(&values, "How it was trained")["values"]["loss"].as_array().unwrap().len(), 2);
+    let weights = &section(&values, "How users weigh the blocks")["values"];
+    assert!(weights["synergy"]["mean"].as_f64().unwrap() > 0.0);
+    // An earlier page is replaced by the same one.
+    let (again, _) = report("--model", &model, None, folder.path());
+    assert_eq!(again, html);
+}
+
+#[test]
+fn without_data_a_page_says_what_is_missing_and_hostile_names_stay_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("toys");
+    std::fs::create_dir(&data).unwrap();
+    let mut pairs = "userID\titemID\tx_label\n".to_string();
+    let (mut items, mut ids) = (String::new(), String::new());
+    for user in 0..60 {
+        for n in 0..8 {
+            let label = [0, 0, 0, 0, 0, 0, 1, 2][n];
+            writeln!(pairs, "u{user}\ti{}\t{label}", (user * 3 + n * (1 + user % 5)) % 70).unwrap();
+        }
+    }
+    for item in 0..70 {
+        let title = if item == 3 { HOSTILE.to_string() } else { format!("Toy {item}") };
+        writeln!(items, "{}", serde_json::json!({"id": format!("i{item}"), "title": title})).unwrap();
+        writeln!(ids, "i{item}").unwrap();
+    }
+    for (name, content) in [("toys.inter", pairs), ("items.jsonl", items), ("item_ids.txt", ids)] {
+        std::fs::write(data.join(name), content).unwrap();
+    }
+    let model = folder.path().join("model");
+    train(Some(&data), "lightgcn", &model);
+    let (html, values) = report("--model", &model, None, folder.path());
+    assert!(html.contains("viral report --model") && html.matches("Not run.").count() > 5);
+    assert!(section(&values, "Accuracy beside popularity")["parts"][0]["not_run"].is_string());
+    assert!(html.contains("&lt;/script&gt;&lt;script&gt;alert(1)") && !html.contains("<script>alert"));
+    assert!(!html.contains('\u{1b}') && !html.contains("<!--"));
+    let (html, values) = report("--model", &model, Some(&data), folder.path());
+    assert_eq!(html.matches("Not run.").count(), 1);
+    let accuracy = &section(&values, "Accuracy beside popularity")["values"];
+    assert!(accuracy["lightgcn"]["recall@20"].as_f64().unwrap() > 0.0);
+
+    // Other data are refused, and so is what is no model or no earlier report.
+    let fails = |arguments: &[&str], words: &str| {
+        let mut program = viral("report");
+        let (ok, _, errors) = run(program.current_dir(folder.path()).args(arguments));
+        assert!(!ok && errors.contains(words), "{arguments:?}: {errors}");
+    };
+    let inter = data.join("toys.inter");
+    std::fs::write(&inter, text(&inter).replace("u59\ti37\t0\n", "")).unwrap();
+    fails(&["--model", "model", "--data", "toys", "--out", "new.html"], "not what the model was trained on");
+    fails(&["--model", "toys", "--out", "new.html"], "model.safetensors");
+    fails(&["--model", "model", "--out", "toys/toys.inter"], "not an earlier page");
+    fails(&["--model", "model", "--out", "model/model.safetensors"], "not an earlier page");
+    fails(&["--model", "model", "--out", "toys"], "is a folder");
+    fails(&["--model", "model", "--out", "new.html", "--json", "toys/items.jsonl"], "not earlier figures");
+    fails(&["--model", "model", "--out", "new.html", "--json", "new.html"], "name two");
+    fails(&["--experiment", "toys", "--out", "new.html"], "results.jsonl");
+    fails(&["--experiment", "toys", "--data", "toys", "--out", "new.html"], "--data is for --model");
+    fails(&["--out", "new.html"], "--model");
+    assert!(!folder.path().join("new.html").exists());
+}
+
+#[test]
+fn an_experiment_is_shown_with_seeds_and_comparisons() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("toys.toml");
+    let toys = "name = \"toys\"\nseeds = [1, 2]\ntraining = { epochs = 2 }\n\n[[data]]\nname = \"planted\"\n\
+        planted = { n_users = 150, n_items = 60 }\n\n[[models]]\nmodel = \"popularity\"\nseeds = [1]\n\n[[models]]\n\
+        model = \"lightgcn\"\nsettings = { d_embed = 16 }\n\n[[models]]\nname = \"wide\"\nmodel = \"lightgcn\"\n\
+        settings = { d_embed = 32 }\n";
+    std::fs::write(&file, toys).unwrap();
+    let out = folder.path().join("out");
+    let (ok, _, errors) = run(viral("experiment").arg(&file).arg("--out").arg(&out));
+    assert!(ok, "{errors}");
+    let (html, values) = report("--experiment", &out, None, folder.path());
+    assert!(html.contains("lightgcn (d_embed = 16)") && html.contains("lightgcn (d_embed = 32)"), "{values}");
+    let means = section(&values, "planted: what models came to")["values"].as_array().unwrap();
+    let seeds: Vec<usize> =
+        means.iter().map(|m| m["figures"]["recall@20"]["seeds"].as_array().unwrap().len()).collect();
+    assert_eq!(seeds.iter().sum::<usize>(), 5, "{means:?}");
+    assert_eq!(section(&values, "planted: who is better than whom")["values"].as_array().unwrap().len(), 3);
+    assert!(html.matches("<circle class=\"f1 o\"").count() == 5);
+    // Without the users' files there is nothing to compare by.
+    std::fs::remove_dir_all(out.join("users")).unwrap();
+    let (html, _) = report("--experiment", &out, None, folder.path());
+    assert!(html.contains("are not compared"));
+}
