@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 
 /// Items of training that are embedded again as if they were new, and users who rank them, to weigh new items right.
 const SAMPLE: usize = 1024;
+/// Places of a list that are counted there.
+const TOP: usize = 20;
 /// Names of tensors.
 const UNITS: &str = "units/";
 const HANDED_ON: &str = "handed_on";
 const SHARED: &str = "shared/";
-/// Places of a list that are counted there.
-const TOP: usize = 20;
 
 /// Embeds new items: [`Inductive`] with what it needs of the model and of the catalogue that it was trained on.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub(super) struct Induction {
     pub(super) shared: Parameters,
     /// Each modality's rows of length one, `[n_items, width]`, without those of items that nobody has in training.
     pub(super) units: Vec<Vec<f16>>,
-    /// `[n_items, d]`; empty where items hand on nothing.
+    /// `[n_items, d]`, to be multiplied by the header's `scale`; empty where items hand on nothing.
     pub(super) handed_on: Vec<f16>,
 }
 
@@ -42,6 +42,8 @@ pub(super) struct InductionHeader {
     pub(super) modalities: Vec<(Modality, usize)>,
     /// What each block of a new vector is multiplied by.
     pub(super) gains: Vec<f32>,
+    /// A power of two that brings what is handed on into the range of half precision.
+    pub(super) scale: f32,
 }
 
 /// Where new items are embedded.
@@ -77,9 +79,12 @@ impl Induction {
         };
         let degrees = data.interactions.item_degrees();
         let units = data.features.iter().map(|(_, rows)| unit_halves(rows, |item| degrees[item] > 0)).collect();
-        let handed_on = handed_on(&inductive, trained, data, vectors.items(), &device)?;
+        let mut handed_on = handed_on(&inductive, trained, data, vectors.items(), &device)?;
+        let largest = handed_on.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+        let scale = if largest.is_normal() { 2f32.powi(largest.log2() as i32 - 13) } else { 1.0 };
+        handed_on.iter_mut().for_each(|x| *x /= scale);
         let gains = vec![1.0; vectors.blocks().len()];
-        let header = InductionHeader { inductive, modalities, gains };
+        let header = InductionHeader { inductive, modalities, gains, scale };
         let mut found = Self { header, shared, units, handed_on: to_halves(&handed_on) };
         found.header.gains = found.fit_gains(data, vectors)?;
         Ok(Some(found))
@@ -121,8 +126,11 @@ impl Induction {
             _ => halves(HANDED_ON.into(), d)?,
         };
         let rule = &header.inductive.neighborhood;
-        let numbers =
-            header.gains.iter().chain(rule.shares.iter().map(|share| &share.1)).chain([&rule.each, &rule.own]);
+        let numbers = header.gains.iter().chain(rule.shares.iter().map(|share| &share.1)).chain([
+            &rule.each,
+            &rule.own,
+            &header.scale,
+        ]);
         let finite = numbers.into_iter().all(|x| x.is_finite());
         let known = header.inductive.alone.as_ref().map_or(Ok(()), ModelConfig::check);
         known.map_err(|e| e.to_string())?;
@@ -196,7 +204,7 @@ impl Induction {
             vector.iter_mut().for_each(|x| *x *= own_factor);
             for (item, weight) in self.neighbors(neighborhood, features, row, own.map(|own| own[row])) {
                 let handed = &self.handed_on[item as usize * d..][..d];
-                vector.iter_mut().zip(handed).for_each(|(x, h)| *x += weight * h.to_f32());
+                vector.iter_mut().zip(handed).for_each(|(x, h)| *x += weight * (self.header.scale * h.to_f32()));
             }
         });
         Ok(vectors)

@@ -137,8 +137,11 @@ impl Recommender {
         let config = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
         let (vectors, parameters) = (model.valid().embed().to_host(), parameters(model));
         let induction = match serde_json::from_value::<ModelConfig>(config.clone()) {
-            Ok(of_the_table) => Induction::fit(&of_the_table, &parameters, &data.train, &vectors)?,
-            Err(_) => None,
+            // Vectors that are not finite are an error below.
+            Ok(of_the_table) if vectors.users().iter().chain(vectors.items()).all(|x| x.is_finite()) => {
+                Induction::fit(&of_the_table, &parameters, &data.train, &vectors)?
+            }
+            _ => None,
         };
         let names = |ids: &[String]| Names::new(ids).map_err(Error::Data);
         let titles = data.titles.as_ref().map(|titles| Names::listed(titles)).transpose().map_err(Error::Data)?;

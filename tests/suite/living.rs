@@ -1,6 +1,7 @@
 //! New items, removed ones and what users did since, without training.
 
-use burn::tensor::{Device, TensorData};
+use crate::serving::Given;
+use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, PlantedConfig, ReadOptions, TrainSet};
 use viral::eval::ColdMetrics;
@@ -275,6 +276,29 @@ fn a_model_of_format_2_keeps_its_features_as_they_were() {
     data.train.features.insert(Modality::Text, text);
     let model = recommender.model(&data.train, &Device::flex()).unwrap();
     assert_eq!(model.embed().to_host(), *recommender.embeddings());
+}
+
+/// Vectors beyond the range of half precision, and far below it.
+#[test]
+fn vectors_of_any_size_take_new_items() {
+    let data = planted();
+    let held_out = data.hold_out_items(0.1, 5).unwrap();
+    let new = NewItems::of(&data, &held_out.taken).unwrap();
+    let (n_users, n_items) = (held_out.rest.n_users(), held_out.rest.n_items());
+    let config = ModelConfig::by_name("lightgcn").unwrap();
+    let of = |size: f32| -> Vec<f32> {
+        let fill = |n: usize| (0..n * 2).map(|at| 1.0 + (at * 7 % 5) as f32).collect::<Vec<f32>>();
+        let items: Vec<f32> = fill(n_items).into_iter().map(|x| x * size).collect();
+        let tensor = |values: Vec<f32>, n: usize| Tensor::from_data(TensorData::new(values, [n, 2]), &Device::flex());
+        let given = Given { users: tensor(fill(n_users), n_users), items: tensor(items, n_items) };
+        let mut recommender = Recommender::new(&given, &config, &held_out.rest).unwrap();
+        recommender.add_items(&new).unwrap();
+        recommender.item_vector(&new.ids()[0]).unwrap().iter().map(|x| x / size).collect()
+    };
+    let expected = of(1.0);
+    for size in [2f32.powi(40), 2f32.powi(-40)] {
+        assert_eq!(of(size), expected, "{size}");
+    }
 }
 
 /// Rows are found again by id, whatever their numbers are now.

@@ -195,9 +195,9 @@ fn who_has_no_history_is_told_what_is_popular_and_new_to_them() -> viral::Result
 
 /// A model of vectors that are given.
 #[derive(burn::module::Module, Debug)]
-struct Given {
-    users: Tensor<2>,
-    items: Tensor<2>,
+pub(crate) struct Given {
+    pub(crate) users: Tensor<2>,
+    pub(crate) items: Tensor<2>,
 }
 
 impl Embed for Given {
