@@ -152,13 +152,13 @@ fn cold_users(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) 
 
 /// What one system came to in one draw.
 enum Figures {
-    Items(ColdMetrics),
+    Items(Box<ColdMetrics>),
     Users(Metrics),
 }
 
 impl Figures {
     fn of(recommender: &Recommender, data: &Dataset, cold: &[u32]) -> Result<Self> {
-        Ok(Self::Items(ColdMetrics::of(&recommender.embeddings_of(data)?, data, cold, K)?))
+        Ok(Self::Items(Box::new(ColdMetrics::of(&recommender.embeddings_of(data)?, data, cold, K)?)))
     }
 
     /// The values of each column, user by user.

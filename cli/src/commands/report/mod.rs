@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     arguments.device.start()?;
     // Before the work, not after it.
-    check_place(&arguments.out, "an earlier page of viral report", |text| Page::is_page(text))?;
+    check_place(&arguments.out, "an earlier page of viral report", Page::is_page)?;
     if let Some(json) = &arguments.json {
         let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
         if full(json)? == full(&arguments.out)? {
