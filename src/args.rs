@@ -275,7 +275,7 @@ pub struct RecipeArgs {
     /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, mmgcn, grcn, slmrec, lattice, freedom, dragon, mentor, cohesion, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
-    /// Settings and training: default; of viral also paper, reference and reference-synergy; of mmgcn, grcn, slmrec, lattice, dragon, mentor and cohesion also published
+    /// Settings and training: default; of viral also paper, reference and reference-synergy; of the others that take content, but profile-match, also published
     #[arg(long)]
     preset: Option<String>,
     /// Changes one setting of the model; may be given again

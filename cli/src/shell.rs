@@ -3,7 +3,7 @@
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use viral::data::{WholeFile, is_there, read_file};
+use viral::data::check_place;
 use viral::{Error, Result};
 
 /// Prints a line of the result, as `println!` does, but gives an error where that panics.
@@ -50,16 +50,12 @@ pub(crate) fn peak_rss_mb() -> Option<f64> {
     Some(kib * 1024.0 / 1e6)
 }
 
-/// That a command can write its report here, before long work and not after it: where nothing is, or an earlier report of it,
-/// which is a JSON object with these keys.
+/// [`check_place`] of the report of a command, a JSON object with these keys.
 pub(crate) fn check_place_of_report(path: &Path, command: &str, keys: &[&str]) -> Result<()> {
-    if is_there(path)? {
-        let found: Option<serde_json::Value> = serde_json::from_slice(&read_file(path)?).ok();
-        if found.is_none_or(|found| keys.iter().any(|key| found.get(key).is_none())) {
-            return Err(Error::file(path, format!("is not an earlier report of viral {command}; name another file")));
-        }
-    }
-    WholeFile::create(path).map(drop)
+    check_place(path, &format!("not an earlier report of viral {command}"), |file| {
+        let found: Option<serde_json::Value> = serde_json::from_reader(file).ok();
+        found.is_some_and(|found| keys.iter().all(|key| found.get(key).is_some()))
+    })
 }
 
 #[cfg(test)]

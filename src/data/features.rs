@@ -74,6 +74,23 @@ impl Features {
         self.0.is_empty()
     }
 
+    /// The features of some items, in the order given, of every modality: [`ItemFeatures::select`].
+    ///
+    /// ```
+    /// use viral::data::{Features, ItemFeatures, Modality};
+    ///
+    /// let text = ItemFeatures::new(3, 1, vec![1.0, 2.0, 3.0])?;
+    /// let some = Features::new().with(Modality::Text, text).select(&[2, 0]);
+    /// assert_eq!(some.get(&Modality::Text).unwrap().values(), [3.0, 1.0]);
+    /// # Ok::<(), viral::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    /// When a row is not below the number of items.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        Self(self.0.iter().map(|(modality, all)| (modality.clone(), all.clone().select(rows))).collect())
+    }
+
     /// The features of all modalities that a model needs, in the order asked for; `who` is the model's name.
     ///
     /// # Errors

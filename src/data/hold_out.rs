@@ -1,6 +1,6 @@
 //! Items or users taken out of a data set entirely, as if they came after training.
 
-use super::{Dataset, Features, Interactions, TrainSet, splitmix64};
+use super::{Dataset, Interactions, TrainSet, splitmix64};
 use crate::{Error, Result};
 
 /// A data set without some of its items or users: [`Dataset::hold_out_items`] and [`Dataset::hold_out_users`].
@@ -66,10 +66,7 @@ impl Dataset {
         let (taken, left) = draw("items", self.n_items(), share, seed)?;
         let of = |all: &Interactions| all.select_items(&left);
         let rows: Vec<usize> = left.iter().map(|&item| item as usize).collect();
-        let mut features = Features::new();
-        for (modality, all) in &self.train.features {
-            features.insert(modality.clone(), all.clone().select(&rows));
-        }
+        let features = self.train.features.select(&rows);
         let train = TrainSet { interactions: of(&self.train.interactions), features };
         let mut rest = Dataset::new(self.name.clone(), train, of(&self.valid), of(&self.test))?
             .with_user_ids(self.user_ids.clone())?

@@ -1,13 +1,14 @@
 //! Files written atomically: whole or not at all.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::check_replaceable;
 use super::folder_lock::is_at;
+use super::{is_there, open_file};
 use crate::{Error, Result};
 
 /// A file that is written atomically: it grows beside its place, under another name, until [`commit`](Self::commit) puts
@@ -123,6 +124,32 @@ pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// That a report can be written at a path, to be asked before long work and not after it: where no file is, or one that `is_of_kind`
+/// takes for an earlier one. `what` ends the sentence "is there already and …".
+///
+/// ```
+/// use std::io::{BufRead, BufReader};
+/// use viral::data::check_place;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("notes.txt");
+/// let is_mine = |file: BufReader<_>| file.lines().next().is_some_and(|line| line.is_ok_and(|line| line == "# mine"));
+/// assert!(check_place(&path, "not mine", is_mine).is_ok()); // nothing is there
+/// std::fs::write(&path, "somebody's notes").unwrap();
+/// assert!(check_place(&path, "not mine", is_mine).is_err());
+/// ```
+///
+/// # Errors
+/// A path where no file can be written, or where another one is.
+pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<File>) -> bool) -> Result<()> {
+    let _unfinished = WholeFile::create(path)?;
+    if is_there(path)? && !is_of_kind(BufReader::new(open_file(path)?)) {
+        let message = format!("is there already and {what}; name another file, or move this one away");
+        return Err(Error::file(path, message));
+    }
+    Ok(())
 }
 
 /// A lock that is kept while a run lasts. One that is taken is tried again for a moment: a process that starts a program holds

@@ -84,10 +84,11 @@ impl ModelConfig {
             let shares = modality_shares(features, visual).into_iter().map(|(_, share)| share);
             features.modalities().cloned().zip(shares).collect()
         };
-        let only = |all: Vec<(Modality, f32)>, kept: &[Modality]| -> Vec<(Modality, f32)> {
-            all.into_iter().filter(|(modality, share)| kept.contains(modality) && *share > 0.0).collect()
+        let pair = |visual: f64| -> Vec<(Modality, f32)> {
+            let visual = visual as f32;
+            let all = [(Modality::Text, 1.0 - visual), (Modality::Visual, visual)];
+            all.into_iter().filter(|(_, share)| *share > 0.0).collect()
         };
-        let pair = [Modality::Text, Modality::Visual];
         let means = || Inductive {
             alone: None,
             hands_on: HandsOn::Vector,
@@ -106,17 +107,12 @@ impl ModelConfig {
                 let mut alone = config.clone();
                 (alone.n_item_layers, alone.n_user_layers, alone.edge_dropout) = (0, 0, 0.0);
                 let k = config.item_neighbors;
-                let pair_shares = vec![
-                    (Modality::Text, 1.0 - config.visual_weight as f32),
-                    (Modality::Visual, config.visual_weight as f32),
-                ];
                 let neighborhood = match (config.n_item_layers, config.item_graph) {
                     (0, _) => Neighborhood::none(),
-                    (_, ItemGraph::Mixture) => Neighborhood::mixture(only(pair_shares, &pair), k.min(n_items)),
+                    (_, ItemGraph::Mixture) => Neighborhood::mixture(pair(config.visual_weight), k.min(n_items)),
                     (_, ItemGraph::MeanCosine) => {
                         let n = k.min(n_items.saturating_sub(1));
-                        let shares = vec![(Modality::Text, 0.5), (Modality::Visual, 0.5)];
-                        Neighborhood { shares, n, by_mean_cosine: true, each: 0.0, own: 0.0 }
+                        Neighborhood { shares: pair(0.5), n, by_mean_cosine: true, each: 0.0, own: 0.0 }
                     }
                     // Its weights need the row sums of the neighbours.
                     (_, ItemGraph::CosineMixture) => return Some(means()),
@@ -139,12 +135,11 @@ impl ModelConfig {
                 Inductive { alone: Some(ModelConfig::Dragon(alone)), hands_on, neighborhood }
             }
             ModelConfig::Freedom(config) if config.n_item_layers == 1 => {
-                let weight = config.visual_weight as f32;
-                let shares = only(vec![(Modality::Text, 1.0 - weight), (Modality::Visual, weight)], &pair);
+                let k = config.n_neighbors.min(n_items);
                 Inductive {
                     alone: None,
                     hands_on: HandsOn::Table("items".into()),
-                    neighborhood: Neighborhood::mixture(shares, config.n_neighbors.min(n_items)),
+                    neighborhood: Neighborhood::mixture(pair(config.visual_weight), k),
                 }
             }
             _ => means(),
@@ -186,11 +181,11 @@ pub(crate) enum Rows {
 }
 
 /// Whose rows each parameter of a model has, found by making it for two little catalogues of other sizes.
-pub(crate) fn rows_of_parameters(config: &ModelConfig, features: &Features) -> Result<BTreeMap<String, Rows>> {
-    #[cfg(feature = "flex")]
-    let device = Device::flex();
-    #[cfg(not(feature = "flex"))]
-    let device = Device::default();
+pub(crate) fn rows_of_parameters(
+    config: &ModelConfig,
+    features: &Features,
+    device: &Device,
+) -> Result<BTreeMap<String, Rows>> {
     let first = |[n_users, n_items]: [usize; 2]| -> Result<BTreeMap<String, usize>> {
         let mut of_items = Features::new();
         for (modality, rows) in features {
@@ -201,7 +196,7 @@ pub(crate) fn rows_of_parameters(config: &ModelConfig, features: &Features) -> R
         }
         let pairs: Vec<(u32, u32)> = (0..n_users as u32).flat_map(|u| [(u, u), (u, u + 1)]).collect();
         let data = TrainSet { interactions: Interactions::from_pairs(n_users, n_items, &pairs), features: of_items };
-        let model = config.init(&data, &mut Init::new(0, &device))?;
+        let model = config.init(&data, &mut Init::new(0, device))?;
         Ok(parameters(&model).into_iter().map(|(name, value)| (name, value.shape().to_vec()[0])).collect())
     };
     // Differences of 1, 2 and 3 rows tell whose they are.

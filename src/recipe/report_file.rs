@@ -1,11 +1,11 @@
 //! A file that a report goes into, found fit for it before the run.
 
 use super::folder::FILES;
-use crate::data::{WholeFile, is_there, open_file, write_whole};
+use crate::data::{check_place, write_whole};
 use crate::{Error, Result};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use std::io::BufReader;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 /// A place for a [`RunReport`](super::RunReport) as JSON, which takes nothing's place but that of an earlier report.
@@ -55,16 +55,9 @@ impl ReportFile {
                 return Err(Error::file(&path, "is a file of the run itself; give the report another name"));
             }
         }
-        let unfinished = WholeFile::create(&path)?;
-        if is_there(&path)? {
-            let mut file = BufReader::new(open_file(&path)?);
-            let is_empty = file.get_ref().metadata().map_err(Error::io(&path))?.len() == 0;
-            if !is_empty && serde_json::from_reader::<_, Report>(&mut file).is_err() {
-                let message = "is there already and no report of a run; name another file, or move this one away";
-                return Err(Error::file(&path, message));
-            }
-        }
-        drop(unfinished);
+        check_place(&path, "no report of a run", |mut file| {
+            file.fill_buf().is_ok_and(<[u8]>::is_empty) || serde_json::from_reader::<_, Report>(file).is_ok()
+        })?;
         Ok(Self(path))
     }
 

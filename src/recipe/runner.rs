@@ -123,7 +123,7 @@ impl<'a> Runner<'a> {
             return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
         }
         let model = match warm {
-            Some(before) => warm::start(model, before, &recipe.model, data)?,
+            Some(before) => warm::start(model, before, &recipe.model, data, &device)?,
             None => model,
         };
         let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;

@@ -5,14 +5,20 @@ use crate::graph::KnnSearch;
 use crate::model::{Model, ModelConfig, Rows, load_parameters, parameters, rows_of_parameters};
 use crate::serve::Recommender;
 use crate::{Error, Result};
-use burn::tensor::TensorData;
+use burn::tensor::{Device, TensorData};
 use std::collections::HashMap;
 
 /// Neighbours in content whose rows a new item begins with.
 const NEIGHBORS: usize = 10;
 
 /// A model of `config` for `data` whose fresh parameters give way to those of an earlier model, as far as it has them.
-pub(super) fn start(model: Model, before: &Recommender, config: &ModelConfig, data: &Dataset) -> Result<Model> {
+pub(super) fn start(
+    model: Model,
+    before: &Recommender,
+    config: &ModelConfig,
+    data: &Dataset,
+    device: &Device,
+) -> Result<Model> {
     let differs = |key: &str| {
         Error::Config(format!(
             "the earlier model has another '{key}': begin with the settings that it was trained with"
@@ -23,7 +29,7 @@ pub(super) fn start(model: Model, before: &Recommender, config: &ModelConfig, da
     if let Some(name) = old.keys().find(|name| !fresh.contains_key(*name)) {
         return Err(differs(name));
     }
-    let rows = rows_of_parameters(config, &data.train.features)?;
+    let rows = rows_of_parameters(config, &data.train.features, device)?;
     let number = |ids: &mut dyn Iterator<Item = &str>| -> HashMap<String, usize> {
         ids.enumerate().map(|(number, id)| (id.to_string(), number)).collect()
     };

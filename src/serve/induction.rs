@@ -47,7 +47,7 @@ pub(super) struct InductionHeader {
 }
 
 /// Where new items are embedded.
-pub(super) fn host_device() -> Result<Device> {
+fn host_device() -> Result<Device> {
     #[cfg(feature = "flex")]
     return Ok(Device::flex());
     #[cfg(not(feature = "flex"))]
@@ -72,7 +72,7 @@ impl Induction {
         let shared = match &inductive.alone {
             None => Parameters::new(),
             Some(alone) => {
-                let rows = rows_of_parameters(alone, &data.features)?;
+                let rows = rows_of_parameters(alone, &data.features, &device)?;
                 let is_shared = |name: &String| rows.get(name) == Some(&Rows::Shared);
                 trained.iter().filter(|(name, _)| is_shared(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
             }
@@ -262,11 +262,7 @@ impl Induction {
         let step = known.len().div_ceil(SAMPLE).max(1);
         let sample: Vec<u32> = known.into_iter().step_by(step).collect();
         let rows: Vec<usize> = sample.iter().map(|&item| item as usize).collect();
-        let mut features = Features::new();
-        for (modality, all) in &data.features {
-            features.insert(modality.clone(), all.clone().select(&rows));
-        }
-        let mut made = self.before_gains(&features, d, Some(&sample))?;
+        let mut made = self.before_gains(&data.features.select(&rows), d, Some(&sample))?;
         let trained: Vec<f32> = rows.iter().flat_map(|&item| vectors.item(item)).copied().collect();
         if made == trained {
             return Ok(vec![1.0; blocks.len()]);

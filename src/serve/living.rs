@@ -1,4 +1,4 @@
-//! A catalogue that lives on after training: new items, items that are gone, and what customers have done since.
+//! Changes to a catalogue after training, without training: new items, removed items, new interactions and users.
 
 use super::Recommender;
 use super::induction::Induction;
@@ -58,11 +58,8 @@ impl NewItems {
     /// When a number is not below the number of items.
     pub fn of(data: &Dataset, items: &[u32]) -> Result<Self> {
         let rows: Vec<usize> = items.iter().map(|&item| item as usize).collect();
-        let mut features = Features::new();
-        for (modality, all) in &data.train.features {
-            features.insert(modality.clone(), all.clone().select(&rows));
-        }
-        let new = Self::new(rows.iter().map(|&item| data.item_ids[item].as_str()), features)?;
+        let ids = rows.iter().map(|&item| data.item_ids[item].as_str());
+        let new = Self::new(ids, data.train.features.select(&rows))?;
         match &data.titles {
             Some(titles) => new.with_titles(rows.iter().map(|&item| titles[item].as_str())),
             None => Ok(new),
@@ -163,17 +160,13 @@ impl Recommender {
     /// cannot embed new items, because it was trained without features or is not one of the table. Nothing is added then.
     ///
     /// ```
-    /// use viral::data::{Features, ItemFeatures, Modality};
     /// use viral::prelude::*;
     /// use viral::serve::NewItems;
     ///
     /// # fn main() -> viral::Result<()> {
     /// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
     /// let mut recommender = Recipe::viral().epochs(2).run(&data, &Device::flex())?.recommender()?;
-    /// let mut features = Features::new();
-    /// for (modality, rows) in &data.train.features {
-    ///     features.insert(modality.clone(), rows.clone().select(&[3])); // it reads and looks like item 3
-    /// }
+    /// let features = data.train.features.select(&[3]); // it reads and looks like item 3
     /// recommender.add_items(&NewItems::new(["new"], features)?)?;
     /// assert!(recommender.similar("new", 3)?.iter().any(|found| found.item == "i0003"));
     /// recommender.remove_items(&["new"])?;

@@ -8,7 +8,7 @@
 //! | `popular` | what most users have, for those of whom nothing is known |
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
 //! | `query` | what is asked, by number, and the best items for it |
-//! | `living` | [`NewItems`], [`Update`], [`Drift`]: a catalogue that goes on after training |
+//! | `living` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
 //! | `induction` | what embeds new items |
 //! | `saved` | the model file: written whole or not at all, read with every bit checked |
 //! | `names` | external ids, compact, with their index |

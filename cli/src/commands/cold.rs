@@ -1,5 +1,6 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
+use super::mean;
 use crate::bar::TrainingBar;
 use crate::shell::{check_place_of_report, note, say};
 use clap::{Args, ValueEnum};
@@ -111,10 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 /// The recommender of a run in this folder, which goes on where it was broken off.
 fn trained(recipe: &Recipe, data: &Dataset, device: &Device, folder: &Path, label: &str) -> Result<Recommender> {
     let model = folder.join("model.safetensors");
-    let is_done = model.is_file() && Recommender::load(&model)?.fingerprint() == Some(&data.fingerprint());
-    let recommender = match is_done {
-        true => Recommender::load(&model)?,
-        false => {
+    let done = model.is_file().then(|| Recommender::load(&model)).transpose()?;
+    let recommender = match done.filter(|done| done.fingerprint() == Some(&data.fingerprint())) {
+        Some(done) => done,
+        None => {
             let begun = folder.join("checkpoint.safetensors").is_file();
             let existing = if begun { Existing::Resume } else { Existing::Refuse };
             let mut bar = TrainingBar::new(label);
@@ -267,8 +268,4 @@ impl Systems {
         };
         serde_json::json!({ "systems": self.rows.iter().map(row).collect::<Vec<_>>() })
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }

@@ -55,3 +55,8 @@ impl Command {
         }
     }
 }
+
+/// The mean; 0 of no values.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}

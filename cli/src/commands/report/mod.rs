@@ -6,11 +6,14 @@ mod information;
 mod map;
 mod run;
 
+use super::mean;
 use crate::shell::say;
 use clap::{ArgGroup, Args};
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, DeviceArgs};
-use viral::data::{WholeFile, is_there, read_file, write_whole};
+use viral::data::{check_place, write_whole};
 use viral::report::Page;
 use viral::{Error, Result};
 
@@ -56,13 +59,13 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     arguments.device.start()?;
     // Before the work, not after it.
-    check_place(&arguments.out, "an earlier page of viral report", Page::is_page)?;
+    check_place(&arguments.out, "not an earlier page of viral report", empty_or(Page::is_page))?;
     if let Some(json) = &arguments.json {
         let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
         if full(json)? == full(&arguments.out)? {
             return Err(Error::Config("--out and --json are the same file; name two".into()));
         }
-        check_place(json, "earlier figures of viral report", is_figures)?;
+        check_place(json, "not earlier figures of viral report", empty_or(is_figures))?;
     }
     let page = match (&arguments.model, &arguments.experiment) {
         (Some(model), _) => run::page(model, &arguments.data)?,
@@ -80,18 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("The report is in {}: {:.1} MB, to be opened in a browser.", arguments.out.display(), html.len() as f64 / 1e6)
 }
 
-/// That a file can be written here: where there is none, an empty one, or an earlier one of its kind.
-fn check_place(path: &Path, kind: &str, is_of_kind: impl Fn(&str) -> bool) -> Result<()> {
-    let unfinished = WholeFile::create(path)?;
-    if is_there(path)? {
-        let bytes = read_file(path)?;
-        if !bytes.is_empty() && !std::str::from_utf8(&bytes).is_ok_and(is_of_kind) {
-            let message = format!("is there already and not {kind}; name another file, or move this one away");
-            return Err(Error::file(path, message));
-        }
-    }
-    drop(unfinished);
-    Ok(())
+/// Whether a file is empty, or a text of a kind.
+fn empty_or(is_of_kind: fn(&str) -> bool) -> impl FnOnce(BufReader<File>) -> bool {
+    move |file| std::io::read_to_string(file).is_ok_and(|text| text.is_empty() || is_of_kind(&text))
 }
 
 fn is_figures(text: &str) -> bool {
@@ -106,8 +100,4 @@ fn four(x: f64) -> String {
 
 fn signed(x: f64) -> String {
     format!("{x:+.4}")
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
