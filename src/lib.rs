@@ -36,6 +36,7 @@
 //! | rank and measure, accuracy and what is beyond it | [`eval`] |
 //! | learn what content says of clicks, and draw maps of items | [`insight`] |
 //! | draw figures and set tables | [`report`] |
+//! | read chapters: your own data, serving, adding a model, results | [`guide`] |
 //! | take single operators | [`ops`]: sparse products, InfoNCE without its matrix, keyed randomness |
 //!
 //! # Features
@@ -92,6 +93,8 @@ pub mod experiment;
 pub mod args;
 
 pub mod prelude;
+
+pub mod guide;
 
 pub use error::{Error, Result};
 

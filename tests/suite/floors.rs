@@ -29,7 +29,7 @@ const FLOORS: [&str; 17] = [
 ];
 
 /// What stands beside the floors: the crate's root, and the names that programs take from everywhere.
-const ROOT: [&str; 2] = ["lib", "prelude"];
+const ROOT: [&str; 3] = ["lib", "prelude", "guide"];
 
 /// Imports that the order alone would allow: `(floor, what it must not name, why)`.
 const FORBIDDEN: [(&str, &[&str], &str); 5] = [

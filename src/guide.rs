@@ -1,0 +1,24 @@
+//! Chapters: your own data, serving, adding a model, results, large catalogues, GPUs.
+//!
+//! Programs in them compile and run with the tests of the crate.
+
+#[doc = include_str!("../docs/your_data.md")]
+pub mod your_data {}
+
+#[doc = include_str!("../docs/serving.md")]
+pub mod serving {}
+
+#[doc = include_str!("../docs/adding_a_model.md")]
+pub mod adding_a_model {}
+
+#[doc = include_str!("../docs/results.md")]
+pub mod results {}
+
+#[doc = include_str!("../docs/honest_figures.md")]
+pub mod honest_figures {}
+
+#[doc = include_str!("../docs/large_catalogues.md")]
+pub mod large_catalogues {}
+
+#[doc = include_str!("../docs/gpus.md")]
+pub mod gpus {}
