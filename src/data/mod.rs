@@ -5,6 +5,7 @@
 //! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
 //! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
 //! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
+//! | `knockout` | [`Knockout`]: features that say nothing, to see whether a modality is used |
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`, [`npy_header`]) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter`, `inter_reader` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
 //! | `feedback`, `time` | [`Labels`]: parts of a split, or what users took; [`parse_time`]: numbers and dates |
@@ -54,6 +55,7 @@ mod inter_reader;
 mod interactions;
 mod item_features;
 mod key;
+mod knockout;
 mod load;
 mod locate;
 mod log;
@@ -94,6 +96,7 @@ pub use interactions::Interactions;
 pub(crate) use interactions::check_ids;
 pub use item_features::ItemFeatures;
 pub use key::{StepKey, StreamKey};
+pub use knockout::Knockout;
 pub use log::{InteractionLog, LogEvent};
 pub use log_report::LogReport;
 pub use mask::Mask;

@@ -4,10 +4,12 @@ use super::tune::{MOST, change};
 use super::{CUTOFFS, ComparisonSettings, Contrast, DEPTH, DataSource, Experiment, Figure, ModelRow};
 use super::{Choice, Tune};
 use crate::Result;
+use crate::data::{Knockout, Modality};
 use crate::model::ModelConfig;
 use crate::recipe::Recipe;
 use crate::recipe::place::{Checked, Step, below, distinct, fault, known, no_such_toml};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -44,6 +46,8 @@ struct ModelSection {
     seeds: Option<Vec<u64>>,
     #[serde(default)]
     data: Vec<String>,
+    #[serde(default)]
+    knockout: BTreeMap<Modality, Knockout>,
     #[serde(default)]
     published: Table,
     tune: Option<TuneSection>,
@@ -197,6 +201,7 @@ fn row(section: &ModelSection, training: &Table, all_seeds: &[u64], data: &[&str
         name: section.name.clone().unwrap_or_else(|| section.model.clone()),
         seeds: section.seeds.clone().unwrap_or_else(|| all_seeds.to_vec()),
         data: section.data.clone(),
+        knockout: section.knockout.clone().into_iter().collect(),
         tune: section.tune.as_ref().map(|section| tune(section, &recipe, &here("tune"))).transpose()?,
         published: published(&section.published, data, &here("published"))?,
         recipe,

@@ -11,6 +11,7 @@
 //! | `session`, `job`, `run` | [`Session`]: an experiment with its data and what is done; [`Job`]s; doing the rest |
 //! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: a line each; what they are known by; [`Usage`]: what they cost |
 //! | `missing`, `missing_report` | [`MissingGrid`]: a model where items lack content; [`MissingReport`]: its tables |
+//! | `probe` | [`Probe`]: a model trained without what its content says; [`ProbeReport`]: its table, and what follows in words |
 //! | `comparison`, `report` | [`Comparison`]: paired tests; [`Report`]: the tables |
 //! | `folder` | [`ResultsFolder`]: what is done, without the experiment's file |
 //!
@@ -79,6 +80,7 @@ mod journal;
 mod key;
 mod missing;
 mod missing_report;
+mod probe;
 mod record;
 mod report;
 mod run;
@@ -95,6 +97,7 @@ pub use job::{Job, JobKind, JobState, Selection};
 pub use key::RESULTS_VERSION;
 pub use missing::{MissingGrid, MissingIn};
 pub use missing_report::{Figures, MissingReport, MissingRow};
+pub use probe::{Probe, ProbeArm, ProbeReport};
 pub use record::{RunRecord, Trained, TrialRecord, ValidCurve};
 pub use report::Report;
 pub use run::{Notice, Outcome};

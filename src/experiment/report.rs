@@ -81,7 +81,7 @@ impl Session {
             let name = &self.experiment.data[d].name;
             let mut rows = Vec::new();
             for (m, row) in self.experiment.models.iter().enumerate().filter(|(_, row)| row.is_on(name)) {
-                let ((records, missing), winner) = (self.runs(d, m)?, self.winner(d, row)?);
+                let ((records, missing), winner) = (self.runs(d, m)?, self.winner(d, m)?);
                 rows.push((m, RowState { row, records, missing, winner }));
             }
             all.extend(rows.iter().flat_map(|(_, row)| &row.records));

@@ -157,16 +157,17 @@ impl Session {
         device: &Device,
         observe: &mut impl FnMut(Notice) -> ControlFlow<()>,
     ) -> Result<Ended> {
-        let Self { data, journal, .. } = self;
-        let data = &data[task.data];
-        let named = (data.set.name.as_str(), data.fingerprint.as_str());
+        let Self { data, journal, experiment, .. } = self;
+        let fingerprint = data[task.data].fingerprint(task.model);
+        let data = experiment.models[task.model].data(&data[task.data].set)?;
+        let named = (data.name.as_str(), fingerprint);
         let folder = journal.running(key);
         let existing = match folder.join("checkpoint.safetensors").is_file() {
             true => Existing::Resume,
             false => Existing::Overwrite,
         };
         let (meter, is_broken) = (Meter::start(), Cell::new(false));
-        let runner = recipe.runner(&data.set, device).folder(&folder).existing(existing).observe(|progress| {
+        let runner = recipe.runner(&data, device).folder(&folder).existing(existing).observe(|progress| {
             let flow = observe(Notice::Progress { job, progress });
             is_broken.set(flow.is_break());
             flow
@@ -194,7 +195,7 @@ impl Session {
                     TaskPart::Trial(..) => (Line::Trial(TrialRecord { trained, failure: None }), None, usage, valid),
                     TaskPart::Run(_) => {
                         journal.add_test_read(writer, key)?;
-                        let tested = run.embeddings().hits(&data.set, Part::Test, DEPTH);
+                        let tested = run.embeddings().hits(&data, Part::Test, DEPTH);
                         let tested = tested.and_then(|hits| Ok((hits.metrics(&CUTOFFS)?, hits)));
                         let (test, hits) = match tested {
                             Ok(tested) => tested,

@@ -8,6 +8,7 @@ use super::{Experiment, ModelRow, RunRecord};
 use crate::data::Dataset;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// An experiment, its data, and the results in a folder. [`run`](Self::run) does what is missing, [`report`](Self::report) makes
@@ -24,7 +25,26 @@ pub struct Session {
 #[derive(Debug)]
 pub(super) struct OpenData {
     pub(super) set: Dataset,
-    pub(super) fingerprint: String,
+    fingerprint: String,
+    /// By place of a model that has modalities knocked out: the fingerprint of its data.
+    knocked_out: BTreeMap<usize, String>,
+}
+
+impl OpenData {
+    pub(super) fn new(set: Dataset, models: &[ModelRow]) -> Result<Self> {
+        let mut knocked_out = BTreeMap::new();
+        for (place, row) in models.iter().enumerate() {
+            if row.is_on(&set.name) && !row.knockout.is_empty() {
+                knocked_out.insert(place, row.data(&set)?.fingerprint());
+            }
+        }
+        Ok(Self { fingerprint: set.fingerprint(), set, knocked_out })
+    }
+
+    /// The fingerprint of what a model of the experiment is trained on.
+    pub(super) fn fingerprint(&self, model: usize) -> &str {
+        self.knocked_out.get(&model).unwrap_or(&self.fingerprint)
+    }
 }
 
 /// A job by its places in the experiment.
@@ -63,10 +83,7 @@ impl Experiment {
     /// # Errors
     /// Data that cannot be read; a damaged line of results.
     pub fn open(self, data_root: impl AsRef<Path>, out: impl AsRef<Path>) -> Result<Session> {
-        let open = |source: &super::DataSource| {
-            let set = source.read(data_root.as_ref())?;
-            Ok(OpenData { fingerprint: set.fingerprint(), set })
-        };
+        let open = |source: &super::DataSource| OpenData::new(source.read(data_root.as_ref())?, &self.models);
         let data = self.data.iter().map(open).collect::<Result<Vec<_>>>()?;
         let (out, journal) = (out.as_ref().to_path_buf(), Journal::read(out.as_ref())?);
         Ok(Session { experiment: self, out, data, journal })
@@ -159,7 +176,7 @@ impl Session {
             TaskPart::Trial(..) => Kind::Trial,
             TaskPart::Run(_) => Kind::Run,
         };
-        key(kind, &self.data[task.data].fingerprint, &recipe.model, &recipe.training)
+        key(kind, self.data[task.data].fingerprint(task.model), &recipe.model, &recipe.training)
     }
 
     pub(super) fn is_done(&self, task: &Task, key: &str) -> bool {
@@ -173,7 +190,7 @@ impl Session {
         let row = self.row(task);
         let recipe = match (&task.part, &row.tune) {
             (TaskPart::Trial(_, combination), Some(tune)) => tune.trial(&row.recipe, combination)?,
-            (TaskPart::Run(seed), Some(tune)) => match self.winner(task.data, row)? {
+            (TaskPart::Run(seed), Some(tune)) => match self.winner(task.data, task.model)? {
                 None => return Ok(Wanted::AfterTrials),
                 Some(None) => return Ok(Wanted::NoTrialSucceeded),
                 Some(Some(winner)) => tune.chosen(&row.recipe, &winner.combination)?.seed(*seed),
@@ -186,12 +203,13 @@ impl Session {
 
     /// The best trial of a row; `None` while some are missing, or where nothing is to be chosen; `Some(None)` where none
     /// came to anything.
-    pub(super) fn winner(&self, data: usize, row: &ModelRow) -> Result<Option<Option<Winner>>> {
+    pub(super) fn winner(&self, data: usize, model: usize) -> Result<Option<Option<Winner>>> {
+        let row = &self.experiment.models[model];
         let Some(tune) = &row.tune else { return Ok(None) };
         let mut best: Option<Winner> = None;
         for combination in tune.combinations() {
             let trial = tune.trial(&row.recipe, &combination)?;
-            let key = key(Kind::Trial, &self.data[data].fingerprint, &trial.model, &trial.training)?;
+            let key = key(Kind::Trial, self.data[data].fingerprint(model), &trial.model, &trial.training)?;
             let Some(record) = self.journal.trial(&key) else { return Ok(None) };
             if let Some(valid) = record.trained.valid.best
                 && best.as_ref().is_none_or(|best| valid > best.valid)

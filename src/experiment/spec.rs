@@ -2,11 +2,15 @@
 
 use super::{DataSource, Figure, Tune};
 use crate::Result;
-use crate::data::read_text;
+use crate::data::{Dataset, Knockout, Modality, read_text};
 use crate::eval::Metric;
 use crate::recipe::Recipe;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::path::Path;
+
+/// What is drawn for knockouts is the same in all runs, so that seeds differ in the training alone.
+const KNOCKOUT_SEED: u64 = 0;
 
 /// An experiment: every model on every data set with every seed. It is read from a TOML file; the [module](super) has one.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,8 @@ pub struct ModelRow {
     pub seeds: Vec<u64>,
     /// The data sets that it is run on; empty: all.
     pub data: Vec<String>,
+    /// What takes the place of modalities in its training and its test; nothing in most experiments.
+    pub knockout: Vec<(Modality, Knockout)>,
     /// Settings to be chosen on valid first.
     pub tune: Option<Tune>,
     /// Figures of publications, to be printed beside: data set, figure, value.
@@ -45,6 +51,22 @@ pub struct ModelRow {
 }
 
 impl ModelRow {
+    /// What it is trained on and tested with: a data set, with what is knocked out. The name says so, for lines of results have it.
+    ///
+    /// # Errors
+    /// A modality that is knocked out and not there.
+    pub(super) fn data<'a>(&self, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
+        if self.knockout.is_empty() {
+            return Ok(Cow::Borrowed(data));
+        }
+        let mut data = data.clone();
+        for (modality, knockout) in &self.knockout {
+            data.name = format!("{}, {modality} {knockout}", data.name);
+        }
+        data.train.features = data.features().knocked_out(&self.knockout, KNOCKOUT_SEED)?;
+        Ok(Cow::Owned(data))
+    }
+
     /// Whether it is run on a data set.
     pub(super) fn is_on(&self, data: &str) -> bool {
         self.data.is_empty() || self.data.iter().any(|name| name == data)
@@ -130,6 +152,7 @@ mod tests {
             recipe: Recipe::lightgcn(),
             seeds: vec![1],
             data: if name == "c" { vec!["x".into()] } else { Vec::new() },
+            knockout: Vec::new(),
             tune: None,
             published: Vec::new(),
         };

@@ -34,6 +34,7 @@ mod parity_models;
 mod parity_self_supervised;
 mod parity_user_graphs;
 mod parts;
+mod probe;
 mod programs;
 mod replays;
 mod serving;

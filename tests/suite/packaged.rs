@@ -46,7 +46,9 @@ fn the_picture_in_the_docs_is_the_file() {
 
 /// Files of the package, which has neither tests nor other packages.
 fn is_packaged(file: &str) -> bool {
-    ["src/", "benches/", "examples/", "docs/", "assets/", "LICENSE", "CHANGELOG.md", "CITATION.cff"].iter().any(|start| file.starts_with(start))
+    ["src/", "benches/", "examples/", "docs/", "assets/", "LICENSE", "CHANGELOG.md", "CITATION.cff"]
+        .iter()
+        .any(|start| file.starts_with(start))
 }
 
 #[test]

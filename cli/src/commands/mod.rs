@@ -12,6 +12,7 @@ mod folder;
 mod import;
 mod missing;
 mod prepare;
+mod probe;
 mod recommend;
 mod report;
 mod serve;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Experiment(experiment::Arguments),
     Cold(Box<cold::Arguments>),
     Missing(Box<missing::Arguments>),
+    Probe(Box<probe::Arguments>),
     Report(Box<report::Arguments>),
     Serve(serve::Arguments),
 }
@@ -50,6 +52,7 @@ impl Command {
             Self::Experiment(arguments) => experiment::run(&arguments),
             Self::Cold(arguments) => cold::run(&arguments),
             Self::Missing(arguments) => missing::run(&arguments),
+            Self::Probe(arguments) => probe::run(&arguments),
             Self::Report(arguments) => report::run(&arguments),
             Self::Serve(arguments) => serve::run(&arguments),
         }

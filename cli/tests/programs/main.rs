@@ -9,6 +9,7 @@ mod export;
 mod missing;
 mod outputs;
 mod prepare;
+mod probe;
 mod recommend;
 mod report;
 mod serve;

@@ -34,8 +34,8 @@ pub(super) fn page(folder: &Path) -> Result<Page> {
         "viral train --data DIR --model viral --out out/viral\nviral report --model out/viral --data DIR --out model.html",
     );
     let knockouts = Section::new("Whether content matters").not_run(
-        "Models trained with noise in the place of a modality are a further data set of the experiment, such as one with modalities = \
-         [\"text\", \"visual=noise.npy\"]:",
+        "A model that is trained on noise in the place of a modality is a further row of the experiment, with knockout = { visual = \"noise\" }; \
+         viral probe does the same for one model:",
         "viral experiment FILE.toml",
     );
     Ok(page.section(single).section(knockouts))

@@ -36,7 +36,7 @@ pub(super) fn shares(z: &HostEmbeddings, ranking: &Ranking, name: &str) -> Secti
 }
 
 /// What the trained model loses without each of its blocks.
-pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics, again: &str) -> Result<Section> {
+pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> Result<Section> {
     let section = Section::new("What it loses without each block");
     let blocks = z.blocks();
     if blocks.len() < 2 {
@@ -78,8 +78,7 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics, agai
          could; a model that is trained without one may make up for it. Only training again tells.",
         said.join("; ")
     );
-    let section = section.figure(bars.to_svg(), caption, table).text(follows);
-    Ok(section.not_run("The model trained again with noise, or the rows in another order, in the place of one modality's features:", again).values(values.into()))
+    Ok(section.figure(bars.to_svg(), caption, table).text(follows).values(values.into()))
 }
 
 fn evaluate_without(z: &HostEmbeddings, data: &Dataset, from: usize, width: usize) -> Result<Metrics> {

@@ -3,6 +3,7 @@
 mod curves;
 mod experiment;
 mod information;
+mod knockouts;
 mod map;
 mod run;
 
@@ -14,6 +15,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, DeviceArgs};
 use viral::data::{check_place, write_whole};
+use viral::eval::Dialect;
 use viral::report::Page;
 use viral::{Error, Result};
 
@@ -44,6 +46,12 @@ pub(crate) struct Arguments {
     /// Folder with results.jsonl, as viral experiment writes it
     #[arg(long, value_name = "FOLDER", group = "of")]
     experiment: Option<PathBuf>,
+    /// What viral probe --json wrote of this model and these data, to be shown with it
+    #[arg(long, value_name = "FILE", requires = "model")]
+    probe: Option<PathBuf>,
+    /// By which definitions coverage, Gini, entropy, ARP and their like are computed: formula, or elliot for the numbers of that library
+    #[arg(long, value_name = "NAME", default_value = "formula", requires = "model")]
+    dialect: Dialect,
     #[command(flatten, next_help_heading = "Data")]
     data: DataArgs,
     /// File for the page, which may be there only as an earlier one
@@ -68,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         check_place(json, "not earlier figures of viral report", empty_or(is_figures))?;
     }
     let page = match (&arguments.model, &arguments.experiment) {
-        (Some(model), _) => run::page(model, &arguments.data)?,
+        (Some(model), _) => run::page(model, arguments)?,
         (_, Some(_)) if !arguments.data.is_planted() => {
             return Err(Error::Config("--data is for --model; results of an experiment have all that is shown".into()));
         }

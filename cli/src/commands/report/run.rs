@@ -1,6 +1,6 @@
 //! The page of a finished run.
 
-use super::{K, RESAMPLES, SEED, curves, four, information, map, signed};
+use super::{Arguments, K, RESAMPLES, SEED, curves, four, information, knockouts, map, signed};
 use crate::shell::{note, quoted};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -24,11 +24,11 @@ struct System<'a> {
     ranking: Ranking,
 }
 
-pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
+pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let recommender = Recommender::load(model)?;
     let file = Recommender::file_of(model);
     let folder = file.parent().unwrap_or(Path::new("."));
-    let data = data_of(&recommender, arguments)?;
+    let data = data_of(&recommender, &arguments.data)?;
     if let Some(data) = &data {
         note!("{data}");
     }
@@ -43,6 +43,11 @@ pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
         false => Interactions::from_pairs(z.n_users(), z.n_items(), &train.pairs().collect::<Vec<_>>()),
     };
     let tested = data.as_ref().filter(|data| data.test.n_pairs() > 0);
+    if let (Some(path), None) = (&arguments.probe, tested) {
+        let message =
+            "is for a model with its data, of which a part is held out for the test; give --data as in training";
+        return Err(Error::file(path, message));
+    }
     let users: Vec<u32> = match tested {
         Some(data) => (0..z.n_users() as u32).filter(|&user| !data.test.of_user(user as usize).is_empty()).collect(),
         None => (0..z.n_users() as u32).filter(|&user| !seen.of_user(user as usize).is_empty()).collect(),
@@ -71,12 +76,14 @@ pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
         Some(data) => {
             let metrics =
                 [z.evaluate(data, Part::Test, &CUTOFFS)?, by_popularity.evaluate(data, Part::Test, &CUTOFFS)?];
-            let again = format!("{train_word} --visual noise.npy");
+            let probe = arguments.probe.as_ref().map(|path| knockouts::read(path, &recommender, data)).transpose()?;
+            let again = format!("viral probe --data DIR --model {} --json probe.json", quoted(name));
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
-                .section(information::deletion(&z, data, &metrics[0], &again)?)
+                .section(information::deletion(&z, data, &metrics[0])?)
+                .section(knockouts::section(probe.as_ref(), data, &again))
                 .section(information::clicks(data)?)
-                .section(beyond(&systems, data, &seen)?)
+                .section(beyond(&systems, data, &seen, arguments.dialect)?)
                 .section(lorenz(&systems, seen.n_items())?)
                 .section(groups(&systems, &metrics, &seen))
         }
@@ -84,6 +91,7 @@ pub(super) fn page(model: &Path, arguments: &DataArgs) -> Result<Page> {
             .section(needs_data("Accuracy beside popularity"))
             .section(information::shares(&z, &systems[0].ranking, name))
             .section(needs_data("What it loses without each block"))
+            .section(needs_data("What it loses when trained without content"))
             .section(needs_data("What text and image say of a click"))
             .section(needs_data("Beyond accuracy"))
             .section(lorenz(&systems, seen.n_items())?)
@@ -201,7 +209,7 @@ fn accuracy(systems: &[System; 2], metrics: &[Metrics; 2]) -> Result<Section> {
     Ok(section.figure(bars.to_svg(), caption, table).text(text).values(values))
 }
 
-fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions) -> Result<Section> {
+fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions, dialect: Dialect) -> Result<Section> {
     let mut rows: Vec<(String, Vec<String>)> = Vec::new();
     let mut values = serde_json::Map::new();
     let mut put = |name: String, value: String| match rows.iter_mut().find(|row| row.0 == name) {
@@ -209,9 +217,9 @@ fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions) -> Result<
         None => rows.push((name, vec![value])),
     };
     for system in systems {
-        let found = BeyondAccuracy::of(&system.ranking, seen, &data.test, K, Dialect::Formula)?;
+        let found = BeyondAccuracy::of(&system.ranking, seen, &data.test, K, dialect)?;
         for (name, value) in found.values() {
-            let is_count = *name == "coverage_items";
+            let is_count = ["coverage_items", "ItemCoverage"].contains(name);
             put(name.to_string(), if is_count { format!("{value:.0}") } else { four(*value) });
         }
         let mut of_system = serde_json::to_value(&found).map_err(|e| Error::Data(e.to_string()))?;
