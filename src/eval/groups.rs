@@ -124,7 +124,7 @@ impl GroupMeans {
         let known: Vec<f64> = means.iter().flatten().copied().collect();
         let pairs = (0..known.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
         let differences: Vec<f64> = pairs.map(|(a, b)| (known[a] - known[b]).abs()).collect();
-        let mad = differences.iter().sum::<f64>() / differences.len().max(1) as f64;
+        let mad = differences.iter().fold(0.0, |sum, x| sum + x) / differences.len().max(1) as f64;
         Self { means, n_users, mad }
     }
 

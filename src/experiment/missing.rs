@@ -131,8 +131,22 @@ impl MissingGrid {
                 "missing content: a share of {share}; it must be above 0 and at most 1"
             )));
         }
-        if let Some(seed) = (1..self.seeds.len()).find(|&i| self.seeds[..i].contains(&self.seeds[i])) {
-            return Err(Error::Config(format!("missing content: the seed {} comes twice", self.seeds[seed])));
+        let lost = |modalities: &Vec<Modality>| {
+            let mut names: Vec<String> = modalities.iter().map(ToString::to_string).collect();
+            names.sort_unstable();
+            names.join(" and ")
+        };
+        // A point that comes twice would count twice in the table.
+        for (what, values) in [
+            ("loss of", self.modalities.iter().map(lost).collect::<Vec<_>>()),
+            ("share", self.shares.iter().map(ToString::to_string).collect()),
+            ("imputation", self.imputations.iter().map(ToString::to_string).collect()),
+            ("part", self.missing_in.iter().map(ToString::to_string).collect()),
+            ("seed", self.seeds.iter().map(ToString::to_string).collect()),
+        ] {
+            if let Some(twice) = (1..values.len()).find(|&i| values[..i].contains(&values[i])) {
+                return Err(Error::Config(format!("missing content: the {what} {} comes twice", values[twice])));
+            }
         }
         let lost = self.modalities.iter().flatten();
         if let Some(modality) = lost.into_iter().find(|modality| data.features().get(modality).is_none()) {

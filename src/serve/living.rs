@@ -153,7 +153,8 @@ impl Recommender {
     /// fitted to items of training that are embedded as if they were new, so that new items get as many places as these have.
     ///
     /// All other vectors stay as they are, so scores of the other items keep their bits. An item that was
-    /// [removed](Self::remove_items) comes back with the vector it had, if training gave it one.
+    /// [removed](Self::remove_items) comes back with the vector it had, if training gave it one, and with the title that is
+    /// given, if that is not empty.
     ///
     /// # Errors
     /// An id that the catalogue has; features of another modality or width than the model was trained on; a model that
@@ -200,6 +201,9 @@ impl Recommender {
         for (row, (id, title)) in items.ids.iter().zip(&items.titles).enumerate() {
             if let Some(item) = self.items.find(id) {
                 self.withdrawn.retain(|&withdrawn| withdrawn != item);
+                if let (Some(titles), false) = (&mut self.titles, title.is_empty()) {
+                    titles.set_listed(item as usize, title).map_err(Error::Data)?;
+                }
                 if item as usize >= self.train.n_items() {
                     self.vectors.set_item(item as usize, &vectors[row * d..][..d]);
                     self.inverse_lengths[item as usize] = inverse(lengths[row]);
@@ -329,7 +333,8 @@ impl Recommender {
             new_users: self.users.len() - self.train.n_users(),
             new_interactions,
             interactions_share: new_interactions as f64 / total.max(1) as f64,
-            users_moved: moved.iter().sum::<f64>() / moved.len().max(1) as f64,
+            // The sum of no numbers is -0.
+            users_moved: moved.iter().fold(0.0, |sum, x| sum + x) / moved.len().max(1) as f64,
         }
     }
 

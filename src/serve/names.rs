@@ -60,6 +60,16 @@ impl Names {
         Ok(self.ends.len() as u32 - 1)
     }
 
+    /// Puts another name in the place of one that cannot be looked up.
+    pub(super) fn set_listed(&mut self, number: usize, name: &str) -> Result<(), String> {
+        let old = self.get(number).len();
+        u32::try_from(self.text.len() - old + name.len()).map_err(|_| "ids or titles of 4 GiB or more".to_string())?;
+        let start = self.ends[number] as usize - old;
+        self.text.replace_range(start..start + old, name);
+        self.ends[number..].iter_mut().for_each(|end| *end = (*end as usize - old + name.len()) as u32);
+        Ok(())
+    }
+
     /// Removes a name; the numbers of those behind it fall by one.
     pub(super) fn remove(&mut self, number: usize) {
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);

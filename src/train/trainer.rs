@@ -133,7 +133,8 @@ impl TrainerConfig {
         let order = Sampler::new(self.seed, self.batch_size.triplets(data)).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
         if n_steps == 0 {
-            return Err(Error::Data("there is no train pair to learn from".into()));
+            let why = if data.interactions.n_pairs() > 0 { ": every user in it has every item" } else { "" };
+            return Err(Error::Data(format!("there is no train pair to learn from{why}")));
         }
         // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are told by name: a step
         // may leave one out, and weights may change from step to step.

@@ -223,6 +223,35 @@ fn removed_items_are_recommended_no_more_and_come_back_as_they_were() {
 }
 
 #[test]
+fn an_item_that_comes_back_has_its_new_title() {
+    let data = planted();
+    let mut recommender = trained(&recipe("vbpr"), &data);
+    // The sum of no numbers is no negative zero.
+    assert!(recommender.drift().users_moved.is_sign_positive());
+    let of_training = data.item_ids[5].clone();
+    let new = |id: &str, title: &str| {
+        NewItems::new([id], data.train.features.select(&[5])).unwrap().with_titles([title]).unwrap()
+    };
+    recommender.add_items(&new("lamp", "A lamp")).unwrap();
+    recommender.add_items(&new("vase", "A vase")).unwrap();
+    // Somebody took it, so that it stays known after it is removed.
+    recommender.update(&[("eve", "lamp")]).unwrap();
+    let titles: Vec<Option<String>> =
+        recommender.items().map(|item| recommender.title(item).map(str::to_string)).collect();
+    for (id, title) in [("lamp", "A brighter läмp"), (&of_training, "x"), ("lamp", "")] {
+        recommender.remove_items(&[id]).unwrap();
+        recommender.add_items(&new(id, title)).unwrap();
+    }
+    assert_eq!(recommender.title("lamp"), Some("A brighter läмp"));
+    assert_eq!(recommender.title(&of_training), Some("x"));
+    for (item, title) in recommender.items().zip(titles) {
+        if item != "lamp" && item != of_training {
+            assert_eq!(recommender.title(item), title.as_deref(), "{item}");
+        }
+    }
+}
+
+#[test]
 fn what_users_do_later_moves_their_vectors_in_any_order_and_goes_into_the_file() {
     let data = planted();
     let whole = trained(&recipe("viral"), &data);

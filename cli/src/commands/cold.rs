@@ -6,7 +6,7 @@ use crate::shell::{check_place_of_report, note, say};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Dataset, HeldOut, Interactions, write_whole};
+use viral::data::{Dataset, HeldOut, Interactions, is_there, write_whole};
 use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
 use viral::prelude::{Device, Recipe, Recommender};
 use viral::recipe::Existing;
@@ -67,13 +67,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(path) = &arguments.json {
         check_place_of_report(path, "cold", &["systems"])?;
     }
+    let hold_out = |draw| match arguments.of {
+        Of::Items => data.hold_out_items(arguments.share, draw),
+        Of::Users => data.hold_out_users(arguments.share, draw),
+    };
+    // A share that cannot be taken is told before a long run, not after it.
+    let n_taken = hold_out(1)?.taken.len();
     let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
     let mut systems = Systems::new(arguments.of);
     for draw in 1..=arguments.draws {
-        let held_out = match arguments.of {
-            Of::Items => data.hold_out_items(arguments.share, draw)?,
-            Of::Users => data.hold_out_users(arguments.share, draw)?,
-        };
+        let held_out = hold_out(draw)?;
         let label = format!("draw {draw} of {}", arguments.draws);
         let rest = trained(&recipe, &held_out.rest, &device, &out.join(format!("draw{draw}")), &label)?;
         let without_training = |name: &str| Recipe::named(name)?.run(&held_out.rest, &device)?.recommender();
@@ -95,18 +98,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         note!("{label}: {}", systems.last_line());
     }
     let chance = match arguments.of {
-        Of::Items => Some(K as f64 / (arguments.share * data.n_items() as f64).round()),
+        Of::Items => Some((K as f64 / n_taken as f64).min(1.0)),
         Of::Users => None,
     };
+    let comparisons = systems.comparisons()?;
+    if let Some(path) = &arguments.json {
+        write_whole(path, format!("{:#}\n", systems.json()).as_bytes())?;
+    }
     say!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws)?;
     say!("{}", systems.table(chance).to_text())?;
-    for line in systems.comparisons()? {
-        say!("{line}")?;
-    }
-    match &arguments.json {
-        Some(path) => write_whole(path, format!("{:#}\n", systems.json()).as_bytes()),
-        None => Ok(()),
-    }
+    comparisons.iter().try_for_each(|line| say!("{line}"))
 }
 
 /// The recommender of a run in this folder, which goes on where it was broken off.
@@ -123,10 +124,13 @@ fn trained(recipe: &Recipe, data: &Dataset, device: &Device, folder: &Path, labe
             runner.observe(|progress| bar.show(progress)).run()?.recommender()?
         }
     };
-    let settings = serde_json::to_value(&recipe.model).map_err(|e| Error::Config(e.to_string()))?;
-    match *recommender.config() == settings {
+    // The model alone does not tell how it was trained.
+    let made_by = folder.join("recipe.toml");
+    match is_there(&made_by)? && Recipe::read(&made_by)? == *recipe {
         true => Ok(recommender),
-        false => Err(Error::file(&model, "is of other settings; choose another folder with --out")),
+        false => {
+            Err(Error::file(&model, "is of other settings of model or training; choose another folder with --out"))
+        }
     }
 }
 
@@ -244,8 +248,11 @@ impl Systems {
         let [whole, ours, others @ ..] = &self.rows[..] else { return Ok(Vec::new()) };
         let mut lines = Vec::new();
         for (column, what) in self.header().iter().enumerate() {
-            let share = 100.0 * mean(&ours.1[column]) / mean(&whole.1[column]).max(f64::MIN_POSITIVE);
-            lines.push(format!("{what}: {share:.1} % of what training with them gives"));
+            let (with, without) = (mean(&whole.1[column]), mean(&ours.1[column]));
+            lines.push(match with > 0.0 {
+                true => format!("{what}: {:.1} % of what training with them gives", 100.0 * without / with),
+                false => format!("{what}: {without:.4}, and training with them finds nothing"),
+            });
             for (name, values, _) in others {
                 let differences: Vec<f64> = ours.1[column].iter().zip(&values[column]).map(|(a, b)| a - b).collect();
                 let Difference { mean, low, high, .. } = bootstrap_interval(&differences, 2000, 1)?;

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         "{model} on {}: {} users, {} items, {} numbers each",
         recommender.data_name(),
         z.n_users(),
-        z.n_items(),
+        recommender.catalogue().count(),
         z.d()
     )?;
     if has_lists {

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
@@ -15,6 +15,7 @@ use axum::routing::get;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::{BoxError, ServiceBuilder};
 use viral::Error;
 use viral::prelude::{RecommendOptions, Recommendation, Recommender};
@@ -27,16 +28,21 @@ pub(super) type Answer<T> = Result<Json<T>, Failure>;
 /// All routes, within their limits.
 pub(super) fn router(app: App) -> Router {
     let limits = app.limits;
-    let within = ServiceBuilder::new()
+    // One limit for all routes: a layer is put around each of them.
+    let at_a_time = GlobalConcurrencyLimitLayer::new(limits.concurrency);
+    let some_at_a_time =
+        ServiceBuilder::new().layer(HandleErrorLayer::new(over_limit)).load_shed().layer(at_a_time.clone());
+    let in_time = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(over_limit))
         .load_shed()
-        .concurrency_limit(limits.concurrency)
+        .layer(at_a_time)
         .timeout(limits.timeout);
     Router::new()
         .route("/recommend", get(recommend_known).post(recommend))
         .route("/similar", get(similar))
-        .merge(catalogue::routes().merge(changes::routes()))
-        .layer(within)
+        .merge(catalogue::routes())
+        .layer(in_time)
+        .merge(changes::routes().layer(some_at_a_time))
         // Answered also when everything else is busy.
         .route("/health", get(health))
         .route("/metrics", get(metrics))
@@ -49,13 +55,13 @@ pub(super) fn router(app: App) -> Router {
 
 async fn over_limit(error: BoxError) -> Failure {
     if error.is::<tower::timeout::error::Elapsed>() {
-        return Failure::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout",
-            "the request took too long; send its body at once",
-        );
+        return took_too_long();
     }
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at a time; try again in a second")
+}
+
+fn took_too_long() -> Failure {
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long; send its body at once")
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
@@ -109,7 +115,7 @@ fn repeated(uri: &Uri, key: &str) -> Result<(Vec<String>, Uri), Failure> {
 /// `POST /recommend`: for a known user, or for somebody who likes some items.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-struct Request {
+struct Wanted {
     user: Option<String>,
     liked: Option<Vec<String>>,
     k: Option<usize>,
@@ -184,7 +190,7 @@ async fn recommend_known(State(app): State<App>, uri: Uri) -> Answer<Recommendat
 }
 
 async fn recommend(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Recommendations> {
-    let Request { user, liked, k, weights, exclude, among, with_known } = json(&app, body)?;
+    let Wanted { user, liked, k, weights, exclude, among, with_known } = json(&app, body)?;
     let mut options = options(&app, k)?.exclude(exclude).with_known(with_known);
     if let Some(among) = among {
         options = options.among(among);
@@ -230,8 +236,14 @@ async fn similar(State(app): State<App>, uri: Uri) -> Answer<Recommendations> {
     Ok(Recommendations::of(&model, Basis::Item, items))
 }
 
+/// The JSON of a body that comes in time, for routes whose work is waited for.
+pub(super) async fn body<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Failure> {
+    let body = tokio::time::timeout(app.limits.timeout, Bytes::from_request(request, app)).await;
+    json(app, body.map_err(|_| took_too_long())?)
+}
+
 /// The JSON of a body, or what is wrong with it.
-pub(super) fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
+fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let message = format!("the body is larger than {} bytes", app.limits.body);

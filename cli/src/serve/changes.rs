@@ -1,12 +1,10 @@
 //! What changes the catalogue while it is served: new items, items that are gone, and what customers did.
 
 use super::App;
-use super::api::{Answer, json, query};
+use super::api::{Answer, body, query};
 use super::failure::Failure;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Json;
 use axum::routing::{delete, post};
@@ -84,8 +82,8 @@ struct Changed {
     drift: Drift,
 }
 
-async fn add_items(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Changed> {
-    let items: Items = json(&app, body)?;
+async fn add_items(State(app): State<App>, request: Request) -> Answer<Changed> {
+    let items: Items = body(&app, request).await?;
     change(app, move |model| {
         let items = items.parse(model)?;
         Ok(model.add_items(&items)?)
@@ -119,8 +117,8 @@ struct Interaction {
     item: String,
 }
 
-async fn add_interactions(State(app): State<App>, body: Result<Bytes, BytesRejection>) -> Answer<Changed> {
-    let Interactions { interactions } = json(&app, body)?;
+async fn add_interactions(State(app): State<App>, request: Request) -> Answer<Changed> {
+    let Interactions { interactions } = body(&app, request).await?;
     if interactions.iter().any(|Interaction { user, .. }| user.is_empty()) {
         return Err(Failure::bad_request("an interaction has an empty user"));
     }
@@ -133,6 +131,8 @@ async fn add_interactions(State(app): State<App>, body: Result<Bytes, BytesRejec
 }
 
 /// Changes the model and its file, one change at a time; requests meanwhile are answered by the model as it was.
+///
+/// Once begun it is waited for: a client that was told of a timeout would not know whether it took place.
 async fn change(
     app: App,
     work: impl FnOnce(&mut Recommender) -> Result<(), Failure> + Send + 'static,

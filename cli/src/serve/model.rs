@@ -1,10 +1,16 @@
 //! The model that answers now, and its reloads.
 
+use super::failure::Failure;
+use axum::http::StatusCode;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
+use viral::data::FolderLock;
 use viral::prelude::Recommender;
 use viral::{Error, Result};
+
+/// How often another process is waited for that writes into the model's folder, a fifth of a second each time.
+const TRIES: usize = 5;
 
 /// A saved model, and the one that takes its place when the file changes.
 ///
@@ -12,8 +18,16 @@ use viral::{Error, Result};
 pub(crate) struct Served {
     path: PathBuf,
     now: RwLock<(Arc<Recommender>, Instant)>,
-    /// What the file was when it was last looked at, good or bad; held by whoever changes the model.
-    seen: Mutex<Option<Stamp>>,
+    /// Held by whoever changes the model.
+    seen: Mutex<Seen>,
+}
+
+/// What the model's file was.
+struct Seen {
+    /// When it was last looked at, good or bad.
+    last: Option<Stamp>,
+    /// When the model that answers was read from it or written into it.
+    loaded: Option<Stamp>,
 }
 
 type Stamp = (SystemTime, u64);
@@ -22,7 +36,8 @@ impl Served {
     /// Loads the model of a folder or a file.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let file = Recommender::file_of(path);
-        let seen = stamp(&file);
+        let last = stamp(&file);
+        let seen = Seen { last, loaded: last };
         let model = Recommender::load(&file)?;
         Ok(Self { path: file, now: RwLock::new((Arc::new(model), Instant::now())), seen: Mutex::new(seen) })
     }
@@ -44,48 +59,70 @@ impl Served {
 
     /// Whether the file is another one than when it was last loaded or refused.
     pub(crate) fn has_changed(&self) -> bool {
+        // Looked at only once nobody writes it any more.
+        let seen = self.seen();
         let found = stamp(&self.path);
-        found.is_some() && found != *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        found.is_some() && found != seen.last
     }
 
     /// Loads the file again and puts it in the place of the model; this one stays where that fails.
     pub(crate) fn reload(&self) -> Result<()> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = stamp(&self.path);
-        *seen = found;
-        let model = match found {
+        self.reload_into(&mut self.seen())
+    }
+
+    fn reload_into(&self, seen: &mut Seen) -> Result<()> {
+        seen.last = stamp(&self.path);
+        let model = match seen.last {
             Some(_) => Recommender::load(&self.path),
             None => Err(Error::Data(format!("{}: no file is here", self.path.display()))),
         };
         let model =
             model.map_err(|e| Error::Data(format!("{e}; the model that was loaded before goes on answering")))?;
+        seen.loaded = seen.last;
         self.put(Arc::new(model));
         Ok(())
     }
 
     /// Changes a copy of the model, writes it into the file and lets it answer; nothing happens where one of these fails.
     ///
-    /// What others wrote into the file since it was loaded is not overwritten: it is loaded first.
-    pub(crate) fn change<E: From<Error>>(
+    /// What others wrote into the file since it was loaded is not overwritten: it is loaded first, and where it cannot be loaded
+    /// nothing is changed. Other services of the same file, and runs in its folder, are locked out meanwhile.
+    pub(super) fn change(
         &self,
-        work: impl FnOnce(&mut Recommender) -> std::result::Result<(), E>,
-    ) -> std::result::Result<Arc<Recommender>, E> {
-        let mut seen = loop {
-            if self.has_changed() {
-                self.reload()?;
-            }
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == stamp(&self.path) {
-                break seen;
-            }
-        };
+        work: impl FnOnce(&mut Recommender) -> std::result::Result<(), Failure>,
+    ) -> std::result::Result<Arc<Recommender>, Failure> {
+        let failed =
+            |e: Error| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "model_file", format!("nothing was changed: {e}"));
+        let mut seen = self.seen();
+        let _lock = stamp(&self.path).map(|_| self.lock()).transpose().map_err(failed)?;
+        if stamp(&self.path).is_none_or(|found| Some(found) != seen.loaded) {
+            self.reload_into(&mut seen).map_err(failed)?;
+        }
         let mut model = Recommender::clone(&self.model());
         work(&mut model)?;
         model.save(&self.path)?;
-        *seen = stamp(&self.path);
+        seen.last = stamp(&self.path);
+        seen.loaded = seen.last;
         let model = Arc::new(model);
         self.put(model.clone());
         Ok(model)
+    }
+
+    /// The right to write into the model's folder.
+    fn lock(&self) -> Result<FolderLock> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut lock = FolderLock::acquire(folder);
+        for _ in 1..TRIES {
+            if lock.is_ok() {
+                break;
+            }
+            lock = FolderLock::acquire(folder);
+        }
+        lock
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, model: Arc<Recommender>) {

@@ -32,8 +32,33 @@ fn new_items_and_users_are_measured_and_a_second_run_trains_nothing() {
         let (ok, _, errors) =
             run(other.args(["--of", of, "--share", "0.2", "--model", "bpr-mf", "--epochs", "3", "--out"]).arg(&out));
         assert!(!ok && errors.contains("other settings"), "{errors}");
+        // Nor does one that is trained otherwise.
+        for changed in [["--lr", "0.05"], ["--seed", "7"], ["--epochs", "4"]] {
+            let mut other = viral("cold");
+            other.args(["--of", of, "--share", "0.2", "--draws", "2", "--model", "lightgcn"]);
+            if changed[0] != "--epochs" {
+                other.args(["--epochs", "3"]);
+            }
+            let (ok, shown, errors) = run(other.args(changed).arg("--out").arg(&out));
+            assert!(!ok && shown.is_empty() && errors.contains("other settings"), "{changed:?}: {shown}{errors}");
+        }
     }
     let (ok, _, errors) =
         run(viral("cold").args(["--share", "1.5", "--model", "popularity", "--out"]).arg(folder.path().join("x")));
     assert!(!ok && errors.contains("between 0 and 1"), "{errors}");
+    assert!(!folder.path().join("x").exists(), "nothing is trained before that");
+}
+
+/// Six new items are fewer than the places of a list: each is in it, by chance too.
+#[test]
+fn chance_is_at_most_certainty() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = viral("cold");
+    program.args(["--share", "0.01", "--draws", "1", "--model", "popularity", "--out"]).arg(folder.path().join("out"));
+    let (ok, shown, errors) = run(&mut program);
+    assert!(ok, "{errors}");
+    let chance = shown.lines().find(|line| line.starts_with("chance")).unwrap();
+    assert!(chance.contains("1.0000"), "{chance}");
+    // Popularity finds none of them, trained with them or not: that is no share of anything.
+    assert!(shown.contains("training with them finds nothing"), "{shown}");
 }

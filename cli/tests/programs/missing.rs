@@ -100,6 +100,10 @@ fn mistakes_are_told() {
         (&["--imputation", "magic"], "zero-aware, zeros, mean"),
         (&["--missing-in", "nowhere"], "train+test, test"),
         (&["--seeds", "1,1"], "the seed 1 comes twice"),
+        (&["--rates", "50,20,50"], "the share 0.5 comes twice"),
+        (&["--lost", "text,text"], "the loss of text comes twice"),
+        (&["--imputation", "mean,mean"], "the imputation mean comes twice"),
+        (&["--missing-in", "test,test"], "the part test comes twice"),
         (&["--rates", "0"], "shares"),
     ] {
         let (is_good, shown, errors) = run(&mut command(folder.path(), &out, more));

@@ -138,6 +138,30 @@ fn without_data_a_page_says_what_is_missing_and_hostile_names_stay_text() {
     assert!(!folder.path().join("new.html").exists());
 }
 
+/// Nobody has anything left to be listed, and all users are in one group.
+#[test]
+fn where_everybody_has_everything_a_page_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, model) = (folder.path().join("toys"), folder.path().join("model"));
+    std::fs::create_dir(&data).unwrap();
+    let rows: String = (0..12).map(|row| format!("u{}\ti{}\n", row / 3, row % 3)).collect();
+    std::fs::write(data.join("toys.inter"), format!("userID\titemID\n{rows}")).unwrap();
+    let train = |model_name: &str, out: &Path| {
+        let mut program = viral("train");
+        program.args(["--split", "everything", "--keep-last", "--epochs", "1", "--model", model_name, "--data"]);
+        run(program.arg(&data).arg("--out").arg(out))
+    };
+    let (ok, _, errors) = train("bpr-mf", &folder.path().join("none"));
+    assert!(!ok && errors.contains("every user in it has every item"), "{errors}");
+    let (ok, _, errors) = train("popularity", &model);
+    assert!(ok, "{errors}");
+    let mut program = viral("report");
+    program.args(["--split", "everything", "--model"]).arg(&model).arg("--data").arg(&data);
+    let (ok, _, errors) = run(program.arg("--out").arg(folder.path().join("report.html")));
+    assert!(ok, "{errors}");
+    assert!(text(&folder.path().join("report.html")).contains("There is nothing to compare"));
+}
+
 #[test]
 fn an_experiment_is_shown_with_seeds_and_comparisons() {
     let folder = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ impl Service {
         Self { child, address }
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
@@ -92,7 +92,7 @@ impl Drop for Service {
     }
 }
 
-fn answer_of(stream: &mut TcpStream) -> (u16, String, Vec<u8>) {
+pub(crate) fn answer_of(stream: &mut TcpStream) -> (u16, String, Vec<u8>) {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| {

@@ -131,3 +131,83 @@ fn changes_that_make_no_sense_are_refused_and_change_nothing() {
     assert_eq!((status, &answer["error"]), (403, &json!("read_only")));
     assert_eq!(delete(&service, &format!("/items?item={}", data.item_ids[held_out.left[0] as usize])), 403);
 }
+
+/// A model's file that is gone or broken is neither waited for nor overwritten.
+#[test]
+fn without_the_models_file_nothing_changes_and_nothing_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, held_out, _) = model_in(folder.path());
+    let (file, aside) = (folder.path().join("model.safetensors"), folder.path().join("aside"));
+    let service = Service::start(folder.path(), &[]);
+    let known = &data.item_ids[held_out.left[0] as usize];
+    let took = |user: &str| json!({"interactions": [{"user": user, "item": known}]}).to_string();
+    std::fs::rename(&file, &aside).unwrap();
+    for (user, word) in [("gone", "no file is here"), ("broken", "damaged"), ("still broken", "damaged")] {
+        if user == "broken" {
+            std::fs::write(&file, "half a model").unwrap();
+        }
+        let start = std::time::Instant::now();
+        let (status, answer) = service.post("/interactions", &took(user));
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 503 && answer["error"] == "model_file" && message.contains(word), "{status} {answer}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(4));
+        assert_eq!(service.get(&format!("/history?user={}", user.replace(' ', "+"))).0, 404);
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"half a model");
+    std::fs::rename(&aside, &file).unwrap();
+    assert_eq!(service.post("/interactions", &took("back")).0, 200);
+    assert_eq!(service.get("/history?user=gone").0, 404);
+}
+
+/// What two services of one file say they took up is there afterwards.
+#[test]
+fn two_services_of_one_file_lose_no_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, held_out, _) = model_in(folder.path());
+    let known = &data.item_ids[held_out.left[0] as usize];
+    let services = [0, 1].map(|_| Service::start(folder.path(), &[]));
+    let took: Vec<String> = std::thread::scope(|scope| {
+        let of = |number: usize| {
+            let service = &services[number % 2];
+            move || {
+                let users = (0..8).map(|user| format!("n{number}-{user}"));
+                let is_taken = |user: &String| {
+                    let body = json!({"interactions": [{"user": user, "item": known}]}).to_string();
+                    let (status, answer) = service.post("/interactions", &body);
+                    assert!([200, 503].contains(&status), "{answer}");
+                    status == 200
+                };
+                users.filter(is_taken).collect::<Vec<_>>()
+            }
+        };
+        let threads: Vec<_> = (0..4).map(|number| scope.spawn(of(number))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(took.len() >= 8, "{took:?}");
+    let model = Recommender::load(folder.path()).unwrap();
+    for user in &took {
+        assert_eq!(model.history(user).unwrap(), [known], "{user}");
+    }
+    assert!(!folder.path().join(".lock").exists());
+}
+
+/// The limit of requests at a time is one for all routes.
+#[test]
+fn a_request_under_way_counts_for_every_route() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    model_in(folder.path());
+    let service = Service::start(folder.path(), &["--concurrency", "1"]);
+    let mut slow = service.connect();
+    slow.write_all(b"POST /interactions HTTP/1.1\r\nhost: shop\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    let start = std::time::Instant::now();
+    while service.get("/items").0 != 503 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(4));
+    }
+    assert_eq!(service.get("/recommend?user=u0007").0, 503);
+    assert_eq!(service.get("/health").0, 200);
+    // A body that does not come is not waited for, here neither.
+    let (status, _, _) = crate::serve::answer_of(&mut slow);
+    assert_eq!(status, 408);
+    assert_eq!(service.get("/items").0, 200);
+}

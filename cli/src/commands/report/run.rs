@@ -250,8 +250,15 @@ fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions, dialect: D
 fn lorenz(systems: &[System; 2], n_items: usize) -> Result<Section> {
     let mut curves: Vec<Vec<(f64, f64)>> = Vec::new();
     let mut ginis = Vec::new();
+    let title = "Who gets the places";
     for system in systems {
-        let exposure = Exposure::of(&system.ranking, K, n_items)?;
+        let exposure = match Exposure::of(&system.ranking, K, n_items) {
+            Ok(exposure) => exposure,
+            Err(Error::Data(why)) => {
+                return Ok(Section::new(title).text(format!("There is nothing to compare: {why}.")));
+            }
+            Err(error) => return Err(error),
+        };
         ginis.push(exposure.gini());
         let curve = exposure.lorenz();
         // A hundred points: more are not to be seen.
@@ -263,7 +270,6 @@ fn lorenz(systems: &[System; 2], n_items: usize) -> Result<Section> {
     for (a, b) in curves[0].iter().zip(&curves[1]) {
         table.row([format!("{:.3}", a.0), four(a.1), four(b.1)]);
     }
-    let title = "Who gets the places";
     let lines = Lines::lorenz(title, systems[0].name, curves[0].clone()).line(systems[1].name, curves[1].clone());
     let caption = format!(
         "Lorenz curve of the first {K} places of {} users: the dotted diagonal is an even share for all. Gini {:.3} for {}, {:.3} for \
@@ -297,7 +303,10 @@ fn groups(systems: &[System; 2], metrics: &[Metrics; 2], seen: &Interactions) ->
     let ratio = found[0].ratio().map(|ratio| {
         format!("The most active quarter is served {ratio:.2} times as well as the least active one; this says nothing of why.")
     });
-    let text = format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(found[0].mad));
+    let text = match found[0].means.iter().flatten().count() {
+        0 | 1 => "All of these users are in one group: there is nothing to compare.".to_string(),
+        _ => format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(found[0].mad)),
+    };
     let values = json!({systems[0].name: found[0], "popularity": found[1]});
     let section = Section::new("Users by activity").figure(bars.to_svg(), caption, table);
     section.text(text.trim().to_string()).values(values)
