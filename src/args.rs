@@ -53,7 +53,7 @@ pub struct DataArgs {
     /// Name of the data set and of its .inter file [default: the folder's name]
     #[arg(long, requires = "data")]
     name: Option<String>,
-    /// NAME=FILE: a modality (text, visual, audio or a name of your own) and the file inside DIR with its features;
+    /// NAME=FILE: a modality (text, visual, audio, multimodal or a name of your own) and the file inside DIR with its features;
     /// NAME alone: no others than those named; can be repeated [default: every NAME_feat.npy or .safetensors in DIR]
     #[arg(long, value_name = "NAME[=FILE]", requires = "data")]
     modality: Vec<String>,
@@ -272,10 +272,10 @@ pub struct RecipeArgs {
     /// A recipe as a TOML file; other options change what it says
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "preset"])]
     recipe: Option<PathBuf>,
-    /// A row of the model table: popularity, profile-match, bpr-mf, lightgcn, vbpr, mmgcn, grcn, slmrec, lattice, freedom, dragon, mentor, cohesion, viral [default: viral]
+    /// A row of the model table: popularity, profile-match, attribute-knn, bpr-mf, lightgcn, vbpr, mmgcn, grcn, slmrec, lattice, freedom, dragon, mentor, cohesion, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
-    /// Settings and training: default; of viral also paper, reference and reference-synergy; of the others that take content, but profile-match, also published
+    /// Settings and training: default; of viral also paper, reference and reference-synergy; of the others that take content, but profile-match and attribute-knn, also published
     #[arg(long)]
     preset: Option<String>,
     /// Changes one setting of the model; may be given again

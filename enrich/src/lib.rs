@@ -7,6 +7,7 @@
 //! reviews, metadata ─► Prepare ─► toys.inter, items.jsonl
 //! items.jsonl, photos ─► describe ─► descriptions.jsonl
 //! items.jsonl, descriptions.jsonl ─► encode or embed ─► features ─► text_feat.npy, image_feat.npy
+//! items.jsonl, photos ─► embed ─► multimodal_feat.npy
 //! ```
 //!
 //! | module | |
@@ -14,7 +15,7 @@
 //! | `prepare`, `download`, `amazon` | [`Prepare`]: raw reviews and metadata to a folder of data |
 //! | [`describe`] | pictures and titles to descriptions, by vision-language models behind servers |
 //! | [`encode`] | texts to vectors, by a Sentence-BERT model in this process |
-//! | [`embed`] | texts to vectors, by servers |
+//! | [`embed`] | texts, and pictures together with titles, to vectors, by servers |
 //! | [`features`] | descriptions, titles and vectors to feature files with mask and provenance |
 //! | `server`, `digest`, `clean`, `pictures` | what these share: requests and retries, hashes, words of strangers, files of pictures |
 //!

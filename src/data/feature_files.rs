@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::inter::Flaw;
 use super::sidecar::read_row_ids;
-use super::{Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
+use super::{AttributeOptions, Attributes, Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
 use crate::{Error, Result};
 
 /// The file of each modality to be read: those that `options` name, and those of the folder that are named
@@ -71,6 +71,12 @@ pub(super) struct Rows<'a> {
 /// `hashes` keeps those of the inputs of the files read so far: several are made from one catalogue.
 pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, String>) -> Result<ItemFeatures> {
     let Rows { dir, inter, items, odd_item, names, max_mapped } = *rows;
+    // What has ids in its lines needs no order.
+    if path.extension().is_some_and(|extension| extension == "jsonl") {
+        let attributes = Attributes::read(path, AttributeOptions::default())?;
+        let count = |ids: &[String]| ids.iter().filter(|id| !attributes.of(id).is_empty()).count();
+        return attributes.features(if count(names) > count(items.names()) { names } else { items.names() });
+    }
     let features = ItemFeatures::read(path)?;
     let n_rows = features.n_items();
     let provenance = Provenance::read_beside(path)?;

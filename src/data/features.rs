@@ -6,7 +6,7 @@ use std::fmt;
 use super::{ItemFeatures, Modality};
 use crate::{Error, Result};
 
-/// The item features of a catalogue, by modality; iterated in the order text, visual, audio, then by name.
+/// The item features of a catalogue, by modality; iterated in the order text, visual, audio, multimodal, then by name.
 ///
 /// ```
 /// use viral::data::{Features, ItemFeatures, Modality};
@@ -54,7 +54,7 @@ impl Features {
         self.0.get(modality)
     }
 
-    /// Modalities with their features, in the order text, visual, audio, then by name.
+    /// Modalities with their features, in the order text, visual, audio, multimodal, then by name.
     pub fn iter(&self) -> btree_map::Iter<'_, Modality, ItemFeatures> {
         self.0.iter()
     }
@@ -110,12 +110,61 @@ impl Features {
         if self.is_empty() { Err(self.missing(None, who)) } else { Ok(self) }
     }
 
+    /// The two modalities of a model that is made for text and image: these two where both are there. Where one of them is not,
+    /// [`Modality::Multimodal`], which has something of both, takes its place, and where neither is, it is there alone; others
+    /// than these three take no part.
+    ///
+    /// # Errors
+    /// [`Error::MissingModality`] for the first of text and image that is not there, where `multimodal` is not either.
+    pub(crate) fn require_pair(&self, who: &str) -> Result<Pair<'_>> {
+        let of = |modality: Modality, name| self.get(&modality).map(|rows| Part { modality, name, rows });
+        let (text, visual) = (of(Modality::Text, "text"), of(Modality::Visual, "visual"));
+        let both = || of(Modality::Multimodal, "multimodal");
+        match (text, visual, both()) {
+            (Some(text), Some(visual), _) => Ok(Pair { first: text, second: Some(visual) }),
+            (Some(text), None, Some(both)) => Ok(Pair { first: text, second: Some(both) }),
+            (None, Some(visual), Some(both)) => Ok(Pair { first: both, second: Some(visual) }),
+            (None, None, Some(both)) => Ok(Pair { first: both, second: None }),
+            (text, ..) => {
+                let missing = if text.is_some() { Modality::Visual } else { Modality::Text };
+                Err(self.missing(Some(&missing), who))
+            }
+        }
+    }
+
     fn missing(&self, modality: Option<&Modality>, who: &str) -> Error {
         Error::MissingModality {
             model: who.to_string(),
             modality: modality.map(Modality::to_string),
             file: format!("{}.npy", modality.unwrap_or(&Modality::Text).file_stem()),
             available: self.modalities().map(Modality::to_string).collect(),
+        }
+    }
+}
+
+/// What [`Features::require_pair`] finds.
+pub(crate) struct Pair<'a> {
+    /// Text, or what takes its place.
+    pub(crate) first: Part<'a>,
+    /// Image, or what takes its place; `None` where the first is all there is.
+    pub(crate) second: Option<Part<'a>>,
+}
+
+/// A modality with its name and its features.
+pub(crate) struct Part<'a> {
+    pub(crate) modality: Modality,
+    pub(crate) name: &'static str,
+    pub(crate) rows: &'a ItemFeatures,
+}
+
+impl<'a> Pair<'a> {
+    /// The second with its weight, then the first with the rest; the first alone has everything.
+    pub(crate) fn shares(&self, second: f32) -> Vec<(&Modality, &'a ItemFeatures, f32)> {
+        match &self.second {
+            Some(part) => {
+                vec![(&part.modality, part.rows, second), (&self.first.modality, self.first.rows, 1.0 - second)]
+            }
+            None => vec![(&self.first.modality, self.first.rows, 1.0)],
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
 //! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
 //! | `missing` | [`missing_items`], [`Features::without`]: content taken away, to see what a model does without it |
+//! | `attributes` | [`Attributes`]: what items are said to be, in words, as features |
 //! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
 //! | `regular` | [`open_file`], [`read_file`], [`read_text`]: what is read, which is neither a pipe nor a device |
 //! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`AppendLog`]: line by line |
@@ -39,6 +40,7 @@
 //! ```
 
 mod append_log;
+mod attributes;
 mod by_id;
 mod counter;
 mod csr;
@@ -82,6 +84,7 @@ mod truth;
 mod whole;
 
 pub use append_log::{AppendLog, LineReader, Tail, read_lines};
+pub use attributes::{AttributeCounts, AttributeOptions, Attributes};
 pub use counter::splitmix64;
 pub(crate) use counter::{below, draw, stream};
 pub(crate) use csr::Csr;

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// A content modality of items: the name of one of a catalogue's feature matrices.
 ///
 /// Written and parsed as a word, on command lines and in files: `text`, `visual` (or `image`, its name in files),
-/// `audio`, or a name of one's own. The order is that of the variants; names of one's own come last, alphabetically.
+/// `audio`, `multimodal`, or a name of one's own. The order is that of the variants; names of one's own come last, alphabetically.
 ///
 /// ```
 /// use viral::data::Modality;
@@ -31,6 +31,9 @@ pub enum Modality {
     Visual,
     /// Sound.
     Audio,
+    /// Text and image together, as one model sees them: a vector of a vision-language model, which is by itself what other models
+    /// have of two modalities.
+    Multimodal,
     /// Anything else, by a name of one's own; made by [`Modality::named`] or by parsing.
     Named(ModalityName),
 }
@@ -47,7 +50,7 @@ impl ModalityName {
 }
 
 impl Modality {
-    /// The modality of that name; `text`, `visual` (or `image`) and `audio` are the variants of those names.
+    /// The modality of that name; `text`, `visual` (or `image`), `audio` and `multimodal` are the variants of those names.
     ///
     /// # Errors
     /// When the name is empty or has other characters than `a` to `z`, `0` to `9`, `_` and `-`.
@@ -57,20 +60,22 @@ impl Modality {
             "text" => Ok(Self::Text),
             "visual" | "image" => Ok(Self::Visual),
             "audio" => Ok(Self::Audio),
+            "multimodal" => Ok(Self::Multimodal),
             _ if !name.is_empty() && name.bytes().all(is_plain) => Ok(Self::Named(ModalityName(name.to_string()))),
             _ => Err(Error::Config(format!(
-                "'{name}' names no modality; write text, visual, audio or a name of your own of lower-case letters, \
-                 digits, _ and -"
+                "'{name}' names no modality; write text, visual, audio, multimodal or a name of your own of lower-case \
+                 letters, digits, _ and -"
             ))),
         }
     }
 
-    /// The name: `text`, `visual`, `audio`, or one's own.
+    /// The name: `text`, `visual`, `audio`, `multimodal`, or one's own.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text => "text",
             Self::Visual => "visual",
             Self::Audio => "audio",
+            Self::Multimodal => "multimodal",
             Self::Named(name) => name.as_str(),
         }
     }
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn names_go_there_and_back_as_words_and_in_json() -> Result<()> {
-        for name in ["text", "visual", "audio", "brand", "audio_whisper", "clip-b32", "0"] {
+        for name in ["text", "visual", "audio", "multimodal", "brand", "audio_whisper", "clip-b32", "0"] {
             let modality: Modality = name.parse()?;
             assert_eq!(modality.to_string(), name);
             let json = serde_json::to_string(&modality).unwrap();
@@ -132,10 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_text_visual_audio_then_names() -> Result<()> {
-        let mut all = ["zoom", "audio", "image", "brand", "text"].map(Modality::named).map(Result::unwrap);
+    fn the_order_is_that_of_the_variants_then_names() -> Result<()> {
+        let mut all =
+            ["zoom", "multimodal", "audio", "image", "brand", "text"].map(Modality::named).map(Result::unwrap);
         all.sort();
-        assert_eq!(all.map(|modality| modality.to_string()), ["text", "visual", "audio", "brand", "zoom"]);
+        assert_eq!(
+            all.map(|modality| modality.to_string()),
+            ["text", "visual", "audio", "multimodal", "brand", "zoom"]
+        );
         Ok(())
     }
 

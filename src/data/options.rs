@@ -25,7 +25,8 @@ pub struct ReadOptions {
     /// The modalities read from their usual files, which must be there; `None`: all of which there are.
     pub only: Option<BTreeSet<Modality>>,
     /// Files of features by modality, in the place of the usual ones or beside them; they must be there. Paths are relative
-    /// to the folder: `.npy`, `.safetensors` or `x.safetensors#name`.
+    /// to the folder: `.npy`, `.safetensors` or `x.safetensors#name`, and for words `.jsonl`, as [`Attributes`](super::Attributes)
+    /// by the default [`AttributeOptions`](super::AttributeOptions).
     pub files: BTreeMap<Modality, PathBuf>,
     /// What to do with rows given twice.
     pub duplicates: Duplicates,

@@ -78,6 +78,9 @@ pub struct Provenance {
     /// What made vectors of the answers.
     #[serde(default)]
     pub encoder: Option<Origin>,
+    /// Items that have features without their picture, of features that are made of pictures and words together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_without_picture: Option<usize>,
     /// The external id of the item of each row.
     pub ids: Vec<String>,
 }
@@ -87,7 +90,8 @@ impl Provenance {
     pub fn new(ids: Vec<String>, width: usize) -> Self {
         let (n_rows, ids_sha256) = (ids.len(), hash_of_ids(&ids));
         let (format, inputs) = (FORMAT, BTreeMap::new());
-        Self { format, n_rows, width, ids_sha256, inputs, prompt: None, model: None, encoder: None, ids }
+        let (prompt, model, encoder, n_without_picture) = (None, None, None, None);
+        Self { format, n_rows, width, ids_sha256, inputs, prompt, model, encoder, n_without_picture, ids }
     }
 
     /// What an input of features is called: by its name where it is in their folder, else by its path as given.
@@ -133,6 +137,12 @@ impl Provenance {
     /// Sets the encoder.
     pub fn with_encoder(mut self, encoder: Origin) -> Self {
         self.encoder = Some(encoder);
+        self
+    }
+
+    /// Sets the number of items that have features without their picture.
+    pub fn with_n_without_picture(mut self, n: usize) -> Self {
+        self.n_without_picture = Some(n);
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::content::mask;
 use super::{Batch, Content, Embed, Embeddings, PrunedGraph, Trainable, check, check_positive, check_share};
-use crate::data::{Modality, TrainSet};
+use crate::data::TrainSet;
 use crate::graph::{ItemGraph, KnnSearch, MMREC_EPS, item_graph};
 use crate::loss::{Objective, bpr, halves, pair_scores, row_products};
 use crate::nn::{
@@ -86,15 +86,18 @@ impl FreedomConfig {
         Self { normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier tables and both graphs of `data`, which must have text and visual features.
+    /// Xavier tables and both graphs of `data`, which must have text and visual features, or
+    /// [`multimodal`](crate::data::Modality::Multimodal) ones, alone or in the place of one of the two.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
         check_positive(&[("n_neighbors", self.n_neighbors)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "freedom")?;
-        let weight = self.visual_weight as f32;
-        let modalities = [(visual, weight), (text, 1.0 - weight)];
+        let pair = data.features.require_pair("freedom")?;
+        let (text, visual) = (pair.first.rows, pair.second.as_ref().map(|part| part.rows));
+        let names = [pair.first.name, pair.second.as_ref().map_or("", |part| part.name)];
+        let shares = pair.shares(self.visual_weight as f32);
+        let modalities: Vec<_> = shares.into_iter().map(|(_, rows, share)| (rows, share)).collect();
         let item_graph = item_graph(ItemGraph::Mixture, &modalities, self.n_neighbors, KnnSearch::Exact)?;
         let head = |d_in: usize, init: &mut Init| Linear {
             weight: xavier_normal([d_in, self.d_embed], init),
@@ -104,11 +107,13 @@ impl FreedomConfig {
             users: xavier_uniform([n_users, self.d_embed], init),
             items: xavier_uniform([n_items, self.d_embed], init),
             text: Param::from_tensor(Content::normalized(text, self.normalize_features, init).rows),
-            visual: Param::from_tensor(Content::normalized(visual, self.normalize_features, init).rows),
+            visual: visual
+                .map(|rows| Param::from_tensor(Content::normalized(rows, self.normalize_features, init).rows)),
             has_text: mask(text.there(), init),
-            has_visual: mask(visual.there(), init),
+            has_visual: visual.and_then(|rows| mask(rows.there(), init)),
             text_head: head(text.width(), init),
-            visual_head: head(visual.width(), init),
+            visual_head: visual.map(|rows| head(rows.width(), init)),
+            names,
             user_item: PrunedGraph::new(&data.interactions, MMREC_EPS, self.edge_dropout, init.device())?,
             item_item: SparseMatrix::new(&item_graph, init.device()),
             n_layers: self.n_layers,
@@ -127,17 +132,20 @@ pub struct Freedom {
     pub items: Param<Tensor<2>>,
     /// Text features, trained on, `[n_items, d_text]`.
     pub text: Param<Tensor<2>>,
-    /// Visual features, trained on, `[n_items, d_visual]`.
-    pub visual: Param<Tensor<2>>,
+    /// Visual features, trained on, `[n_items, d_visual]`, where there is a second modality.
+    pub visual: Option<Param<Tensor<2>>>,
     /// `[d_text, d]`.
     pub text_head: Linear,
-    /// `[d_visual, d]`.
-    pub visual_head: Linear,
+    /// `[d_visual, d]`, where there is a second modality.
+    pub visual_head: Option<Linear>,
     /// Full for ranking, pruned for training.
     pub user_item: PrunedGraph,
     item_item: SparseMatrix,
     has_text: Option<Tensor<2>>,
     has_visual: Option<Tensor<2>>,
+    /// What the two modalities are called.
+    #[module(skip)]
+    names: [&'static str; 2],
     n_layers: usize,
     n_item_layers: usize,
     reg: f64,
@@ -185,9 +193,15 @@ impl Trainable for Freedom {
                 None => scores,
             })
         };
-        Objective::new()
-            .with("bpr", 1.0, ranking(pair_scores(users, items, [u, i.clone()])))
-            .with("text", self.reg, modality(&self.text, &self.text_head, &self.has_text))
-            .with("visual", self.reg, modality(&self.visual, &self.visual_head, &self.has_visual))
+        let [first, second] = self.names;
+        let objective = Objective::new().with("bpr", 1.0, ranking(pair_scores(users, items, [u, i.clone()]))).with(
+            first,
+            self.reg,
+            modality(&self.text, &self.text_head, &self.has_text),
+        );
+        match (&self.visual, &self.visual_head) {
+            (Some(rows), Some(head)) => objective.with(second, self.reg, modality(rows, head, &self.has_visual)),
+            _ => objective,
+        }
     }
 }

@@ -85,9 +85,10 @@ impl ModelConfig {
             features.modalities().cloned().zip(shares).collect()
         };
         let pair = |visual: f64| -> Vec<(Modality, f32)> {
-            let visual = visual as f32;
-            let all = [(Modality::Text, 1.0 - visual), (Modality::Visual, visual)];
-            all.into_iter().filter(|(_, share)| *share > 0.0).collect()
+            let pair = features.require_pair("new items").ok();
+            let shares = pair.as_ref().map(|pair| pair.shares(visual as f32)).unwrap_or_default();
+            let shares = shares.into_iter().rev().filter(|(.., share)| *share > 0.0);
+            shares.map(|(modality, _, share)| (modality.clone(), share)).collect()
         };
         let means = || Inductive {
             alone: None,

@@ -62,6 +62,7 @@
 //! # }
 //! ```
 
+mod attribute_knn;
 mod batch;
 mod bpr_mf;
 mod cohesion;
@@ -85,6 +86,7 @@ mod user_graph;
 mod vbpr;
 mod viral;
 
+pub use attribute_knn::{AttributeKnn, AttributeKnnConfig, AttributeWeight};
 pub use batch::Batch;
 pub use bpr_mf::{BprMf, BprMfConfig};
 pub use cohesion::{Cohesion, CohesionConfig, FrozenBranch, FrozenLinear};

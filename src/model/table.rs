@@ -95,6 +95,8 @@ table! {
     "popularity" => Popularity, PopularityConfig;
     /// [`ProfileMatch`]
     "profile-match" => ProfileMatch, ProfileMatchConfig;
+    /// [`AttributeKnn`]
+    "attribute-knn" => AttributeKnn, AttributeKnnConfig;
     /// [`BprMf`]
     "bpr-mf" => BprMf, BprMfConfig;
     /// [`LightGcn`]

@@ -87,7 +87,7 @@ pub struct Vbpr {
     pub users: Param<Tensor<2>>,
     /// `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// `[sum of the modalities' widths, d]`, text before visual before audio before names.
+    /// `[sum of the modalities' widths, d]`, in the order of the modalities.
     pub content_linear: Linear,
     content: Content,
     reg: f64,

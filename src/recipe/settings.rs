@@ -81,7 +81,7 @@ impl Recipe {
 
     /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
     /// batch size and patience that belong to it; for other models `default`, and for those that take content, but
-    /// [`ProfileMatch`](crate::model::ProfileMatch), `published`, what their published code computes with the training that its authors state.
+    /// [`ProfileMatch`](crate::model::ProfileMatch) and [`AttributeKnn`](crate::model::AttributeKnn), `published`, what their published code computes with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.

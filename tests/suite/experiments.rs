@@ -270,7 +270,9 @@ fn the_experiments_of_the_paper_are_well_formed() {
         let experiment = read(name);
         assert_eq!(experiment.name, name);
         let models: Vec<&str> = experiment.models.iter().map(|row| row.name.as_str()).collect();
-        assert!(ModelConfig::NAMES.iter().all(|name| models.contains(name)), "{name}: {models:?}");
+        // No copy of these data has attributes: a vision-language model has to see the pictures for them.
+        let needed = ModelConfig::NAMES.iter().filter(|name| **name != "attribute-knn");
+        assert!(needed.into_iter().all(|name| models.contains(name)), "{name}: {models:?}");
         for row in &experiment.models {
             assert_eq!((row.recipe.training.epochs, row.recipe.training.patience), (150, 20), "{name}: {}", row.name);
             let n_trials = row.tune.as_ref().map_or(0, |tune| tune.choices.iter().map(|c| c.values.len()).product());

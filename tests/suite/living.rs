@@ -1,6 +1,7 @@
 //! New items, removed ones and what users did since, without training.
 
 use crate::serving::Given;
+use crate::support::add_attributes;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::path::Path;
 use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, PlantedConfig, ReadOptions, TrainSet};
@@ -12,7 +13,9 @@ use viral::serve::{NewItems, RecommendOptions};
 
 fn planted() -> Dataset {
     let config = PlantedConfig::new().with_n_users(90).with_n_items(60).with_interactions_per_user(9);
-    config.with_d_text(12).with_d_visual(12).generate().data
+    let mut data = config.with_d_text(12).with_d_visual(12).generate().data;
+    add_attributes(&mut data.train);
+    data
 }
 
 fn recipe(model: &str) -> Recipe {

@@ -1,7 +1,17 @@
 //! What several topics share.
 
+use viral::data::{ItemFeatures, Modality, TrainSet};
+
 /// A setting changed in a copy: `with(ViralConfig::new(), |c| c.d_embed = 32)`.
 pub(crate) fn with<T>(mut settings: T, change: impl FnOnce(&mut T)) -> T {
     change(&mut settings);
     settings
+}
+
+/// Adds attributes: what is above zero of the text features.
+pub(crate) fn add_attributes(data: &mut TrainSet) {
+    let text = data.features.get(&Modality::Text).unwrap();
+    let values = text.values().iter().map(|&x| if x > 0.0 { 1.0 } else { 0.0 }).collect();
+    let attributes = ItemFeatures::new(text.n_items(), text.width(), values).unwrap();
+    data.features.insert(Modality::named("attributes").unwrap(), attributes);
 }

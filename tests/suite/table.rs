@@ -3,7 +3,7 @@
 mod awkward;
 
 use crate::golden::{gradients, values};
-use crate::support::with;
+use crate::support::{add_attributes, with};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::{Value, json};
@@ -25,7 +25,9 @@ fn device() -> Device {
 
 fn planted() -> Dataset {
     let config = PlantedConfig::new().with_n_users(120).with_n_items(80).with_interactions_per_user(8);
-    config.with_d_text(D_TEXT).with_d_visual(D_TEXT).generate().data
+    let mut data = config.with_d_text(D_TEXT).with_d_visual(D_TEXT).generate().data;
+    add_attributes(&mut data.train);
+    data
 }
 
 /// Every model of the table by its defaults.

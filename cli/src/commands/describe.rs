@@ -1,16 +1,16 @@
 //! `viral describe`: pictures to descriptions.
 
 use super::folder::Folder;
-use super::servers::Requests;
-use crate::bar::{Bar, duration};
+use super::servers::{PriceArguments, Requests, say_progress};
+use crate::bar::Bar;
 use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use viral::{Error, Result};
+use viral::Result;
+use viral::data::{AttributeOptions, Attributes};
 use viral_enrich::describe::{
-    AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Progress, Prompt,
-    Validation,
+    AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Prompt, Validation,
 };
 use viral_enrich::features::Source;
 
@@ -82,29 +82,6 @@ struct AnswerArguments {
     /// Keeps every answer that is not empty: for trying a server, never for results
     #[arg(long, conflicts_with = "any_language")]
     accept_any: bool,
-}
-
-/// What tokens cost.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Prices")]
-struct PriceArguments {
-    /// Price of a million tokens of prompts and pictures
-    #[arg(long, value_name = "MONEY", requires = "price_out")]
-    price_in: Option<f64>,
-    /// Price of a million tokens of answers
-    #[arg(long, value_name = "MONEY", requires = "price_in")]
-    price_out: Option<f64>,
-}
-
-impl PriceArguments {
-    fn prices(&self) -> Result<Option<Prices>> {
-        for (option, price) in [("--price-in", self.price_in), ("--price-out", self.price_out)] {
-            if let Some(price) = price.filter(|price| !price.is_finite() || *price < 0.0) {
-                return Err(Error::Config(format!("{option} {price}: give an amount of money, from 0 on")));
-            }
-        }
-        Ok(self.price_in.zip(self.price_out).map(|(input, output)| Prices { input, output }))
-    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -202,20 +179,16 @@ fn config(arguments: &Arguments) -> Result<DescribeConfig> {
 }
 
 fn summary(described: &Described, prices: Option<Prices>, path: &Path) -> Result<()> {
-    let Progress { n_before, n_described, n_quarantined, n_requests, tokens, seconds, .. } = &described.progress;
-    say!("{n_described} described and {n_quarantined} quarantined in {}, {n_before} known before", duration(*seconds))?;
-    for (fault, n) in &described.faults {
-        say!("    {n:>6} quarantined: {fault}")?;
+    say_progress("described", &described.progress, &described.faults, &described.servers, prices)?;
+    say!("Descriptions are in {}", path.display())?;
+    // The file is whole, whatever is in it.
+    match described.kind() {
+        AnswerKind::Attributes if described.progress.n_described + described.progress.n_before > 0 => {
+            match Attributes::read(path, AttributeOptions::default()) {
+                Ok(attributes) => say!("    {}", attributes.counts()),
+                Err(error) => say!("    {error}"),
+            }
+        }
+        _ => Ok(()),
     }
-    let money = prices.map_or_else(String::new, |prices| format!(", cost {:.2}", prices.of(*tokens)));
-    say!("{n_requests} requests, {} tokens in and {} out{money}", tokens.input, tokens.output)?;
-    for server in &described.servers {
-        let failure = server.last_failure.as_ref().map_or_else(String::new, |last| format!("; last failure: {last}"));
-        say!("    {}: {} answers, {} failures{failure}", server.url, server.n_good, server.n_failed)?;
-    }
-    let left = described.progress.n_items - described.progress.n_done();
-    if left > 0 {
-        say!("{left} items are not asked yet; run it again without --limit")?;
-    }
-    say!("Descriptions are in {}", path.display())
 }

@@ -4,13 +4,13 @@ use super::folder::{FeatureFiles, Folder, Part, open_catalogue, write_features};
 use super::servers::Requests;
 use crate::bar::{Bar, duration};
 use crate::shell::{note, say};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use viral::args::DeviceName;
 use viral::data::{Origin, Provenance, sha256_of_file};
 use viral::{Error, Result};
-use viral_enrich::embed::{EmbedConfig, VectorStore};
+use viral_enrich::embed::{EmbedConfig, TextForm, VectorStore};
 use viral_enrich::encode::TextEncoder;
 use viral_enrich::features::{Content, Descriptions, FeatureTable, ItemText, PictureText};
 
@@ -36,12 +36,22 @@ pub(crate) struct Arguments {
     /// The model's name, as the server knows it
     #[arg(long, required_unless_present = "encoder", help_heading = "Servers")]
     model: Option<String>,
+    /// How servers get the texts: input, many in a request, or messages, one in a request, which puts them into the space of
+    /// items embedded by `viral embed` with the same model
+    #[arg(long, value_enum, default_value_t = Form::Input, conflicts_with = "encoder", help_heading = "Servers")]
+    form: Form,
     #[command(flatten)]
     requests: Requests,
     #[command(flatten)]
     texts: TextArguments,
     #[command(flatten)]
     files: FeatureFiles,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Form {
+    Input,
+    Messages,
 }
 
 /// What is encoded.
@@ -142,7 +152,12 @@ impl Encoder {
         if let Some(model) = &arguments.encoder {
             return Ok(Self::Here(Box::new(TextEncoder::open(model, &arguments.device.open()?)?)));
         }
+        let form = match arguments.form {
+            Form::Input => TextForm::Input,
+            Form::Messages => TextForm::Messages,
+        };
         let config = EmbedConfig {
+            form,
             api_key: requests.api_key()?,
             concurrency: requests.concurrency(),
             timeout: requests.timeout(),

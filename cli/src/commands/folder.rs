@@ -58,7 +58,7 @@ pub(super) struct FeatureFiles {
 }
 
 /// A name within the folder of results.
-fn file_name(name: &str) -> std::result::Result<String, &'static str> {
+pub(super) fn file_name(name: &str) -> std::result::Result<String, &'static str> {
     let is_plain = name.len() > ".npy".len() && name.ends_with(".npy") && !name.starts_with('.');
     match is_plain && !name.contains(['/', '\\', '\0']) {
         true => Ok(name.to_string()),

@@ -5,6 +5,7 @@
 mod choice;
 mod cold;
 mod describe;
+mod embed;
 mod encode;
 mod experiment;
 mod export;
@@ -26,6 +27,7 @@ use viral::Result;
 pub(crate) enum Command {
     Prepare(Box<prepare::Arguments>),
     Describe(Box<describe::Arguments>),
+    Embed(Box<embed::Arguments>),
     Encode(Box<encode::Arguments>),
     Import(import::Arguments),
     Train(Box<train::Arguments>),
@@ -44,6 +46,7 @@ impl Command {
         match self {
             Self::Prepare(arguments) => prepare::run(&arguments),
             Self::Describe(arguments) => describe::run(&arguments),
+            Self::Embed(arguments) => embed::run(&arguments),
             Self::Encode(arguments) => encode::run(&arguments),
             Self::Import(arguments) => import::run(&arguments),
             Self::Train(arguments) => train::run(&arguments),

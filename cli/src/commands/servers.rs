@@ -1,9 +1,12 @@
 //! How servers are asked.
 
+use crate::bar::duration;
+use crate::shell::say;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::time::Duration;
-use viral::Result;
-use viral_enrich::describe::{ApiKey, Backoff};
+use viral::{Error, Result};
+use viral_enrich::describe::{ApiKey, Backoff, Prices, Progress, ServerReport};
 
 /// The settings of requests, whatever they are for.
 #[derive(Args, Debug)]
@@ -46,4 +49,53 @@ impl Requests {
     pub(super) fn backoff(&self) -> Backoff {
         Backoff { seed: self.seed, ..Backoff::default() }
     }
+}
+
+/// What tokens cost.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Prices")]
+pub(super) struct PriceArguments {
+    /// Price of a million tokens of prompts and pictures
+    #[arg(long, value_name = "MONEY", requires = "price_out")]
+    price_in: Option<f64>,
+    /// Price of a million tokens of answers
+    #[arg(long, value_name = "MONEY", requires = "price_in")]
+    price_out: Option<f64>,
+}
+
+impl PriceArguments {
+    pub(super) fn prices(&self) -> Result<Option<Prices>> {
+        for (option, price) in [("--price-in", self.price_in), ("--price-out", self.price_out)] {
+            if let Some(price) = price.filter(|price| !price.is_finite() || *price < 0.0) {
+                return Err(Error::Config(format!("{option} {price}: give an amount of money, from 0 on")));
+            }
+        }
+        Ok(self.price_in.zip(self.price_out).map(|(input, output)| Prices { input, output }))
+    }
+}
+
+/// Says how a run ended in which each item was asked about by itself.
+pub(super) fn say_progress(
+    done: &str,
+    progress: &Progress,
+    faults: &BTreeMap<String, usize>,
+    servers: &[ServerReport],
+    prices: Option<Prices>,
+) -> Result<()> {
+    let Progress { n_before, n_described, n_quarantined, n_requests, tokens, seconds, .. } = progress;
+    say!("{n_described} {done} and {n_quarantined} quarantined in {}, {n_before} known before", duration(*seconds))?;
+    for (fault, n) in faults {
+        say!("    {n:>6} quarantined: {fault}")?;
+    }
+    let money = prices.map_or_else(String::new, |prices| format!(", cost {:.2}", prices.of(*tokens)));
+    say!("{n_requests} requests, {} tokens in and {} out{money}", tokens.input, tokens.output)?;
+    for server in servers {
+        let failure = server.last_failure.as_ref().map_or_else(String::new, |last| format!("; last failure: {last}"));
+        say!("    {}: {} answers, {} failures{failure}", server.url, server.n_good, server.n_failed)?;
+    }
+    let left = progress.n_items - progress.n_done();
+    if left > 0 {
+        say!("{left} items are not asked yet; run it again without --limit")?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod cold;
 mod describe;
+mod embed;
 mod encode;
 mod experiment;
 mod export;

@@ -127,17 +127,34 @@ impl Journal {
         self.log.sync()
     }
 
+    /// A text that was kept of a model's answers; `None` if there is none.
+    pub(crate) fn text_by(&self, model: &str) -> Result<Option<String>> {
+        let mut reader = self.reader()?;
+        for entry in self.entries.values().filter(|entry| !entry.is_quarantined) {
+            let record = reader.read(entry.offset)?;
+            if record.model == model {
+                return Ok(record.text);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The journal's file.
+    pub(crate) fn path(&self) -> &Path {
+        self.log.path()
+    }
+
     /// Reads records by their places, one at a time.
-    pub(super) fn reader(&self) -> Result<RecordReader> {
+    pub(crate) fn reader(&self) -> Result<RecordReader> {
         self.log.reader().map(RecordReader)
     }
 }
 
 /// Reads single records.
-pub(super) struct RecordReader(LineReader);
+pub(crate) struct RecordReader(LineReader);
 
 impl RecordReader {
-    pub(super) fn read(&mut self, offset: u64) -> Result<Record> {
+    pub(crate) fn read(&mut self, offset: u64) -> Result<Record> {
         self.0.read(offset, parse)
     }
 }

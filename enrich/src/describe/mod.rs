@@ -8,9 +8,11 @@
 //! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
 //! | `marks`, `manners`, `refusal` | what servers and models leave around an answer; answers that are none |
 //! | `journal` | [`Journal`]: what has been paid for |
+//! | `asking` | items asked about, one after another, whatever is asked |
 //! | `settings`, `run`, `outcomes`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
 
 mod answer;
+mod asking;
 mod attributes;
 mod completion;
 mod folder;
@@ -41,8 +43,11 @@ pub use prompt::{AnswerKind, Prompt};
 pub use run::Described;
 pub use settings::DescribeConfig;
 
+pub(crate) use asking::{Ask, Asked, Asking};
+pub(crate) use question::message;
+
 pub use super::clean::clean;
 pub use super::server::{ApiKey, Backoff, ServerReport};
 
 /// The place in the journal of an item that has no record.
-const NO_RECORD: u64 = u64::MAX;
+pub(crate) const NO_RECORD: u64 = u64::MAX;

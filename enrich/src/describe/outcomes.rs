@@ -1,8 +1,8 @@
 //! What comes of the items: written to the journal one after another, and when that ends the run.
 
 use super::Progress;
+use super::asking::Job;
 use super::journal::{Entry, Journal, Key, Record};
-use super::run::Job;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -15,6 +15,8 @@ const HOPELESS: usize = 20;
 pub(super) struct Outcomes<'a, F> {
     pub(super) journal: &'a mut Journal,
     pub(super) observe: F,
+    /// What becomes of an item: `described`.
+    pub(super) done: &'static str,
     /// Where in the journal each item's record is.
     pub(super) places: Vec<u64>,
     pub(super) progress: Progress,
@@ -70,8 +72,9 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         }
         let (n, reason) = (self.held.len(), quarantined.as_deref().unwrap_or_default());
         let message = format!(
-            "none of the first {n} items could be described, the last, {item}, for this reason: {reason}; mend that and start \
-             again, no item is blamed for it"
+            "none of the first {n} items could be {}, the last, {item}, for this reason: {reason}; mend that and start \
+             again, no item is blamed for it",
+            self.done
         );
         Err(Error::Data(message))
     }
@@ -128,8 +131,9 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
             && n_asked >= HOPELESS
         {
             let message = format!(
-                "none of the first {n_asked} items could be described, the last, {item}, for this reason: {reason}; mend \
-                 that, and ask for quarantined items again"
+                "none of the first {n_asked} items could be {}, the last, {item}, for this reason: {reason}; mend \
+                 that, and ask for quarantined items again",
+                self.done
             );
             return Err(Error::Data(message));
         }

@@ -27,8 +27,21 @@ impl Default for PictureSettings {
     }
 }
 
+impl PictureSettings {
+    /// That pictures can be made so.
+    pub(crate) fn check(&self) -> crate::Result<()> {
+        let Self { max_side, quality, .. } = self;
+        let fault = match (*max_side >= MIN_SIDE, (1..=100).contains(quality)) {
+            (false, _) => format!("max-side is {max_side}; it must be at least {MIN_SIDE} pixels"),
+            (_, false) => format!("quality is {quality}; it must be from 1 to 100"),
+            _ => return Ok(()),
+        };
+        Err(crate::Error::Config(fault))
+    }
+}
+
 /// A shorter side of fewer pixels is a placeholder or a tracker, not a photo.
-pub(super) const MIN_SIDE: u32 = 8;
+const MIN_SIDE: u32 = 8;
 
 /// Pictures of more pixels are unpacked one at a time, so that many workers do not hold many large ones.
 const LARGE: u64 = 8_000_000;

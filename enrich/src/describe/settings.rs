@@ -1,6 +1,5 @@
 //! The settings of a run.
 
-use super::picture::MIN_SIDE;
 use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
 use crate::digest::hash;
 use crate::features::Source;
@@ -119,13 +118,11 @@ impl DescribeConfig {
     /// # Errors
     /// Addresses that are none, and other settings that nobody could be asked with.
     pub(super) fn endpoints(&self) -> Result<Vec<String>> {
-        let PictureSettings { max_side, quality, .. } = self.picture;
+        self.picture.check()?;
         let is_temperature = self.temperature.is_finite() && self.temperature >= 0.0;
         for (setting, value, is_good, wanted) in [
-            ("temperature", self.temperature.to_string(), is_temperature, "a number from 0 on".to_string()),
-            ("max-tokens", self.max_tokens.to_string(), self.max_tokens > 0, "at least 1".to_string()),
-            ("max-side", max_side.to_string(), max_side >= MIN_SIDE, format!("at least {MIN_SIDE} pixels")),
-            ("quality", quality.to_string(), (1..=100).contains(&quality), "from 1 to 100".to_string()),
+            ("temperature", self.temperature.to_string(), is_temperature, "a number from 0 on"),
+            ("max-tokens", self.max_tokens.to_string(), self.max_tokens > 0, "at least 1"),
         ] {
             if !is_good {
                 return Err(Error::Config(format!("{setting} is {value}; it must be {wanted}")));
@@ -142,7 +139,7 @@ impl DescribeConfig {
 
     /// What is asked about an item, and the hash of everything about the request but model and picture: an item is asked
     /// again if, and only if, its own request has changed.
-    pub(super) fn question(&self, item: &Item) -> (String, String) {
+    pub(super) fn question_of(&self, item: &Item) -> (String, String) {
         let text = self.prompt.render(item);
         let PictureSettings { max_side, quality, .. } = self.picture;
         let settings =
@@ -160,7 +157,7 @@ mod tests {
     fn a_hash_changes_with_what_is_asked_and_with_nothing_else() -> Result<()> {
         let config = |prompt: &str| Ok(DescribeConfig::new(Prompt::by_name(prompt)?, "m", ["http://a/v1"]));
         let item = |title: &str, brand: &str| Item { title: title.into(), brand: brand.into(), ..Item::default() };
-        let of = |config: &DescribeConfig, item: &Item| config.question(item).1;
+        let of = |config: &DescribeConfig, item: &Item| config.question_of(item).1;
         let title: DescribeConfig = config("title")?;
         let cot = of(&title, &item("Cot", "Oak"));
         assert_eq!(cot, of(&title, &item("Cot", "Elm")), "the prompt does not quote the brand");

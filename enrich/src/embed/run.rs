@@ -1,7 +1,8 @@
 //! The run: texts that the store does not know are asked for, some at a time, and each answer is kept before the next.
 
 use super::settings::EmbedConfig;
-use super::{VectorStore, parse_embeddings};
+use super::{TextForm, VectorStore, parse_embeddings};
+use crate::describe::message;
 use crate::server::{Crew, CrewConfig, Dialect, Outcome, ServerReport, Tries, Work, lock};
 use crate::{Error, Result};
 use serde_json::json;
@@ -50,7 +51,8 @@ impl EmbedConfig {
             backoff: &self.backoff,
             patience: self.patience,
         })?;
-        let keys: Vec<String> = texts.iter().map(|text| VectorStore::key(&self.model, text.as_ref())).collect();
+        let keys: Vec<String> =
+            texts.iter().map(|text| VectorStore::key(&self.model, self.form, text.as_ref())).collect();
         let mut first: HashMap<&str, usize> = HashMap::new();
         for (text, key) in keys.iter().enumerate() {
             first.entry(key).or_insert(text);
@@ -62,7 +64,8 @@ impl EmbedConfig {
             None => 0,
         };
         let (n_known, n_asked) = (first.len() - new.len(), new.len());
-        let batches: VecDeque<Vec<usize>> = new.chunks(self.batch.max(1)).map(<[usize]>::to_vec).collect();
+        let batch = if self.form == TextForm::Messages { 1 } else { self.batch.max(1) };
+        let batches: VecDeque<Vec<usize>> = new.chunks(batch).map(<[usize]>::to_vec).collect();
         let n_batches = batches.len();
         let outcomes = Outcomes { store, observe, width, refused: BTreeMap::new(), n_done: n_known, n_known };
         let embedding = Embedding {
@@ -129,8 +132,14 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
     }
 
     fn body(&self, batch: &Vec<usize>, _: &Tries, dialect: &Dialect) -> Vec<u8> {
-        let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
-        let mut body = json!({ "model": self.config.model, "input": input });
+        let model = &self.config.model;
+        let mut body = match self.config.form {
+            TextForm::Messages => json!({ "model": model, "messages": message(self.texts[batch[0]], None) }),
+            TextForm::Input => {
+                let input: Vec<&str> = batch.iter().map(|&text| self.texts[text]).collect();
+                json!({ "model": model, "input": input })
+            }
+        };
         dialect.put(&mut body, "encoding_format", "float");
         body.to_string().into_bytes()
     }

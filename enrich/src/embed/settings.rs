@@ -4,6 +4,18 @@ use crate::Result;
 use crate::server::{ApiKey, Backoff, EMBEDDINGS, endpoints};
 use std::time::Duration;
 
+/// How a request for the vectors of texts is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TextForm {
+    /// `"input": ["…", …]`, as all servers take it, many texts in a request.
+    #[default]
+    Input,
+    /// `"messages": [{"role": "user", "content": [{"type": "text", "text": "…"}]}]`, one text in a request: the form in which
+    /// [items](super::ItemEmbedConfig) are embedded. A vision-language model reads a text in the template of its dialogues then, as
+    /// it reads pictures and titles, so that the vectors of texts and those of items are in one space.
+    Messages,
+}
+
 /// Whom to ask for vectors, and how hard to try.
 ///
 /// ```no_run
@@ -24,7 +36,9 @@ pub struct EmbedConfig {
     pub servers: Vec<String>,
     /// The key, sent to these servers only.
     pub api_key: Option<ApiKey>,
-    /// Texts in a request (32).
+    /// How texts are sent ([`TextForm::Input`]).
+    pub form: TextForm,
+    /// Texts in a request (32); one where they are sent as messages.
     pub batch: usize,
     /// Requests in flight at each server (8).
     pub concurrency: usize,
@@ -46,6 +60,7 @@ impl EmbedConfig {
             model: model.into(),
             servers: servers.into_iter().map(Into::into).collect(),
             api_key: None,
+            form: TextForm::default(),
             batch: 32,
             concurrency: 8,
             timeout: Duration::from_secs(180),

@@ -1,5 +1,6 @@
 //! Every vector that was paid for: a line of JSON each, appended as it comes.
 
+use super::TextForm;
 use crate::digest::hash;
 use crate::{Error, Result};
 use base64::Engine;
@@ -49,9 +50,12 @@ impl VectorStore {
         self.log.path()
     }
 
-    /// What the vector of a text by a model is known by.
-    pub(super) fn key(model: &str, text: &str) -> String {
-        hash(&[model.as_bytes(), text.as_bytes()])
+    /// What the vector of a text by a model is known by, in the form in which it was asked for.
+    pub(super) fn key(model: &str, form: TextForm, text: &str) -> String {
+        match form {
+            TextForm::Input => hash(&[model.as_bytes(), text.as_bytes()]),
+            TextForm::Messages => hash(&[model.as_bytes(), b"messages", text.as_bytes()]),
+        }
     }
 
     pub(super) fn place(&self, key: &str) -> Option<u64> {
@@ -59,8 +63,7 @@ impl VectorStore {
     }
 
     pub(super) fn append(&mut self, key: &str, vector: &[f32]) -> Result<()> {
-        let bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let line = Line { key: key.to_string(), vector: STANDARD.encode(bytes) };
+        let line = Line { key: key.to_string(), vector: packed(vector) };
         let line = serde_json::to_vec(&line).map_err(|e| Error::file(self.log.path(), e.to_string()))?;
         let offset = self.log.append(line, "a vector")?;
         self.places.insert(key.to_string(), offset);
@@ -88,13 +91,24 @@ impl VectorReader {
 fn parse(line: &[u8]) -> std::result::Result<(String, Vec<f32>), String> {
     let Line { key, vector } =
         serde_json::from_slice(line).map_err(|error| format!("not a vector's line ({error})"))?;
-    let bytes = STANDARD.decode(vector).map_err(|error| format!("not a vector's line ({error})"))?;
+    let vector = unpacked(&vector).map_err(|what| format!("not a vector's line ({what})"))?;
+    Ok((key, vector))
+}
+
+/// A vector's numbers, 32 bits each, little-endian, in base64.
+pub(super) fn packed(vector: &[f32]) -> String {
+    STANDARD.encode(vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
+}
+
+/// What [`packed`] has packed.
+pub(super) fn unpacked(text: &str) -> std::result::Result<Vec<f32>, String> {
+    let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
     let numbers = bytes.chunks_exact(4);
     let is_whole = numbers.remainder().is_empty() && !bytes.is_empty();
     let vector: Vec<f32> = numbers.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     match is_whole && vector.iter().all(|x| x.is_finite()) {
-        true => Ok((key, vector)),
-        false => Err("not a vector's line (no whole finite numbers)".to_string()),
+        true => Ok(vector),
+        false => Err("no whole finite numbers".to_string()),
     }
 }
 
@@ -106,8 +120,10 @@ mod tests {
     fn vectors_are_found_again_and_torn_lines_dropped() -> Result<()> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("embeddings.jsonl");
-        let (a, b) = (VectorStore::key("m", "a"), VectorStore::key("m", "b"));
-        assert_ne!(VectorStore::key("ma", ""), VectorStore::key("m", "a"));
+        let key = |model: &str, text: &str| VectorStore::key(model, TextForm::Input, text);
+        let (a, b) = (key("m", "a"), key("m", "b"));
+        assert_ne!(key("ma", ""), a);
+        assert_ne!(VectorStore::key("m", TextForm::Messages, "a"), a, "a model may read them otherwise");
         let mut store = VectorStore::open(&path)?;
         store.append(&a, &[1.5, -0.1])?;
         store.append(&b, &[f32::MIN_POSITIVE])?;

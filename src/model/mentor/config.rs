@@ -2,7 +2,7 @@
 
 use super::{Mentor, MentorContent, MentorViews};
 use crate::Error;
-use crate::data::{Modality, TrainSet};
+use crate::data::TrainSet;
 use crate::graph::{ItemGraph, KnnSearch, bipartite_adjacency, item_graph};
 use crate::model::{Content, check, check_positive, check_share};
 use crate::nn::{Init, UserModalityWeightsConfig, xavier_normal};
@@ -140,13 +140,17 @@ impl MentorConfig {
         Error::require((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "from 0 to below 1")
     }
 
-    /// Xavier normal vectors, default linear layers and both graphs of `data`, which must have text and visual features.
+    /// Xavier normal vectors, default linear layers and both graphs of `data`, which must have text and visual features, or
+    /// [`multimodal`](crate::data::Modality::Multimodal) ones, in the place of one of the two or of both: then there are two encoders of
+    /// the same features.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Mentor> {
         self.check()?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let [text, visual] = data.features.require([Modality::Text, Modality::Visual], "mentor")?;
-        let visual_weight = self.visual_weight as f32;
-        let shares = [(visual, visual_weight), (text, 1.0 - visual_weight)];
+        let pair = data.features.require_pair("mentor")?;
+        let (text, visual) = (pair.first.rows, pair.second.as_ref().map_or(pair.first.rows, |part| part.rows));
+        let names = [pair.first.name, pair.second.as_ref().map_or("multimodal_2", |part| part.name)];
+        let shares = pair.shares(self.visual_weight as f32);
+        let shares: Vec<_> = shares.into_iter().map(|(_, rows, share)| (rows, share)).collect();
         let items = item_graph(ItemGraph::Mixture, &shares, self.item_neighbors, KnnSearch::Exact)?;
         let widths = [text.width(), visual.width()];
         let encoder = |d_in: usize, init: &mut Init| MentorContent::new(n_users, d_in, self, init);
@@ -160,6 +164,7 @@ impl MentorConfig {
             user_item: SparseMatrix::new(&bipartite_adjacency(&data.interactions, 0.0), init.device()),
             item_item: SparseMatrix::new(&items, init.device()),
             features: [text, visual].map(|rows| Content::normalized(rows, self.normalize_features, init)).to_vec(),
+            names,
             config: self.clone(),
         })
     }

@@ -66,6 +66,9 @@ pub struct Mentor {
     /// The items' neighbours in content.
     pub item_item: SparseMatrix,
     features: Vec<Content>,
+    /// What the two modalities are called.
+    #[module(skip)]
+    names: [&'static str; 2],
     #[module(skip)]
     config: MentorConfig,
 }
@@ -152,7 +155,7 @@ impl Embed for Mentor {
         let [text, visual] = self.scored();
         let [users, items] = self.weighed(&text, &visual).map(side_by_side);
         let d = self.config.d_embed;
-        Embeddings::with_blocks(users, items, vec![("text".to_string(), d), ("visual".to_string(), d)])
+        Embeddings::with_blocks(users, items, self.names.map(|name| (name.to_string(), d)).to_vec())
     }
 }
 

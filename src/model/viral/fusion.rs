@@ -36,3 +36,9 @@ pub(super) fn fusion_objective(
         None => objective,
     }
 }
+
+/// `[n, blocks · d]` to `[n, d]`.
+pub(super) fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
+    let [n, width] = x.dims();
+    x.reshape([n, width / d, d]).mean_dim(1).squeeze_dim::<2>(1)
+}

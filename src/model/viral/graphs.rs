@@ -2,7 +2,7 @@
 
 use super::config::ViralConfig;
 use crate::Result;
-use crate::data::{ItemFeatures, Modality, TrainSet};
+use crate::data::TrainSet;
 use crate::graph::{KnnSearch, NeighborWeight, item_graph, user_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
@@ -25,13 +25,13 @@ impl ViralGraphs {
     ///
     /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
-        let [text, visual] = both_modalities(data)?;
+        let pair = data.features.require_pair("viral")?;
         let search = match config.item_probes {
             0 => KnnSearch::Exact,
             n_probe => KnnSearch::Approximate { n_probe },
         };
-        let weight = config.visual_weight as f32;
-        let modalities = [(visual, weight), (text, 1.0 - weight)];
+        let shares = pair.shares(config.visual_weight as f32);
+        let modalities: Vec<_> = shares.into_iter().map(|(_, rows, share)| (rows, share)).collect();
         let item_item = (config.n_item_layers > 0)
             .then(|| item_graph(config.item_graph, &modalities, config.item_neighbors, search))
             .transpose()?;
@@ -43,9 +43,4 @@ impl ViralGraphs {
             user_user: user_user.map(|g| SparseMatrix::new(&g, device)),
         })
     }
-}
-
-/// Text and visual features.
-pub(super) fn both_modalities(data: &TrainSet) -> Result<[&ItemFeatures; 2]> {
-    data.features.require([Modality::Text, Modality::Visual], "viral")
 }

@@ -9,7 +9,7 @@ pub use graphs::ViralGraphs;
 
 use super::content::{mask, only};
 use super::{Batch, Content, Embed, Embeddings, Trainable};
-use crate::data::TrainSet;
+use crate::data::{ItemFeatures, TrainSet};
 use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
@@ -19,12 +19,9 @@ use crate::nn::{
 use crate::ops::{SparseMatrix, gather_rows, indices, keep_mask, matmul, sddmm};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
-use fusion::fusion_objective;
-use graphs::both_modalities;
+use fusion::{fusion_objective, mean_of_blocks};
 
-const TEXT: &str = "text";
 const SYNERGY: &str = "synergy";
-const VISUAL: &str = "visual";
 
 /// One propagated block: the users' own vectors and the way from an item's features to its vector.
 #[derive(Module, Debug)]
@@ -82,6 +79,9 @@ impl Channel {
 /// takes an item's neighbours by what it has. Its free vector, its users and its neighbours stand in for the rest. Where the fusion is
 /// of propagated embeddings an item has received something in each of them, and is fused as any other.
 ///
+/// [`Multimodal`](crate::data::Modality::Multimodal) features take the place of text or image where the data lack it. Alone they are
+/// the only block, `i = i_m` and `u = u_m`: nothing is fused, and (7)-(12) and (14)-(17) have no part, whatever the strategy.
+///
 /// ```
 /// use viral::prelude::*;
 ///
@@ -112,12 +112,15 @@ pub struct Viral {
     /// Visual features to the width of the fusion, where it has one of its own.
     pub visual_projection: Option<FeatureProjection>,
     text: Content,
-    visual: Content,
+    visual: Option<Content>,
     /// Where the items have both, as `there` of [`Content`].
     both: Option<Tensor<2>>,
     /// The items that have both, where some do not.
     #[module(skip)]
     with_both: Option<Vec<bool>>,
+    /// What the text block and the visual one are called.
+    #[module(skip)]
+    names: [&'static str; 2],
     #[module(skip)]
     config: ViralConfig,
 }
@@ -125,21 +128,24 @@ pub struct Viral {
 /// The blocks of users and items before the homogeneous graphs.
 #[derive(Debug, Clone)]
 pub struct ViralBlocks {
-    /// The blocks' names in the order of their columns.
-    pub names: &'static [&'static str],
+    /// Names in the order of the columns.
+    pub names: Vec<&'static str>,
     /// The blocks side by side, `[n_users + n_items, blocks · d]`.
     pub nodes: Tensor<2>,
 }
 
 impl ViralConfig {
-    /// A model for `data`, which must have text and visual features.
+    /// A model for `data`, which must have text and visual features, or
+    /// [`multimodal`](crate::data::Modality::Multimodal) ones, alone or in the place of one of the two.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
-        let [text, visual] = both_modalities(data)?;
-        let (d_text, d_visual) = (text.width(), visual.width());
-        let information_aware = self.fusion == FusionStrategy::InformationAware;
+        let pair = data.features.require_pair("viral")?;
+        let (text, visual) = (pair.first.rows, pair.second.as_ref().map(|part| part.rows));
+        let names = [pair.first.name, pair.second.as_ref().map_or(pair.first.name, |part| part.name)];
+        let (d_text, d_visual) = (text.width(), visual.map_or(text.width(), ItemFeatures::width));
+        let information_aware = self.fusion == FusionStrategy::InformationAware && visual.is_some();
         let fuses_features = information_aware && self.placement == FusionPlacement::Features;
         if fuses_features && self.d_fusion == 0 && d_text != d_visual {
-            let widths = format!("text has width {d_text} and visual {d_visual}");
+            let widths = format!("{} has width {d_text} and {} {d_visual}", names[0], names[1]);
             return Err(crate::Error::Config(format!("{widths}: set d_fusion to a width for both")));
         }
         let project = self.d_fusion > 0;
@@ -150,15 +156,19 @@ impl ViralConfig {
         if fuses_features {
             channels.push(Channel::new(self, data, d_text, self.d_hidden, init));
         }
-        channels.push(Channel::new(self, data, d_visual, self.d_hidden_visual, init));
+        if visual.is_some() {
+            channels.push(Channel::new(self, data, d_visual, self.d_hidden_visual, init));
+        }
         let projection = |d_in: usize, init: &mut Init| FeatureProjectionConfig::new(d_in, self.d_fusion).init(init);
         let n_weights = match self.fusion {
+            _ if visual.is_none() => None,
             FusionStrategy::MeanPooling | FusionStrategy::Concatenation => None,
             FusionStrategy::WeightedConcatenation => Some(2),
             FusionStrategy::InformationAware => Some(3),
         };
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
-        let with_both: Vec<bool> = (0..n_items).map(|item| text.has(item) && visual.has(item)).collect();
+        let has_both = |item| text.has(item) && visual.is_none_or(|rows| rows.has(item));
+        let with_both: Vec<bool> = (0..n_items).map(has_both).collect();
         let with_both = with_both.contains(&false).then_some(with_both);
         Ok(Viral {
             graphs: ViralGraphs::new(self, data, init.device())?,
@@ -167,11 +177,12 @@ impl ViralConfig {
             channels,
             fusion: information_aware.then(|| self.fusion_layer(d_fusion).init(init)),
             text_projection: project.then(|| projection(text.width(), init)),
-            visual_projection: project.then(|| projection(visual.width(), init)),
+            visual_projection: visual.filter(|_| project).map(|rows| projection(rows.width(), init)),
             text: Content::normalized(text, self.normalize_features, init),
-            visual: Content::normalized(visual, self.normalize_features, init),
+            visual: visual.map(|rows| Content::normalized(rows, self.normalize_features, init)),
             both: mask(with_both.as_deref(), init),
             with_both,
+            names,
             config: self.clone(),
         })
     }
@@ -201,28 +212,35 @@ impl Viral {
             None => x.rows.clone(),
         };
         let text = project(&self.text, &self.text_projection);
-        let visual = project(&self.visual, &self.visual_projection);
+        let [first, second] = self.names;
+        let Some(content) = &self.visual else {
+            return (
+                ViralBlocks { names: vec![first], nodes: self.propagate(graph, vec![(text, &self.text.there)], kept) },
+                None,
+            );
+        };
+        let visual = project(content, &self.visual_projection);
         match (&self.fusion, self.config.placement) {
             (None, _) => {
-                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &self.visual.there)], kept);
-                (ViralBlocks { names: &[TEXT, VISUAL], nodes }, None)
+                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &content.there)], kept);
+                (ViralBlocks { names: vec![first, second], nodes }, None)
             }
             (Some(fusion), FusionPlacement::Features) => {
                 let fused = fusion.forward_where(text, visual, self.both.clone());
                 let seen = look(&fused);
                 let [text, synergy, visual] = fused.into_blocks();
-                let there = [(text, &self.text.there), (synergy, &self.both), (visual, &self.visual.there)];
+                let there = [(text, &self.text.there), (synergy, &self.both), (visual, &content.there)];
                 let nodes = self.propagate(graph, there.into(), kept);
-                (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
+                (ViralBlocks { names: vec![first, SYNERGY, second], nodes }, Some(seen))
             }
             (Some(fusion), FusionPlacement::Propagated) => {
-                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &self.visual.there)], kept);
+                let nodes = self.propagate(graph, vec![(text, &self.text.there), (visual, &content.there)], kept);
                 let d = self.config.d_embed;
                 let (text, visual) = (nodes.clone().narrow(1, 0, d), nodes.narrow(1, d, d));
                 let fused = fusion.forward(text, visual);
                 let seen = look(&fused);
                 let nodes = Tensor::cat(fused.into_blocks().to_vec(), 1);
-                (ViralBlocks { names: &[TEXT, SYNERGY, VISUAL], nodes }, Some(seen))
+                (ViralBlocks { names: vec![first, SYNERGY, second], nodes }, Some(seen))
             }
         }
     }
@@ -250,13 +268,13 @@ impl Viral {
 
     /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
     pub fn fuse(&self, blocks: &ViralBlocks) -> Embeddings {
-        self.fuse_nodes(blocks.nodes.clone(), blocks.names)
+        self.fuse_nodes(blocks.nodes.clone(), &blocks.names)
     }
 
     /// [`fuse`](Self::fuse) of nodes that nobody else holds: with a million of them each matrix counts.
     fn fuse_nodes(&self, nodes: Tensor<2>, names: &[&str]) -> Embeddings {
-        let names = match self.config.fusion {
-            FusionStrategy::MeanPooling => &["pooled"],
+        let names: &[&str] = match self.config.fusion {
+            FusionStrategy::MeanPooling if self.visual.is_some() => &["pooled"],
             _ => names,
         };
         let names = names.iter().map(|name| (name.to_string(), self.config.d_embed)).collect();
@@ -330,16 +348,10 @@ impl Viral {
     }
 }
 
-/// `[n, blocks · d]` to `[n, d]`.
-fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
-    let [n, width] = x.dims();
-    x.reshape([n, width / d, d]).mean_dim(1).squeeze_dim::<2>(1)
-}
-
 impl Embed for Viral {
     fn embed(&self) -> Embeddings {
         let ViralBlocks { names, nodes } = self.blocks(self.graphs.user_item.full());
-        self.fuse_nodes(nodes, names)
+        self.fuse_nodes(nodes, &names)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{batch, check_gradients, check_vectors, defaults, device, fields, init, virals};
 use crate::golden::gradients;
-use crate::support::with;
+use crate::support::{add_attributes, with};
 use burn::module::Module;
 use std::collections::BTreeSet;
 use viral::Error;
@@ -30,7 +30,17 @@ fn awkward(zero_rows: &[usize]) -> TrainSet {
     let interactions = Interactions::from_pairs(n_users, n_items, &pairs);
     let text = features(1, n_items, 12, zero_rows);
     let visual = features(2, n_items, 12, zero_rows);
-    TrainSet { interactions, features: Features::new().with(Modality::Text, text).with(Modality::Visual, visual) }
+    let features = Features::new().with(Modality::Text, text).with(Modality::Visual, visual);
+    let mut data = TrainSet { interactions, features };
+    add_attributes(&mut data);
+    data
+}
+
+/// The same with text and visual features alone.
+fn awkward_pair() -> TrainSet {
+    let mut data = awkward(&[]);
+    data.features.remove(&Modality::named("attributes").unwrap());
+    data
 }
 
 /// Settings that fit fourteen items.
@@ -191,7 +201,7 @@ fn a_model_that_needs_content_says_so() {
         let modality = ["viral", "freedom", "mentor"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
-    let mut text_only = awkward(&[]);
+    let mut text_only = awkward_pair();
     text_only.features.remove(&Modality::Visual);
     for name in ["viral", "freedom", "mentor"] {
         let expected = (name.to_string(), Some("visual".to_string()), vec!["text".to_string()]);
@@ -199,10 +209,71 @@ fn a_model_that_needs_content_says_so() {
     }
 }
 
+/// What a model has embedded together takes the place of text or image, or of both, in every model.
+#[test]
+fn multimodal_features_stand_alone_or_beside_others() {
+    let modality = Modality::Multimodal;
+    let with_multimodal = |removed: &[Modality]| {
+        let mut data = awkward_pair();
+        data.features.insert(modality.clone(), features(5, 14, 9, &[]));
+        removed.iter().for_each(|modality| drop(data.features.remove(modality)));
+        data
+    };
+    let names = |name: &str, data: &TrainSet| -> Vec<String> {
+        init(&ModelConfig::by_name(name).unwrap(), data).embed().blocks().iter().map(|block| block.0.clone()).collect()
+    };
+    for (removed, first, second) in [
+        (&[Modality::Text, Modality::Visual][..], "multimodal", "multimodal_2"),
+        (&[Modality::Visual], "text", "multimodal"),
+        (&[Modality::Text], "multimodal", "visual"),
+        (&[], "text", "visual"),
+    ] {
+        let data = with_multimodal(removed);
+        for (name, config) in all_for_few_items() {
+            // Attributes are another thing.
+            if config.name() == "attribute-knn" {
+                continue;
+            }
+            let what = format!("{name}, without {removed:?}");
+            let alone = removed.len() == 2;
+            // Two of the widths differ.
+            let config = match config {
+                ModelConfig::Viral(viral) => ModelConfig::Viral(with(viral, |c| c.d_fusion = 16)),
+                other => other,
+            };
+            let mut model = init(&config, &data);
+            check_vectors(&what, &model, &data);
+            if model.num_params() > 0 {
+                model.begin_epoch(1, 0).unwrap();
+                // A bias that both items of a pair share cancels in their difference.
+                check_gradients(&what, &model, &batch(&data, 0), &["text_head.bias", "visual_head.bias"]);
+                assert!(
+                    !alone
+                        || parameters(&model).keys().all(|name| config.name() == "mentor" || !name.contains("visual"))
+                );
+            }
+        }
+        let synergy = ["synergy"].iter().map(|name| name.to_string());
+        let expected: Vec<String> = match removed.len() {
+            2 => vec![first.to_string()],
+            _ => [first.to_string()].into_iter().chain(synergy).chain([second.to_string()]).collect(),
+        };
+        assert_eq!(names("viral", &data), expected, "{removed:?}");
+        assert_eq!(names("mentor", &data), [first, second], "{removed:?}");
+    }
+    let mut text = with_multimodal(&[Modality::Visual]);
+    let freedom = init(&ModelConfig::by_name("freedom").unwrap(), &text);
+    let terms: Vec<&str> = freedom.objective(&batch(&text, 0)).terms().iter().map(|term| term.name).collect();
+    assert_eq!(terms, ["bpr", "text", "multimodal"]);
+    text.features.remove(&modality);
+    let message = ModelConfig::by_name("viral").unwrap().init(&text, &mut Init::new(3, &device())).map(|_| ());
+    assert!(message.unwrap_err().to_string().contains("viral needs visual features"), "text alone is no pair");
+}
+
 /// What takes any number of modalities takes three, and their names become the names of blocks where they are blocks.
 #[test]
 fn further_modalities_take_part() {
-    let mut data = awkward(&[]);
+    let mut data = awkward_pair();
     data.features.insert(Modality::Audio, features(3, 14, 5, &[]));
     data.features.insert(Modality::named("brand").unwrap(), features(4, 14, 7, &[]));
     let vbpr = init(&ModelConfig::by_name("vbpr").unwrap(), &data);

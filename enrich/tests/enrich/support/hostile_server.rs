@@ -161,11 +161,12 @@ fn serve(mut stream: TcpStream, policy: &Policy, counts: &Mutex<Counts>, n_reque
     }
 }
 
-/// The title that a question about a picture quotes.
+/// The title that a question about a picture quotes; without one, all of the text.
 fn title_of(body: &Value) -> Option<String> {
     let content = &body["messages"][0]["content"];
     let text = content.as_array()?.iter().find_map(|part| part["text"].as_str())?;
-    Some(text.split("<title>").nth(1)?.split("</title>").next()?.to_string())
+    let title = text.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+    Some(title.unwrap_or(text).to_string())
 }
 
 fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &[u8]) -> Option<()> {
