@@ -1,97 +1,12 @@
 //! Changes to a catalogue after training, without training: new items, removed items, new interactions and users.
 
-use super::Recommender;
 use super::induction::Induction;
+use super::new_items::check_new_id;
 use super::query::{check_scores, inverse, length};
-use crate::data::{Dataset, Features};
+use super::{NewItems, Recommender};
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Items to be added to a catalogue: ids, titles where they have any, and features as the model was trained on.
-///
-/// ```
-/// use viral::data::{Features, ItemFeatures, Modality};
-/// use viral::serve::NewItems;
-///
-/// let text = ItemFeatures::new(2, 3, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6])?;
-/// let items = NewItems::new(["lamp", "vase"], Features::new().with(Modality::Text, text))?.with_titles(["A lamp", ""])?;
-/// assert_eq!(items.ids().len(), 2);
-/// # Ok::<(), viral::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewItems {
-    ids: Vec<String>,
-    titles: Vec<String>,
-    features: Features,
-}
-
-impl NewItems {
-    /// Items by external id, with one row of features each, in the order of the ids.
-    ///
-    /// # Errors
-    /// When a modality has more rows or fewer than there are ids, or an id comes twice.
-    pub fn new<S: Into<String>>(ids: impl IntoIterator<Item = S>, features: Features) -> Result<Self> {
-        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
-        for (modality, rows) in &features {
-            let (n, found) = (ids.len(), rows.n_items());
-            if found != n {
-                return Err(Error::Data(format!(
-                    "new items: {found} rows of {modality} features for {n} ids; give one each"
-                )));
-            }
-        }
-        let mut sorted: Vec<&String> = ids.iter().collect();
-        sorted.sort_unstable();
-        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::Data(format!("new items: the id '{}' comes twice", pair[0])));
-        }
-        Ok(Self { titles: vec![String::new(); ids.len()], ids, features })
-    }
-
-    /// Some items of a data set, by their numbers there, with titles and all features.
-    ///
-    /// # Errors
-    /// A number that comes twice.
-    ///
-    /// # Panics
-    /// When a number is not below the number of items.
-    pub fn of(data: &Dataset, items: &[u32]) -> Result<Self> {
-        let rows: Vec<usize> = items.iter().map(|&item| item as usize).collect();
-        let ids = rows.iter().map(|&item| data.item_ids[item].as_str());
-        let new = Self::new(ids, data.train.features.select(&rows))?;
-        match &data.titles {
-            Some(titles) => new.with_titles(rows.iter().map(|&item| titles[item].as_str())),
-            None => Ok(new),
-        }
-    }
-
-    /// Sets their titles, in the order of the ids; an empty one where there is none.
-    ///
-    /// # Errors
-    /// When there are more titles or fewer than ids.
-    pub fn with_titles<S: Into<String>>(mut self, titles: impl IntoIterator<Item = S>) -> Result<Self> {
-        self.titles = titles.into_iter().map(Into::into).collect();
-        match self.titles.len() == self.ids.len() {
-            true => Ok(self),
-            false => Err(Error::Data(format!(
-                "new items: {} titles for {} ids; give one each",
-                self.titles.len(),
-                self.ids.len()
-            ))),
-        }
-    }
-
-    /// Their features.
-    pub fn features(&self) -> &Features {
-        &self.features
-    }
-
-    /// Their external ids.
-    pub fn ids(&self) -> &[String] {
-        &self.ids
-    }
-}
 
 /// How far the present is from what a model was trained on: [`Recommender::drift`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -267,7 +182,7 @@ impl Recommender {
     /// as they are, so the order of updates does not matter.
     ///
     /// # Errors
-    /// [`Error::UnknownItem`], and then nothing is taken up.
+    /// [`Error::UnknownItem`]; a new user whose id is empty or begins or ends with a blank. Then nothing is taken up.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -285,6 +200,9 @@ impl Recommender {
     pub fn update<U: AsRef<str>, I: AsRef<str>>(&mut self, interactions: &[(U, I)]) -> Result<Update> {
         let items =
             interactions.iter().map(|(_, item)| self.item_number(item.as_ref())).collect::<Result<Vec<u32>>>()?;
+        for (user, _) in interactions.iter().filter(|(user, _)| self.users.find(user.as_ref()).is_none()) {
+            check_new_id(user.as_ref()).map_err(|why| Error::Data(format!("new users: {why}")))?;
+        }
         let mut update = Update { added: 0, known: 0, new_users: 0 };
         for ((user, _), item) in interactions.iter().zip(items) {
             let number = match self.users.find(user.as_ref()) {

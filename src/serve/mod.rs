@@ -8,7 +8,7 @@
 //! | `popular` | what most users have, for those of whom nothing is known |
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
 //! | `query` | what is asked, by number, and the best items for it |
-//! | `living` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
+//! | `living`, `new_items` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
 //! | `induction` | what embeds new items |
 //! | `saved` | the model file: written whole or not at all, read with every bit checked |
 //! | `names` | external ids, compact, with their index |
@@ -37,11 +37,13 @@ mod fold_in;
 mod induction;
 mod living;
 mod names;
+mod new_items;
 mod popular;
 mod query;
 mod recommender;
 mod saved;
 
 pub use answer::{RecommendOptions, Recommendation};
-pub use living::{Drift, NewItems, Update};
+pub use living::{Drift, Update};
+pub use new_items::NewItems;
 pub use recommender::Recommender;

@@ -300,7 +300,8 @@ impl Recommender {
         self.answer(&query, options.k)
     }
 
-    /// The `k` items whose vectors have the largest cosines with that of an item; shares add up to the cosine.
+    /// The `k` items whose vectors have the largest cosines with that of an item; shares add up to the cosine. The item itself may have
+    /// been [removed](Self::remove_items): what is sold out still has others like it.
     ///
     /// # Errors
     /// [`Error::UnknownItem`]; a `k` of 0.

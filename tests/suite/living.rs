@@ -191,6 +191,15 @@ fn what_cannot_be_added_is_an_error_and_nothing_changes() {
     assert_eq!(recommender.embeddings(), before.embeddings());
     assert!(recommender.remove_items(&["i0003", "nothing"]).is_err());
     assert_eq!(recommender.catalogue().count(), before.catalogue().count());
+    // Ids that only blanks would tell from others, and items that nothing is known of.
+    let bare = Features::new().with(Modality::Text, ItemFeatures::new(1, 12, vec![0.0; 12]).unwrap());
+    assert!(NewItems::new(["bare"], bare).unwrap_err().to_string().contains("'bare' has no content"));
+    assert!(NewItems::new(["x "], features(12)).unwrap_err().to_string().contains("'x '"));
+    for user in ["u0007 ", "", " "] {
+        let message = recommender.update(&[("somebody", "i0003"), (user, "i0003")]).unwrap_err().to_string();
+        assert!(message.contains(&format!("'{user}'")), "{message}");
+    }
+    assert_eq!(recommender.users().count(), before.users().count());
     assert!(NewItems::new(["a", "a"], features(12)).is_err() && NewItems::new(["a", "b"], features(12)).is_err());
     // A model without content, or one of an earlier format.
     let without = TrainSet { features: Features::new(), ..held_out.rest.train.clone() };
