@@ -179,10 +179,11 @@ fn what_cannot_be_added_is_an_error_and_nothing_changes() {
     let message = recommender.add_items(&known).unwrap_err().to_string();
     assert!(message.contains(&data.item_ids[held_out.left[0] as usize]) && message.contains("remove it"), "{message}");
     let text = |width: usize| ItemFeatures::new(1, width, vec![0.5; width]).unwrap();
-    let features = |width: usize| Features::new().with(Modality::Text, text(12)).with(Modality::Visual, text(width));
+    let attributes = Features::new().with(Modality::named("attributes").unwrap(), text(12));
+    let features = |width| attributes.clone().with(Modality::Text, text(12)).with(Modality::Visual, text(width));
     for (features, words) in [
         (features(11), ["visual", "11"]),
-        (Features::new().with(Modality::Text, text(12)), ["visual", "none"]),
+        (attributes.clone().with(Modality::Text, text(12)), ["visual", "none"]),
         (features(12).with(Modality::Audio, text(3)), ["audio", "leave"]),
     ] {
         let message = recommender.add_items(&NewItems::new(["x"], features).unwrap()).unwrap_err().to_string();

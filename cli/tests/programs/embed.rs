@@ -67,13 +67,14 @@ fn pictures_and_titles_become_features_that_models_learn_from() {
     assert_eq!((&made["n_without_picture"], &made["width"]), (&json!(1), &json!(WIDTH)));
     assert_eq!((&made["encoder"]["name"], &made["prompt"]["name"]), (&json!("test/model"), &json!("embed")));
     assert!(made["inputs"]["items.jsonl"].is_string());
-    let masked = json_of(&folder.path().join("multimodal_feat.npy.mask.json")).to_string();
+    let masked = std::fs::read_to_string(folder.path().join("multimodal_feat.npy.mask.jsonl")).unwrap();
     assert!(masked.contains("item-0042") && !masked.contains("item-0041"), "{masked}");
 
     add_interactions(folder.path());
     for model in ["vbpr", "freedom", "viral"] {
         let mut train = crate::viral("train");
         train.arg("--data").arg(folder.path()).args(["--name", "toy", "--modality", "multimodal", "--model", model]);
+        train.arg("--out").arg(folder.path().join(model));
         let (is_good, shown, errors) = run(train.args(["--epochs", "1", "--device", "flex"]));
         assert!(is_good && (shown + &errors).contains("multimodal"), "{model}: {errors}");
     }
@@ -118,6 +119,7 @@ fn attributes_become_features_that_neighbours_are_found_by() {
     add_interactions(folder.path());
     let mut train = crate::viral("train");
     train.arg("--data").arg(folder.path()).args(["--name", "toy", "--model", "attribute-knn", "--device", "flex"]);
+    train.arg("--out").arg(folder.path().join("model"));
     let (is_good, shown, errors) = run(train.args(["--modality", "attributes=attributes.jsonl"]));
     assert!(is_good && (shown + &errors).contains("attributes 7 wide"), "{errors}");
 }
