@@ -9,7 +9,7 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::de::DeserializeOwned;
@@ -49,6 +49,7 @@ pub(super) fn router(app: App) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits.body))
+        .layer(from_fn_with_state(limits.body, announced))
         .layer(from_fn_with_state(app.metrics.clone(), count))
         .with_state(app)
 }
@@ -62,6 +63,19 @@ async fn over_limit(error: BoxError) -> Failure {
 
 fn took_too_long() -> Failure {
     Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long; send its body at once")
+}
+
+/// A body that says how large it is, and is too large, is not waited for.
+async fn announced(State(most): State<usize>, request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    match length.and_then(|length| length.parse::<u64>().ok()) {
+        Some(length) if length > most as u64 => too_large(most).into_response(),
+        _ => next.run(request).await,
+    }
+}
+
+fn too_large(most: usize) -> Failure {
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {most} bytes"))
 }
 
 async fn no_such_path(uri: Uri) -> Failure {
@@ -245,10 +259,7 @@ pub(super) async fn body<T: DeserializeOwned>(app: &App, request: Request) -> Re
 /// The JSON of a body, or what is wrong with it.
 fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = format!("the body is larger than {} bytes", app.limits.body);
-            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(app.limits.body),
         _ => Failure::bad_request(format!("the body could not be read: {}", rejection.body_text())),
     })?;
     serde_json::from_slice(&body).map_err(|e| Failure::bad_request(format!("the body is not what it should be: {e}")))
