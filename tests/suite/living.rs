@@ -170,7 +170,8 @@ fn new_items_are_ranked_far_above_chance() {
 
 #[test]
 fn what_cannot_be_added_is_an_error_and_nothing_changes() {
-    let data = planted();
+    let mut data = planted();
+    data.train.features.remove(&Modality::named("attributes").unwrap());
     let held_out = data.hold_out_items(0.1, 5).unwrap();
     let mut recommender = trained(&recipe("viral"), &held_out.rest);
     let before = recommender.clone();
