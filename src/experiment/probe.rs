@@ -129,7 +129,8 @@ impl Probe {
         out: impl AsRef<Path>,
         observe: impl FnMut(Notice) -> ControlFlow<()>,
     ) -> Result<ProbeReport> {
-        let (experiment, arms) = self.experiment(data)?;
+        let arms = self.arms(data);
+        let experiment = self.experiment(data, &arms)?;
         let open = OpenData::new(data.clone(), &experiment.models)?;
         let fingerprint = data.fingerprint();
         let out = out.as_ref();
@@ -180,7 +181,7 @@ impl Probe {
     }
 
     /// The whole and the arms as an experiment.
-    fn experiment(&self, data: &Dataset) -> Result<(Experiment, Vec<(Vec<Modality>, Knockout)>)> {
+    fn experiment(&self, data: &Dataset, arms: &[(Vec<Modality>, Knockout)]) -> Result<Experiment> {
         let model = self.recipe.model.name();
         data.features().require_any(&format!("the probe of {model}"))?;
         for (part, pairs) in [("valid", &data.valid), ("test", &data.test)] {
@@ -196,7 +197,6 @@ impl Probe {
         if kinds.is_empty() || is_repeated(kinds.len(), &|i, j| kinds[i] == kinds[j]) {
             return Err(Error::Config("probe: name one knockout at least, and none twice".into()));
         }
-        let arms = self.arms(data);
         let row = |name: String, knockout: Vec<(Modality, Knockout)>| ModelRow {
             name,
             recipe: self.recipe.clone(),
@@ -211,15 +211,14 @@ impl Probe {
             let knocked_out = modalities.iter().map(|modality| (modality.clone(), *knockout)).collect();
             row(arm_name(modalities, *knockout), knocked_out)
         }));
-        let experiment = Experiment {
+        Ok(Experiment {
             name: format!("{model}-probe"),
             data: vec![DataSource::new(&data.name)],
             models,
             cutoffs: vec![FIGURE.k],
             contrasts: Vec::new(),
             comparison: ComparisonSettings { figure: FIGURE, ..ComparisonSettings::default() },
-        };
-        Ok((experiment, arms))
+        })
     }
 }
 

@@ -74,8 +74,7 @@ fn pictures_and_titles_become_features_that_models_learn_from() {
     for model in ["vbpr", "freedom", "viral"] {
         let mut train = crate::viral("train");
         train.arg("--data").arg(folder.path()).args(["--name", "toy", "--modality", "multimodal", "--model", model]);
-        train.arg("--out").arg(folder.path().join(model));
-        let (is_good, shown, errors) = run(train.args(["--epochs", "1", "--device", "flex"]));
+        let (is_good, shown, errors) = run(train.args(["--epochs", "1", "--out"]).arg(folder.path().join(model)));
         assert!(is_good && (shown + &errors).contains("multimodal"), "{model}: {errors}");
     }
 
@@ -118,9 +117,9 @@ fn attributes_become_features_that_neighbours_are_found_by() {
     assert!(shown.contains(words), "{shown}");
     add_interactions(folder.path());
     let mut train = crate::viral("train");
-    train.arg("--data").arg(folder.path()).args(["--name", "toy", "--model", "attribute-knn", "--device", "flex"]);
-    train.arg("--out").arg(folder.path().join("model"));
-    let (is_good, shown, errors) = run(train.args(["--modality", "attributes=attributes.jsonl"]));
+    train.arg("--data").arg(folder.path()).args(["--name", "toy", "--model", "attribute-knn"]);
+    let (is_good, shown, errors) =
+        run(train.args(["--modality", "attributes=attributes.jsonl", "--out"]).arg(folder.path().join("model")));
     assert!(is_good && (shown + &errors).contains("attributes 7 wide"), "{errors}");
 }
 

@@ -245,9 +245,9 @@ fn multimodal_features_stand_alone_or_beside_others() {
             check_vectors(&what, &model, &data);
             if model.num_params() > 0 {
                 model.begin_epoch(1, 0).unwrap();
-                // A bias that both items of a pair share cancels in their difference.
+                // A bias that both items of a pair share cancels in their difference, and a lone modality has no other to be weighed
+                // against.
                 let may_vanish = ["text_head.bias", "visual_head.bias", "modality_weights"];
-                // Of one modality the weight is 1, whatever its logit.
                 check_gradients(&what, &model, &batch(&data, 0), &may_vanish[..if alone { 3 } else { 2 }]);
                 assert!(
                     !alone
