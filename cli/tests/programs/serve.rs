@@ -191,7 +191,8 @@ fn what_is_wrong_gets_a_4xx_and_a_sentence() {
     assert_eq!(status, 400);
     // A body that is announced as too large is refused before it comes.
     let start = Instant::now();
-    let (status, ..) = service.raw(b"POST /recommend HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n");
+    let (status, ..) = service
+        .raw(b"POST /recommend HTTP/1.1\r\nhost: shop\r\nconnection: close\r\ncontent-length: 99999999999\r\n\r\n");
     assert!(status == 413 && start.elapsed() < Duration::from_secs(3), "{status} after {:?}", start.elapsed());
     let mut gone = service.connect();
     gone.write_all(b"POST /recommend HTTP/1.1\r\ncontent-length: 500\r\n\r\n{").unwrap();
