@@ -1,6 +1,13 @@
 //! Chapters: your own data, serving, adding a model, results, large catalogues, GPUs.
 //!
-//! Programs in them compile and run with the tests of the crate.
+//! Programs in them compile and run with the tests of the crate; they begin as this one does:
+//!
+//! ```
+//! use viral::prelude::*;
+//!
+//! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data; // or Dataset::read("data/baby")?
+//! assert_eq!((data.n_users(), data.n_items()), (40, 30));
+//! ```
 
 #[doc = include_str!("../docs/your_data.md")]
 pub mod your_data {}
