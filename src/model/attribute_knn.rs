@@ -154,15 +154,14 @@ mod tests {
     use burn::tensor::Device;
 
     /// Attributes `p`, `q`, `r` of five items; the last has none.
-    fn data() -> TrainSet {
+    fn data() -> Result<TrainSet> {
         let rows = [[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0; 3]].concat();
-        let features =
-            Features::new().with(Modality::named("attributes").unwrap(), ItemFeatures::new(5, 3, rows).unwrap());
-        TrainSet { interactions: Interactions::from_pairs(3, 5, &[(0, 0), (0, 3), (1, 4)]), features }
+        let features = Features::new().with(Modality::named("attributes")?, ItemFeatures::new(5, 3, rows)?);
+        Ok(TrainSet { interactions: Interactions::from_pairs(3, 5, &[(0, 0), (0, 3), (1, 4)]), features })
     }
 
     fn scores(config: &AttributeKnnConfig) -> Result<Vec<f32>> {
-        let (users, items) = config.init(&data(), &mut Init::new(0, &Device::flex()))?.embed().into_users_and_items();
+        let (users, items) = config.init(&data()?, &mut Init::new(0, &Device::flex()))?.embed().into_users_and_items();
         Ok(users.matmul(items.transpose()).into_data().iter::<f32>().collect())
     }
 
@@ -199,12 +198,12 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_asked_for_and_large_catalogues_take_all_items() {
+    fn attributes_are_asked_for_and_large_catalogues_take_all_items() -> Result<()> {
         let init = |config: &AttributeKnnConfig, data: &TrainSet| {
             let made = config.init(data, &mut Init::new(0, &Device::flex()));
             made.map(|_| ()).unwrap_err().to_string()
         };
-        let none = TrainSet { features: Features::new(), ..data() };
+        let none = TrainSet { features: Features::new(), ..data()? };
         let message = init(&AttributeKnnConfig::default(), &none);
         assert!(message.starts_with("attribute-knn needs attributes features"), "{message}");
         let rows = ItemFeatures::new(WIDEST + 1, 1, vec![1.0; WIDEST + 1]).unwrap();
@@ -213,5 +212,6 @@ mod tests {
         let config = AttributeKnnConfig { n_neighbors: 5, ..AttributeKnnConfig::default() };
         let message = init(&config, &large);
         assert!(message.starts_with("n_neighbors is 5; it must be 0, of 8193 items"), "{message}");
+        Ok(())
     }
 }

@@ -184,7 +184,7 @@ fn a_thousand_items_survive_thirty_percent_of_faults() -> Result<()> {
         "{:?}",
         embedded.servers
     );
-    let n_failed: u64 = embedded.servers.iter().map(|server| server.n_failed as u64).sum();
+    let n_failed: u64 = embedded.servers.iter().map(|server| server.n_failed).sum();
     eprintln!("{} requests, {n_failed} failures, {:.1} s", progress.n_requests, progress.seconds);
     // A second run asks nothing and gives the same.
     let before: usize = servers.iter().map(Server::n_asked).sum();
@@ -213,7 +213,8 @@ fn killed_twenty_times_nothing_kept_is_paid_for_again() -> Result<()> {
         std::thread::sleep(Duration::from_millis(15));
         let act = inner(seen);
         // What the client may have, it has paid for.
-        if matches!(&act, Act::Answer(200, _, body) if *body == answer(json!(vector_of(seen))).to_string()) {
+        let whole = answer(json!(vector_of(seen))).to_string();
+        if matches!(&act, Act::Answer(200, _, body) if *body == whole) {
             *bill.lock().unwrap().entry(seen.title.clone()).or_default() += 1;
         }
         act
