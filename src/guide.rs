@@ -1,4 +1,4 @@
-//! Chapters: your own data, serving, adding a model, results, large catalogues, GPUs.
+//! Chapters: your own data, from photos to a shop's page, serving, adding a model, results, large catalogues, GPUs.
 //!
 //! Programs in them compile and run with the tests of the crate; they begin as this one does:
 //!
@@ -11,6 +11,9 @@
 
 #[doc = include_str!("../docs/your_data.md")]
 pub mod your_data {}
+
+#[doc = include_str!("../docs/shop.md")]
+pub mod shop {}
 
 #[doc = include_str!("../docs/serving.md")]
 pub mod serving {}

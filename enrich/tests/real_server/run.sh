@@ -32,7 +32,7 @@ export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
 
 # Prints a command without the folders of this machine, and runs it.
 step() {
-    echo "\$ ${*}" | sed -e "s|$programs/||g" -e "s|$work/||g"
+    echo "\$ ${*}" | sed -e "s|$(dirname "$viral")/||g" -e "s|$work/||g"
     "$@"
 }
 
