@@ -1,12 +1,12 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
 use super::mean;
+use super::trained::{OutputArgs, TrainedArgs};
 use crate::bar::TrainingBar;
-use crate::shell::{check_place_of_report, note, say};
+use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
-use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Dataset, HeldOut, Interactions, is_there, write_whole};
+use std::path::Path;
+use viral::data::{Dataset, HeldOut, Interactions, is_there};
 use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
 use viral::prelude::{Device, Recipe, Recommender};
 use viral::recipe::Existing;
@@ -26,12 +26,8 @@ const K: usize = 20;
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral cold --data data/baby --draws 10")]
 pub(crate) struct Arguments {
-    #[command(flatten, next_help_heading = "Data")]
-    data: DataArgs,
-    #[command(flatten, next_help_heading = "Model")]
-    recipe: RecipeArgs,
-    #[command(flatten, next_help_heading = "Training")]
-    train: TrainArgs,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// What is taken out
     #[arg(long, value_enum, default_value_t = Of::Items, help_heading = "Protocol")]
     of: Of,
@@ -41,12 +37,8 @@ pub(crate) struct Arguments {
     /// How often this is drawn anew
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Protocol")]
     draws: u64,
-    /// Folder for the runs [default: out/cold-<of>-<data>-<model>-seed<seed>]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
-    /// Writes the figures into a file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,17 +48,15 @@ enum Of {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.train.start()?;
-    let recipe = arguments.train.apply(arguments.recipe.recipe()?)?;
-    let data = arguments.data.read()?;
+    let device = arguments.trained.train.start()?;
+    let recipe = arguments.trained.recipe()?;
+    let data = arguments.trained.data.read()?;
     note!("{data}");
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();
     let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);
-    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
-    if let Some(path) = &arguments.json {
-        check_place_of_report(path, "cold", &["systems"])?;
-    }
+    let out = arguments.output.folder(&folder);
+    arguments.output.check("cold", &["systems"])?;
     let hold_out = |draw| match arguments.of {
         Of::Items => data.hold_out_items(arguments.share, draw),
         Of::Users => data.hold_out_users(arguments.share, draw),
@@ -102,9 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Of::Users => None,
     };
     let comparisons = systems.comparisons()?;
-    if let Some(path) = &arguments.json {
-        write_whole(path, format!("{:#}\n", systems.json()).as_bytes())?;
-    }
+    arguments.output.write(&systems.json())?;
     say!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws)?;
     say!("{}", systems.table(chance).to_text())?;
     comparisons.iter().try_for_each(|line| say!("{line}"))

@@ -1,11 +1,10 @@
 //! `viral missing`: what a model is worth where items lack content.
 
 use super::experiment::watch;
-use crate::shell::{check_place_of_report, note, quoted, say};
+use super::trained::{OutputArgs, TrainedArgs};
+use crate::shell::{note, quoted, say};
 use clap::Args;
-use std::path::{Path, PathBuf};
-use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Modality, write_whole};
+use viral::data::Modality;
 use viral::experiment::{MissingGrid, MissingIn};
 use viral::graph::Imputation;
 use viral::{Error, Result};
@@ -18,12 +17,8 @@ use viral::{Error, Result};
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral missing --data data/baby --lost text --rates 30,50,90 --seeds 1,2,3")]
 pub(crate) struct Arguments {
-    #[command(flatten, next_help_heading = "Data")]
-    data: DataArgs,
-    #[command(flatten, next_help_heading = "Model")]
-    recipe: RecipeArgs,
-    #[command(flatten, next_help_heading = "Training")]
-    train: TrainArgs,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// What the items lose: a modality, such as text or visual, or both, which is all that there are; several curves with commas
     #[arg(
         long,
@@ -64,18 +59,14 @@ pub(crate) struct Arguments {
     /// Seeds of the items that lose content
     #[arg(long, value_name = "SEED,…", value_delimiter = ',', default_value = "0", help_heading = "Missing content")]
     seeds: Vec<u64>,
-    /// Folder for results and checkpoints [default: out/<data>-<model>-<preset>-missing]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
-    /// Writes everything that was measured into a file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.train.start()?;
-    let mut grid = MissingGrid::new(arguments.train.apply(arguments.recipe.recipe()?)?);
-    grid.floor = arguments.train.apply(grid.floor)?;
+    let device = arguments.trained.train.start()?;
+    let mut grid = MissingGrid::new(arguments.trained.recipe()?);
+    grid.floor = arguments.trained.train.apply(grid.floor)?;
     grid.shares = arguments.rates.iter().filter(|&&rate| rate != 0.0).map(|rate| rate / 100.0).collect();
     if let Some(rate) = arguments.rates.iter().find(|rate| !(0.0..=100.0).contains(*rate)) {
         return Err(Error::Config(format!("--rates {rate}: give per cent of the items, from 0 to 100")));
@@ -86,23 +77,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     grid.missing_in.clone_from(&arguments.missing_in);
     grid.seeds.clone_from(&arguments.seeds);
-    let data = arguments.data.read()?;
+    let data = arguments.trained.data.read()?;
     let lost = |name: &String| match name.as_str() {
         "both" => Ok(data.features().modalities().cloned().collect()),
         name => Ok(vec![name.parse::<Modality>()?]),
     };
     grid.modalities = arguments.lost.iter().map(lost).collect::<Result<_>>()?;
     let folder = format!("{}-{}-{}-missing", data.name, grid.recipe.model.name(), grid.recipe.preset);
-    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
-    if let Some(path) = &arguments.json {
-        check_place_of_report(path, "missing", &["fingerprint", "counts", "config"])?;
-    }
+    let out = arguments.output.folder(&folder);
+    arguments.output.check("missing", &["fingerprint", "counts", "config"])?;
     note!("{data}");
     let report = grid.run(&data, &device, &out, watch())?;
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e.to_string()))?;
-        write_whole(path, format!("{text}\n").as_bytes())?;
-    }
+    arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;
     note!("\nResults are in {}.", quoted(&out.display().to_string()));
     Ok(())

@@ -19,6 +19,7 @@ mod report;
 mod serve;
 mod servers;
 mod train;
+mod trained;
 
 use clap::Subcommand;
 use viral::Result;

@@ -1,13 +1,12 @@
 //! `viral probe`: whether a model uses its content.
 
 use super::experiment::watch;
-use crate::shell::{check_place_of_report, note, quoted, say};
+use super::trained::{OutputArgs, TrainedArgs};
+use crate::shell::{note, quoted, say};
 use clap::Args;
-use std::path::{Path, PathBuf};
-use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Knockout, write_whole};
+use viral::Result;
+use viral::data::Knockout;
 use viral::experiment::Probe;
-use viral::{Error, Result};
 
 /// Trains a model anew with features that say nothing in the place of each modality, and says what it loses.
 ///
@@ -17,12 +16,8 @@ use viral::{Error, Result};
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral probe --data data/baby --model freedom --knockout noise --json probe.json")]
 pub(crate) struct Arguments {
-    #[command(flatten, next_help_heading = "Data")]
-    data: DataArgs,
-    #[command(flatten, next_help_heading = "Model")]
-    recipe: RecipeArgs,
-    #[command(flatten, next_help_heading = "Training")]
-    train: TrainArgs,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// What takes the place of a modality: noise, permuted, mean
     #[arg(
         long,
@@ -35,33 +30,24 @@ pub(crate) struct Arguments {
     /// Seeds of the training [default: that of --seed]
     #[arg(long, value_name = "SEED,…", value_delimiter = ',', help_heading = "Probe")]
     seeds: Vec<u64>,
-    /// Folder for results and checkpoints [default: out/<data>-<model>-<preset>-probe]
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    out: Option<PathBuf>,
-    /// Writes everything that was measured into a file, which viral report --probe shows
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.train.start()?;
-    let mut probe = Probe::new(arguments.train.apply(arguments.recipe.recipe()?)?);
+    let device = arguments.trained.train.start()?;
+    let mut probe = Probe::new(arguments.trained.recipe()?);
     probe.knockouts.clone_from(&arguments.knockout);
     if !arguments.seeds.is_empty() {
         probe.seeds.clone_from(&arguments.seeds);
     }
-    let data = arguments.data.read()?;
+    let data = arguments.trained.data.read()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);
-    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
-    if let Some(path) = &arguments.json {
-        check_place_of_report(path, "probe", &["fingerprint", "arms", "config"])?;
-    }
+    let out = arguments.output.folder(&folder);
+    arguments.output.check("probe", &["fingerprint", "arms", "config"])?;
     note!("{data}");
     let report = probe.run(&data, &device, &out, watch())?;
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report).map_err(|e| Error::file(path, e.to_string()))?;
-        write_whole(path, format!("{text}\n").as_bytes())?;
-    }
+    arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;
     note!("\nResults are in {}.", quoted(&out.display().to_string()));
     Ok(())
