@@ -292,12 +292,12 @@ impl ProbeReport {
                 _ => format!("{:+.1} to {:+.1} %", changes[0], changes[n - 1]),
             };
             let said = match worse {
-                0 => "there is no loss that these users show: the model does as well without what they say",
-                _ if worse == n => "the lists are worse with every knockout: the model uses what they say",
-                _ => "the lists are worse with some knockouts and not with others: nothing follows",
+                0 => format!("there is no loss that these users show: the model does as well without {name}"),
+                _ if worse == n => format!("the lists are worse with every knockout: the model uses {name}"),
+                _ => "the lists are worse with some knockouts and not with others: nothing follows".to_string(),
             };
             // Writing to a string cannot fail.
-            let _ = write!(text, "{name}: {range} of R@10; {said}. ");
+            let _ = write!(text, "Without {name} {range} of R@10; {said}. ");
         }
         text.push_str(
             "What does not follow: that content which is not used is worth nothing, for another model may use it; nor that what is \
