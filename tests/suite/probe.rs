@@ -14,7 +14,7 @@ fn catalogue(seed: u64) -> Dataset {
 }
 
 fn vbpr() -> Recipe {
-    Recipe::named("vbpr").unwrap().seed(1).epochs(25).learning_rate(1e-2).set("d_embed", "16").unwrap()
+    Recipe::named("vbpr").unwrap().seed(1).epochs(12).learning_rate(2e-2).set("d_embed", "16").unwrap()
 }
 
 fn probe(recipe: Recipe, knockouts: &[Knockout], data: &Dataset) -> ProbeReport {
