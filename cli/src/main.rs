@@ -16,10 +16,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Multimodal recommendation, from raw catalogues to recommendations.
 ///
 /// A folder of data holds everything about a catalogue: `prepare` makes it of reviews and metadata, `describe` adds what a
-/// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `embed` has picture and title of
-/// each item embedded together, `import` takes features made elsewhere. `train` learns from the folder, `experiment` compares many models, `cold` and `missing` measure what a model does
-/// without history and without content, `report` shows what came of them, `recommend` asks a saved model, `export` writes what it
-/// knows for other programs, and `serve` answers over HTTP and shows a page.
+/// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `embed` sends picture and title of
+/// each item to a model that embeds both together, `import` takes features made elsewhere. `train` learns from the folder, `experiment`
+/// compares many models, `probe` finds out whether a model uses its content, `cold` and `missing` measure what it does without history and
+/// without content, `report` shows what came of them, `recommend` asks a saved model, `export` writes what it knows for other programs, and
+/// `serve` answers over HTTP and shows a page.
 #[derive(Parser, Debug)]
 #[command(name = "viral", version, arg_required_else_help = true)]
 #[command(after_help = "Each command says with --help what it takes, and ends with an example.")]

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// let text = ItemFeatures::new(3, 2, vec![3.0, 4.0, 0.0, 0.0, 0.0, 2.0])?;
 /// let features = Features::new().with(Modality::Text, text);
-/// let noise = features.knocked_out(&[(Modality::Text, Knockout::Noise)], 0)?;
+/// let noise = features.with_knockouts(&[(Modality::Text, Knockout::Noise)], 0)?;
 /// let row = noise.get(&Modality::Text).unwrap().row(0);
 /// assert!(((row[0] * row[0] + row[1] * row[1]).sqrt() - 5.0).abs() < 1e-5);
 /// assert!(!noise.get(&Modality::Text).unwrap().has(1));
@@ -96,7 +96,7 @@ impl Features {
     ///
     /// # Errors
     /// [`Error::MissingModality`] for the first modality that is not there.
-    pub fn knocked_out(&self, knockouts: &[(Modality, Knockout)], seed: u64) -> Result<Self> {
+    pub fn with_knockouts(&self, knockouts: &[(Modality, Knockout)], seed: u64) -> Result<Self> {
         let mut features = self.clone();
         for (modality, knockout) in knockouts {
             let Some(rows) = self.get(modality) else {
@@ -133,7 +133,7 @@ mod tests {
     fn each_kind_keeps_what_it_says_and_nothing_else() {
         let whole = features();
         let text = whole.get(&Modality::Text).unwrap();
-        let of = |knockout, seed| whole.knocked_out(&[(Modality::Text, knockout)], seed).unwrap();
+        let of = |knockout, seed| whole.with_knockouts(&[(Modality::Text, knockout)], seed).unwrap();
         for &kind in Knockout::ALL {
             let out = of(kind, 1);
             let rows = out.get(&Modality::Text).unwrap();
@@ -158,13 +158,13 @@ mod tests {
         assert_ne!(of(Knockout::Noise, 2), of(Knockout::Noise, 1));
         // Two modalities with the same rows are not knocked out alike.
         let both = [(Modality::Text, Knockout::Noise), (Modality::Visual, Knockout::Noise)];
-        let both = whole.knocked_out(&both, 1).unwrap();
+        let both = whole.with_knockouts(&both, 1).unwrap();
         assert_ne!(both.get(&Modality::Text), both.get(&Modality::Visual));
     }
 
     #[test]
     fn a_modality_that_is_not_there_is_named() {
-        let found = features().knocked_out(&[(Modality::Audio, Knockout::Mean)], 0);
+        let found = features().with_knockouts(&[(Modality::Audio, Knockout::Mean)], 0);
         assert!(matches!(found, Err(Error::MissingModality { modality: Some(name), .. }) if name == "audio"));
     }
 }

@@ -63,7 +63,7 @@ impl ModelRow {
         for (modality, knockout) in &self.knockout {
             data.name = format!("{}, {modality} {knockout}", data.name);
         }
-        data.train.features = data.features().knocked_out(&self.knockout, KNOCKOUT_SEED)?;
+        data.train.features = data.features().with_knockouts(&self.knockout, KNOCKOUT_SEED)?;
         Ok(Cow::Owned(data))
     }
 

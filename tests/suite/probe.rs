@@ -36,7 +36,7 @@ fn images_that_are_used_are_told_from_images_that_say_nothing() {
     for seed in 0..10 {
         let with = catalogue(seed);
         let mut without = with.clone();
-        without.train.features = with.features().knocked_out(&[(Modality::Visual, Knockout::Noise)], 77).unwrap();
+        without.train.features = with.features().with_knockouts(&[(Modality::Visual, Knockout::Noise)], 77).unwrap();
         for (data, expected) in [(with, true), (without, false)] {
             let report = probe(vbpr(), &[Knockout::Noise], &data);
             match is_worse(&report, &[Modality::Visual]) == expected {

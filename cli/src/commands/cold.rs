@@ -1,7 +1,7 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
 use super::mean;
-use super::trained::{OutputArgs, TrainedArgs};
+use super::run_args::{OutputArgs, RunArgs};
 use crate::bar::TrainingBar;
 use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
@@ -27,7 +27,7 @@ const K: usize = 20;
 #[command(after_help = "Example:\n  viral cold --data data/baby --draws 10")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    trained: TrainedArgs,
+    run: RunArgs,
     /// What is taken out
     #[arg(long, value_enum, default_value_t = Of::Items, help_heading = "Protocol")]
     of: Of,
@@ -48,9 +48,9 @@ enum Of {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.trained.train.start()?;
-    let recipe = arguments.trained.recipe()?;
-    let data = arguments.trained.data.read()?;
+    let device = arguments.run.train.start()?;
+    let recipe = arguments.run.recipe()?;
+    let data = arguments.run.data.read()?;
     note!("{data}");
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();

@@ -1,7 +1,7 @@
 //! `viral describe`: pictures to descriptions.
 
 use super::folder::Folder;
-use super::servers::{PriceArguments, Requests, say_progress};
+use super::servers::{PriceArguments, Requests, open_journal, say_progress};
 use crate::bar::Bar;
 use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
@@ -98,19 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let items = Items::open(arguments.folder.data.join("items.jsonl"))?;
     let images = ImageFolder::open(&arguments.images)?;
     let out = arguments.folder.made()?;
-    let mut journal = Journal::open(out.join("journal.jsonl"))?;
-    if journal.n_torn_bytes() > 0 {
-        note!(
-            "journal: the last run was stopped while it wrote; dropped a torn line of {} bytes",
-            journal.n_torn_bytes()
-        );
-    }
-    note!(
-        "{} items, {} records in the journal, prompt '{}'",
-        items.n_items(),
-        journal.n_records(),
-        config.prompt.name()
-    );
+    let mut journal = open_journal(&out.join("journal.jsonl"), &items, &config.prompt)?;
 
     let name = match config.prompt.kind() {
         AnswerKind::Prose => "descriptions.jsonl",

@@ -1,7 +1,7 @@
 //! `viral embed`: picture and title of each item to one vector.
 
 use super::folder::{Folder, file_name, open_catalogue, write_features};
-use super::servers::{PriceArguments, Requests, say_progress};
+use super::servers::{PriceArguments, Requests, open_journal, say_progress};
 use crate::bar::Bar;
 use crate::shell::{note, say};
 use clap::Args;
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use viral::Result;
 use viral::data::{Provenance, sha256_of_file};
-use viral_enrich::describe::{AnswerKind, ImageFolder, Items, Journal, PictureSettings, Prompt};
+use viral_enrich::describe::{AnswerKind, ImageFolder, Items, PictureSettings, Prompt};
 use viral_enrich::embed::ItemEmbedConfig;
 use viral_enrich::features::FeatureTable;
 
@@ -78,19 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let catalogue = open_catalogue(folder)?;
     let path = folder.made()?.join(&arguments.name);
     FeatureTable::check_free(&path)?;
-    let mut journal = Journal::open(folder.out().join("embed_journal.jsonl"))?;
-    if journal.n_torn_bytes() > 0 {
-        note!(
-            "journal: the last run was stopped while it wrote; dropped a torn line of {} bytes",
-            journal.n_torn_bytes()
-        );
-    }
-    note!(
-        "{} items, {} records in the journal, prompt '{}'",
-        items.n_items(),
-        journal.n_records(),
-        config.prompt.name()
-    );
+    let mut journal = open_journal(&folder.out().join("embed_journal.jsonl"), &items, &config.prompt)?;
     let mut bar = Bar::new(items.n_items(), prices);
     let embedded = config.run(&items, &images, &mut journal, |progress| {
         bar.show(progress);

@@ -1,7 +1,7 @@
 //! `viral missing`: what a model is worth where items lack content.
 
 use super::experiment::watch;
-use super::trained::{OutputArgs, TrainedArgs};
+use super::run_args::{OutputArgs, RunArgs};
 use crate::shell::{note, quoted, say};
 use clap::Args;
 use viral::data::Modality;
@@ -18,7 +18,7 @@ use viral::{Error, Result};
 #[command(after_help = "Example:\n  viral missing --data data/baby --lost text --rates 30,50,90 --seeds 1,2,3")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    trained: TrainedArgs,
+    run: RunArgs,
     /// What the items lose: a modality, such as text or visual, or both, which is all that there are; several curves with commas
     #[arg(
         long,
@@ -64,9 +64,9 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.trained.train.start()?;
-    let mut grid = MissingGrid::new(arguments.trained.recipe()?);
-    grid.floor = arguments.trained.train.apply(grid.floor)?;
+    let device = arguments.run.train.start()?;
+    let mut grid = MissingGrid::new(arguments.run.recipe()?);
+    grid.floor = arguments.run.train.apply(grid.floor)?;
     grid.shares = arguments.rates.iter().filter(|&&rate| rate != 0.0).map(|rate| rate / 100.0).collect();
     if let Some(rate) = arguments.rates.iter().find(|rate| !(0.0..=100.0).contains(*rate)) {
         return Err(Error::Config(format!("--rates {rate}: give per cent of the items, from 0 to 100")));
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     grid.missing_in.clone_from(&arguments.missing_in);
     grid.seeds.clone_from(&arguments.seeds);
-    let data = arguments.trained.data.read()?;
+    let data = arguments.run.data.read()?;
     let lost = |name: &String| match name.as_str() {
         "both" => Ok(data.features().modalities().cloned().collect()),
         name => Ok(vec![name.parse::<Modality>()?]),

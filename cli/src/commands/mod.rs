@@ -16,10 +16,10 @@ mod prepare;
 mod probe;
 mod recommend;
 mod report;
+mod run_args;
 mod serve;
 mod servers;
 mod train;
-mod trained;
 
 use clap::Subcommand;
 use viral::Result;

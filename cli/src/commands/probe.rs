@@ -1,7 +1,7 @@
 //! `viral probe`: whether a model uses its content.
 
 use super::experiment::watch;
-use super::trained::{OutputArgs, TrainedArgs};
+use super::run_args::{OutputArgs, RunArgs};
 use crate::shell::{note, quoted, say};
 use clap::Args;
 use viral::Result;
@@ -17,7 +17,7 @@ use viral::experiment::Probe;
 #[command(after_help = "Example:\n  viral probe --data data/baby --model freedom --knockout noise --json probe.json")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    trained: TrainedArgs,
+    run: RunArgs,
     /// What takes the place of a modality: noise, permuted, mean
     #[arg(
         long,
@@ -35,13 +35,13 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.trained.train.start()?;
-    let mut probe = Probe::new(arguments.trained.recipe()?);
+    let device = arguments.run.train.start()?;
+    let mut probe = Probe::new(arguments.run.recipe()?);
     probe.knockouts.clone_from(&arguments.knockout);
     if !arguments.seeds.is_empty() {
         probe.seeds.clone_from(&arguments.seeds);
     }
-    let data = arguments.trained.data.read()?;
+    let data = arguments.run.data.read()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);
     let out = arguments.output.folder(&folder);
     arguments.output.check("probe", &["fingerprint", "arms", "config"])?;

@@ -1,12 +1,13 @@
 //! How servers are asked.
 
 use crate::bar::duration;
-use crate::shell::say;
+use crate::shell::{note, say};
 use clap::Args;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use viral::{Error, Result};
-use viral_enrich::describe::{ApiKey, Backoff, Prices, Progress, ServerReport};
+use viral_enrich::describe::{ApiKey, Backoff, Items, Journal, Prices, Progress, Prompt, ServerReport};
 
 /// The settings of requests, whatever they are for.
 #[derive(Args, Debug)]
@@ -72,6 +73,19 @@ impl PriceArguments {
         }
         Ok(self.price_in.zip(self.price_out).map(|(input, output)| Prices { input, output }))
     }
+}
+
+/// Opens the journal of a run, and says what it holds.
+pub(super) fn open_journal(path: &Path, items: &Items, prompt: &Prompt) -> Result<Journal> {
+    let journal = Journal::open(path)?;
+    if journal.n_torn_bytes() > 0 {
+        note!(
+            "journal: the last run was stopped while it wrote; dropped a torn line of {} bytes",
+            journal.n_torn_bytes()
+        );
+    }
+    note!("{} items, {} records in the journal, prompt '{}'", items.n_items(), journal.n_records(), prompt.name());
+    Ok(journal)
 }
 
 /// Says how a run ended in which each item was asked about by itself.

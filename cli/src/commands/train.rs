@@ -1,10 +1,10 @@
 //! `viral train`: a model on a folder of data, with its figures and its saved form.
 
+use super::run_args::RunArgs;
 use crate::bar::TrainingBar;
 use crate::shell::{note, peak_rss_mb, quoted, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use viral::args::{DataArgs, RecipeArgs, TrainArgs};
 use viral::prelude::Recipe;
 use viral::recipe::{Existing, ReportFile, Results, Run};
 use viral::{Error, Result};
@@ -19,12 +19,8 @@ const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral train --data data/baby --model viral --seed 1")]
 pub(crate) struct Arguments {
-    #[command(flatten, next_help_heading = "Data")]
-    data: DataArgs,
-    #[command(flatten, next_help_heading = "Model")]
-    recipe: RecipeArgs,
-    #[command(flatten, next_help_heading = "Training")]
-    train: TrainArgs,
+    #[command(flatten)]
+    run: RunArgs,
     /// Folder for the model and its checkpoint [default: out/<data>-<model>-<preset>-seed<seed>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -40,9 +36,9 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let device = arguments.train.start()?;
-    let recipe = arguments.train.apply(arguments.recipe.recipe()?)?;
-    let data = arguments.data.read()?;
+    let device = arguments.run.train.start()?;
+    let recipe = arguments.run.recipe()?;
+    let data = arguments.run.data.read()?;
     let name = recipe.model.name();
     let folder = format!("{}-{name}-{}-seed{}", data.name, recipe.preset, recipe.training.seed);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));

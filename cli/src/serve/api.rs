@@ -49,7 +49,7 @@ pub(super) fn router(app: App) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits.body))
-        .layer(from_fn_with_state(limits.body, announced))
+        .layer(from_fn_with_state(limits.body, check_content_length))
         .layer(from_fn_with_state(app.metrics.clone(), count))
         .with_state(app)
 }
@@ -65,8 +65,8 @@ fn took_too_long() -> Failure {
     Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long; send its body at once")
 }
 
-/// A body that says how large it is, and is too large, is not waited for.
-async fn announced(State(most): State<usize>, request: Request, next: Next) -> Response {
+/// Refuses a body whose `Content-Length` is too large, without waiting for it.
+async fn check_content_length(State(most): State<usize>, request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match length.and_then(|length| length.parse::<u64>().ok()) {
         Some(length) if length > most as u64 => too_large(most).into_response(),

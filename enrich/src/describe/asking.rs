@@ -4,7 +4,7 @@
 use super::folder::read_picture;
 use super::journal::{Journal, Record};
 use super::outcomes::Outcomes;
-use super::{ApiKey, Backoff, ImageFolder, Item, ItemLines, Items, NO_RECORD, PictureSettings, Progress, Tokens};
+use super::{ImageFolder, Item, ItemLines, Items, NO_RECORD, PictureSettings, Progress, Tokens};
 use super::{ServerReport, prepare_picture};
 use crate::digest::hash;
 use crate::server::{Crew, CrewConfig, Dialect, Outcome, Tries, Work, is_about_content, lock};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::iter::Enumerate;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What is asked about items, and what of the answers is kept.
 pub(crate) trait Ask: Sync {
@@ -43,17 +43,10 @@ pub(crate) trait Ask: Sync {
 /// Whom to ask, and how hard to try.
 pub(crate) struct Asking<'a> {
     pub(crate) model: &'a str,
-    pub(crate) servers: &'a [String],
-    /// The address at each server that requests go to.
-    pub(crate) endpoints: Vec<String>,
-    pub(crate) api_key: Option<&'a ApiKey>,
-    pub(crate) concurrency: usize,
-    pub(crate) timeout: Duration,
+    pub(crate) crew: CrewConfig<'a>,
     pub(crate) picture: &'a PictureSettings,
-    pub(crate) backoff: &'a Backoff,
     pub(crate) max_failures: u32,
     pub(crate) max_unfit: u32,
-    pub(crate) patience: Duration,
     pub(crate) retry_quarantined: bool,
     pub(crate) limit: Option<usize>,
 }
@@ -101,15 +94,7 @@ impl Asking<'_> {
         journal: &mut Journal,
         observe: impl FnMut(&Progress) -> ControlFlow<()> + Send,
     ) -> Result<Asked> {
-        let crew = Crew::new(CrewConfig {
-            servers: self.servers,
-            endpoints: self.endpoints.clone(),
-            api_key: self.api_key,
-            concurrency: self.concurrency,
-            timeout: self.timeout,
-            backoff: self.backoff,
-            patience: self.patience,
-        })?;
+        let crew = Crew::new(&self.crew)?;
         let outcomes = Outcomes {
             journal,
             observe,

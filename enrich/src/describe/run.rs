@@ -9,7 +9,7 @@ use super::settings::DescribeConfig;
 use super::{AnswerKind, ImageFolder, Item, Items, Progress, Tokens, output};
 use crate::Result;
 use crate::features::Source;
-use crate::server::{Dialect, ServerReport, Tries};
+use crate::server::{CrewConfig, Dialect, ServerReport, Tries};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -72,16 +72,18 @@ impl DescribeConfig {
     ) -> Result<Described> {
         let asking = Asking {
             model: &self.model,
-            servers: &self.servers,
-            endpoints: self.endpoints()?,
-            api_key: self.api_key.as_ref(),
-            concurrency: self.concurrency,
-            timeout: self.timeout,
+            crew: CrewConfig {
+                servers: &self.servers,
+                endpoints: self.endpoints()?,
+                api_key: self.api_key.as_ref(),
+                concurrency: self.concurrency,
+                timeout: self.timeout,
+                backoff: &self.backoff,
+                patience: self.patience,
+            },
             picture: &self.picture,
-            backoff: &self.backoff,
             max_failures: self.max_failures,
             max_unfit: self.max_unfit,
-            patience: self.patience,
             retry_quarantined: self.retry_quarantined,
             limit: self.limit,
         };

@@ -8,7 +8,7 @@ use crate::describe::{
 };
 use crate::digest::hash;
 use crate::features::{Catalogue, Content, FeatureTable};
-use crate::server::{Dialect, EMBEDDINGS, Tries, endpoints, json_of, lock};
+use crate::server::{CrewConfig, Dialect, EMBEDDINGS, Tries, endpoints, json_of, lock};
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
@@ -136,16 +136,18 @@ impl ItemEmbedConfig {
         self.picture.check()?;
         let asking = Asking {
             model: &self.model,
-            servers: &self.servers,
-            endpoints: endpoints(&self.servers, &self.model, EMBEDDINGS)?,
-            api_key: self.api_key.as_ref(),
-            concurrency: self.concurrency,
-            timeout: self.timeout,
+            crew: CrewConfig {
+                servers: &self.servers,
+                endpoints: endpoints(&self.servers, &self.model, EMBEDDINGS)?,
+                api_key: self.api_key.as_ref(),
+                concurrency: self.concurrency,
+                timeout: self.timeout,
+                backoff: &self.backoff,
+                patience: self.patience,
+            },
             picture: &self.picture,
-            backoff: &self.backoff,
             max_failures: self.max_failures,
             max_unfit: 1,
-            patience: self.patience,
             retry_quarantined: self.retry_quarantined,
             limit: self.limit,
         };

@@ -42,7 +42,7 @@ impl EmbedConfig {
         store: &mut VectorStore,
         observe: impl FnMut(usize) + Send,
     ) -> Result<Embedded> {
-        let crew = Crew::new(CrewConfig {
+        let crew = Crew::new(&CrewConfig {
             servers: &self.servers,
             endpoints: self.endpoints()?,
             api_key: self.api_key.as_ref(),

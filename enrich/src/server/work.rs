@@ -109,18 +109,18 @@ impl Crew {
     ///
     /// # Errors
     /// Certificates that are named but cannot be read.
-    pub(crate) fn new(config: CrewConfig<'_>) -> Result<Self> {
-        let CrewConfig { servers, endpoints, api_key, concurrency, timeout, backoff, patience } = config;
+    pub(crate) fn new(config: &CrewConfig<'_>) -> Result<Self> {
+        let &CrewConfig { servers, ref endpoints, api_key, concurrency, timeout, backoff, patience } = config;
         let concurrency = concurrency.max(1);
         // As many failures as it takes to call a server unwell fit into the patience.
         let cap = backoff.cap.min(patience / FAILURES);
         let backoff = &Backoff { base: backoff.base.min(cap), cap, ..backoff.clone() };
         Ok(Self {
-            client: Client::new(api_key.cloned(), timeout, concurrency, &endpoints)?,
+            client: Client::new(api_key.cloned(), timeout, concurrency, endpoints)?,
             servers: Servers::new(servers, concurrency, backoff, patience),
             n_workers: concurrency.saturating_mul(endpoints.len()),
             dialects: Mutex::new(vec![Dialect::default(); endpoints.len()]),
-            endpoints,
+            endpoints: endpoints.clone(),
             backoff: backoff.clone(),
         })
     }

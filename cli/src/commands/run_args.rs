@@ -1,4 +1,4 @@
-//! What the commands that train models take, and where they write what they measured.
+//! Arguments that commands share which train models: data, model, training, and where results go.
 
 use crate::shell::check_place_of_report;
 use clap::Args;
@@ -11,7 +11,7 @@ use viral::{Error, Result};
 
 /// Data, a model and its training.
 #[derive(Args, Debug)]
-pub(super) struct TrainedArgs {
+pub(super) struct RunArgs {
     #[command(flatten, next_help_heading = "Data")]
     pub(super) data: DataArgs,
     #[command(flatten, next_help_heading = "Model")]
@@ -20,7 +20,7 @@ pub(super) struct TrainedArgs {
     pub(super) train: TrainArgs,
 }
 
-impl TrainedArgs {
+impl RunArgs {
     /// The model and its training.
     pub(super) fn recipe(&self) -> Result<Recipe> {
         self.train.apply(self.model.recipe()?)
