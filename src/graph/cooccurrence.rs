@@ -132,6 +132,44 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
     CsMat::new((n_users, n_users), pointers, columns, values)
 }
 
+/// An item graph of which a share is what users took together.
+///
+/// ```text
+/// A[i, ·] = (1 − share) S[i, ·] + share · C[i, ·] / Σ_j C[i, j],   C = the k largest numbers of common users in Rᵀ R, C[i, i] = 0
+/// ```
+///
+/// An item that nobody took together with another keeps its row: new items have no other neighbours than those of like content. Ties go
+/// to the lower id. Time O(Σ_u deg(u)²) over users.
+///
+/// ```
+/// use sprs::CsMat;
+/// use viral::data::Interactions;
+/// use viral::graph::with_cooccurrence;
+///
+/// let interactions = Interactions::from_pairs(1, 3, &[(0, 0), (0, 1)]);
+/// let graph = with_cooccurrence(&CsMat::eye(3), &interactions, 10, 0.25);
+/// assert_eq!((graph[[0, 0]], graph[[0, 1]], graph[[2, 2]], graph.nnz()), (0.75, 0.25, 1.0, 5));
+/// ```
+///
+/// # Shapes
+/// - `graph`, output: `[n_items, n_items]`
+///
+/// # Panics
+/// When the graph has not a row for each item.
+pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usize, share: f32) -> CsMat<f32> {
+    let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
+    let of_items = Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs);
+    let together = row_stochastic(&cooccurrence_counts(&of_items, k)).map(|weight| weight * share);
+    assert_eq!(graph.shape(), together.shape(), "with_cooccurrence: graph and items");
+    let mut graph = graph.clone();
+    for (mut row, together) in graph.outer_iterator_mut().zip(together.outer_iterator()) {
+        if together.nnz() > 0 {
+            row.iter_mut().for_each(|(_, weight)| *weight *= 1.0 - share);
+        }
+    }
+    &graph + &together
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

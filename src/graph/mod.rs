@@ -47,7 +47,7 @@ mod prune;
 
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
-pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence};
+pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence, with_cooccurrence};
 pub use imputation::Imputation;
 pub use impute::{impute_mean, impute_multi_hop, impute_neighbors, item_cooccurrence};
 pub use impute_ridge::impute_ridge;

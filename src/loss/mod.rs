@@ -26,6 +26,7 @@ mod information_fusion;
 mod l2;
 mod moments;
 mod pairs;
+mod ranking;
 mod uniformity;
 
 pub use bpr::{bpr, bpr_shared, bpr_with_gamma, bpr_with_l2};
@@ -35,6 +36,7 @@ pub use information_fusion::RedundancyAnchor;
 pub use l2::{embedding_norms, half_squares, mean_square, mean_square_of_rows};
 pub use moments::Moments;
 pub use pairs::{halves, pair_scores, row_products, squared_lengths};
+pub use ranking::{RankingLoss, softmax_shared};
 pub use uniformity::{alignment, reference_uniformity, uniformity};
 
 use burn::tensor::Tensor;

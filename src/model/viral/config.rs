@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::graph::ItemGraph;
-use crate::loss::RedundancyAnchor;
+use crate::loss::{RankingLoss, RedundancyAnchor};
 use crate::model::{check, check_share};
 use crate::named::named;
 use crate::nn::{LayerAggregation, Mask};
@@ -130,6 +130,9 @@ pub struct ViralConfig {
     pub item_probes: usize,
     /// Weight of the visual neighbours in the mixture. Default: 0.3.
     pub visual_weight: f64,
+    /// Share of an item's neighbours that are those whom the same users took, `item_neighbors` of them at most, instead of those of
+    /// like content ([`with_cooccurrence`](crate::graph::with_cooccurrence)). Default: 0.
+    pub cooccurrence_share: f64,
     /// Layers of the item-item graph (3); 0 for none. Default: 1.
     pub n_item_layers: usize,
     /// Neighbours of a user. Default: 80.
@@ -148,7 +151,9 @@ pub struct ViralConfig {
     pub info_nce_rows: usize,
     /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one. Default: 1024.
     pub shared_negatives: usize,
-    /// What scores are multiplied by in BPR. Default: 6.
+    /// What the ranking loss is: the paper's BPR, or a softmax over the negatives. Default: `bpr`.
+    pub ranking: RankingLoss,
+    /// What scores are multiplied by in the ranking loss; for a softmax the inverse of its temperature. Default: 6.
     pub score_scale: f64,
     /// Whether BPR is in bits, as the authors have it. Default: false.
     pub log2: bool,
@@ -220,6 +225,7 @@ impl ViralConfig {
             item_neighbors: 10,
             item_probes: 0,
             visual_weight: 0.5,
+            cooccurrence_share: 0.0,
             n_item_layers: 2,
             user_neighbors: 10,
             n_user_layers: 2,
@@ -228,6 +234,7 @@ impl ViralConfig {
             temperature: 0.1,
             info_nce_rows: 1024,
             shared_negatives: 0,
+            ranking: RankingLoss::Bpr,
             score_scale: 1.0,
             log2: false,
             reg: 1e-3,
@@ -270,6 +277,7 @@ impl ViralConfig {
             [("lambda", self.lambda), ("reg", self.reg), ("weight_spread", spread), ("projection_epsilon", epsilon)];
         check(self.d_embed, &from_zero)?;
         check_share("visual_weight", self.visual_weight)?;
+        check_share("cooccurrence_share", self.cooccurrence_share)?;
         check_share("id_dropout", self.id_dropout)?;
         check_share("user_mix", self.user_mix)?;
         Error::require_positive("temperature", self.temperature)?;

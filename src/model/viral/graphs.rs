@@ -3,7 +3,7 @@
 use super::config::ViralConfig;
 use crate::Result;
 use crate::data::TrainSet;
-use crate::graph::{KnnSearch, NeighborWeight, item_graph, user_cooccurrence};
+use crate::graph::{KnnSearch, NeighborWeight, item_graph, user_cooccurrence, with_cooccurrence};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
 use burn::module::Module;
@@ -34,7 +34,11 @@ impl ViralGraphs {
         let modalities: Vec<_> = shares.into_iter().map(|(_, rows, share)| (rows, share)).collect();
         let item_item = (config.n_item_layers > 0)
             .then(|| item_graph(config.item_graph, &modalities, config.item_neighbors, search))
-            .transpose()?;
+            .transpose()?
+            .map(|content| match config.cooccurrence_share as f32 {
+                0.0 => content,
+                share => with_cooccurrence(&content, &data.interactions, config.item_neighbors, share),
+            });
         let user_user = (config.n_user_layers > 0)
             .then(|| user_cooccurrence(&data.interactions, config.user_neighbors, NeighborWeight::Softmax));
         Ok(Self {

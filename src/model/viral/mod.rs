@@ -10,7 +10,7 @@ pub use graphs::ViralGraphs;
 use super::content::{mask, only};
 use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::data::{ItemFeatures, TrainSet};
-use crate::loss::{Objective, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores};
+use crate::loss::{Objective, RankingLoss, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores, softmax_shared};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
@@ -369,6 +369,7 @@ impl Trainable for Viral {
         let scale = self.config.score_scale;
         let ranking = match self.config.shared_negatives {
             0 => {
+                // One negative a triplet: the two losses are the same.
                 let [positive, negative] = pair_scores(u, items, batch.pairs_of(&batch.rows()));
                 bpr(positive * scale, negative * scale)
             }
@@ -376,7 +377,10 @@ impl Trainable for Viral {
                 // The smaller side is scaled.
                 let negatives = gather_rows(items.clone(), batch.sampled_items(n)) * scale;
                 let positive = sddmm(u.clone(), batch.rows(), items, batch.positives.clone()) * scale;
-                bpr_shared(positive, matmul(u, negatives.transpose()))
+                match self.config.ranking {
+                    RankingLoss::Bpr => bpr_shared(positive, matmul(u, negatives.transpose())),
+                    RankingLoss::Softmax => softmax_shared(positive, u, negatives),
+                }
             }
         };
         let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
@@ -385,7 +389,7 @@ impl Trainable for Viral {
         let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
         let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));
         let reg = users.chain(items).chain(weights).reduce(|sum, term| sum + term);
-        let objective = Objective::new().with("bpr", unit, ranking);
+        let objective = Objective::new().with(self.config.ranking.name(), unit, ranking);
         let objective = match reg {
             Some(reg) => objective.with("reg", self.config.reg, reg),
             None => objective,
