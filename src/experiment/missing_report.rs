@@ -8,11 +8,11 @@ use crate::graph::Imputation;
 use crate::model::{Embeddings, ModelConfig};
 use crate::report::Table;
 use crate::train::TrainerConfig;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
 /// R@20 on the test part.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Figures {
     /// Over all held-out items.
@@ -24,13 +24,12 @@ pub struct Figures {
 }
 
 /// The runs of one imputation at one share, a figure for each seed of the items.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MissingRow {
     /// Where content is missing.
     pub missing_in: MissingIn,
     /// What is missing.
-    #[serde(serialize_with = "names")]
     pub modalities: Vec<Modality>,
     /// The share of the items that lost it.
     pub share: f64,
@@ -45,7 +44,7 @@ pub struct MissingRow {
 }
 
 /// What [`MissingGrid::run`] measured; serialises as the whole of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MissingReport {
     /// Name of the data set.
@@ -66,10 +65,6 @@ pub struct MissingReport {
     pub floor: Option<f64>,
     /// The points, curve by curve, and seeds put together.
     pub rows: Vec<MissingRow>,
-}
-
-fn names<S: Serializer>(modalities: &[Modality], serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(modalities.iter().map(Modality::as_str))
 }
 
 impl Figures {

@@ -127,6 +127,10 @@ impl<'a> Runner<'a> {
             None => model,
         };
         let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
+        let checkpoint = match warm {
+            Some(before) => checkpoint.with_earlier_parameters(&before.parameters()?),
+            None => checkpoint,
+        };
         let (state, mut seconds) = match &folder {
             Some(folder) if existing == Existing::Resume => {
                 let state = checkpoint.load(folder.checkpoint(), model)?;

@@ -38,6 +38,9 @@ pub struct Checkpoint {
     pub trainer: TrainerConfig,
     /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
     pub data: String,
+    /// The checksum of the parameters that the run began with, where an earlier model gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins_with: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +59,13 @@ impl Checkpoint {
     /// Of a model of `config` on the data with this fingerprint.
     pub fn new(config: &impl Serialize, trainer: &TrainerConfig, fingerprint: &str) -> Result<Self> {
         let model = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
-        Ok(Self { model, trainer: trainer.clone(), data: fingerprint.to_string() })
+        Ok(Self { model, trainer: trainer.clone(), data: fingerprint.to_string(), begins_with: None })
+    }
+
+    /// Of a run that began with the parameters of an earlier model instead of fresh ones.
+    pub fn with_earlier_parameters(mut self, parameters: &Parameters) -> Self {
+        self.begins_with = Some(tensors::checksum_of(parameters.iter().map(|(name, values)| (name.as_str(), values))));
+        self
     }
 
     /// Writes the file whole or not at all.
@@ -172,6 +181,17 @@ impl Checkpoint {
         if self.data != found.data {
             let (expected, found) = (&self.data, &found.data);
             return Err(Error::file(path, format!("is of another data set: {found} instead of {expected}; {hint}")));
+        }
+        let began = |with: &Option<String>| match with {
+            Some(checksum) => format!("the parameters of an earlier model ({checksum})"),
+            None => "fresh parameters".into(),
+        };
+        if self.begins_with != found.begins_with {
+            let (here, found) = (began(&self.begins_with), began(&found.begins_with));
+            return Err(Error::file(
+                path,
+                format!("is of a run that began with {found}, and this one with {here}; {hint}"),
+            ));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use viral::eval::ColdMetrics;
 use viral::model::{Embed, ModelConfig, load_parameters, parameters};
 use viral::nn::Init;
 use viral::prelude::{Recipe, Recommender};
+use viral::recipe::Existing;
 use viral::serve::{NewItems, RecommendOptions};
 
 fn planted() -> Dataset {
@@ -375,6 +376,22 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
         let place = data.user_ids.iter().position(|other| other == id).unwrap();
         assert_eq!(row(&now, "users", place), row(&then, "users", number), "{id}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let resumed = |epochs: usize, before: Option<&Recommender>, existing: Existing| {
+        let mut recipe = recipe.clone();
+        recipe.training.epochs = epochs;
+        let runner = recipe.runner(&data, &Device::flex()).folder(folder.path()).existing(existing);
+        let run = before.into_iter().fold(runner, |runner, before| runner.warm_start(before)).run();
+        run.map(|run| run.embeddings().to_host()).map_err(|e| e.to_string())
+    };
+    resumed(1, Some(&before), Existing::Refuse).unwrap();
+    let message = resumed(2, None, Existing::Resume).unwrap_err();
+    assert!(message.contains("began with the parameters of an earlier model"), "{message}");
+    assert!(resumed(2, Some(&trained(&recipe, &data)), Existing::Resume).is_err());
+    let mut whole = recipe.clone();
+    whole.training.epochs = 2;
+    let whole = whole.runner(&data, &Device::flex()).warm_start(&before).run().unwrap();
+    assert!(resumed(2, Some(&before), Existing::Resume).unwrap() == whole.embeddings().to_host());
     let other = Recipe::named("lightgcn").unwrap().set("d_embed", "8").unwrap();
     let message = other.runner(&data, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();
     assert!(message.contains("settings that it was trained with"), "{message}");

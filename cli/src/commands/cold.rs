@@ -5,10 +5,12 @@ use super::run_args::{OutputArgs, RunArgs};
 use crate::bar::TrainingBar;
 use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 use viral::data::{Dataset, HeldOut, Interactions, is_there};
 use viral::eval::{ColdMetrics, Difference, Metric, Metrics, bootstrap_interval};
-use viral::prelude::{Device, Recipe, Recommender};
+use viral::prelude::{Device, ModelConfig, Recipe, Recommender, TrainerConfig};
 use viral::recipe::Existing;
 use viral::report::Table;
 use viral::serve::NewItems;
@@ -16,6 +18,9 @@ use viral::{Error, Result};
 
 /// Length of the lists that are measured.
 const K: usize = 20;
+
+/// The share of the first places that new items have.
+pub(super) const PLACES: &str = "share of places";
 
 /// Measures what a model does for items, or users, that come after training.
 ///
@@ -41,10 +46,50 @@ pub(crate) struct Arguments {
     output: OutputArgs,
 }
 
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Of {
     Items,
     Users,
+}
+
+impl Of {
+    /// The rankings that are measured.
+    pub(super) fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Items => {
+                &["R@20 of all", "of items of training", "of new ones among themselves", "of new ones among all"]
+            }
+            Self::Users => &["R@20"],
+        }
+    }
+}
+
+/// What was measured; what `--json` writes and a report reads.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ColdReport {
+    pub(super) data: String,
+    pub(super) fingerprint: String,
+    pub(super) config: ModelConfig,
+    pub(super) training: TrainerConfig,
+    pub(super) of: Of,
+    pub(super) share: f64,
+    pub(super) draws: u64,
+    /// What a ranking at random gives new items among themselves.
+    pub(super) chance: Option<f64>,
+    /// First the model trained with them, then without, then what needs no training.
+    pub(super) systems: Vec<System>,
+    /// The second system against the others, in words.
+    pub(super) comparisons: Vec<String>,
+}
+
+/// Means over users and draws.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct System {
+    pub(super) system: String,
+    /// R@20 of each ranking, and the share of the places that new items have.
+    #[serde(flatten)]
+    pub(super) figures: BTreeMap<String, f64>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -92,7 +137,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Of::Users => None,
     };
     let comparisons = systems.comparisons()?;
-    arguments.output.write(&systems.json())?;
+    arguments.output.write(&ColdReport {
+        data: data.name.clone(),
+        fingerprint: data.fingerprint(),
+        config: recipe.model.clone(),
+        training: recipe.training.clone(),
+        of: arguments.of,
+        share: arguments.share,
+        draws: arguments.draws,
+        chance,
+        systems: systems.figures(),
+        comparisons: comparisons.clone(),
+    })?;
     say!("\n{}, {:.0} % of the {what}, {} draws\n", data.name, 100.0 * arguments.share, arguments.draws)?;
     say!("{}", systems.table(chance).to_text())?;
     comparisons.iter().try_for_each(|line| say!("{line}"))
@@ -188,12 +244,7 @@ impl Systems {
     }
 
     fn header(&self) -> &'static [&'static str] {
-        match self.of {
-            Of::Items => {
-                &["R@20 of all", "of items of training", "of new ones among themselves", "of new ones among all"]
-            }
-            Of::Users => &["R@20"],
-        }
+        self.of.columns()
     }
 
     fn add(&mut self, name: String, figures: Figures) {
@@ -217,7 +268,7 @@ impl Systems {
     fn table(&self, chance: Option<f64>) -> Table {
         let mut header = vec![""];
         header.extend(self.header());
-        header.extend((self.of == Of::Items).then_some("share of places"));
+        header.extend((self.of == Of::Items).then_some(PLACES));
         let mut table = Table::new(header);
         for (name, values, places) in &self.rows {
             let mut cells = vec![name.clone()];
@@ -250,17 +301,16 @@ impl Systems {
         Ok(lines)
     }
 
-    fn json(&self) -> serde_json::Value {
-        let row = |(name, values, places): &(String, Vec<Vec<f64>>, Vec<f64>)| {
+    fn figures(&self) -> Vec<System> {
+        let system = |(name, values, places): &(String, Vec<Vec<f64>>, Vec<f64>)| {
             let columns = self.header().iter().zip(values);
-            let columns = columns.map(|(what, values)| (what.to_string(), mean(values).into()));
-            let mut row = serde_json::Map::from_iter(columns);
-            row.insert("system".into(), name.clone().into());
+            let mut figures: BTreeMap<String, f64> =
+                columns.map(|(what, values)| (what.to_string(), mean(values))).collect();
             if !places.is_empty() {
-                row.insert("share of places".into(), mean(places).into());
+                figures.insert(PLACES.into(), mean(places));
             }
-            serde_json::Value::Object(row)
+            System { system: name.clone(), figures }
         };
-        serde_json::json!({ "systems": self.rows.iter().map(row).collect::<Vec<_>>() })
+        self.rows.iter().map(system).collect()
     }
 }

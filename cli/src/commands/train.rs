@@ -5,7 +5,7 @@ use crate::bar::TrainingBar;
 use crate::shell::{note, peak_rss_mb, quoted, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use viral::prelude::Recipe;
+use viral::prelude::{Recipe, Recommender};
 use viral::recipe::{Existing, ReportFile, Results, Run};
 use viral::{Error, Result};
 
@@ -30,6 +30,10 @@ pub(crate) struct Arguments {
     /// Replaces the run that is in the output folder
     #[arg(long, conflicts_with = "resume", help_heading = "Output")]
     overwrite: bool,
+    /// Begins with the parameters of an earlier model, a folder or file of `viral train`, instead of fresh ones: rows of users and
+    /// items are found again by their ids, and new items begin with those of like content
+    #[arg(long, value_name = "MODEL", help_heading = "Training")]
+    warm_start: Option<PathBuf>,
     /// Writes everything about the run into a file, which may be there only as an earlier report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
@@ -44,6 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
     // Before a long run, not after it.
     let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
+    let before = arguments.warm_start.as_ref().map(Recommender::load).transpose()?;
     note!("{data}");
     let existing = match (arguments.resume, arguments.overwrite) {
         (true, _) => Existing::Resume,
@@ -52,6 +57,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut bar = TrainingBar::new(name);
     let runner = recipe.runner(&data, &device).folder(&out).existing(existing);
+    let runner = match &before {
+        Some(before) => runner.warm_start(before),
+        None => runner,
+    };
     let run = runner.observe(|progress| bar.show(progress)).run()?;
     let popularity = Recipe::named("popularity")?.run(&data, &device)?;
     // First what lasts: that the tables cannot be printed must not cost the file.

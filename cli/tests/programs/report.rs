@@ -60,7 +60,7 @@ fn a_model_of_the_built_in_catalogue_is_shown_whole() {
     let model = folder.path().join("model");
     train(None, "viral", &model);
     let (html, values) = report("--model", &model, None, folder.path());
-    assert_eq!(html.matches("Not run.").count(), 2, "all but other trainings");
+    assert_eq!(html.matches("Not run.").count(), 3, "all but other trainings");
     // R@20 of the page is R@20 of training, and no block's deletion leaves it as it is.
     let accuracy = &section(&values, "Accuracy beside popularity")["values"];
     let whole = accuracy["viral"]["recall@20"].as_f64().unwrap();
@@ -186,4 +186,48 @@ fn an_experiment_is_shown_with_seeds_and_comparisons() {
     std::fs::remove_dir_all(out.join("users")).unwrap();
     let (html, _) = report("--experiment", &out, None, folder.path());
     assert!(html.contains("are not compared"));
+}
+
+/// What other commands measured of the model stands on its page, and nothing of another model.
+#[test]
+fn curves_of_missing_content_and_of_what_came_later_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let model = at("model");
+    train(None, "vbpr", &model);
+    let measure = |command: &str, more: &[&str], json: &str| {
+        let mut program = viral(command);
+        program.args(["--model", "vbpr", "--epochs", "2"]).args(more).arg("--out").arg(at(&format!("{json}-runs")));
+        let (ok, _, errors) = run(program.arg("--json").arg(at(json)));
+        assert!(ok, "{errors}");
+    };
+    measure("missing", &["--rates", "50,90", "--missing-in", "test", "--lost", "text"], "missing.json");
+    measure("cold", &["--draws", "1", "--share", "0.2"], "items.json");
+    measure("cold", &["--draws", "1", "--share", "0.2", "--of", "users"], "users.json");
+    let page = |model: &Path| {
+        let mut program = viral("report");
+        program.arg("--model").arg(model).arg("--out").arg(at("page.html")).arg("--json").arg(at("page.json"));
+        for (option, file) in [("--missing", "missing.json"), ("--cold", "items.json"), ("--cold", "users.json")] {
+            program.arg(option).arg(at(file));
+        }
+        run(&mut program)
+    };
+    let (ok, _, errors) = page(&model);
+    assert!(ok, "{errors}");
+    let values: Value = serde_json::from_str(&text(&at("page.json"))).unwrap();
+    let written = |name: &str| serde_json::from_str::<Value>(&text(&at(name))).unwrap();
+    let missing = section(&values, "When content is missing");
+    assert_eq!(missing["values"], written("missing.json"));
+    let cold = section(&values, "Items and users that come after training");
+    assert_eq!(cold["values"], serde_json::json!([written("items.json"), written("users.json")]));
+    let html = text(&at("page.html"));
+    assert!(html.contains("text missing in test") && html.contains("against profile-match"));
+    assert!(!html.contains("viral missing") && !html.contains("viral cold"), "both were run");
+
+    train(None, "lightgcn", &at("other"));
+    let (ok, _, errors) = page(&at("other"));
+    assert!(!ok && errors.contains("missing.json") && errors.contains("vbpr"), "{errors}");
+    std::fs::write(at("missing.json"), "{}").unwrap();
+    let (ok, _, errors) = page(&model);
+    assert!(!ok && errors.contains("viral missing --json"), "{errors}");
 }

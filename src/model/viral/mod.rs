@@ -10,7 +10,9 @@ pub use graphs::ViralGraphs;
 use super::content::{mask, only};
 use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::data::{ItemFeatures, TrainSet};
-use crate::loss::{Objective, RankingLoss, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores, softmax_shared};
+use crate::loss::{
+    Objective, RankingLoss, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores, softmax_shared,
+};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,

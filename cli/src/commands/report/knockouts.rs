@@ -1,26 +1,8 @@
 //! What the model loses when it is trained on features that say nothing.
 
-use std::path::Path;
-use viral::data::{Dataset, read_text};
+use viral::data::Dataset;
 use viral::experiment::ProbeReport;
-use viral::prelude::Recommender;
 use viral::report::{Bars, Section};
-use viral::{Error, Result};
-
-/// Reads what `viral probe --json` wrote, which must be of this model and these data.
-pub(super) fn read(path: &Path, recommender: &Recommender, data: &Dataset) -> Result<ProbeReport> {
-    let read = serde_json::from_str(&read_text(path)?);
-    let probe: ProbeReport = read.map_err(|e| Error::file(path, format!("not what viral probe --json writes: {e}")))?;
-    let name = recommender.model_name().unwrap_or("a model that is not one of the table");
-    if probe.config.name() != name {
-        return Err(Error::file(path, format!("is of {}, and the report of {name}", probe.config.name())));
-    }
-    if probe.fingerprint != data.fingerprint() {
-        let message = format!("is of other data ('{}') than the report's ('{}'); probe these", probe.data, data.name);
-        return Err(Error::file(path, message));
-    }
-    Ok(probe)
-}
 
 pub(super) fn section(probe: Option<&ProbeReport>, data: &Dataset, again: &str) -> Section {
     let section = Section::new("What it loses when trained without content");

@@ -5,6 +5,7 @@ mod experiment;
 mod information;
 mod knockouts;
 mod map;
+mod measured;
 mod run;
 
 use super::mean;
@@ -49,6 +50,12 @@ pub(crate) struct Arguments {
     /// What viral probe --json wrote of this model and these data, to be shown with it
     #[arg(long, value_name = "FILE", requires = "model")]
     probe: Option<PathBuf>,
+    /// What viral missing --json wrote of this model and these data, to be shown with it
+    #[arg(long, value_name = "FILE", requires = "model")]
+    missing: Option<PathBuf>,
+    /// What viral cold --json wrote of this model and these data, of items or users; can be repeated
+    #[arg(long, value_name = "FILE", requires = "model")]
+    cold: Vec<PathBuf>,
     /// By which definitions coverage, Gini, entropy, ARP and their like are computed: formula, or elliot for the numbers of that library
     #[arg(long, value_name = "NAME", default_value = "formula", requires = "model")]
     dialect: Dialect,

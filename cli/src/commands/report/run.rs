@@ -1,6 +1,6 @@
 //! The page of a finished run.
 
-use super::{Arguments, K, RESAMPLES, SEED, curves, four, information, knockouts, map, signed};
+use super::{Arguments, K, RESAMPLES, SEED, curves, four, information, knockouts, map, measured, signed};
 use crate::shell::{note, quoted};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -43,7 +43,8 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         false => Interactions::from_pairs(z.n_users(), z.n_items(), &train.pairs().collect::<Vec<_>>()),
     };
     let tested = data.as_ref().filter(|data| data.test.n_pairs() > 0);
-    if let (Some(path), None) = (&arguments.probe, tested) {
+    let mut of_tests = arguments.probe.iter().chain(&arguments.missing).chain(&arguments.cold);
+    if let (Some(path), None) = (of_tests.next(), tested) {
         let message =
             "is for a model with its data, of which a part is held out for the test; give --data as in training";
         return Err(Error::file(path, message));
@@ -76,7 +77,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         Some(data) => {
             let metrics =
                 [z.evaluate(data, Part::Test, &CUTOFFS)?, by_popularity.evaluate(data, Part::Test, &CUTOFFS)?];
-            let probe = arguments.probe.as_ref().map(|path| knockouts::read(path, &recommender, data)).transpose()?;
+            let probe = arguments.probe.as_ref().map(|path| measured::read(path, &recommender, data)).transpose()?;
             let again = format!("viral probe --data DIR --model {} --json probe.json", quoted(name));
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
@@ -107,11 +108,15 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     if let Some(weights) = curves::weights(&recommender)? {
         page = page.section(weights);
     }
-    let cold = format!("viral cold --data DIR --model {}", quoted(name));
-    let cold = Section::new("Items that come after training").not_run(
-        "What the model is worth for items that it was not trained on is measured by training it without a part of them:",
-        cold,
-    );
+    let (mut missing, mut cold) = (None, Vec::new());
+    if let Some(data) = tested {
+        missing = arguments.missing.as_ref().map(|path| measured::read(path, &recommender, data)).transpose()?;
+        cold =
+            arguments.cold.iter().map(|path| measured::read(path, &recommender, data)).collect::<Result<Vec<_>>>()?;
+    }
+    let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
+    page = page.section(measured::missing(missing.as_ref(), &again("missing")));
+    let cold = measured::cold(&cold, &again("cold"));
     Ok(page.section(curves::training(folder, &train_word)?).section(cold))
 }
 

@@ -1,0 +1,143 @@
+//! What `viral missing` and `viral cold` measured of the model: curves and tables of their files.
+
+use super::super::cold::{ColdReport, Of, PLACES};
+use super::four;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+use viral::data::{Dataset, Modality, read_text};
+use viral::experiment::{MissingReport, MissingRow, ProbeReport};
+use viral::model::ModelConfig;
+use viral::prelude::Recommender;
+use viral::report::{Bars, Lines, Section, Table};
+use viral::{Error, Result};
+
+/// What a command measured of a model: what it is of, by which a report knows its own.
+pub(super) trait Measured: DeserializeOwned {
+    /// The command that writes it with `--json`.
+    const COMMAND: &str;
+
+    /// The model, the data's fingerprint and their name.
+    fn of(&self) -> (&ModelConfig, &str, &str);
+}
+
+macro_rules! measured {
+    ($($type:ty => $command:literal),+ $(,)?) => {
+        $(impl Measured for $type {
+            const COMMAND: &str = $command;
+
+            fn of(&self) -> (&ModelConfig, &str, &str) {
+                (&self.config, &self.fingerprint, &self.data)
+            }
+        })+
+    };
+}
+
+measured!(ProbeReport => "probe", MissingReport => "missing", ColdReport => "cold");
+
+/// Reads what a command wrote with `--json`, which must be of this model and these data.
+pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &Dataset) -> Result<T> {
+    let found: T = serde_json::from_str(&read_text(path)?)
+        .map_err(|e| Error::file(path, format!("not what viral {} --json writes: {e}; run it again", T::COMMAND)))?;
+    let (config, fingerprint, data_name) = found.of();
+    let name = recommender.model_name().unwrap_or("a model that is not one of the table");
+    if config.name() != name {
+        return Err(Error::file(path, format!("is of {}, and the report of {name}", config.name())));
+    }
+    if fingerprint != data.fingerprint() {
+        return Err(Error::file(path, format!("is of other data ('{data_name}') than the report's ('{}')", data.name)));
+    }
+    Ok(found)
+}
+
+/// R@20 against the share of the items that lack content, a figure for each set of modalities.
+pub(super) fn missing(report: Option<&MissingReport>, again: &str) -> Section {
+    let section = Section::new("When content is missing");
+    let Some(report) = report.filter(|report| !report.rows.is_empty()) else {
+        let what =
+            "R@20 where from none to nine tenths of the items lack text, image or both, with LightGCN as the floor:";
+        return section.not_run(what, again);
+    };
+    let curves = report.rows.chunk_by(|a, b| a.missing_in == b.missing_in && a.modalities == b.modalities);
+    let section = curves.fold(section, |section, rows| {
+        let lost: Vec<&str> = rows[0].modalities.iter().map(Modality::as_str).collect();
+        let title = format!("{} missing in {}", lost.join(" and "), rows[0].missing_in);
+        let mut names: Vec<String> = Vec::new();
+        for row in rows {
+            let name = row.imputation.to_string();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let of_model = |row: &MissingRow| mean(row.figures.iter().map(|figures| figures.all));
+        let of_floor = |row: &MissingRow| mean(row.floors.iter().map(|figures| figures.all));
+        let mut lines = Lines::new(&title, "share of the items without it", "recall@20");
+        let mut table = Table::new(["share", "imputation", "R@20", "LightGCN", "difference", "95 % interval"]);
+        for name in &names {
+            let points = rows.iter().filter(|row| row.imputation.name() == name).map(|row| (row.share, of_model(row)));
+            lines = lines.line(name, report.full.map(|full| (0.0, full)).into_iter().chain(points));
+        }
+        let floor = report.floor.map(|floor| (0.0, floor)).into_iter();
+        let shares = rows.chunk_by(|a, b| a.share == b.share);
+        lines = lines.line("lightgcn", floor.chain(shares.map(|rows| (rows[0].share, of_floor(&rows[0])))));
+        for row in rows {
+            let above = row.above_floor.map(|d| (format!("{:+.4}", d.mean), format!("{:+.4} to {:+.4}", d.low, d.high)));
+            let (above, interval) = above.unwrap_or_else(|| ("–".into(), "–".into()));
+            let (share, model) = (format!("{:.0} %", 100.0 * row.share), row.imputation.to_string());
+            table.row([share, model, four(of_model(row)), four(of_floor(row)), above, interval]);
+        }
+        let caption = format!(
+            "{} without some of its content, filled in as each line says; means over {} draws of the items. LightGCN uses no content.",
+            report.config.name(),
+            report.seeds.len()
+        );
+        section.figure(lines.to_svg(), caption, table)
+    });
+    section.values(serde_json::to_value(report).unwrap_or_default())
+}
+
+/// R@20 of what was not there in training, a figure for each ranking.
+pub(super) fn cold(reports: &[ColdReport], again: &str) -> Section {
+    let section = Section::new("Items and users that come after training");
+    if reports.is_empty() {
+        let what = "What the model is worth for items or users that it was not trained on is measured by training it without a part of \
+                    them:";
+        return section.not_run(what, again);
+    }
+    let section = reports.iter().fold(section, |section, report| {
+        let (what, columns) = match report.of {
+            Of::Items => ("items", &Of::Items.columns()[2..]),
+            Of::Users => ("users", Of::Users.columns()),
+        };
+        let mut table = Table::new(
+            [what]
+                .into_iter()
+                .chain(report.of.columns().iter().copied())
+                .chain((report.of == Of::Items).then_some(PLACES)),
+        );
+        for system in &report.systems {
+            let cell = |column: &str| system.figures.get(column).map_or_else(|| "–".into(), |&value| four(value));
+            let mut cells = vec![system.system.clone()];
+            cells.extend(report.of.columns().iter().map(|column| cell(column)));
+            cells.extend((report.of == Of::Items).then(|| cell(PLACES)));
+            table.row(cells);
+        }
+        let share = format!("{:.0} % of the {what} held out, {} draws", 100.0 * report.share, report.draws);
+        let section = columns.iter().fold(section, |section, column| {
+            let mut bars = Bars::new(format!("Held-out {what}: {}", column.trim_start_matches("of ")), "recall@20");
+            for system in &report.systems {
+                if let Some(&value) = system.figures.get(*column) {
+                    bars =
+                        bars.bar(&system.system, value, None, report.chance.filter(|_| column.contains("themselves")));
+                }
+            }
+            section.figure(bars.to_svg(), format!("{share}; means over users and draws."), table.clone())
+        });
+        report.comparisons.iter().fold(section, |section, line| section.text(line.trim()))
+    });
+    section.values(serde_json::to_value(reports).unwrap_or_default())
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len().max(1) as f64;
+    values.sum::<f64>() / n
+}
