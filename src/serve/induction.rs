@@ -1,8 +1,11 @@
 //! What a recommender keeps of a model, so that it can embed new items.
 
-use super::query::{hide, length};
+use super::exposure::{SAMPLE, TOP, equal_exposure, some_users};
+use super::profile::Profile;
+use super::query::length;
 use crate::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
-use crate::linalg::{products_of_halves, to_halves, top_of_one};
+use crate::eval::evaluate;
+use crate::linalg::{products_of_halves, to_halves};
 use crate::model::{
     Embed, HandsOn, HostEmbeddings, Inductive, ModelConfig, Neighborhood, Parameters, Rows, handed_on,
     rows_of_parameters,
@@ -13,14 +16,13 @@ use half::f16;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Items of training that are embedded again as if they were new, and users who rank them, to weigh new items right.
-const SAMPLE: usize = 1024;
-/// Places of a list that are counted there.
-const TOP: usize = 20;
+/// How much of a new vector is by profiles, in lengths of the rest: what is tried.
+const PROFILE_WEIGHTS: [f32; 7] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
 /// Names of tensors.
 const UNITS: &str = "units/";
 const HANDED_ON: &str = "handed_on";
 const SHARED: &str = "shared/";
+const PROFILE: &str = "profile";
 
 /// Embeds new items: [`Inductive`] with what it needs of the model and of the catalogue that it was trained on.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub(super) struct Induction {
     pub(super) units: Vec<Vec<f16>>,
     /// `[n_items, d]`, to be multiplied by the header's `scale`; empty where items hand on nothing.
     pub(super) handed_on: Vec<f16>,
+    /// What is added by the header's `profile`, where that is not 0.
+    pub(super) profile: Option<Profile>,
 }
 
 /// The part of [`Induction`] that is no tensor.
@@ -42,8 +46,15 @@ pub(super) struct InductionHeader {
     pub(super) modalities: Vec<(Modality, usize)>,
     /// What each block of a new vector is multiplied by.
     pub(super) gains: Vec<f32>,
+    /// What the vector of an item by users' [`Profile`]s is multiplied by.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) profile: f32,
     /// A power of two that brings what is handed on into the range of half precision.
     pub(super) scale: f32,
+}
+
+fn is_zero(x: &f32) -> bool {
+    *x == 0.0
 }
 
 /// Where new items are embedded.
@@ -60,6 +71,7 @@ impl Induction {
         config: &ModelConfig,
         trained: &Parameters,
         data: &TrainSet,
+        valid: &Interactions,
         vectors: &HostEmbeddings,
     ) -> Result<Option<Self>> {
         let n_items = data.interactions.n_items();
@@ -84,9 +96,9 @@ impl Induction {
         let scale = if largest.is_normal() { 2f32.powi(largest.log2() as i32 - 13) } else { 1.0 };
         handed_on.iter_mut().for_each(|x| *x /= scale);
         let gains = vec![1.0; vectors.blocks().len()];
-        let header = InductionHeader { inductive, modalities, gains, scale };
-        let mut found = Self { header, shared, units, handed_on: to_halves(&handed_on) };
-        found.header.gains = found.fit_gains(data, vectors)?;
+        let header = InductionHeader { inductive, modalities, gains, profile: 0.0, scale };
+        let mut found = Self { header, shared, units, handed_on: to_halves(&handed_on), profile: None };
+        found.fit_gains(data, valid, vectors)?;
         Ok(Some(found))
     }
 
@@ -99,6 +111,11 @@ impl Induction {
         if !self.handed_on.is_empty() {
             let d = self.handed_on.len() / (self.units[0].len() / self.header.modalities[0].1);
             put(HANDED_ON.into(), matrix(&self.handed_on, d));
+        }
+        if let Some(profile) = &self.profile {
+            let map = profile.map();
+            let width: usize = self.header.modalities.iter().map(|(_, width)| width).sum();
+            put(PROFILE.into(), TensorData::new(map.to_vec(), [map.len() / width, width]));
         }
         for (name, value) in &self.shared {
             put(format!("{SHARED}{name}"), value.clone());
@@ -125,11 +142,21 @@ impl Induction {
             HandsOn::Nothing => Vec::new(),
             _ => halves(HANDED_ON.into(), d)?,
         };
+        let width = header.modalities.iter().map(|(_, width)| width).sum();
+        let profile = match header.profile {
+            0.0 => None,
+            _ => {
+                let map = tensors.remove(PROFILE).and_then(|map| map.try_into_vec::<f32>().ok());
+                let map = map.and_then(|map| Profile::from_map(map, d, width));
+                Some(map.ok_or_else(|| format!("'{PROFILE}' is not [{d}, {width}], or not finite"))?)
+            }
+        };
         let rule = &header.inductive.neighborhood;
         let numbers = header.gains.iter().chain(rule.shares.iter().map(|share| &share.1)).chain([
             &rule.each,
             &rule.own,
             &header.scale,
+            &header.profile,
         ]);
         let finite = numbers.into_iter().all(|x| x.is_finite());
         let known = header.inductive.alone.as_ref().map_or(Ok(()), ModelConfig::check);
@@ -141,14 +168,29 @@ impl Induction {
         }
         let shared =
             tensors.into_iter().filter_map(|(name, value)| Some((name.strip_prefix(SHARED)?.to_string(), value)));
-        Ok(Self { shared: shared.collect(), header, units, handed_on })
+        Ok(Self { shared: shared.collect(), header, units, handed_on, profile })
     }
 
     /// The vectors of new items, `[n_new, d]`.
     pub(super) fn embed(&self, features: &Features, d: usize, blocks: &[(String, usize)]) -> Result<Vec<f32>> {
         let mut vectors = self.before_gains(features, d, None)?;
         apply(&self.header.gains, blocks, &mut vectors);
+        if let Some(profile) = &self.profile {
+            let of_profile = profile.vectors(features, &self.header.modalities, &self.shares());
+            vectors.iter_mut().zip(of_profile).for_each(|(x, y)| *x += self.header.profile * y);
+        }
         Ok(vectors)
+    }
+
+    /// What each modality counts in a profile: as in the item graph, or alike where that has none.
+    fn shares(&self) -> Vec<f32> {
+        let modalities = &self.header.modalities;
+        let shares = &self.header.inductive.neighborhood.shares;
+        let of = |modality: &Modality| shares.iter().find(|(known, _)| known == modality).map_or(0.0, |share| share.1);
+        match shares.is_empty() {
+            true => vec![1.0 / modalities.len() as f32; modalities.len()],
+            false => modalities.iter().map(|(modality, _)| of(modality)).collect(),
+        }
     }
 
     /// What of the features the model takes.
@@ -250,22 +292,24 @@ impl Induction {
         found
     }
 
-    /// Factors that give new items as many places in the users' lists as items of training have.
+    /// Fits what new items' vectors are multiplied by, and how much of them is by users' profiles.
     ///
     /// A vector made of neighbours is shorter than one that was trained, so new items would hardly be seen. A sample of the
-    /// items of training is embedded as if these were new; each block is brought to the mean length of the trained one, and
-    /// all to the factor at which the sample takes as many of the first 20 places as its trained vectors do.
-    fn fit_gains(&self, data: &TrainSet, vectors: &HostEmbeddings) -> Result<Vec<f32>> {
+    /// items of training is embedded as if these were new, and each block brought to the mean length of the trained one. As much
+    /// of their vectors by [`Profile`] is added as finds most of the valid part's pairs with the sample, and all is brought to the
+    /// factor at which the sample takes as many of the first 20 places as its trained vectors do.
+    fn fit_gains(&mut self, data: &TrainSet, valid: &Interactions, vectors: &HostEmbeddings) -> Result<()> {
         let (d, blocks) = (vectors.d(), vectors.blocks());
         let degrees = data.interactions.item_degrees();
         let known: Vec<u32> = (0..degrees.len() as u32).filter(|&item| degrees[item as usize] > 0).collect();
         let step = known.len().div_ceil(SAMPLE).max(1);
         let sample: Vec<u32> = known.into_iter().step_by(step).collect();
         let rows: Vec<usize> = sample.iter().map(|&item| item as usize).collect();
-        let mut made = self.before_gains(&data.features.select(&rows), d, Some(&sample))?;
+        let features = data.features.select(&rows);
+        let mut made = self.before_gains(&features, d, Some(&sample))?;
         let trained: Vec<f32> = rows.iter().flat_map(|&item| vectors.item(item)).copied().collect();
         if made == trained {
-            return Ok(vec![1.0; blocks.len()]);
+            return Ok(());
         }
         let mut gains = Vec::with_capacity(blocks.len());
         let mut start = 0;
@@ -276,8 +320,32 @@ impl Induction {
             start += width;
         }
         apply(&gains, blocks, &mut made);
+        let shares = self.shares();
+        let held_out = some_users(&valid.select_items(&sample));
+        if held_out.n_pairs() > 0
+            && let Some(profile) =
+                Profile::fit(vectors, &data.interactions, &self.header.modalities, &self.units, &shares)
+        {
+            let of_profile = profile.vectors(&features, &self.header.modalities, &shares);
+            let lengths = |all: &[f32]| all.chunks_exact(d).map(length).sum::<f64>();
+            let unit = (lengths(&made) / lengths(&of_profile)) as f32;
+            let seen = data.interactions.select_items(&sample);
+            let with =
+                |weight: f32| -> Vec<f32> { made.iter().zip(&of_profile).map(|(x, y)| x + weight * y).collect() };
+            let (mut best, mut most) = (0.0, f64::NEG_INFINITY);
+            for weight in PROFILE_WEIGHTS.map(|weight| weight * unit).into_iter().filter(|weight| weight.is_finite()) {
+                let found = evaluate(vectors.users(), &with(weight), d, &seen, &held_out, &[TOP])?.recall(TOP);
+                if found > most {
+                    (best, most) = (weight, found);
+                }
+            }
+            made = with(best);
+            (self.header.profile, self.profile) = (best, (best != 0.0).then_some(profile));
+        }
         let factor = equal_exposure(&data.interactions, vectors, &sample, &made);
-        Ok(gains.into_iter().map(|gain| gain * factor).collect())
+        self.header.gains = gains.into_iter().map(|gain| gain * factor).collect();
+        self.header.profile *= factor;
+        Ok(())
     }
 }
 
@@ -317,43 +385,4 @@ fn unit_halves(rows: &ItemFeatures, keep: impl Fn(usize) -> bool) -> Vec<f16> {
         units.extend(row.iter().map(|&x| f16::from_f64(f64::from(x) * factor)));
     }
     units
-}
-
-/// The factor of `made` at which these vectors of the sampled items take as many of the users' first places, among all items
-/// and without the user's own, as the trained vectors do.
-fn equal_exposure(train: &Interactions, vectors: &HostEmbeddings, sample: &[u32], made: &[f32]) -> f32 {
-    let d = vectors.d();
-    let with_history: Vec<usize> = (0..train.n_users()).filter(|&user| !train.of_user(user).is_empty()).collect();
-    let step = with_history.len().div_ceil(SAMPLE).max(1);
-    let users: Vec<usize> = with_history.into_iter().step_by(step).collect();
-    // Of each user: how many places the sample has, and for each sampled item the factor at which it would reach the list.
-    let found: Vec<(usize, Vec<f32>)> = users
-        .par_iter()
-        .map(|&user| {
-            let (vector, own) = (vectors.user(user), train.of_user(user));
-            let best = top_of_one(vector, vectors.items(), TOP, |items, scores| {
-                hide(&[own], items, scores);
-            });
-            let Some(&(_, last)) = best.last() else { return (0, Vec::new()) };
-            let places = best.iter().filter(|(item, _)| sample.binary_search(item).is_ok()).count();
-            let factors = sample
-                .iter()
-                .zip(made.chunks_exact(d))
-                .filter(|(item, _)| own.binary_search(item).is_err())
-                .filter_map(|(_, made)| {
-                    let score: f32 = vector.iter().zip(made).map(|(x, y)| x * y).sum();
-                    // The list's last score is above zero wherever the model likes anything.
-                    (score > 0.0 && last > 0.0).then(|| last / score)
-                })
-                .collect();
-            (places, factors)
-        })
-        .collect();
-    let places: usize = found.iter().map(|(places, _)| places).sum();
-    let mut factors: Vec<f32> = found.into_iter().flat_map(|(_, factors)| factors).collect();
-    factors.sort_unstable_by(f32::total_cmp);
-    match factors.get(places.saturating_sub(1)) {
-        Some(&factor) if places > 0 && factor.is_finite() => factor,
-        _ => 1.0,
-    }
 }

@@ -59,13 +59,16 @@ impl Recommender {
     /// the items of training:
     ///
     /// ```text
-    /// z_new = g ∘ (c(x_new) (1 + o) + Σ_j S_j h_j)
+    /// z_new = g ∘ (c(x_new) (1 + o) + Σ_j S_j h_j) + w M x̂_new
     /// ```
     ///
     /// where `c` is what the model makes of content, `S_j` are the edges of its item graph and `h_j` what neighbours hand on.
     /// For VIRAL, DRAGON, FREEDOM, VBPR and ProfileMatch this is the vector that the model itself gives to an item without
-    /// interactions, up to `g`; other models have the mean of the neighbours' vectors. The factors `g`, one for each block, are
-    /// fitted to items of training that are embedded as if they were new, so that new items get as many places as these have.
+    /// interactions, up to `g`; other models have the mean of the neighbours' vectors. `M` maps users' vectors to their profiles of
+    /// content, the means of the unit rows `x̂` of what they have (ridge regression): its part of a score is what a profile gives.
+    /// The factors `g`, one for each block, and `w` are fitted to items of training that are embedded as if they were new: `w` to
+    /// how many of the valid part's pairs are found (0 where nothing is held out), and both so that new items get as many places
+    /// as these have.
     ///
     /// All other vectors stay as they are, so scores of the other items keep their bits. An item that was
     /// [removed](Self::remove_items) comes back with the vector it had, if training gave it one, and with the title that is

@@ -9,7 +9,7 @@
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
 //! | `query` | what is asked, by number, and the best items for it |
 //! | `living`, `new_items` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
-//! | `induction` | what embeds new items |
+//! | `induction`, `profile`, `exposure` | what embeds new items, and how much these are worth in lists |
 //! | `saved` | the model file: written whole or not at all, read with every bit checked |
 //! | `names` | external ids, compact, with their index |
 //!
@@ -33,12 +33,14 @@
 
 mod answer;
 mod contents;
+mod exposure;
 mod fold_in;
 mod induction;
 mod living;
 mod names;
 mod new_items;
 mod popular;
+mod profile;
 mod query;
 mod recommender;
 mod saved;

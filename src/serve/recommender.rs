@@ -139,7 +139,7 @@ impl Recommender {
         let induction = match serde_json::from_value::<ModelConfig>(config.clone()) {
             // Vectors that are not finite are an error below.
             Ok(of_the_table) if vectors.users().iter().chain(vectors.items()).all(|x| x.is_finite()) => {
-                Induction::fit(&of_the_table, &parameters, &data.train, &vectors)?
+                Induction::fit(&of_the_table, &parameters, &data.train, &data.valid, &vectors)?
             }
             _ => None,
         };
