@@ -139,7 +139,7 @@ pub struct ViralConfig {
     pub user_neighbors: usize,
     /// Layers of the user-user graph; 0 for none. Default: 1.
     pub n_user_layers: usize,
-    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1. Default: 0.5.
+    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1. Default: 0.2.
     pub user_mix: f64,
 
     /// `λ` of (17). Default: 0.01.
@@ -151,7 +151,7 @@ pub struct ViralConfig {
     pub info_nce_rows: usize,
     /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one. Default: 1024.
     pub shared_negatives: usize,
-    /// What the ranking loss is: the paper's BPR, or a softmax over the negatives. Default: `bpr`.
+    /// What a positive is told from its negatives by: the paper's BPR, or a softmax over all of them. Default: `softmax`.
     pub ranking: RankingLoss,
     /// What scores are multiplied by in the ranking loss; for a softmax the inverse of its temperature. Default: 6.
     pub score_scale: f64,
@@ -185,8 +185,10 @@ impl ViralConfig {
             d_hidden: 0,
             visual_weight: 0.3,
             user_neighbors: 80,
+            user_mix: 0.2,
             info_nce_rows: 1024,
             shared_negatives: 1024,
+            ranking: RankingLoss::Softmax,
             score_scale: 6.0,
             log2: false,
             ..Self::reference()
