@@ -1,14 +1,15 @@
 //! LightGCN: propagation of free vectors over the user-item graph.
 
-use super::{Batch, Embed, Embeddings, Trainable, check};
+use super::{Batch, Embed, Embeddings, Trainable, check, of_rows};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
 use crate::nn::{Init, LayerAggregation, LightGcnPropagation, nodes, users_and_items, xavier_uniform};
 use crate::ops::SparseMatrix;
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Settings of [`LightGcn`].
 ///
@@ -81,11 +82,46 @@ pub struct LightGcn {
 }
 
 impl LightGcn {
+    fn propagation(&self) -> LightGcnPropagation {
+        LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean }
+    }
+
     /// All nodes before and after propagation, users first.
     fn nodes(&self) -> (Tensor<2>, Tensor<2>) {
-        let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
         let nodes = nodes(self.users.val(), self.items.val());
-        (nodes.clone(), propagation.forward(&self.graph, nodes))
+        (nodes.clone(), self.propagation().forward(&self.graph, nodes))
+    }
+
+    /// What propagation multiplies the powers of the graph by.
+    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    pub(crate) fn coefficients(&self) -> Vec<f32> {
+        self.propagation().coefficients()
+    }
+
+    /// The vectors of some users and items alone, and the graph apart.
+    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    pub(crate) fn of_rows(self, users: Range<usize>, items: Range<usize>) -> (Self, SparseMatrix) {
+        let none = SparseMatrix::from_edges(0, 0, &[], &self.graph.device());
+        let (users, items) = (of_rows(self.users, users), of_rows(self.items, items));
+        (Self { users, items, graph: none, ..self }, self.graph)
+    }
+
+    /// The objective of pairs of nodes: users with their positives, then with their negatives.
+    ///
+    /// # Shapes
+    /// - `before`, `after`: rows before and after propagation, `[n, d]`
+    /// - `users`, `items`: where the pairs' rows are among these, `[2 m]`
+    pub(crate) fn objective_of(
+        &self,
+        before: Tensor<2>,
+        after: Tensor<2>,
+        users: Tensor<1, Int>,
+        items: Tensor<1, Int>,
+    ) -> Objective {
+        let m = users.dims()[0] / 2;
+        let ids = Tensor::cat(vec![users.clone().narrow(0, 0, m), items.clone()], 0);
+        let scores = pair_scores(after.clone(), after, [users, items]);
+        bpr_with_l2(scores, squared_lengths([(before, ids)], 3), self.reg)
     }
 }
 
@@ -101,9 +137,6 @@ impl Trainable for LightGcn {
         // Pairs are places in the matrix of all nodes, not in users and items apart: there is one gradient then.
         let (before, after) = self.nodes();
         let [u, i] = batch.pairs();
-        let i = i + self.users.dims()[0] as i32;
-        let ids = Tensor::cat(vec![batch.users.clone(), i.clone()], 0);
-        let scores = pair_scores(after.clone(), after, [u, i]);
-        bpr_with_l2(scores, squared_lengths([(before, ids)], 3), self.reg)
+        self.objective_of(before, after, u, i + self.users.dims()[0] as i32)
     }
 }

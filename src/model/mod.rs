@@ -100,6 +100,7 @@ pub use lattice::{Lattice, LatticeConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use mentor::{Mentor, MentorConfig, MentorContent, MentorDraws, MentorViews};
 pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
+use parameters::of_rows;
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
