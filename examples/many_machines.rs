@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, default_value_t = 30_000)]
     items: usize,
     /// Triplets a step
-    #[arg(long, default_value_t = 65_536)]
+    #[arg(long, default_value_t = 8192)]
     batch_size: usize,
     /// Steps
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]

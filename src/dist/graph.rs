@@ -3,7 +3,9 @@
 use super::parts::Ranks;
 use super::picked::{Layout, Picked};
 use crate::Result;
-use crate::ops::{HostRows, SparseMatrix};
+use crate::data::Csr;
+use crate::graph::bipartite_rows;
+use crate::ops::{HostRows, SparseMatrix, cut_columns, put_columns};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -25,6 +27,13 @@ impl PartGraph {
         let nodes = layout.nodes(rank);
         let rows = |turned: bool| HostRows::of(graph, turned, &nodes, |column| layout.place(column));
         Self { a: rows(false), at: (!graph.is_symmetric()).then(|| rows(true)), layout: layout.clone() }
+    }
+
+    /// The rows of this rank's users and items of the normalised user-item graph, made without the others.
+    pub(super) fn user_item(pairs: &Csr, epsilon: f64, ranks: &Ranks) -> Self {
+        let layout = Layout::new(vec![ranks.users.clone(), ranks.items.clone()]);
+        let rows = bipartite_rows(pairs, epsilon, &ranks.own_users(), &ranks.own_items());
+        Self { a: HostRows::new(rows, |column| layout.place(column)), at: None, layout }
     }
 
     /// Number of nonzeros in this rank's rows.
@@ -76,7 +85,7 @@ impl PartGraph {
                     let all = ranks.gathered(&cut(&y, d, &columns), &self.layout.lengths, columns.len())?.into_owned();
                     let own = cut(x, d, &columns);
                     let part = self.a.picked_times(&picked.own, &all, columns.len(), alpha, (&own, *c));
-                    put(&part, &columns, &mut out, d);
+                    put_columns(&part, &columns, &mut out, d);
                 }
                 out
             }
@@ -135,7 +144,7 @@ impl PartGraph {
             }
             match slabs.len() {
                 1 => out = y.into_owned(),
-                _ => put(&y, columns, &mut out, d),
+                _ => put_columns(&y, columns, &mut out, d),
             }
         }
         Ok(out)
@@ -163,14 +172,7 @@ fn split(coefficients: &[f32]) -> (f32, &[f32]) {
 fn cut<'x>(x: &'x [f32], d: usize, columns: &Range<usize>) -> Cow<'x, [f32]> {
     match columns.len() == d {
         true => Cow::Borrowed(x),
-        false => Cow::Owned(x.chunks_exact(d).flat_map(|row| &row[columns.clone()]).copied().collect()),
-    }
-}
-
-/// The inverse of [`cut`].
-fn put(part: &[f32], columns: &Range<usize>, out: &mut [f32], d: usize) {
-    for (row, part) in out.chunks_exact_mut(d).zip(part.chunks_exact(columns.len())) {
-        row[columns.clone()].copy_from_slice(part);
+        false => Cow::Owned(cut_columns(x, d, columns)),
     }
 }
 
@@ -178,7 +180,7 @@ fn put(part: &[f32], columns: &Range<usize>, out: &mut [f32], d: usize) {
 mod tests {
     use super::*;
     use crate::data::{Interactions, splitmix64};
-    use crate::dist::Threads;
+    use crate::dist::{Collective, Threads};
     use crate::graph::{MMREC_EPS, bipartite_adjacency};
     use crate::ops::{gather_rows, indices, read_floats, spmm_polynomial};
     use burn::tensor::{Device, Tensor, TensorData};

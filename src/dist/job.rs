@@ -146,7 +146,7 @@ impl<'a> Job<'a> {
         let nnz = part.nnz();
         let Fit { model, best_epoch, history, .. } = fit;
         let embeddings = part.embed(&model.valid(), &ranks)?;
-        Ok(Trained { ranks, data, name: recipe.model.name(), best_epoch, history, embeddings, nnz })
+        Ok(Trained { ranks, data, best_epoch, history, embeddings, nnz })
     }
 }
 
@@ -154,7 +154,6 @@ impl<'a> Job<'a> {
 pub struct Trained<'a> {
     ranks: Ranks<'a>,
     data: &'a Dataset,
-    name: &'static str,
     best_epoch: Option<usize>,
     history: Vec<EpochReport>,
     embeddings: OwnEmbeddings,
@@ -200,15 +199,12 @@ impl Trained<'_> {
     /// # Errors
     /// When a rank is gone.
     pub fn embeddings(&self) -> Result<Option<HostEmbeddings>> {
-        let OwnEmbeddings { users, items, d } = &self.embeddings;
+        let OwnEmbeddings { users, items, d, blocks } = &self.embeddings;
         let lengths = |rows: Vec<usize>| rows.iter().map(|n| n * d).collect::<Vec<_>>();
         let users = self.ranks.world.gather(users, &lengths(self.ranks.users.lengths()))?;
         let items = self.ranks.world.gather(items, &lengths(self.ranks.items.lengths()))?;
         match (users, items) {
-            (Some(users), Some(items)) => {
-                let blocks = vec![(self.name.to_string(), *d)];
-                HostEmbeddings::new(users, items, blocks).map(Some)
-            }
+            (Some(users), Some(items)) => HostEmbeddings::new(users, items, blocks.clone()).map(Some),
             _ => Ok(None),
         }
     }

@@ -3,11 +3,12 @@
 use super::graph::PartGraph;
 use super::model::{OwnEmbeddings, constant, fetched, gradient, leaf};
 use super::parts::Ranks;
-use super::picked::{Layout, Picked};
+use super::picked::Picked;
 use crate::Result;
-use crate::data::Triplets;
-use crate::model::LightGcn;
-use crate::nn::nodes;
+use crate::data::{Interactions, Triplets};
+use crate::graph::MMREC_EPS;
+use crate::model::{LightGcn, LightGcnConfig};
+use crate::nn::{Init, nodes};
 use crate::ops::{indices, read_floats};
 use crate::train::Step;
 use burn::tensor::Tensor;
@@ -18,10 +19,15 @@ pub(super) struct PartLightGcn {
 }
 
 impl PartLightGcn {
-    pub(super) fn new(model: LightGcn, ranks: &Ranks) -> (LightGcn, Self) {
-        let layout = Layout::new(vec![ranks.users.clone(), ranks.items.clone()]);
-        let (model, graph) = model.of_rows(ranks.own_users(), ranks.own_items());
-        (model, Self { graph: PartGraph::new(&graph, layout, ranks.world.rank()) })
+    pub(super) fn new(
+        config: &LightGcnConfig,
+        train: &Interactions,
+        init: &mut Init,
+        ranks: &Ranks,
+    ) -> Result<(LightGcn, Self)> {
+        let own = [ranks.own_users(), ranks.own_items()];
+        let model = config.init_rows([ranks.users.n(), ranks.items.n()], own, init)?;
+        Ok((model, Self { graph: PartGraph::user_item(train.csr(), MMREC_EPS, ranks) }))
     }
 
     pub(super) fn nnz(&self) -> usize {
@@ -65,6 +71,6 @@ impl PartLightGcn {
         let d = x.dims()[1];
         let mut users = read_floats(&x, |x| self.graph.polynomial(ranks, x, d, &model.coefficients()))?;
         let items = users.split_off(model.users.dims()[0] * d);
-        Ok(OwnEmbeddings { users, items, d })
+        Ok(OwnEmbeddings { users, items, d, blocks: vec![("id".to_string(), d)] })
     }
 }

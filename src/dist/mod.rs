@@ -14,7 +14,8 @@
 //! | `parts` | who owns which rows, and sums over them |
 //! | `picked` | the rows that a batch takes |
 //! | `graph` | products with a graph whose rows belong to ranks |
-//! | `model`, `light_gcn` | a model in parts |
+//! | `model`, `light_gcn`, `viral` | a model in parts |
+//! | `shared` | gradients of parameters that all ranks have |
 //! | `evaluate` | each rank ranks its users |
 //! | `checkpoint` | one file, written and read a piece at a time |
 //! | `job` | [`Job`]: a run, [`Trained`]: what comes of it |
@@ -51,7 +52,9 @@ mod model;
 mod mpi;
 mod parts;
 mod picked;
+mod shared;
 mod threads;
+mod viral;
 
 pub use agree::all_or_none;
 pub use collective::{Collective, Solo};

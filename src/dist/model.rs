@@ -4,6 +4,7 @@ use super::evaluate::hits;
 use super::light_gcn::PartLightGcn;
 use super::parts::{Ranks, Rows};
 use super::picked::Picked;
+use super::viral::PartViral;
 use crate::data::{Interactions, StepKey, TrainSet, Triplets};
 use crate::model::{Model, ModelConfig};
 use crate::nn::Init;
@@ -17,6 +18,7 @@ use std::ops::Range;
 /// What a rank has of a model beside its rows of the parameters.
 pub(super) enum Part {
     LightGcn(PartLightGcn),
+    Viral(Box<PartViral>),
 }
 
 /// Vectors of a rank's users and items, row-major.
@@ -25,6 +27,8 @@ pub(super) struct OwnEmbeddings {
     pub(super) users: Vec<f32>,
     pub(super) items: Vec<f32>,
     pub(super) d: usize,
+    /// Name and width of each block of columns.
+    pub(super) blocks: Vec<(String, usize)>,
 }
 
 impl Part {
@@ -32,8 +36,9 @@ impl Part {
     pub(super) fn check(config: &ModelConfig) -> Result<()> {
         match config {
             ModelConfig::LightGcn(_) => Ok(()),
+            ModelConfig::Viral(config) => config.check_splits(),
             other => Err(Error::Config(format!(
-                "{} cannot be split over ranks yet; lightgcn can. Train it in one process",
+                "{} cannot be split over ranks; lightgcn and viral can. Train it in one process",
                 other.name()
             ))),
         }
@@ -42,10 +47,14 @@ impl Part {
     /// The rows of this rank of a fresh model, and its part of what the model is made of.
     pub(super) fn new(config: &ModelConfig, data: &TrainSet, init: &mut Init, ranks: &Ranks) -> Result<(Model, Self)> {
         Self::check(config)?;
-        match config.init(data, init)? {
-            Model::LightGcn(model) => {
-                let (model, part) = PartLightGcn::new(model, ranks);
+        match config {
+            ModelConfig::LightGcn(config) => {
+                let (model, part) = PartLightGcn::new(config, &data.interactions, init, ranks)?;
                 Ok((Model::LightGcn(model), Self::LightGcn(part)))
+            }
+            ModelConfig::Viral(config) => {
+                let (model, part) = PartViral::new(config.init(data, init)?, ranks);
+                Ok((Model::Viral(model), Self::Viral(Box::new(part))))
             }
             _ => panic!("a model that cannot be split was not refused"),
         }
@@ -55,6 +64,7 @@ impl Part {
     pub(super) fn embed(&self, model: &Model, ranks: &Ranks) -> Result<OwnEmbeddings> {
         match (self, model) {
             (Self::LightGcn(part), Model::LightGcn(model)) => part.embed(model, ranks),
+            (Self::Viral(part), Model::Viral(model)) => part.embed(model, ranks),
             _ => panic!("a part of one model and the parameters of another"),
         }
     }
@@ -63,6 +73,7 @@ impl Part {
     pub(super) fn nnz(&self) -> usize {
         match self {
             Self::LightGcn(part) => part.nnz(),
+            Self::Viral(part) => part.nnz(),
         }
     }
 }
@@ -75,17 +86,20 @@ pub(super) struct Split<'a> {
 }
 
 impl Holds<Model> for Split<'_> {
-    fn begin_epoch(&mut self, _: &mut Model, _: u64, _: usize) -> Result<()> {
+    fn begin_epoch(&mut self, _: &mut Model, seed: u64, epoch: usize) -> Result<()> {
         match self.part {
             // The graph is the same in every epoch.
-            Part::LightGcn(_) => Ok(()),
+            Part::LightGcn(_) => {}
+            Part::Viral(part) => part.begin_epoch(self.ranks, seed, epoch),
         }
+        Ok(())
     }
 
     /// The objective is the same on every rank.
-    fn step(&self, model: &Model, batch: &Triplets, _: StepKey) -> Result<Step> {
+    fn step(&self, model: &Model, batch: &Triplets, key: StepKey) -> Result<Step> {
         match (&*self.part, model) {
             (Part::LightGcn(part), Model::LightGcn(model)) => part.step(model, self.ranks, batch),
+            (Part::Viral(part), Model::Viral(model)) => part.step(model, self.ranks, batch, key),
             _ => panic!("a part of one model and the parameters of another"),
         }
     }
@@ -122,10 +136,29 @@ pub(super) enum Side {
 /// Whose rows a parameter or its moments have, by name; of those without, all ranks have the whole.
 pub(super) fn side(name: &str) -> Option<Side> {
     let name = name.strip_suffix(".m").or(name.strip_suffix(".v")).unwrap_or(name);
+    // VIRAL's weights of modalities are of users.
     match name.rsplit('.').next() {
         Some("users") => Some(Side::Users),
         Some("items") => Some(Side::Items),
-        _ => None,
+        _ => name.ends_with("weights.weight").then_some(Side::Users),
+    }
+}
+
+/// Whether all ranks have the whole of a parameter.
+pub(super) fn is_shared(name: &str) -> bool {
+    side(name).is_none()
+}
+
+/// The gradients of `Σ ⟨x, dx⟩`: what gradients `dx` of some matrices `x` make of those that these were computed from.
+pub(super) fn pull(outputs: Vec<(Tensor<2>, Vec<f32>)>) -> Gradients {
+    let products = outputs.into_iter().filter(|(x, _)| x.is_tracked()).map(|(x, dx)| {
+        let [n, d] = x.dims();
+        let dx = Tensor::from_data(TensorData::new(dx, [n, d]), &x.device());
+        (x * dx).sum()
+    });
+    match products.reduce(|sum, product| sum + product) {
+        Some(sum) => sum.backward(),
+        None => panic!("gradients of what depends on nothing"),
     }
 }
 

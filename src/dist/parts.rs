@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(super) const PARTS: usize = 64;
 
 /// What a row weighs, in mean numbers of nonzeros, however many it has: its vectors, and the layers that it goes through.
-const OF_A_ROW: u64 = 4;
+const OF_A_ROW: u64 = 1;
 
 /// The rows of one kind, cut into [`PARTS`] and shared out among ranks, each of which has a run of parts.
 #[derive(Debug, Clone)]

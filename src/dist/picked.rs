@@ -117,7 +117,12 @@ impl Picked {
     }
 
     /// The picked ones among this rank's rows, `x[own] = rows[own]`, the inverse of [`fetch`](Self::fetch).
-    fn own_rows<'r>(&'r self, ranks: &Ranks, rows: &'r [f32], d: usize) -> impl Iterator<Item = (usize, &'r [f32])> {
+    pub(super) fn own_rows<'r>(
+        &'r self,
+        ranks: &Ranks,
+        rows: &'r [f32],
+        d: usize,
+    ) -> impl Iterator<Item = (usize, &'r [f32])> {
         let before: usize = self.lengths[..ranks.world.rank()].iter().sum();
         let of_own = self.order[before..][..self.own.len()].iter();
         self.own.iter().zip(of_own).map(move |(&own, &k)| (own as usize, &rows[k as usize * d..][..d]))

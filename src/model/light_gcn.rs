@@ -1,14 +1,17 @@
 //! LightGCN: propagation of free vectors over the user-item graph.
 
-use super::{Batch, Embed, Embeddings, Trainable, check, of_rows};
+use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
+#[cfg(feature = "flex")]
+use crate::nn::xavier_uniform_rows;
 use crate::nn::{Init, LayerAggregation, LightGcnPropagation, nodes, users_and_items, xavier_uniform};
 use crate::ops::SparseMatrix;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "flex")]
 use std::ops::Range;
 
 /// Settings of [`LightGcn`].
@@ -67,6 +70,24 @@ impl LightGcnConfig {
             reg: self.reg,
         })
     }
+
+    /// What [`init`](Self::init) makes for some users and items, without the graph.
+    #[cfg(feature = "flex")]
+    pub(crate) fn init_rows(
+        &self,
+        [n_users, n_items]: [usize; 2],
+        [users, items]: [Range<usize>; 2],
+        init: &mut Init,
+    ) -> crate::Result<LightGcn> {
+        check(self.d_embed, &[("reg", self.reg)])?;
+        Ok(LightGcn {
+            users: xavier_uniform_rows([n_users, self.d_embed], users, init),
+            items: xavier_uniform_rows([n_items, self.d_embed], items, init),
+            graph: SparseMatrix::from_edges(0, 0, &[], init.device()),
+            n_layers: self.n_layers,
+            reg: self.reg,
+        })
+    }
 }
 
 /// The mean over layers of `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` (1).
@@ -93,17 +114,9 @@ impl LightGcn {
     }
 
     /// What propagation multiplies the powers of the graph by.
-    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
+    #[cfg(feature = "flex")]
     pub(crate) fn coefficients(&self) -> Vec<f32> {
         self.propagation().coefficients()
-    }
-
-    /// The vectors of some users and items alone, and the graph apart.
-    #[cfg_attr(not(feature = "flex"), allow(dead_code))]
-    pub(crate) fn of_rows(self, users: Range<usize>, items: Range<usize>) -> (Self, SparseMatrix) {
-        let none = SparseMatrix::from_edges(0, 0, &[], &self.graph.device());
-        let (users, items) = (of_rows(self.users, users), of_rows(self.items, items));
-        (Self { users, items, graph: none, ..self }, self.graph)
     }
 
     /// The objective of pairs of nodes: users with their positives, then with their negatives.

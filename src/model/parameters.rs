@@ -1,10 +1,12 @@
 //! The parameters of a model by name: what checkpoints hold.
 
+#[cfg(feature = "flex")]
 use crate::ops::row_range;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
+#[cfg(feature = "flex")]
 use std::ops::Range;
 
 /// Values by path, such as `redundancy.join.weight`.
@@ -44,7 +46,7 @@ pub fn load_parameters<M: Module>(model: M, values: Parameters) -> Result<M> {
 }
 
 /// Some rows of a parameter in its place.
-#[cfg_attr(not(feature = "flex"), allow(dead_code))]
+#[cfg(feature = "flex")]
 pub(super) fn of_rows(param: Param<Tensor<2>>, rows: Range<usize>) -> Param<Tensor<2>> {
     param.map(|all| {
         let some = row_range(all.clone().inner(), rows.start, rows.len());

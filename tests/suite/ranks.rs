@@ -3,7 +3,7 @@
 use crate::support::with;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use viral::data::{Dataset, Part, PlantedConfig};
+use viral::data::{Dataset, Modality, Part, PlantedConfig};
 use viral::dist::{Collective, Job, Solo, Threads};
 use viral::eval::Metrics;
 use viral::model::HostEmbeddings;
@@ -30,6 +30,43 @@ fn recipes() -> Vec<Recipe> {
     ]
 }
 
+/// VIRAL as it is, and with what it has else: other fusions, heads, masks, free vectors that are left out, no graphs.
+fn viral() -> Vec<Recipe> {
+    let sets: [&[(&str, &str)]; 6] = [
+        &[],
+        &[
+            ("shared_negatives", "0"),
+            ("info_nce_rows", "0"),
+            ("id_dropout", "0.3"),
+            ("self_encoders", "true"),
+            ("ranking", "softmax"),
+        ],
+        &[
+            ("ranking", "softmax"),
+            ("d_fusion", "16"),
+            ("d_embed", "24"),
+            ("d_hidden", "20"),
+            ("n_layers", "3"),
+            ("n_item_layers", "2"),
+        ],
+        &[("fusion", "concatenation"), ("edge_dropout", "0"), ("user_mix", "1"), ("n_user_layers", "2")],
+        &[("fusion", "weighted_concatenation"), ("n_item_layers", "0"), ("n_user_layers", "0"), ("item_ids", "false")],
+        &[
+            ("redundancy_heads", "2"),
+            ("mask", "learned"),
+            ("anchor", "shared"),
+            ("normalize_inputs", "false"),
+            ("log2", "true"),
+        ],
+    ];
+    let recipe = Recipe::viral().seed(5).epochs(4).batch_size(256).learning_rate(1e-2);
+    let with = |sets: &&[(&str, &str)]| {
+        let small = [("item_neighbors", "5"), ("user_neighbors", "7")];
+        small.iter().chain(*sets).fold(recipe.clone(), |recipe, (key, value)| recipe.set(key, value).unwrap())
+    };
+    sets.iter().map(with).collect()
+}
+
 fn name(recipe: &Recipe) -> String {
     format!("{} with {:?}", recipe.model.name(), recipe.model)
 }
@@ -50,6 +87,77 @@ fn alone(recipe: &Recipe, data: &Dataset) -> Alone {
     let run = recipe.runner(data, &Device::flex()).folder(folder.path()).run().unwrap();
     let (vectors, test) = (run.embeddings().to_host(), run.test(&CUTOFFS).unwrap());
     Alone { checkpoint: checkpoint(folder.path()), vectors, test }
+}
+
+/// What one rank comes to: where whole models add up in another order, the bits that others must have.
+fn alone_in_parts(recipe: &Recipe, data: &Dataset) -> Alone {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = Job::new(&Solo, recipe, data).folder(folder.path()).run().unwrap();
+    let (vectors, test) = (trained.embeddings().unwrap().unwrap(), trained.evaluate(Part::Test, &CUTOFFS).unwrap());
+    Alone { checkpoint: checkpoint(folder.path()), vectors, test }
+}
+
+/// Items of which some lack text, and some an image.
+fn with_gaps() -> Dataset {
+    let data = small();
+    let missing = |share, seed| viral::data::missing_items(data.n_items(), share, seed);
+    let features = data.features().without(&[Modality::Text], &missing(0.2, 1));
+    let features = features.without(&[Modality::Visual], &missing(0.1, 2));
+    let train = viral::data::TrainSet { interactions: data.train.interactions.clone(), features };
+    Dataset::new("gaps", train, data.valid.clone(), data.test.clone()).unwrap()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+}
+
+#[test]
+fn viral_has_the_same_bits_at_any_number_of_ranks() {
+    for (data, recipes) in [(small(), viral()), (with_gaps(), viral()[..2].to_vec())] {
+        for recipe in recipes {
+            let alone = alone_in_parts(&recipe, &data);
+            for size in [2, 3, 4] {
+                let folder = tempfile::tempdir().unwrap();
+                let found = over(size, &recipe, &data, folder.path(), Existing::Refuse);
+                is_alone(&alone, folder.path(), found, &format!("{}, {size} ranks", name(&recipe)));
+            }
+            let folder = tempfile::tempdir().unwrap();
+            over(2, &recipe.clone().epochs(1), &data, folder.path(), Existing::Refuse);
+            over(3, &recipe.clone().epochs(2), &data, folder.path(), Existing::Resume);
+            let found = over(4, &recipe, &data, folder.path(), Existing::Resume);
+            is_alone(&alone, folder.path(), found, &format!("{}, by turns", name(&recipe)));
+        }
+    }
+}
+
+/// One step differs by rounding alone; more let it grow.
+#[test]
+fn viral_in_parts_is_viral_but_for_rounding() {
+    for (data, recipes) in [(small(), viral()), (with_gaps(), viral()[..2].to_vec())] {
+        for recipe in recipes {
+            let recipe = recipe.fixed_epochs(2);
+            let run = recipe.run(&data, &Device::flex()).unwrap();
+            let trained = Job::new(&Solo, &recipe, &data).run().unwrap();
+            for (parts, whole) in trained.history().iter().zip(run.history()) {
+                let names: Vec<&String> = whole.terms.keys().collect();
+                assert_eq!(parts.terms.keys().collect::<Vec<_>>(), names, "{}", name(&recipe));
+                for (term, value) in &whole.terms {
+                    let found = parts.terms[term];
+                    assert!(
+                        (found - value).abs() < 1e-4 * value.abs().max(1e-3),
+                        "{}: {term} {found} {value}",
+                        name(&recipe)
+                    );
+                }
+            }
+            let (parts, whole) = (trained.embeddings().unwrap().unwrap(), run.embeddings().to_host());
+            assert_eq!(parts.blocks(), whole.blocks());
+            let largest = largest_difference(parts.users(), whole.users());
+            let largest = largest.max(largest_difference(parts.items(), whole.items()));
+            assert!(largest < 2e-2, "{}: {largest}", name(&recipe));
+        }
+    }
 }
 
 fn over(
@@ -141,6 +249,10 @@ fn what_cannot_be_is_an_error_on_every_rank() {
     for model in ["freedom", "bpr-mf", "popularity"] {
         let recipe = Recipe::named(model).unwrap();
         refused(2, |world| job(world, &recipe, &data), &[model, "cannot be split over ranks", "lightgcn"]);
+    }
+    for (key, value) in [("fusion", "mean_pooling"), ("placement", "propagated")] {
+        let recipe = Recipe::viral().set(key, value).unwrap();
+        refused(2, |world| job(world, &recipe, &data), &["viral with", key, value, "train it in one process"]);
     }
     refused(2, |world| job(world, &recipe.clone().epochs(0), &data), &["0 epochs"]);
     refused(2, |world| job(world, &recipe.clone().batch_size(0), &data), &["batch_size"]);

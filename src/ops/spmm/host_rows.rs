@@ -3,10 +3,13 @@
 use super::flex::rows;
 use crate::ops::SparseMatrix;
 use crate::ops::host::written;
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows of one task, as in the product of whole matrices.
 const ROWS: usize = 64;
+/// Rows of a task that copies.
+const COPIED: usize = 1024;
 
 /// Rows of a sparse matrix, each with its nonzeros in the order that they have there, so that every sum has the same bits.
 #[derive(Debug)]
@@ -39,6 +42,12 @@ impl HostRows {
         found.col_idx.shrink_to_fit();
         found.values.shrink_to_fit();
         found
+    }
+
+    /// Rows that are known; `place` as in [`of`](Self::of).
+    pub(crate) fn new((row_ptr, col_idx, values): (Vec<i32>, Vec<u32>, Vec<f32>), place: impl Fn(u32) -> u32) -> Self {
+        let col_idx = col_idx.into_iter().map(|column| place(column) as i32).collect();
+        Self { row_ptr, col_idx, values }
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -114,6 +123,29 @@ impl HostRows {
             unsafe { out.assume_init_mut() }
         })
     }
+}
+
+/// Neighbouring columns of `x`, `[n, d]`, as a matrix of their own.
+pub(crate) fn cut_columns(x: &[f32], d: usize, columns: &Range<usize>) -> Vec<f32> {
+    let (n, width) = (x.len() / d, columns.len());
+    written(n * width, COPIED * width, |block, out| {
+        let rows = x[block * COPIED * d..].chunks_exact(d);
+        for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
+            out.write_copy_of_slice(&row[columns.clone()]);
+        }
+        // SAFETY: the block is made of whole rows, and there is a row of `x` for each.
+        unsafe { out.assume_init_mut() }
+    })
+}
+
+/// The inverse of [`cut_columns`], into a matrix that is there.
+pub(crate) fn put_columns(part: &[f32], columns: &Range<usize>, out: &mut [f32], d: usize) {
+    let width = columns.len();
+    out.par_chunks_mut(COPIED * d).zip(part.par_chunks(COPIED * width)).for_each(|(out, part)| {
+        for (row, part) in out.chunks_exact_mut(d).zip(part.chunks_exact(width)) {
+            row[columns.clone()].copy_from_slice(part);
+        }
+    });
 }
 
 fn ints(data: &burn::tensor::TensorData) -> &[i32] {
