@@ -6,13 +6,23 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Parts of the users, and of the items: more than any job has ranks, and few enough that what is summed by parts is little.
-pub(super) const PARTS: usize = 64;
+/// Parts of the users, and of the items, at most: more than jobs have ranks, and few enough that what is summed by parts is
+/// little.
+const MOST_PARTS: usize = 64;
+/// As many as there are of few rows.
+const LEAST_PARTS: usize = 16;
+/// Rows of a part, where there are that many.
+const ROWS: usize = 256;
 
 /// What a row weighs, in mean numbers of nonzeros, however many it has: its vectors, and the layers that it goes through.
 const OF_A_ROW: u64 = 1;
 
-/// The rows of one kind, cut into [`PARTS`] and shared out among ranks, each of which has a run of parts.
+/// How many parts there are of so many rows, a power of two.
+fn n_parts(n_rows: usize) -> usize {
+    (n_rows / ROWS).next_power_of_two().clamp(LEAST_PARTS, MOST_PARTS)
+}
+
+/// The rows of one kind, cut into parts and shared out among ranks, each of which has a run of parts.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
     /// Where each part begins, and the end.
@@ -23,7 +33,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Parts of about equal weight, by degrees.
-    fn balanced(degrees: &[u32], size: usize) -> Self {
+    fn balanced(degrees: &[u32], n_parts: usize, size: usize) -> Self {
         let n = degrees.len() as u64;
         let all: u64 = degrees.iter().map(|&degree| u64::from(degree)).sum();
         // Scaled by the number of rows, so that the mean is whole.
@@ -32,18 +42,18 @@ impl Rows {
         let mut parts = vec![0];
         let mut before = 0u128;
         for (row, &degree) in degrees.iter().enumerate() {
-            while parts.len() < PARTS && before * PARTS as u128 >= total * parts.len() as u128 {
+            while parts.len() < n_parts && before * n_parts as u128 >= total * parts.len() as u128 {
                 parts.push(row);
             }
             before += u128::from(weight(degree));
         }
-        parts.resize(PARTS + 1, degrees.len());
-        let ranks = (0..=size).map(|rank| parts[first_part(rank, size)]).collect();
+        parts.resize(n_parts + 1, degrees.len());
+        let ranks = (0..=size).map(|rank| parts[first_part(rank, size, n_parts)]).collect();
         Self { parts, ranks }
     }
 
     pub(super) fn n(&self) -> usize {
-        self.parts[PARTS]
+        self.parts[self.parts.len() - 1]
     }
 
     pub(super) fn part(&self, part: usize) -> Range<usize> {
@@ -65,8 +75,8 @@ impl Rows {
     }
 }
 
-fn first_part(rank: usize, size: usize) -> usize {
-    rank * PARTS / size
+fn first_part(rank: usize, size: usize, n_parts: usize) -> usize {
+    rank * n_parts / size
 }
 
 /// The ranks and what each owns.
@@ -74,6 +84,8 @@ pub(super) struct Ranks<'a> {
     pub(super) world: &'a dyn Collective,
     pub(super) users: Rows,
     pub(super) items: Rows,
+    /// Parts of either.
+    n_parts: usize,
     /// Bytes that gathered columns of all rows may take.
     pub(super) slab_bytes: usize,
 }
@@ -83,19 +95,20 @@ const SLAB_BYTES: usize = 96 << 20;
 
 impl<'a> Ranks<'a> {
     pub(super) fn new(world: &'a dyn Collective, train: &Interactions) -> Result<Self> {
-        let size = world.size();
+        let (size, n_parts) = (world.size(), n_parts(train.n_users().max(train.n_items())));
         let side = |degrees: Vec<u32>, what: &str| {
-            let rows = Rows::balanced(&degrees, size);
-            match size > PARTS || rows.lengths().contains(&0) {
+            let rows = Rows::balanced(&degrees, n_parts, size);
+            match size > n_parts || rows.lengths().contains(&0) {
                 true => Err(Error::Config(format!(
-                    "{size} ranks are too many for {} {what}: each must have some, and there are at most {PARTS}; start fewer",
+                    "{size} ranks are too many for {} {what}: each must have some, and there are at most {n_parts}; start fewer",
                     rows.n()
                 ))),
                 false => Ok(rows),
             }
         };
         let users = side(train.user_degrees(), "users")?;
-        Ok(Self { world, users, items: side(train.item_degrees(), "items")?, slab_bytes: SLAB_BYTES })
+        let items = side(train.item_degrees(), "items")?;
+        Ok(Self { world, users, items, n_parts, slab_bytes: SLAB_BYTES })
     }
 
     pub(super) fn own_users(&self) -> Range<usize> {
@@ -112,8 +125,8 @@ impl<'a> Ranks<'a> {
     }
 
     fn parts_of(&self, rank: usize) -> Range<usize> {
-        let size = self.world.size();
-        first_part(rank, size)..first_part(rank + 1, size)
+        let first = |rank: usize| first_part(rank, self.world.size(), self.n_parts);
+        first(rank)..first(rank + 1)
     }
 
     /// All ranks' rows, `d` values each, one after the other; a rank alone has them already.
@@ -135,14 +148,16 @@ impl<'a> Ranks<'a> {
         let mut own: Vec<Option<Vec<f32>>> = own.into_iter().map(Some).collect();
         let first = self.own_parts().start;
         let mut of_part = |part: usize| if has(part) { own[part - first].take() } else { None };
-        let mine = subtrees(self.parts_of(self.world.rank()));
+        let all_parts = 0..self.n_parts;
+        let mine = subtrees(&all_parts, self.parts_of(self.world.rank()));
         let sums = mine.into_iter().map(|node| add_up(node, &mut of_part).unwrap_or_else(|| vec![0.0; n]));
         let sums: Vec<f32> = sums.flatten().collect();
-        let all: Vec<Vec<Range<usize>>> = (0..self.world.size()).map(|rank| subtrees(self.parts_of(rank))).collect();
+        let all: Vec<Vec<Range<usize>>> =
+            (0..self.world.size()).map(|rank| subtrees(&all_parts, self.parts_of(rank))).collect();
         let lengths: Vec<usize> = all.iter().map(Vec::len).collect();
         let gathered = self.gathered(&sums, &lengths, n)?;
         let nodes: Vec<Range<usize>> = all.into_iter().flatten().collect();
-        let total = complete(0..PARTS, &nodes, &mut |at: usize| {
+        let total = complete(all_parts.clone(), &nodes, &mut |at: usize| {
             let node = nodes[at].clone();
             node.into_iter().any(&has).then(|| gathered[at * n..(at + 1) * n].to_vec())
         });
@@ -151,7 +166,7 @@ impl<'a> Ranks<'a> {
 }
 
 /// The largest nodes of the tree over all parts that hold nothing but these parts.
-fn subtrees(parts: Range<usize>) -> Vec<Range<usize>> {
+fn subtrees(all: &Range<usize>, parts: Range<usize>) -> Vec<Range<usize>> {
     fn within(node: Range<usize>, parts: &Range<usize>, found: &mut Vec<Range<usize>>) {
         if node.start >= parts.end || node.end <= parts.start {
             return;
@@ -164,7 +179,7 @@ fn subtrees(parts: Range<usize>) -> Vec<Range<usize>> {
         within(right, parts, found);
     }
     let mut found = Vec::new();
-    within(0..PARTS, &parts, &mut found);
+    within(all.clone(), &parts, &mut found);
     found
 }
 
@@ -220,10 +235,10 @@ mod tests {
     fn parts_hold_each_row_once_and_ranks_have_about_equal_shares() {
         let degrees: Vec<u32> = (0..10_000).map(|row| 20_000 / (row + 1)).collect();
         for size in [1, 2, 3, 4, 7, 64] {
-            let rows = Rows::balanced(&degrees, size);
+            let rows = Rows::balanced(&degrees, 64, size);
             assert_eq!((rows.parts[0], rows.n(), rows.ranks[0], rows.ranks[size]), (0, 10_000, 0, 10_000));
             assert!(rows.parts.is_sorted() && rows.ranks.is_sorted());
-            assert_eq!(rows.parts, Rows::balanced(&degrees, 1).parts);
+            assert_eq!(rows.parts, Rows::balanced(&degrees, 64, 1).parts);
             for row in [0, 1, 99, 5000, 9999] {
                 assert!(rows.of_rank(rows.owner(row)).contains(&row));
             }
@@ -240,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_sum_has_the_same_bits_at_any_number_of_ranks() {
-        let train = interactions(300, 90);
+        let train = interactions(300, 90); // in sixteen parts
         // Of very different size, so that the order of the sum shows.
         let value = |part: usize, at: usize| ((part * 31 + at * 17) % 97) as f32 * 10f32.powi((part % 9) as i32 - 4);
         let has = |part: usize| part % 11 != 3;
@@ -256,7 +271,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let alone = sums(1).remove(0);
-        let exact: f64 = (0..PARTS).filter(|&part| has(part)).map(|part| f64::from(value(part, 2))).sum();
+        let exact: f64 = (0..LEAST_PARTS).filter(|&part| has(part)).map(|part| f64::from(value(part, 2))).sum();
         assert!((f64::from(f32::from_bits(alone[2])) / exact - 1.0).abs() < 1e-5);
         for size in [2, 3, 4, 5] {
             assert!(sums(size).iter().all(|sum| *sum == alone), "{size} ranks");

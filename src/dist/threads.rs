@@ -104,6 +104,11 @@ impl Collective for Threads {
     fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
         check_lengths(self, own, lengths);
         let all = self.exchange(own.iter().flat_map(|x| x.to_le_bytes()).collect())?;
+        // A rank that sends something else is somewhere else in the work.
+        if let Some(rank) = all.iter().zip(lengths).position(|(bytes, n)| bytes.len() != n * size_of::<f32>()) {
+            let (found, n) = (all[rank].len(), lengths[rank]);
+            return Err(Error::Data(format!("rank {rank} sent {found} bytes where {n} numbers were to come")));
+        }
         let values = all.iter().flat_map(|bytes| bytes.as_chunks::<4>().0).map(|x| f32::from_le_bytes(*x)).collect();
         Ok(values)
     }

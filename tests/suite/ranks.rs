@@ -1,6 +1,7 @@
 //! Training over ranks, which are threads here: the bits of one process, at any number of them, through checkpoints and errors.
 
 use crate::support::with;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use viral::data::{Dataset, Modality, Part, PlantedConfig};
@@ -59,7 +60,7 @@ fn viral() -> Vec<Recipe> {
             ("log2", "true"),
         ],
     ];
-    let recipe = Recipe::viral().seed(5).epochs(4).batch_size(256).learning_rate(1e-2);
+    let recipe = Recipe::viral().seed(5).epochs(3).batch_size(512).learning_rate(1e-2);
     let with = |sets: &&[(&str, &str)]| {
         let small = [("item_neighbors", "5"), ("user_neighbors", "7")];
         small.iter().chain(*sets).fold(recipe.clone(), |recipe, (key, value)| recipe.set(key, value).unwrap())
@@ -117,7 +118,7 @@ fn viral_has_the_same_bits_at_any_number_of_ranks() {
     for (data, recipes) in [(small(), viral()), (with_gaps(), viral()[..2].to_vec())] {
         for recipe in recipes {
             let alone = alone_in_parts(&recipe, &data);
-            for size in [2, 3, 4] {
+            for size in [2, 4] {
                 let folder = tempfile::tempdir().unwrap();
                 let found = over(size, &recipe, &data, folder.path(), Existing::Refuse);
                 is_alone(&alone, folder.path(), found, &format!("{}, {size} ranks", name(&recipe)));
@@ -228,6 +229,41 @@ fn a_run_goes_on_with_another_number_of_ranks() {
     }
 }
 
+/// A rank that is gone after some calls.
+struct Leaving<'a> {
+    world: &'a Threads,
+    left: Cell<usize>,
+}
+
+impl Leaving<'_> {
+    fn call(&self) -> Result<()> {
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 { Err(Error::Data("rank 1 is gone".into())) } else { Ok(()) }
+    }
+}
+
+impl Collective for Leaving<'_> {
+    fn rank(&self) -> usize {
+        self.world.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.world.size()
+    }
+
+    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+        self.call().and_then(|()| self.world.all_gather(own, lengths))
+    }
+
+    fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>> {
+        self.call().and_then(|()| self.world.gather(own, lengths))
+    }
+
+    fn all_gather_bytes(&self, own: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.call().and_then(|()| self.world.all_gather_bytes(own))
+    }
+}
+
 fn refused(size: usize, run: impl Fn(&Threads) -> Result<()> + Sync, words: &[&str]) {
     let start = Instant::now();
     for (rank, found) in Threads::run(size, run).into_iter().enumerate() {
@@ -256,7 +292,7 @@ fn what_cannot_be_is_an_error_on_every_rank() {
     }
     refused(2, |world| job(world, &recipe.clone().epochs(0), &data), &["0 epochs"]);
     refused(2, |world| job(world, &recipe.clone().batch_size(0), &data), &["batch_size"]);
-    refused(65, |world| job(world, &recipe, &data), &["65 ranks are too many"]);
+    refused(17, |world| job(world, &recipe, &data), &["17 ranks are too many", "at most 16"]);
     refused(2, |world| job(world, &recipe.clone().learning_rate(1e9), &data), &["diverged"]);
 }
 
@@ -286,22 +322,17 @@ fn what_is_wrong_with_the_folder_is_an_error_on_every_rank() {
     refused(2, job(&recipe, Existing::Resume), &["is damaged"]);
     // A run that fails leaves the last checkpoint as it was.
     std::fs::write(&path, &bytes).unwrap();
-    let gone = Threads::run(3, |world| {
-        let mut n = 0;
-        let leave = |_: &viral::recipe::Progress| {
-            n += 1;
-            if world.rank() == 1 && n > 3 {
-                std::ops::ControlFlow::Break(())
-            } else {
-                std::ops::ControlFlow::Continue(())
-            }
-        };
-        let recipe = recipe.clone().epochs(9);
-        Job::new(world, &recipe, &data).folder(&folder).existing(Existing::Resume).observe(leave).run().map(|_| ())
-    });
-    for (rank, gone) in gone.into_iter().enumerate() {
-        let message = gone.unwrap_err().to_string();
-        assert!(message.contains("is gone"), "rank {rank}: {message}");
+    for calls in [1, 4, 9, 17, 30] {
+        let gone = Threads::run(3, |world| {
+            let recipe = recipe.clone().epochs(9);
+            let left = Cell::new(if world.rank() == 1 { calls } else { usize::MAX });
+            let world = Leaving { world, left };
+            Job::new(&world, &recipe, &data).folder(&folder).existing(Existing::Resume).run().map(|_| ())
+        });
+        for (rank, gone) in gone.into_iter().enumerate() {
+            let message = gone.unwrap_err().to_string();
+            assert!(message.contains("is gone"), "{calls} calls, rank {rank}: {message}");
+        }
     }
     assert!(checkpoint(&folder) == bytes);
     assert!(Threads::run(2, job(&recipe.epochs(3), Existing::Resume)).into_iter().all(|done| done.is_ok()));
