@@ -12,17 +12,14 @@
 mod common;
 
 use clap::Parser;
+use common::catalogue::{features, interactions};
 use common::system::peak_rss_mb;
 use common::{note, say};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use viral::data::{
-    Features, Interactions, ItemFeatures, Modality, Sampler, StepKey, TrainSet, WholeFile, is_there, read_file,
-    splitmix64, write_whole,
-};
+use viral::data::{Features, Modality, Sampler, StepKey, TrainSet, WholeFile, is_there, read_file, write_whole};
 use viral::model::{Batch, Trainable, ViralConfig};
 use viral::nn::Init;
 use viral::prelude::Device;
@@ -30,14 +27,8 @@ use viral::report::{Plot, Table};
 use viral::train::{Adam, AdamConfig};
 use viral::{Error, Result};
 
-/// Interactions of a user.
-const HISTORY: usize = 20;
-/// Width of both modalities.
-const WIDTH: usize = 128;
 /// Steps of an epoch: batches grow with the catalogue.
 const STEPS: usize = 16;
-/// Items of a group of similar ones.
-const GROUP: usize = 200;
 
 /// Measures memory and time of training against the size of the catalogue.
 #[derive(Parser, Debug)]
@@ -188,39 +179,4 @@ fn measure(n: usize, n_steps: usize) -> Result<Measured> {
     }
     let step_seconds = start.elapsed().as_secs_f64() / n_steps as f64;
     Ok(Measured { n_items: n, n_pairs, n_steps, graph_seconds, step_seconds, peak_mb: peak_rss_mb() })
-}
-
-/// Uniform in [0, 1).
-fn uniform(purpose: u64, place: u64) -> f64 {
-    (splitmix64(splitmix64(purpose) ^ place) >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// Users take two thirds of their items from one group, the rest anywhere; the item of popularity rank `r` with a chance of
-/// `1 / √r`.
-fn interactions(n: usize) -> Interactions {
-    let n_groups = n.div_ceil(GROUP);
-    let take = |i: u64| {
-        let user = i / HISTORY as u64;
-        let group = (uniform(1, user) * n_groups as f64) as usize;
-        let rank = |of: usize| (uniform(2, i).powi(2) * of as f64) as usize;
-        let item = match uniform(3, i) < 2.0 / 3.0 {
-            true => rank(n / n_groups) * n_groups + group,
-            false => rank(n),
-        };
-        (user as u32, item.min(n - 1) as u32)
-    };
-    let pairs: Vec<(u32, u32)> = (0..(n * HISTORY) as u64).into_par_iter().map(take).collect();
-    Interactions::from_pairs(n, n, &pairs)
-}
-
-/// Groups have directions, items lie around them.
-fn features(n: usize, purpose: u64) -> ItemFeatures {
-    let n_groups = n.div_ceil(GROUP);
-    let value = |i: usize| {
-        let (item, column) = (i / WIDTH, i % WIDTH);
-        let direction = uniform(10 + purpose, ((item % n_groups) * WIDTH + column) as u64) - 0.5;
-        (direction + 0.7 * (uniform(20 + purpose, i as u64) - 0.5)) as f32
-    };
-    let values: Vec<f32> = (0..n * WIDTH).into_par_iter().map(value).collect();
-    ItemFeatures::new(n, WIDTH, values).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,4 +1,4 @@
-//! Chapters: your own data, from photos to a shop's page, serving, adding a model, results, large catalogues, GPUs.
+//! Chapters: your own data, from photos to a shop's page, serving, adding a model, results, large catalogues, many machines, GPUs.
 //!
 //! Programs in them compile and run with the tests of the crate; they begin as this one does:
 //!
@@ -29,6 +29,9 @@ pub mod honest_figures {}
 
 #[doc = include_str!("../docs/large_catalogues.md")]
 pub mod large_catalogues {}
+
+#[doc = include_str!("../docs/many_machines.md")]
+pub mod many_machines {}
 
 #[doc = include_str!("../docs/gpus.md")]
 pub mod gpus {}

@@ -30,6 +30,7 @@
 //! | read a folder, or make a data set from a log in memory | [`data::Dataset`], [`data::InteractionLog`], [`data::Features`] |
 //! | train a model of the table, with checkpoints and resumption | [`recipe::Recipe`], [`recipe::Runner`] |
 //! | recommend to users, to newcomers, and find similar items | [`serve::Recommender`] |
+//! | train on several machines together, to the same bits | [`dist`] |
 //! | run many models on many data sets, with tables and paired tests | [`experiment::Experiment`] |
 //! | build a model of one's own | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
 //! | train it with full control | [`train::TrainerConfig::fit_from`], [`train::Checkpoint`] |
@@ -47,6 +48,7 @@
 //! | `wgpu` | GPUs through Vulkan, Metal, DirectX or WebGPU |
 //! | `cuda` | NVIDIA GPUs |
 //! | `wgpu-plain`, `cuda-plain` | the same with a kernel for each operation, none fused and none tried out |
+//! | `mpi` | training over the ranks of an MPI job, with Open MPI or MPICH |
 //! | `args` | command-line arguments for programs that train, with clap |
 //!
 //! A seed gives the same bits on the CPU at any number of threads, and after any interruption. Bad input from outside is an
@@ -86,6 +88,9 @@ pub mod train;
 pub mod serve;
 
 pub mod recipe;
+
+#[cfg(feature = "flex")]
+pub mod dist;
 
 pub mod experiment;
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each program uses a part of it
 
+pub(crate) mod catalogue;
 pub(crate) mod system;
 
 /// Prints a line, as `println!` does, but gives an error where that panics; that nobody reads it any more is none.

@@ -1,7 +1,7 @@
 //! Files written atomically: whole or not at all.
 
 use std::fs::{File, TryLockError};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -75,6 +75,13 @@ impl WholeFile {
     /// If they cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(Error::io(&self.path))
+    }
+
+    /// Writes over bytes that are there already.
+    pub(crate) fn write_at(&mut self, place: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.seek(SeekFrom::Start(place))?;
+        self.file.write_all(bytes)?;
+        self.file.seek(SeekFrom::End(0)).map(|_| ())
     }
 
     /// Flushes to disk and renames: a reader sees the old file or the new one.

@@ -59,6 +59,8 @@ pub use hits::Hits;
 pub use metrics::{Metric, Metrics, evaluate};
 pub use paired::{TestResult, paired_differences, user_means};
 pub use permutation::sign_flip_test;
+#[cfg(feature = "flex")]
+pub(crate) use ranking::rank_from;
 pub use ranking::{Ranking, rank, rank_scores};
 pub use student::{SeedMean, paired_t_test, seed_mean};
 pub use wilcoxon::wilcoxon_test;

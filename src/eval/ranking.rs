@@ -70,7 +70,21 @@ pub fn rank(
     assert_eq!(users.len(), n_users * d, "rank: users must be [{n_users}, {d}]");
     assert_eq!(items.len(), n_items * d, "rank: items must be [{n_items}, {d}]");
     check_users(users_to_rank, n_users);
-    let vector = |user: u32| &users[user as usize * d..][..d];
+    rank_from(0, users, items, d, seen, users_to_rank, k)
+}
+
+/// [`rank`] where there are the vectors of users from the `first` on.
+pub(crate) fn rank_from(
+    first: usize,
+    users: &[f32],
+    items: &[f32],
+    d: usize,
+    seen: &Interactions,
+    users_to_rank: &[u32],
+    k: usize,
+) -> Result<Ranking> {
+    let n_items = seen.n_items();
+    let vector = |user: u32| &users[(user as usize - first) * d..][..d];
     let longest_user = longest(users_to_rank.iter().map(|&user| (user as usize, vector(user))), "user")?;
     let longest_item = longest((0..n_items).map(|item| (item, &items[item * d..][..d])), "item")?;
     // |y(u, i)| ≤ ‖z_u‖ ‖z_i‖, so this one comparison keeps every score, and every partial sum of one, finite.

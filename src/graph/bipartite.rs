@@ -2,6 +2,8 @@
 
 use crate::data::{Csr, Interactions, check_ids};
 use sprs::CsMat;
+#[cfg(feature = "flex")]
+use std::ops::Range;
 
 /// What MMRec (and so LightGCN, FREEDOM and their published figures) adds to every degree.
 pub const MMREC_EPS: f64 = 1e-7;
@@ -115,6 +117,42 @@ fn adjacency(pairs: &Csr, eps: f64) -> CsMat<f32> {
     assemble(pairs, |user, item| (users[user] * items[item]) as f32)
 }
 
+/// Some rows of a matrix: where each begins and the last ends, columns and values.
+#[cfg(feature = "flex")]
+pub(crate) type SomeRows = (Vec<i32>, Vec<u32>, Vec<f32>);
+
+/// The rows of some users, and behind them those of some items, of [`bipartite_adjacency`] from the pattern of the pairs, without
+/// the others.
+#[cfg(feature = "flex")]
+pub(crate) fn bipartite_rows(pairs: &Csr, eps: f64, users: &Range<usize>, items: &Range<usize>) -> SomeRows {
+    let degrees = [pairs.row_degrees(), pairs.col_degrees()];
+    let ends = degrees[0][users.clone()].iter().chain(&degrees[1][items.clone()]).scan(0, |end, &degree| {
+        *end += degree as i32;
+        Some(*end)
+    });
+    let pointers: Vec<i32> = std::iter::once(0).chain(ends).collect();
+    let n = pointers[pointers.len() - 1] as usize;
+    let [of_users, of_items] = degrees.map(|degrees| inverse_roots(&degrees, eps));
+    let (mut columns, mut values) = (vec![0; n], vec![0f32; n]);
+    let mut next: Vec<usize> = pointers[users.len()..].iter().map(|&p| p as usize).collect();
+    let mut at = 0;
+    for user in 0..pairs.n_rows() {
+        for &item in pairs.row(user) {
+            let (row, value) = (item as usize, (of_users[user] * of_items[item as usize]) as f32);
+            if users.contains(&user) {
+                (columns[at], values[at]) = ((pairs.n_rows() + row) as u32, value);
+                at += 1;
+            }
+            if items.contains(&row) {
+                let place = &mut next[row - items.start];
+                (columns[*place], values[*place]) = (user as u32, value);
+                *place += 1;
+            }
+        }
+    }
+    (pointers, columns, values)
+}
+
 /// `[[0, R], [Rᵀ, 0]]` from the pattern of `R`.
 fn assemble(pairs: &Csr, value: impl Fn(usize, usize) -> f32) -> CsMat<f32> {
     let (n_users, n_pairs) = (pairs.n_rows(), pairs.nnz());
@@ -141,6 +179,26 @@ mod tests {
 
     /// User 0 met items 0 and 1, user 2 met item 1; user 1 and item 2 met nobody.
     const PAIRS: [(u32, u32); 3] = [(2, 1), (0, 1), (0, 0)];
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn some_rows_are_those_of_all() {
+        let pairs: Vec<(u32, u32)> =
+            (0..40u32).flat_map(|u| (0..u % 5).map(move |k| (u, (u * 7 + k * 3) % 17))).collect();
+        let data = Interactions::from_pairs(40, 17, &pairs);
+        let all = bipartite_adjacency(&data, MMREC_EPS);
+        for (users, items) in [(0..40, 0..17), (3..21, 5..11), (0..0, 16..17), (39..40, 0..0)] {
+            let (pointers, columns, values) = bipartite_rows(data.csr(), MMREC_EPS, &users, &items);
+            let rows = users.chain(items.start + 40..items.end + 40);
+            assert_eq!(pointers.len(), rows.clone().count() + 1);
+            for (row, span) in rows.zip(pointers.windows(2)) {
+                let span = span[0] as usize..span[1] as usize;
+                let expected = all.outer_view(row).unwrap();
+                assert!(columns[span.clone()].iter().map(|&c| c as usize).eq(expected.indices().iter().copied()));
+                assert_eq!(&values[span], expected.data());
+            }
+        }
+    }
 
     #[test]
     fn values_are_inverse_roots_of_the_degrees() {

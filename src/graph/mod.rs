@@ -45,6 +45,8 @@ mod normalize;
 mod padded_cooccurrence;
 mod prune;
 
+#[cfg(feature = "flex")]
+pub(crate) use bipartite::bipartite_rows;
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence, with_cooccurrence};

@@ -25,5 +25,5 @@ pub(crate) use scores::{products_of_halves, to_halves, top_of_one};
 pub(crate) use simd::dot;
 pub(crate) use simd::{Baseline, Fused, MulAdd, vectorised};
 #[cfg(feature = "flex")]
-pub(crate) use simd::{at_least, at_most, dot3, exp, sum};
+pub(crate) use simd::{at_least, at_most, dot3, exp, is_fused, sum};
 pub(crate) use top_k::{TopK, top_products, top_scores};

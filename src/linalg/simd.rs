@@ -31,6 +31,21 @@ pub(crate) type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) type Baseline = Separate;
 
+/// Whether [`vectorised`] functions round a product and a sum at once on this processor.
+#[cfg(feature = "flex")]
+pub(crate) fn is_fused() -> bool {
+    vectorised! {
+        fn ask(fused: &mut bool) {
+            // Of two rounded steps the first loses the product's last bit.
+            let x = 1.0 + f32::EPSILON;
+            *fused = M::mul_add(x, x, -x * x) != 0.0;
+        }
+    }
+    let mut fused = false;
+    ask(&mut fused);
+    fused
+}
+
 /// Declares a function whose body LLVM vectorises for AVX-512, for AVX2 and for the baseline; the widest set that the
 /// processor has runs. In the body `M` is the set's [`MulAdd`].
 macro_rules! vectorised {

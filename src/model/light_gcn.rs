@@ -4,11 +4,15 @@ use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
 use crate::graph::{MMREC_EPS, bipartite_adjacency};
 use crate::loss::{Objective, bpr_with_l2, pair_scores, squared_lengths};
+#[cfg(feature = "flex")]
+use crate::nn::xavier_uniform_rows;
 use crate::nn::{Init, LayerAggregation, LightGcnPropagation, nodes, users_and_items, xavier_uniform};
 use crate::ops::SparseMatrix;
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "flex")]
+use std::ops::Range;
 
 /// Settings of [`LightGcn`].
 ///
@@ -66,6 +70,24 @@ impl LightGcnConfig {
             reg: self.reg,
         })
     }
+
+    /// What [`init`](Self::init) makes for some users and items, without the graph.
+    #[cfg(feature = "flex")]
+    pub(crate) fn init_rows(
+        &self,
+        [n_users, n_items]: [usize; 2],
+        [users, items]: [Range<usize>; 2],
+        init: &mut Init,
+    ) -> crate::Result<LightGcn> {
+        check(self.d_embed, &[("reg", self.reg)])?;
+        Ok(LightGcn {
+            users: xavier_uniform_rows([n_users, self.d_embed], users, init),
+            items: xavier_uniform_rows([n_items, self.d_embed], items, init),
+            graph: SparseMatrix::from_edges(0, 0, &[], init.device()),
+            n_layers: self.n_layers,
+            reg: self.reg,
+        })
+    }
 }
 
 /// The mean over layers of `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` (1).
@@ -81,11 +103,38 @@ pub struct LightGcn {
 }
 
 impl LightGcn {
+    fn propagation(&self) -> LightGcnPropagation {
+        LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean }
+    }
+
     /// All nodes before and after propagation, users first.
     fn nodes(&self) -> (Tensor<2>, Tensor<2>) {
-        let propagation = LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean };
         let nodes = nodes(self.users.val(), self.items.val());
-        (nodes.clone(), propagation.forward(&self.graph, nodes))
+        (nodes.clone(), self.propagation().forward(&self.graph, nodes))
+    }
+
+    /// What propagation multiplies the powers of the graph by.
+    #[cfg(feature = "flex")]
+    pub(crate) fn coefficients(&self) -> Vec<f32> {
+        self.propagation().coefficients()
+    }
+
+    /// The objective of pairs of nodes: users with their positives, then with their negatives.
+    ///
+    /// # Shapes
+    /// - `before`, `after`: rows before and after propagation, `[n, d]`
+    /// - `users`, `items`: where the pairs' rows are among these, `[2 m]`
+    pub(crate) fn objective_of(
+        &self,
+        before: Tensor<2>,
+        after: Tensor<2>,
+        users: Tensor<1, Int>,
+        items: Tensor<1, Int>,
+    ) -> Objective {
+        let m = users.dims()[0] / 2;
+        let ids = Tensor::cat(vec![users.clone().narrow(0, 0, m), items.clone()], 0);
+        let scores = pair_scores(after.clone(), after, [users, items]);
+        bpr_with_l2(scores, squared_lengths([(before, ids)], 3), self.reg)
     }
 }
 
@@ -101,9 +150,6 @@ impl Trainable for LightGcn {
         // Pairs are places in the matrix of all nodes, not in users and items apart: there is one gradient then.
         let (before, after) = self.nodes();
         let [u, i] = batch.pairs();
-        let i = i + self.users.dims()[0] as i32;
-        let ids = Tensor::cat(vec![batch.users.clone(), i.clone()], 0);
-        let scores = pair_scores(after.clone(), after, [u, i]);
-        bpr_with_l2(scores, squared_lengths([(before, ids)], 3), self.reg)
+        self.objective_of(before, after, u, i + self.users.dims()[0] as i32)
     }
 }

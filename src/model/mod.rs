@@ -100,6 +100,8 @@ pub use lattice::{Lattice, LatticeConfig};
 pub use light_gcn::{LightGcn, LightGcnConfig};
 pub use mentor::{Mentor, MentorConfig, MentorContent, MentorDraws, MentorViews};
 pub use mmgcn::{Mmgcn, MmgcnConfig, MmgcnModality};
+#[cfg(feature = "flex")]
+use parameters::of_rows;
 pub use parameters::{Parameters, load_parameters, parameters};
 pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
@@ -108,6 +110,8 @@ pub use slmrec::{Slmrec, SlmrecConfig, SlmrecLink};
 pub use table::{Model, ModelConfig};
 pub use user_graph::UserGraph;
 pub use vbpr::{Vbpr, VbprConfig};
+#[cfg(feature = "flex")]
+pub(crate) use viral::{BatchRows, RowContent};
 pub use viral::{Channel, FusionPlacement, FusionStrategy, Viral, ViralBlocks, ViralConfig, ViralGraphs};
 
 use crate::loss::Objective;

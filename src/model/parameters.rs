@@ -1,9 +1,13 @@
 //! The parameters of a model by name: what checkpoints hold.
 
+#[cfg(feature = "flex")]
+use crate::ops::row_range;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
+#[cfg(feature = "flex")]
+use std::ops::Range;
 
 /// Values by path, such as `redundancy.join.weight`.
 pub type Parameters = BTreeMap<String, TensorData>;
@@ -39,6 +43,21 @@ pub fn load_parameters<M: Module>(model: M, values: Parameters) -> Result<M> {
         Some(name) => Err(Error::Data(format!("the model has no parameter '{name}'; it was saved by another model"))),
         None => Ok(model),
     }
+}
+
+/// Some rows of a parameter in its place.
+#[cfg(feature = "flex")]
+pub(super) fn of_rows(param: Param<Tensor<2>>, rows: Range<usize>) -> Param<Tensor<2>> {
+    param.map(|all| {
+        let some = row_range(all.clone().inner(), rows.start, rows.len());
+        match all.gradient_checkpointing_strategy() {
+            Some(strategy) if all.is_require_grad() => {
+                Tensor::from_inner(some).with_gradient_checkpointing_strategy(strategy).require_grad()
+            }
+            Some(_) => Tensor::from_inner(some),
+            None => some,
+        }
+    })
 }
 
 #[derive(Default)]

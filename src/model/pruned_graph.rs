@@ -1,5 +1,7 @@
 //! A user-item graph that is thinned out anew in each epoch of training and whole for ranking.
 
+#[cfg(feature = "flex")]
+use crate::data::Csr;
 use crate::data::Interactions;
 use crate::graph::{EdgePruner, Pruning, bipartite_adjacency, bipartite_adjacency_of};
 use crate::ops::SparseMatrix;
@@ -58,6 +60,24 @@ impl PrunedGraph {
     pub fn redraw(&mut self, seed: u64, epoch: usize) {
         if let Some(pruner) = &self.pruner {
             self.keep(&pruner.kept(seed, epoch as u64));
+        }
+    }
+
+    /// The same draws, and no graph.
+    #[cfg(feature = "flex")]
+    pub(crate) fn without_rows(&self) -> Self {
+        let none = SparseMatrix::from_edges(0, 0, &[], &self.full.device());
+        let (n_users, n_items, epsilon) = (self.n_users, self.n_items, self.epsilon);
+        Self { full: none.clone(), pruned: none, pruner: self.pruner.clone(), n_users, n_items, epsilon }
+    }
+
+    /// The pattern of an epoch's pairs, where some are left out, and what is added to degrees.
+    #[cfg(feature = "flex")]
+    pub(crate) fn drawn(&self, seed: u64, epoch: usize) -> Option<(Csr, f64)> {
+        let pairs = self.pruner.as_ref()?.kept(seed, epoch as u64);
+        match Csr::from_distinct(self.n_users, self.n_items, pairs.len(), |e| pairs[e]) {
+            Ok((pattern, _)) => Some((pattern, self.epsilon)),
+            Err((user, item)) => panic!("a pair is left out or not, and not kept twice: ({user}, {item})"),
         }
     }
 

@@ -72,7 +72,8 @@ impl HomogeneousPropagation {
         spmm_polynomial_rows(graph, x, &self.coefficients(), ids)
     }
 
-    fn coefficients(&self) -> Vec<f32> {
+    /// Of the powers of the graph, from 0 on; there is at least one layer.
+    pub(crate) fn coefficients(&self) -> Vec<f32> {
         let mut coefficients = vec![0.0; self.n_layers + 1];
         (coefficients[0], coefficients[self.n_layers]) = (self.own, self.neighbors);
         coefficients

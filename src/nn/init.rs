@@ -8,6 +8,8 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
+#[cfg(feature = "flex")]
+use std::ops::Range;
 
 /// A device and the random stream that initialises parameters on it.
 ///
@@ -49,6 +51,21 @@ impl Init {
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 
+    /// Some rows of what [`uniform_param`](Self::uniform_param) makes, without the others.
+    #[cfg(feature = "flex")]
+    pub(crate) fn uniform_rows(&mut self, [n, d]: [usize; 2], bound: f64, rows: Range<usize>) -> Param<Tensor<2>> {
+        let mut values = Vec::with_capacity(rows.len() * d);
+        for row in 0..n {
+            for _ in 0..d {
+                let value = ((2.0 * self.uniform() - 1.0) * bound) as f32;
+                if rows.contains(&row) {
+                    values.push(value);
+                }
+            }
+        }
+        Param::from_data(TensorData::new(values, [rows.len(), d]), &self.device)
+    }
+
     /// A parameter of independent normal values of mean 0 (Box-Muller).
     pub fn normal_param<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let n: usize = shape.iter().product();
@@ -67,6 +84,12 @@ impl Init {
         let n = shape.iter().product();
         Param::from_data(TensorData::new(vec![value; n], shape), &self.device)
     }
+}
+
+/// Some rows of [`xavier_uniform`].
+#[cfg(feature = "flex")]
+pub(crate) fn xavier_uniform_rows(shape: [usize; 2], rows: Range<usize>, init: &mut Init) -> Param<Tensor<2>> {
+    init.uniform_rows(shape, (6.0 / (shape[0] + shape[1]) as f64).sqrt(), rows)
 }
 
 /// Xavier uniform: bound `√(6 / (rows + columns))`.

@@ -74,10 +74,15 @@ impl LightGcnPropagation {
     /// When the graph has not as many nodes as `x` has rows.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
         expect_nodes("LightGCN propagation", graph, &x);
+        spmm_polynomial(graph, x, &self.coefficients())
+    }
+
+    /// Of the powers of the graph, from 0 on.
+    pub(crate) fn coefficients(&self) -> Vec<f32> {
         let weight = match self.aggregation {
             LayerAggregation::Sum => 1.0,
             LayerAggregation::Mean => 1.0 / (self.n_layers + 1) as f32,
         };
-        spmm_polynomial(graph, x, &vec![weight; self.n_layers + 1])
+        vec![weight; self.n_layers + 1]
     }
 }

@@ -47,6 +47,8 @@ pub use homogeneous::HomogeneousPropagation;
 pub use id_tables::{IdTables, nodes, unit_blocks, users_and_items};
 pub use information_fusion::{InformationFusion, InformationFusionConfig, InformationFusionOutput};
 pub(crate) use init::with_default_bias;
+#[cfg(feature = "flex")]
+pub(crate) use init::xavier_uniform_rows;
 pub use init::{Init, linear, xavier_normal, xavier_uniform};
 pub use layer_refined::{LayerRefinedPropagation, RefinedLayer};
 pub use learned_item_graph::{LearnedEdges, LearnedItemGraph, LearnedItemGraphConfig, WeightedEdges};

@@ -49,6 +49,14 @@ pub(crate) fn changed<const D: usize>(
     Tensor::from_dispatch(x)
 }
 
+/// Lets `look` have the values of a tensor on the CPU, row-major, without a copy where they lie so.
+pub(crate) fn read_floats<const D: usize, T>(x: &Tensor<D>, look: impl FnOnce(&[f32]) -> T) -> T {
+    match x.clone().into_dispatch().kind {
+        DispatchTensorKind::Flex(BackendTensor::Float(x)) => look(floats(&dense(&x))),
+        other => panic!("values in host memory are wanted, not {other:?}"),
+    }
+}
+
 /// Bytes that the groups' own results may take together.
 const GROUP_BYTES: usize = 48 << 20;
 

@@ -73,8 +73,10 @@ pub use spmm::{
 pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 
 #[cfg(feature = "flex")]
-pub(crate) use host::changed;
+pub(crate) use host::{changed, read_floats};
 pub(crate) use sparse::indices;
+#[cfg(feature = "flex")]
+pub(crate) use spmm::{HostRows, cut_columns, put_columns};
 
 use burn::tensor::Device;
 

@@ -1,6 +1,7 @@
 //! The folder of a run: one run at a time, and nothing overwritten in silence.
 
-use crate::data::{FolderLock, write_whole};
+use super::EpochSeconds;
+use crate::data::{FolderLock, read_file, write_whole};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ pub enum Existing {
 
 /// A run's folder, locked while the value lives.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     /// The recipe as a file, until it is written.
     recipe: Option<String>,
@@ -29,7 +30,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Makes the folder, locks it, removes what a killed run left half written, and finds out whether it may be used and
     /// written into: before a long run, not after it. `recipe` is that of the run to come.
-    pub(super) fn open(path: &Path, existing: Existing, recipe: String) -> Result<Self> {
+    pub(crate) fn open(path: &Path, existing: Existing, recipe: String) -> Result<Self> {
         let folder = Self { path: path.to_path_buf(), recipe: Some(recipe), _lock: FolderLock::acquire(path)? };
         let found = [folder.checkpoint(), folder.model()].into_iter().find(|file| file.exists());
         match (existing, found) {
@@ -50,7 +51,7 @@ impl Folder {
 
     /// To be called when a file of the run was written. After the first one, what an earlier run left goes, unless this one went on
     /// from it, and the recipe is written.
-    pub(super) fn written(&mut self, first: &Path, existing: Existing) -> Result<()> {
+    pub(crate) fn written(&mut self, first: &Path, existing: Existing) -> Result<()> {
         let Some(recipe) = self.recipe.take() else { return Ok(()) };
         if existing == Existing::Overwrite {
             let left = [self.model(), self.checkpoint(), self.seconds()];
@@ -61,16 +62,35 @@ impl Folder {
         write_whole(self.path.join("recipe.toml"), recipe.as_bytes())
     }
 
-    pub(super) fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.safetensors")
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        Self::checkpoint_in(&self.path)
     }
 
-    pub(super) fn model(&self) -> PathBuf {
+    /// The checkpoint of a run in this folder.
+    pub(crate) fn checkpoint_in(path: &Path) -> PathBuf {
+        path.join("checkpoint.safetensors")
+    }
+
+    pub(crate) fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
 
-    pub(super) fn seconds(&self) -> PathBuf {
+    fn seconds(&self) -> PathBuf {
         self.path.join("seconds.json")
+    }
+
+    /// How long the first `n` epochs took. Times are no part of the result: whatever is missing counts as 0.
+    pub(crate) fn read_seconds(&self, n: usize) -> Vec<EpochSeconds> {
+        let text = read_file(self.seconds()).unwrap_or_default();
+        let mut seconds: Vec<EpochSeconds> = serde_json::from_slice(&text).unwrap_or_default();
+        seconds.resize(n, EpochSeconds::default());
+        seconds
+    }
+
+    pub(crate) fn write_seconds(&self, seconds: &[EpochSeconds]) -> Result<()> {
+        let text = serde_json::to_string_pretty(seconds);
+        let text = text.map_err(|e| Error::file(self.seconds(), e.to_string()))?;
+        write_whole(self.seconds(), text.as_bytes())
     }
 }
 

@@ -39,6 +39,8 @@ mod toml;
 mod warm;
 
 pub use folder::Existing;
+#[cfg(feature = "flex")]
+pub(crate) use folder::Folder;
 pub use progress::Progress;
 pub use report::{EpochFigures, Results, RunReport};
 pub use report_file::ReportFile;

@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(trainer: &TrainerConfig, history: &[EpochReport]) -> Self {
+    pub(crate) fn new(trainer: &TrainerConfig, history: &[EpochReport]) -> Self {
         let mut progress = Self {
             trainer: trainer.clone(),
             epoch: history.len(),
@@ -35,11 +35,11 @@ impl Progress {
         progress
     }
 
-    pub(super) fn set_step(&mut self, epoch: usize, step: usize, n_steps: usize) {
+    pub(crate) fn set_step(&mut self, epoch: usize, step: usize, n_steps: usize) {
         (self.epoch, self.step, self.n_steps, self.epoch_done) = (epoch, step + 1, n_steps, false);
     }
 
-    pub(super) fn set_epoch(&mut self, report: &EpochReport) {
+    pub(crate) fn set_epoch(&mut self, report: &EpochReport) {
         self.compare(report);
         self.timed = (self.timed.0 + 1.0, self.timed.1 + report.train_seconds + report.eval_seconds);
         (self.epoch, self.epoch_done, self.last) = (report.epoch, true, Some(report.clone()));

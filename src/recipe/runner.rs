@@ -2,7 +2,7 @@
 
 use super::folder::{Existing, Folder};
 use super::{EpochSeconds, Progress, Recipe, Run, warm};
-use crate::data::{Dataset, read_file, write_whole};
+use crate::data::Dataset;
 use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{Checkpoint, Event, TrainState};
@@ -134,10 +134,7 @@ impl<'a> Runner<'a> {
         let (state, mut seconds) = match &folder {
             Some(folder) if existing == Existing::Resume => {
                 let state = checkpoint.load(folder.checkpoint(), model)?;
-                // Times are no part of the result: whatever is missing counts as 0.
-                let text = read_file(folder.seconds()).unwrap_or_default();
-                let mut seconds: Vec<EpochSeconds> = serde_json::from_slice(&text).unwrap_or_default();
-                seconds.resize(state.history().len(), EpochSeconds::default());
+                let seconds = folder.read_seconds(state.history().len());
                 (state, seconds)
             }
             _ => (TrainState::new(model, trainer), Vec::new()),
@@ -152,9 +149,7 @@ impl<'a> Runner<'a> {
                     if let Some(folder) = &mut folder {
                         checkpoint.save(folder.checkpoint(), state)?;
                         folder.written(&folder.checkpoint(), existing)?;
-                        let text = serde_json::to_string_pretty(&seconds);
-                        let text = text.map_err(|e| Error::file(folder.seconds(), e.to_string()))?;
-                        write_whole(folder.seconds(), text.as_bytes())?;
+                        folder.write_seconds(&seconds)?;
                     }
                 }
             }

@@ -43,8 +43,9 @@ pub struct Checkpoint {
     pub begins_with: Option<String>,
 }
 
+/// What a checkpoint says beside its tensors, which are called `model/…`, `best/…` and `adam/…`.
 #[derive(Serialize, Deserialize)]
-struct Header {
+pub(crate) struct Header {
     format: u32,
     version: String,
     #[serde(flatten)]
@@ -71,7 +72,18 @@ impl Checkpoint {
     /// Writes the file whole or not at all.
     pub fn save<M: Trainable>(&self, path: impl AsRef<Path>, state: &TrainState<M>) -> Result<()> {
         let (moments, adam_steps) = state.adam.state(&state.model);
-        let header = Header {
+        let header = self.header(state, adam_steps);
+        let mut all = Parameters::new();
+        let groups = [("model", parameters(&state.model)), ("best", state.best.clone()), ("adam", moments)];
+        for (group, tensors) in groups {
+            all.extend(tensors.into_iter().map(|(name, data)| (format!("{group}/{name}"), data)));
+        }
+        tensors::write(path.as_ref(), &header, &all)
+    }
+
+    /// The header of a state's file.
+    pub(crate) fn header<M>(&self, state: &TrainState<M>, adam_steps: BTreeMap<String, u32>) -> Header {
+        Header {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_string(),
             belongs_to: self.clone(),
@@ -79,13 +91,7 @@ impl Checkpoint {
             stopping: state.stopping,
             adam_steps,
             history: state.history.clone(),
-        };
-        let mut all = Parameters::new();
-        let groups = [("model", parameters(&state.model)), ("best", state.best.clone()), ("adam", moments)];
-        for (group, tensors) in groups {
-            all.extend(tensors.into_iter().map(|(name, data)| (format!("{group}/{name}"), data)));
         }
-        tensors::write(path.as_ref(), &header, &all)
     }
 
     /// Reads a file of the same settings and data into a fresh model.
@@ -95,12 +101,28 @@ impl Checkpoint {
     /// that say which.
     pub fn load<M: Trainable>(&self, path: impl AsRef<Path>, model: M) -> Result<TrainState<M>> {
         let path = path.as_ref();
-        let (header, all): (Header, Parameters) = tensors::read(path)?;
+        let (header, all) = tensors::read(path)?;
+        self.state(path, header, all, model)
+    }
+
+    /// That a file is of a format that is known, and of the same settings and data.
+    pub(crate) fn check_header(&self, path: &Path, header: &Header) -> Result<()> {
         if header.format != FORMAT {
             let message = format!("has format {}, this version reads {FORMAT}", header.format);
             return Err(Error::file(path, message));
         }
-        self.check(path, &header.belongs_to)?;
+        self.check(path, &header.belongs_to)
+    }
+
+    /// The state of what is in a file.
+    pub(crate) fn state<M: Trainable>(
+        &self,
+        path: &Path,
+        header: Header,
+        all: Parameters,
+        model: M,
+    ) -> Result<TrainState<M>> {
+        self.check_header(path, &header)?;
         let mut groups: BTreeMap<String, Parameters> = BTreeMap::new();
         for (name, data) in all {
             let (group, name) = name.split_once('/').unwrap_or(("", &name));

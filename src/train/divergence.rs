@@ -27,17 +27,17 @@ pub(super) struct Divergence {
 }
 
 impl Divergence {
-    /// From here on.
-    pub(super) fn new<M: Module>(model: &M) -> Self {
-        Self { start: sizes(model).into_iter().map(|(_, size)| size).collect() }
+    /// From these [`sizes`] on.
+    pub(super) fn new(start: Vec<(String, f64)>) -> Self {
+        Self { start: start.into_iter().map(|(_, size)| size).collect() }
     }
 
-    /// Fails if an epoch has diverged. `first` is the loss of the run's first step or epoch.
-    pub(super) fn check<M: Module>(
+    /// Fails if an epoch has diverged. `first` is the loss of the run's first step or epoch, `now` the [`sizes`] after it.
+    pub(super) fn check(
         &self,
         epoch: usize,
         [loss, first]: [f64; 2],
-        model: &M,
+        now: Vec<(String, f64)>,
         data: &TrainSet,
     ) -> Result<()> {
         let bound = MOST_LOSS * first.abs().clamp(1.0, LARGEST_FIRST_LOSS);
@@ -45,7 +45,7 @@ impl Divergence {
         if loss.abs().partial_cmp(&bound).is_none_or(|order| order.is_gt()) {
             return Err(diverged(epoch, format!("the loss is {loss:.1e}, and was {first:.1e} at first"), data));
         }
-        for ((name, size), start) in sizes(model).into_iter().zip(&self.start) {
+        for ((name, size), start) in now.into_iter().zip(&self.start) {
             if size.partial_cmp(&(MOST_GROWTH * start.max(1.0))).is_none_or(|order| order.is_gt()) {
                 let found =
                     format!("entries of the parameter '{name}' run to {size:.1e}, and ran to {start:.1e} at first");
@@ -65,7 +65,7 @@ pub(super) fn diverged(epoch: usize, found: String, data: &TrainSet) -> Error {
 }
 
 /// Name and largest entry of each parameter.
-fn sizes<M: Module>(model: &M) -> Vec<(String, f64)> {
+pub(crate) fn sizes<M: Module>(model: &M) -> Vec<(String, f64)> {
     #[derive(Default)]
     struct Sizes {
         path: Vec<String>,

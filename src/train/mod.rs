@@ -10,6 +10,7 @@
 //! | `adam` | [`Adam`]: the optimizer |
 //! | `early_stopping` | [`EarlyStopping`]: the best epoch so far |
 //! | `checkpoint` | [`Checkpoint`]: a state as a file |
+//! | `tensors`, `pieces` | the file itself: at once, or a piece at a time |
 //!
 //! [`Recipe`](crate::recipe::Recipe) does all of this in one call; here are its parts, for a model of one's own and for full
 //! control.
@@ -45,6 +46,7 @@ mod config;
 mod divergence;
 mod early_stopping;
 mod event;
+mod pieces;
 mod state;
 pub(crate) mod tensors;
 mod term_sum;
@@ -52,7 +54,11 @@ mod trainer;
 
 pub use adam::{Adam, AdamConfig};
 pub use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Header;
 pub use config::{BatchSize, Keep, TrainerConfig};
+pub(crate) use divergence::sizes;
 pub use early_stopping::EarlyStopping;
 pub use event::{EpochReport, Event, Fit};
+pub(crate) use pieces::{PiecesFile, read_in_pieces};
 pub use state::TrainState;
+pub(crate) use trainer::{Holds, Step};

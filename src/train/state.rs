@@ -12,9 +12,9 @@ pub struct TrainState<M> {
     pub(super) model: M,
     pub(super) next_epoch: usize,
     pub(super) history: Vec<EpochReport>,
-    pub(super) adam: Adam,
+    pub(crate) adam: Adam,
     pub(super) stopping: EarlyStopping,
-    pub(super) best: Parameters,
+    pub(crate) best: Parameters,
 }
 
 impl<M: Trainable> TrainState<M> {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Holds the checksum in hexadecimal, a space, and the header as JSON.
-const ENTRY: &str = "viral";
+pub(super) const ENTRY: &str = "viral";
 
 /// Writes tensors with a header.
 pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters) -> Result<()> {

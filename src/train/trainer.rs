@@ -1,20 +1,78 @@
 //! The loop: epochs of batches, a look at valid after each, the best one kept.
 
-use super::divergence::{Divergence, diverged};
+use super::divergence::{Divergence, diverged, sizes};
 use super::term_sum::TermSum;
 use super::{EpochReport, Event, Fit, Keep, TrainState, TrainerConfig};
-use crate::data::{Interactions, Sampler, StepKey, TrainSet};
+use crate::data::{Interactions, Sampler, StepKey, TrainSet, Triplets};
+use crate::loss::Objective;
 use crate::model::{Batch, Trainable, load_parameters, parameters};
 use crate::ops::with_matmul_precision;
 use crate::{Error, Result};
 use burn::module::{ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Means of terms by name.
 type Means = BTreeMap<String, f64>;
+
+/// What a step computes from a batch.
+pub(crate) struct Step {
+    pub(crate) objective: Objective,
+    /// Its weighted sum, without a gradient.
+    pub(crate) total: Tensor<1>,
+    pub(crate) gradients: Gradients,
+}
+
+impl Step {
+    /// With the gradients of the objective's sum.
+    pub(crate) fn of(objective: Objective) -> Self {
+        let total = objective.total();
+        Self { total: total.clone().inner(), gradients: total.backward(), objective }
+    }
+}
+
+/// Where a model is while it is trained: here, or here in part.
+pub(crate) trait Holds<M> {
+    /// Changes what changes between epochs.
+    fn begin_epoch(&mut self, model: &mut M, seed: u64, epoch: usize) -> Result<()>;
+
+    /// The objective of a batch and the gradients of the parameters that are here.
+    fn step(&self, model: &M, batch: &Triplets, key: StepKey) -> Result<Step>;
+
+    /// Name and largest entry of each parameter.
+    fn sizes(&self, model: &M) -> Result<Vec<(String, f64)>>;
+
+    /// The monitored metric.
+    fn validate(&self, model: &M, config: &TrainerConfig, valid: &Interactions) -> Result<f64>;
+}
+
+/// All of the model is here.
+struct Whole<'a> {
+    data: &'a TrainSet,
+    device: &'a Device,
+}
+
+impl<M: Trainable> Holds<M> for Whole<'_> {
+    fn begin_epoch(&mut self, model: &mut M, seed: u64, epoch: usize) -> Result<()> {
+        model.begin_epoch(seed, epoch)
+    }
+
+    fn step(&self, model: &M, batch: &Triplets, key: StepKey) -> Result<Step> {
+        Ok(Step::of(model.objective(&Batch::new(batch, key, self.device))))
+    }
+
+    fn sizes(&self, model: &M) -> Result<Vec<(String, f64)>> {
+        Ok(sizes(model))
+    }
+
+    fn validate(&self, model: &M, config: &TrainerConfig, valid: &Interactions) -> Result<f64> {
+        let seen = &self.data.interactions;
+        let metrics = model.valid().embed().evaluate_against(seen, valid, &[config.monitor_k])?;
+        Ok(metrics.mean(config.monitor, config.monitor_k))
+    }
+}
 
 /// Whether the device of every parameter has gradients.
 struct HaveGradients(bool);
@@ -48,6 +106,19 @@ impl TrainerConfig {
     /// The same state, config and data give the same bits, whatever was before and however many threads there are.
     pub fn fit_from<M: Trainable>(
         &self,
+        state: TrainState<M>,
+        data: &TrainSet,
+        valid: &Interactions,
+        device: &Device,
+        observe: impl FnMut(Event<M>) -> Result<ControlFlow<()>>,
+    ) -> Result<Fit<M>> {
+        self.fit_held(Whole { data, device }, state, data, valid, device, observe)
+    }
+
+    /// [`fit_from`](Self::fit_from) of a model that need not be here as a whole.
+    pub(crate) fn fit_held<M: Trainable>(
+        &self,
+        mut held: impl Holds<M>,
         mut state: TrainState<M>,
         data: &TrainSet,
         valid: &Interactions,
@@ -71,13 +142,13 @@ impl TrainerConfig {
             ));
         }
         state.adopt(self);
-        let divergence = Divergence::new(&state.model);
+        let divergence = Divergence::new(held.sizes(&state.model)?);
         while trains && state.next_epoch < self.epochs && !self.is_over(&state) {
             let epoch = state.next_epoch;
             let start = Instant::now();
             let mut interrupted = false;
             let (loss, first, terms);
-            (state, [loss, first], terms) = self.train_epoch(state, data, device, |step, n_steps| {
+            (state, [loss, first], terms) = self.train_epoch(&mut held, state, data, |step, n_steps| {
                 interrupted = observe(Event::Step { epoch, step, n_steps })?.is_break();
                 Ok(interrupted)
             })?;
@@ -85,10 +156,10 @@ impl TrainerConfig {
                 break;
             }
             let first = state.history.first().map_or(first, |report| report.loss);
-            divergence.check(epoch, [loss, first], &state.model, data)?;
+            divergence.check(epoch, [loss, first], held.sizes(&state.model)?, data)?;
             let train_seconds = start.elapsed().as_secs_f64();
             let start = Instant::now();
-            let value = (valid.n_pairs() > 0).then(|| self.validate(&state.model, data, valid)).transpose()?;
+            let value = (valid.n_pairs() > 0).then(|| held.validate(&state.model, self, valid)).transpose()?;
             let eval_seconds = start.elapsed().as_secs_f64();
             let better = value.is_some_and(|value| state.stopping.update(epoch, value));
             if better || self.keep == Keep::Last {
@@ -113,22 +184,17 @@ impl TrainerConfig {
         self.keep == Keep::Best && state.next_epoch > 0 && state.stopping.is_over(state.next_epoch - 1)
     }
 
-    fn validate<M: Trainable>(&self, model: &M, data: &TrainSet, valid: &Interactions) -> Result<f64> {
-        let metrics = model.valid().embed().evaluate_against(&data.interactions, valid, &[self.monitor_k])?;
-        Ok(metrics.mean(self.monitor, self.monitor_k))
-    }
-
     /// The mean loss and that of the first step, and the mean terms of one epoch; ends early when `after_step` says so. The
     /// state is taken and given back so that the optimizer owns the parameters and can write them where they are.
     fn train_epoch<M: Trainable>(
         &self,
+        held: &mut impl Holds<M>,
         mut state: TrainState<M>,
         data: &TrainSet,
-        device: &Device,
         mut after_step: impl FnMut(usize, usize) -> Result<bool>,
     ) -> Result<(TrainState<M>, [f64; 2], Means)> {
         let epoch = state.next_epoch;
-        state.model.begin_epoch(self.seed, epoch)?;
+        held.begin_epoch(&mut state.model, self.seed, epoch)?;
         state.adam.set_lr(self.adam.lr * self.lr_decay.powi(epoch as i32));
         let order = Sampler::new(self.seed, self.batch_size.triplets(data)).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
@@ -142,11 +208,10 @@ impl TrainerConfig {
         let mut first: Option<Tensor<1>> = None;
         for step in 0..n_steps {
             let key = StepKey { seed: self.seed, epoch, step };
-            let batch = Batch::new(&order.batch(step), key, device);
-            let objective = with_matmul_precision(self.precision, || state.model.objective(&batch));
-            let total = objective.total();
-            first.get_or_insert_with(|| total.clone().inner());
-            let gradients = total.backward();
+            let batch = order.batch(step);
+            let made = with_matmul_precision(self.precision, || held.step(&state.model, &batch, key))?;
+            let Step { objective, total, gradients } = made;
+            first.get_or_insert(total);
             objective.terms().iter().for_each(|term| TermSum::add(&mut sums, term));
             drop(objective);
             state.model = state.adam.step(state.model, gradients);

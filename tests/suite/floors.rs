@@ -8,7 +8,7 @@ use source::{Named, code_of, names, without_tests, words};
 use std::path::{Path, PathBuf};
 
 /// The floors from the ground up: a module imports from floors before its own, never from later ones.
-const FLOORS: [&str; 17] = [
+const FLOORS: [&str; 18] = [
     "error",
     "named",
     "report",
@@ -24,6 +24,7 @@ const FLOORS: [&str; 17] = [
     "train",
     "serve",
     "recipe",
+    "dist",
     "experiment",
     "args",
 ];

@@ -36,6 +36,7 @@ mod parity_user_graphs;
 mod parts;
 mod probe;
 mod programs;
+mod ranks;
 mod replays;
 mod serving;
 mod settings;

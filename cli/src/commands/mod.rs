@@ -14,6 +14,8 @@ mod import;
 mod missing;
 mod prepare;
 mod probe;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod recommend;
 mod report;
 mod run_args;

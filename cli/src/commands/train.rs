@@ -5,7 +5,7 @@ use crate::bar::TrainingBar;
 use crate::shell::{note, peak_rss_mb, quoted, say};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use viral::prelude::{Recipe, Recommender};
+use viral::prelude::{Dataset, Recipe, Recommender};
 use viral::recipe::{Existing, ReportFile, Results, Run};
 use viral::{Error, Result};
 
@@ -20,7 +20,7 @@ const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 #[command(after_help = "Example:\n  viral train --data data/baby --model viral --seed 1")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    run: RunArgs,
+    pub(super) run: RunArgs,
     /// Folder for the model and its checkpoint [default: out/<data>-<model>-<preset>-seed<seed>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -37,26 +37,44 @@ pub(crate) struct Arguments {
     /// Writes everything about the run into a file, which may be there only as an earlier report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
+    /// Trains together with the other ranks of the job that mpirun started; needs the feature mpi. The checkpoint is the one of a
+    /// single process: once the run is over, --resume without --mpi writes the model of it
+    #[arg(long, conflicts_with_all = ["json", "warm_start"], help_heading = "Training")]
+    mpi: bool,
+}
+
+impl Arguments {
+    pub(super) fn existing(&self) -> Existing {
+        match (self.resume, self.overwrite) {
+            (true, _) => Existing::Resume,
+            (_, true) => Existing::Overwrite,
+            _ => Existing::Refuse,
+        }
+    }
+
+    /// Where the run goes.
+    pub(super) fn folder(&self, recipe: &Recipe, data: &Dataset) -> PathBuf {
+        let (name, seed) = (recipe.model.name(), recipe.training.seed);
+        let folder = || format!("{}-{name}-{}-seed{seed}", data.name, recipe.preset);
+        self.out.clone().unwrap_or_else(|| Path::new("out").join(folder()))
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.mpi {
+        return over_ranks(arguments);
+    }
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
     let data = arguments.run.data.read()?;
     let name = recipe.model.name();
-    let folder = format!("{}-{name}-{}-seed{}", data.name, recipe.preset, recipe.training.seed);
-    let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(folder));
+    let out = arguments.folder(&recipe, &data);
     // Before a long run, not after it.
     let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
     let before = arguments.warm_start.as_ref().map(Recommender::load).transpose()?;
     note!("{data}");
-    let existing = match (arguments.resume, arguments.overwrite) {
-        (true, _) => Existing::Resume,
-        (_, true) => Existing::Overwrite,
-        _ => Existing::Refuse,
-    };
     let mut bar = TrainingBar::new(name);
-    let runner = recipe.runner(&data, &device).folder(&out).existing(existing);
+    let runner = recipe.runner(&data, &device).folder(&out).existing(arguments.existing());
     let runner = match &before {
         Some(before) => runner.warm_start(before),
         None => runner,
@@ -73,6 +91,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display())?;
     let (folder, user) = (quoted(&out.display().to_string()), quoted(data.example_user().unwrap_or_default()));
     say!("    viral recommend --model {folder} --user {user} -k 10")
+}
+
+#[cfg(feature = "mpi")]
+use super::ranks::over_ranks;
+
+#[cfg(not(feature = "mpi"))]
+fn over_ranks(_: &Arguments) -> Result<()> {
+    let message = "this program was built without MPI; build it with --features mpi, or leave out --mpi";
+    Err(viral::Error::Config(message.into()))
 }
 
 /// The model beside popularity, for scale.

@@ -11,6 +11,8 @@ mod missing;
 mod outputs;
 mod prepare;
 mod probe;
+#[cfg(feature = "mpi")]
+mod ranks;
 mod recommend;
 mod report;
 mod serve;

@@ -47,4 +47,10 @@ impl ViralGraphs {
             user_user: user_user.map(|g| SparseMatrix::new(&g, device)),
         })
     }
+
+    /// Graphs of nobody and nothing, in the place of these.
+    #[cfg(feature = "flex")]
+    pub(super) fn without_rows(&self) -> Self {
+        Self { user_item: self.user_item.without_rows(), item_item: None, user_user: None }
+    }
 }

@@ -3,22 +3,25 @@
 mod config;
 mod fusion;
 mod graphs;
+mod objective;
+#[cfg(feature = "flex")]
+mod rows;
 
 pub use config::{FusionPlacement, FusionStrategy, ViralConfig};
 pub use graphs::ViralGraphs;
+#[cfg(feature = "flex")]
+pub(crate) use rows::{BatchRows, RowContent};
 
 use super::content::{mask, only};
 use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::data::{ItemFeatures, TrainSet};
-use crate::loss::{
-    Objective, RankingLoss, bpr, bpr_shared, mean_square, mean_square_of_rows, pair_scores, softmax_shared,
-};
+use crate::loss::{Objective, mean_square, mean_square_of_rows};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
     xavier_normal,
 };
-use crate::ops::{SparseMatrix, gather_rows, indices, keep_mask, matmul, sddmm};
+use crate::ops::{SparseMatrix, gather_rows, indices};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 use fusion::{fusion_objective, mean_of_blocks};
@@ -56,6 +59,11 @@ impl Channel {
             Some(head) => only(head.forward(features), there),
             None => features,
         };
+        self.with_free(items, kept)
+    }
+
+    /// Adds the free vectors.
+    fn with_free(&self, items: Tensor<2>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         match (&self.items, kept) {
             (Some(free), Some(kept)) => items + free.val() * kept.clone(),
             (Some(free), None) => items + free.val(),
@@ -76,8 +84,8 @@ impl Channel {
 /// L = L_bpr + λ (L_s + L_r) + reg · (mean squares of the batch's vectors)     (15)-(17)
 /// ```
 ///
-/// With [`RankingLoss::Softmax`], the default, [`softmax_shared`] takes the place of `L_bpr`: on four real data sets it found between 3 and
-/// 7 % more on valid.
+/// With [`RankingLoss::Softmax`](crate::loss::RankingLoss::Softmax), the default, [`softmax_shared`](crate::loss::softmax_shared) takes the
+/// place of `L_bpr`.
 ///
 /// An item that lacks a modality has none of its block: no text means `i_t = 0`. It has neither synergy nor redundancy, which take
 /// both, so that what there is of the image is all unique: `i_s = 0` and `v' = v`; (15) and (16) are over items with both, and (3)
@@ -263,12 +271,19 @@ impl Viral {
         let items = self.channels.iter().zip(features);
         let items = items.map(|(c, (f, there))| input(c.items(f, there, kept.as_ref()))).collect();
         let nodes = nodes(Tensor::cat(users, 1), Tensor::cat(items, 1)); // [nodes, channels · d]
-        let (n_layers, aggregation) = (self.config.n_layers, self.config.aggregation);
-        LightGcnPropagation { n_layers, aggregation }.forward(graph, nodes)
+        self.node_propagation().forward(graph, nodes)
+    }
+
+    fn node_propagation(&self) -> LightGcnPropagation {
+        LightGcnPropagation { n_layers: self.config.n_layers, aggregation: self.config.aggregation }
     }
 
     fn n_users(&self) -> usize {
         self.channels[0].users.dims()[0]
+    }
+
+    fn n_items(&self) -> usize {
+        self.text.rows.dims()[0]
     }
 
     /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
@@ -319,19 +334,15 @@ impl Viral {
         HomogeneousPropagation { n_layers: self.config.n_user_layers, own, neighbors }
     }
 
-    fn over_items(&self, items: Tensor<2>) -> Tensor<2> {
-        match &self.graphs.item_item {
-            Some(graph) => HomogeneousPropagation::residual(self.config.n_item_layers).forward(graph, items),
-            None => items,
-        }
+    fn item_propagation(&self) -> HomogeneousPropagation {
+        HomogeneousPropagation::residual(self.config.n_item_layers)
     }
 
-    /// `[n_items, 1]`: the items whose free vectors count in this step.
-    fn kept_ids(&self, batch: &Batch) -> Option<Tensor<2>> {
-        let rate = self.config.id_dropout;
-        let n_items = self.channels[0].items.as_ref()?.dims()[0];
-        let kept = || keep_mask([n_items, 1], 1.0 - rate, batch.key.stream("ids"), &batch.users.device());
-        (rate > 0.0).then(kept)
+    fn over_items(&self, items: Tensor<2>) -> Tensor<2> {
+        match &self.graphs.item_item {
+            Some(graph) => self.item_propagation().forward(graph, items),
+            None => items,
+        }
     }
 
     /// Rows that InfoNCE compares: those of the batch, or all; items that are fused by their features, where they have both modalities.
@@ -368,40 +379,18 @@ impl Trainable for Viral {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let terms = |fused: &_| fusion_objective(fused, &self.config, self.info_nce_rows(batch));
-        let kept = self.kept_ids(batch);
+        let kept = self.kept_ids(batch, self.n_items());
         let (ViralBlocks { nodes, .. }, terms) = self.blocks_and(self.graphs.user_item.pruned(), kept, terms);
         let (u, items) = self.fuse_batch(nodes, batch);
-        let scale = self.config.score_scale;
-        let ranking = match self.config.shared_negatives {
-            0 => {
-                // One negative a triplet: the two losses are the same.
-                let [positive, negative] = pair_scores(u, items, batch.pairs_of(&batch.rows()));
-                bpr(positive * scale, negative * scale)
-            }
-            n => {
-                // The smaller side is scaled.
-                let negatives = gather_rows(items.clone(), batch.sampled_items(n)) * scale;
-                let positive = sddmm(u.clone(), batch.rows(), items, batch.positives.clone()) * scale;
-                match self.config.ranking {
-                    RankingLoss::Bpr => bpr_shared(positive, matmul(u, negatives.transpose())),
-                    RankingLoss::Softmax => softmax_shared(positive, u, negatives),
-                }
-            }
+        let negatives = match self.config.shared_negatives {
+            0 => batch.negatives.clone(),
+            n => batch.sampled_items(n),
         };
-        let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
+        let ranking = self.ranking(u, items, batch.positives.clone(), negatives);
         let table = |table: &Param<Tensor<2>>, rows: &Tensor<1, Int>| mean_square_of_rows(table.val(), rows.clone());
         let users = self.channels.iter().map(|c| table(&c.users, &batch.users));
         let items = self.channels.iter().filter_map(|c| c.items.as_ref()).map(|i| table(i, &batch.positives));
         let weights = self.weights.iter().map(|w| mean_square(w.weight.val()));
-        let reg = users.chain(items).chain(weights).reduce(|sum, term| sum + term);
-        let objective = Objective::new().with(self.config.ranking.name(), unit, ranking);
-        let objective = match reg {
-            Some(reg) => objective.with("reg", self.config.reg, reg),
-            None => objective,
-        };
-        match terms {
-            Some(terms) => objective.and(terms),
-            None => objective,
-        }
+        self.put_together(ranking, users.chain(items).chain(weights), terms)
     }
 }

@@ -82,9 +82,10 @@ fn polynomial(
     y.unwrap_or_else(|| Flex::float_mul_scalar(x.clone(), last.into()))
 }
 
-/// Columns of a row that are summed in registers at a time: all of three blocks of 64, or of one.
+/// Columns of a row that are summed in registers at a time: all of three blocks of 64, of one, or of half of one.
 const WIDE: usize = 192;
 const NARROW: usize = 64;
+const HALF: usize = 32;
 
 /// `Σ values[e] y[cols[e]]` over `W` columns from `first` on.
 #[inline(always)]
@@ -102,10 +103,10 @@ fn sums<M: MulAdd, const W: usize>(cols: &[i32], values: &[f32], y: &[f32], d: u
     sums
 }
 
-/// [`sums`] over fewer columns than [`NARROW`].
+/// [`sums`] over fewer columns than [`HALF`].
 #[inline(always)]
-fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; NARROW] {
-    let mut sums = [0f32; NARROW];
+fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; HALF] {
+    let mut sums = [0f32; HALF];
     for (&c, &w) in cols.iter().zip(values) {
         for (s, &y) in sums.iter_mut().zip(&y[c as usize * d..][first..d]) {
             *s = M::mul_add(w, y, *s);
@@ -128,7 +129,7 @@ fn put<M: MulAdd>(sums: &mut [f32], alpha: f32, own: Option<&[f32]>, beta: f32, 
 vectorised! {
     /// `out[r] = alpha · Σ values[e] y[col_idx[e]] + beta · own[r]` for the rows that `row_ptr` begins with; an empty
     /// `own` counts as zero. Every place of `out` is written once.
-    fn rows(
+    pub(super) fn rows(
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
         out: &mut [MaybeUninit<f32>],
     ) {
@@ -141,24 +142,16 @@ vectorised! {
             let own = (!own.is_empty()).then(|| &own[r * d..][..d]);
             let mut first = 0;
             while first < d {
-                let own = own.map(|own| &own[first..]);
-                let out = &mut out[first..];
+                let mut put = |sums: &mut [f32]| {
+                    let (own, n) = (own.map(|own| &own[first..]), sums.len());
+                    put::<M>(sums, alpha, own, beta, &mut out[first..first + n]);
+                    n
+                };
                 first += match d - first {
-                    WIDE.. => {
-                        let mut sums = sums::<M, WIDE>(cols, values, y, d, first);
-                        put::<M>(&mut sums, alpha, own, beta, &mut out[..WIDE]);
-                        WIDE
-                    }
-                    NARROW.. => {
-                        let mut sums = sums::<M, NARROW>(cols, values, y, d, first);
-                        put::<M>(&mut sums, alpha, own, beta, &mut out[..NARROW]);
-                        NARROW
-                    }
-                    rest => {
-                        let mut sums = few_sums::<M>(cols, values, y, d, first);
-                        put::<M>(&mut sums[..rest], alpha, own, beta, out);
-                        rest
-                    }
+                    WIDE.. => put(&mut sums::<M, WIDE>(cols, values, y, d, first)),
+                    NARROW.. => put(&mut sums::<M, NARROW>(cols, values, y, d, first)),
+                    HALF.. => put(&mut sums::<M, HALF>(cols, values, y, d, first)),
+                    rest => put(&mut few_sums::<M>(cols, values, y, d, first)[..rest]),
                 };
             }
         }
@@ -345,7 +338,7 @@ mod tests {
         let pairs: Vec<(u32, u32)> = (0..7).map(|c| (3, c)).chain([(0, 6), (0, 0), (4, 2)]).collect();
         let csr = Csr::from_pairs(n, m, &pairs);
         let (row_ptr, cols, values) = (signed(csr.row_ptr()), signed(csr.col_idx()), noise(csr.nnz(), 1));
-        for d in [1, 2, 63, 64, 65, 128, 191, 192, 193, 260] {
+        for d in [1, 2, 31, 32, 33, 63, 64, 65, 96, 128, 191, 192, 193, 260] {
             let (y, x) = (noise(m * d, 2), noise(n * d, 3));
             let taken: Vec<bool> = (0..m).map(|row| row % 3 != 1).collect();
             let zeroed: Vec<f32> = y.iter().enumerate().map(|(i, &y)| if taken[i / d] { y } else { 0.0 }).collect();

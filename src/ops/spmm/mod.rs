@@ -5,7 +5,12 @@ mod backward;
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(feature = "flex")]
+mod host_rows;
 mod reference;
+
+#[cfg(feature = "flex")]
+pub(crate) use host_rows::{HostRows, cut_columns, put_columns};
 
 pub use reference::{reference_sddmm, reference_spmm, reference_spmm_polynomial, reference_spmm_values};
 

@@ -1,0 +1,91 @@
+//! Memory and time of training LightGCN over the ranks of an MPI job.
+//!
+//! ```text
+//! cargo build --release --features mpi --example many_machines
+//! mpirun -n 2 target/release/examples/many_machines --items 300000
+//! ```
+//!
+//! The catalogue is made up: as many users as items, 20 interactions a user. Without `mpirun` it is one process that trains as
+//! [`Recipe::run`] does, to compare with. Expected: the loss of the last step's epoch so far, which is the same at any number of
+//! ranks, seconds a step, and the peak memory of each rank.
+
+mod common;
+
+use clap::Parser;
+use common::catalogue::interactions;
+use common::system::peak_rss_mb;
+use common::{note, say};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::time::Instant;
+use viral::data::{Dataset, Features, Interactions, TrainSet};
+use viral::dist::{Collective, Job, Mpi};
+use viral::prelude::{Device, Recipe};
+use viral::recipe::Progress;
+use viral::{Error, Result};
+
+/// Measures memory and time of training over ranks.
+#[derive(Parser, Debug)]
+struct Args {
+    /// Number of items, and of users
+    #[arg(long, default_value_t = 30_000)]
+    items: usize,
+    /// Triplets a step
+    #[arg(long, default_value_t = 8192)]
+    batch_size: usize,
+    /// Steps
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
+    steps: u16,
+    /// Threads of each rank
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+}
+
+fn main() -> Result<()> {
+    let args: Args = viral::args::parse();
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();
+    threads.map_err(|e| Error::Config(format!("threads: {e}")))?;
+    Mpi::run(|world| measure(world, &args), |error| note!("{error}"))
+}
+
+fn measure(world: &Mpi, args: &Args) -> Result<()> {
+    let n = args.items;
+    let none = || Interactions::from_pairs(n, n, &[]);
+    let train = TrainSet { interactions: interactions(n), features: Features::new() };
+    let data = Dataset::new("made-up", train, none(), none())?;
+    let recipe = Recipe::lightgcn().batch_size(args.batch_size).fixed_epochs(1);
+    let ready = peak_rss_mb();
+    let ends = RefCell::new(Vec::new());
+    let observe = |progress: &Progress| {
+        ends.borrow_mut().push(Instant::now());
+        match progress.steps().0 >= usize::from(args.steps) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let sizes = match world.size() {
+        1 => {
+            recipe.runner(&data, &Device::flex()).observe(observe).run()?;
+            [n, n, 0]
+        }
+        _ => Job::new(world, &recipe, &data).observe(observe).run()?.own_sizes(),
+    };
+    let own =
+        serde_json::json!({ "ready_mb": ready, "peak_mb": peak_rss_mb(), "rows": &sizes[..2], "nonzeros": sizes[2] });
+    let all = world.all_gather_bytes(own.to_string().as_bytes())?;
+    if world.rank() == 0 {
+        let ends = ends.borrow();
+        let (first, last) = (ends.first(), ends.last());
+        let seconds = first.zip(last).map(|(first, last)| (*last - *first).as_secs_f64() / (ends.len() - 1) as f64);
+        say!(
+            "{n} items, {} ranks of {} threads: {:.2} s a step",
+            world.size(),
+            args.threads,
+            seconds.unwrap_or(f64::NAN)
+        )?;
+        for (rank, own) in all.iter().enumerate() {
+            say!("rank {rank}: {}", String::from_utf8_lossy(own))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! A run over ranks.
+
+use super::agree::check_alike;
+use super::evaluate::hits;
+use super::model::{OwnEmbeddings, Part as ModelPart, Split};
+use super::parts::Ranks;
+use super::{Collective, all_or_none, checkpoint};
+use crate::data::{Dataset, Part};
+use crate::eval::Metrics;
+use crate::model::HostEmbeddings;
+use crate::nn::Init;
+use crate::recipe::{EpochSeconds, Existing, Folder, Progress, Recipe};
+use crate::train::{Checkpoint, EpochReport, Event, Fit, TrainState};
+use crate::{Error, Result};
+use burn::module::Module;
+use burn::tensor::Device;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
+
+/// A [`Recipe`] about to run over ranks, each of which makes one and runs it.
+///
+/// ```
+/// use viral::dist::{Job, Threads};
+/// use viral::prelude::*;
+/// use viral::recipe::Existing;
+///
+/// # fn main() -> viral::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path().join("run");
+/// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
+/// let recipe = Recipe::lightgcn().epochs(2);
+/// for rank in Threads::run(2, |rank| Job::new(rank, &recipe, &data).folder(&folder).run().map(|_| ())) {
+///     rank?;
+/// }
+/// // Two epochs more, in one process.
+/// let run = recipe.epochs(4).runner(&data, &Device::flex()).folder(&folder).existing(Existing::Resume).run()?;
+/// assert_eq!(run.history().len(), 4);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Job<'a> {
+    world: &'a dyn Collective,
+    recipe: Recipe,
+    data: &'a Dataset,
+    folder: Option<PathBuf>,
+    existing: Existing,
+    observer: Option<Observer<'a>>,
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { world, recipe, folder, existing, .. } = self;
+        let rank = (world.rank(), world.size());
+        let mut debug = f.debug_struct("Job");
+        debug.field("rank", &rank).field("recipe", recipe).field("folder", folder).field("existing", existing).finish()
+    }
+}
+
+impl<'a> Job<'a> {
+    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data.
+    pub fn new(world: &'a dyn Collective, recipe: &Recipe, data: &'a Dataset) -> Self {
+        Self { world, recipe: recipe.clone(), data, folder: None, existing: Existing::Refuse, observer: None }
+    }
+
+    /// Rank 0 writes into a folder as [`Runner::folder`](crate::recipe::Runner::folder) says: after each epoch the checkpoint, which
+    /// has the bytes of one process's. All ranks must see the folder where they resume.
+    ///
+    /// There is no `model.safetensors`, for it is one file of everything about a model: resume the finished run in one process
+    /// and it is written.
+    pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
+        self.folder = Some(folder.as_ref().to_path_buf());
+        self
+    }
+
+    /// What to do where the folder has a run already; by default the new one is refused. It may be one of another number of
+    /// ranks.
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// Calls `observer` after each step and each epoch. It may break off the run, on all ranks after the same step.
+    pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Trains.
+    ///
+    /// # Errors
+    /// Those of [`Runner::run`](crate::recipe::Runner::run); a model that cannot be split; more ranks than there are rows; a rank with
+    /// another version, other data or settings than rank 0; a rank that is gone. What keeps all ranks from starting is an error on
+    /// all of them.
+    pub fn run(self) -> Result<Trained<'a>> {
+        let Self { world, recipe, data, folder, existing, mut observer } = self;
+        let checked = recipe.check().and_then(|()| ModelPart::check(&recipe.model));
+        all_or_none(world, checked)?;
+        check_alike(world, &recipe, data)?;
+        let trainer = &recipe.training;
+        if trainer.epochs == 0 {
+            return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
+        }
+        let ranks = Ranks::new(world, &data.train.interactions)?;
+        let path = folder;
+        let opened = match &path {
+            Some(path) if world.rank() == 0 => Folder::open(path, existing, recipe.to_toml()?).map(Some),
+            _ => Ok(None),
+        };
+        let mut folder = all_or_none(world, opened)?;
+        let device = Device::flex().autodiff();
+        let made = ModelPart::new(&recipe.model, &data.train, &mut Init::new(trainer.seed, &device), &ranks);
+        let (model, mut part) = all_or_none(world, made)?;
+        let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
+        let state = match &path {
+            Some(path) if existing == Existing::Resume => {
+                checkpoint::load(&ranks, &checkpoint, &Folder::checkpoint_in(path), model)
+            }
+            _ => Ok(TrainState::new(model, trainer)),
+        };
+        let state = all_or_none(world, state)?;
+        let mut seconds = match &folder {
+            Some(folder) if existing == Existing::Resume => folder.read_seconds(state.history().len()),
+            _ => Vec::new(),
+        };
+        let mut progress = Progress::new(trainer, state.history());
+        let split = Split { ranks: &ranks, part: &mut part, seen: &data.train.interactions };
+        let fit = trainer.fit_held(split, state, &data.train, &data.valid, &device, |event| {
+            match event {
+                Event::Step { epoch, step, n_steps } => progress.set_step(epoch, step, n_steps),
+                Event::Epoch { report, state } => {
+                    progress.set_epoch(report);
+                    seconds.push(EpochSeconds { train: report.train_seconds, evaluation: report.eval_seconds });
+                    if let Some(path) = &path {
+                        checkpoint::save(&ranks, &checkpoint, &Folder::checkpoint_in(path), state)?;
+                    }
+                    if let Some(folder) = &mut folder {
+                        folder.written(&folder.checkpoint(), existing)?;
+                        folder.write_seconds(&seconds)?;
+                    }
+                }
+            }
+            Ok(observer.as_mut().map_or(ControlFlow::Continue(()), |observer| observer(&progress)))
+        })?;
+        let nnz = part.nnz();
+        let Fit { model, best_epoch, history, .. } = fit;
+        let embeddings = part.embed(&model.valid(), &ranks)?;
+        Ok(Trained { ranks, data, best_epoch, history, embeddings, nnz })
+    }
+}
+
+/// What a [`Job`] came to, of which each rank has its part.
+pub struct Trained<'a> {
+    ranks: Ranks<'a>,
+    data: &'a Dataset,
+    best_epoch: Option<usize>,
+    history: Vec<EpochReport>,
+    embeddings: OwnEmbeddings,
+    nnz: usize,
+}
+
+impl std::fmt::Debug for Trained<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rank, epochs) = (self.ranks.world.rank(), self.history.len());
+        f.debug_struct("Trained").field("rank", &rank).field("epochs", &epochs).finish_non_exhaustive()
+    }
+}
+
+impl Trained<'_> {
+    /// The epoch whose parameters the model has, from 0.
+    pub fn best_epoch(&self) -> Option<usize> {
+        self.best_epoch
+    }
+
+    /// One report an epoch, the same on every rank but for the times.
+    pub fn history(&self) -> &[EpochReport] {
+        &self.history
+    }
+
+    /// What this rank has: users, items, and nonzeros of the graph's rows.
+    pub fn own_sizes(&self) -> [usize; 3] {
+        [self.ranks.own_users().len(), self.ranks.own_items().len(), self.nnz]
+    }
+
+    /// As [`Run::test`](crate::recipe::Run::test) and [`valid`](crate::recipe::Run::valid): each rank ranks its users, and all get the
+    /// metrics of all users. All ranks must call it.
+    ///
+    /// # Errors
+    /// When the part is empty, a cutoff is 0, a vector is not finite, or a rank is gone.
+    pub fn evaluate(&self, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
+        let depth = cutoffs.iter().copied().max().unwrap_or(0);
+        let seen = &self.data.train.interactions;
+        hits(&self.ranks, &self.embeddings, seen, self.data.part(part), depth)?.metrics(cutoffs)
+    }
+
+    /// The vectors of all users and items, which rank 0 gets and must have room for. All ranks must call it.
+    ///
+    /// # Errors
+    /// When a rank is gone.
+    pub fn embeddings(&self) -> Result<Option<HostEmbeddings>> {
+        let OwnEmbeddings { users, items, d, blocks } = &self.embeddings;
+        let lengths = |rows: Vec<usize>| rows.iter().map(|n| n * d).collect::<Vec<_>>();
+        let users = self.ranks.world.gather(users, &lengths(self.ranks.users.lengths()))?;
+        let items = self.ranks.world.gather(items, &lengths(self.ranks.items.lengths()))?;
+        match (users, items) {
+            (Some(users), Some(items)) => HostEmbeddings::new(users, items, blocks.clone()).map(Some),
+            _ => Ok(None),
+        }
+    }
+}

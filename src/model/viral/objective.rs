@@ -1,0 +1,62 @@
+//! The objective of VIRAL from what a batch takes of users and items.
+
+use super::Viral;
+use crate::loss::{Objective, RankingLoss, bpr, bpr_shared, pair_scores, softmax_shared};
+use crate::model::Batch;
+use crate::ops::{gather_rows, keep_mask, matmul, sddmm};
+use burn::tensor::{Int, Tensor};
+
+impl Viral {
+    /// The ranking loss of the batch's users, `[n, d]`, in its order; `positives`, `[n]`, and `negatives`, of each user or shared
+    /// by all, are rows of `items`.
+    pub(super) fn ranking(
+        &self,
+        u: Tensor<2>,
+        items: Tensor<2>,
+        positives: Tensor<1, Int>,
+        negatives: Tensor<1, Int>,
+    ) -> Tensor<1> {
+        let (scale, [n, _]) = (self.config.score_scale, u.dims());
+        let rows = Tensor::<1, Int>::arange(0..n as i64, &u.device().inner());
+        if self.config.shared_negatives == 0 {
+            // One negative a triplet: the two losses are the same.
+            let pairs = [Tensor::cat(vec![rows.clone(), rows], 0), Tensor::cat(vec![positives, negatives], 0)];
+            let [positive, negative] = pair_scores(u, items, pairs);
+            return bpr(positive * scale, negative * scale);
+        }
+        // The smaller side is scaled.
+        let negatives = gather_rows(items.clone(), negatives) * scale;
+        let positive = sddmm(u.clone(), rows, items, positives) * scale;
+        match self.config.ranking {
+            RankingLoss::Bpr => bpr_shared(positive, matmul(u, negatives.transpose())),
+            RankingLoss::Softmax => softmax_shared(positive, u, negatives),
+        }
+    }
+
+    /// The objective of its parts; `squares` are the mean squares that are to be small.
+    pub(super) fn put_together(
+        &self,
+        ranking: Tensor<1>,
+        squares: impl Iterator<Item = Tensor<1>>,
+        fusion: Option<Objective>,
+    ) -> Objective {
+        let unit = if self.config.log2 { std::f64::consts::LN_2.recip() } else { 1.0 };
+        let objective = Objective::new().with(self.config.ranking.name(), unit, ranking);
+        let objective = match squares.reduce(|sum, term| sum + term) {
+            Some(reg) => objective.with("reg", self.config.reg, reg),
+            None => objective,
+        };
+        match fusion {
+            Some(terms) => objective.and(terms),
+            None => objective,
+        }
+    }
+
+    /// `[n_items, 1]`: the items whose free vectors count in this step.
+    pub(crate) fn kept_ids(&self, batch: &Batch, n_items: usize) -> Option<Tensor<2>> {
+        let rate = self.config.id_dropout;
+        self.channels[0].items.as_ref()?;
+        let kept = || keep_mask([n_items, 1], 1.0 - rate, batch.key.stream("ids"), &batch.users.device());
+        (rate > 0.0).then(kept)
+    }
+}
