@@ -131,6 +131,34 @@ impl Page {
         json!({"title": self.title, "sections": self.sections.iter().map(section).collect::<Vec<_>>()})
     }
 
+    /// The figures, each with a name to save it under: its place on the page and its section's heading, such as
+    /// `03-what-the-scores-are-made-of`.
+    ///
+    /// ```
+    /// use viral::report::{Bars, Page, Section, Table};
+    ///
+    /// let bars = Bars::new("R@20", "recall").bar("viral", 0.0992, None, None).to_svg();
+    /// let section = Section::new("Accuracy & more").figure(&*bars, "", Table::new(["model"]));
+    /// let page = Page::new("VIRAL").section(section);
+    /// assert_eq!(page.figures().collect::<Vec<_>>(), [("01-accuracy-more".to_string(), &*bars)]);
+    /// ```
+    pub fn figures(&self) -> impl Iterator<Item = (String, &str)> {
+        let svg = |part| match part {
+            &Part::Figure { ref svg, .. } => Some(svg.as_str()),
+            _ => None,
+        };
+        let of_section = move |section: &'_ Section| {
+            let words = section.heading.to_lowercase();
+            let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            words.collect::<Vec<_>>().join("-")
+        };
+        let all = self.sections.iter().flat_map(move |section| {
+            let name = of_section(section);
+            section.parts.iter().filter_map(svg).map(move |svg| (name.clone(), svg))
+        });
+        all.zip(1..).map(|((name, svg), number)| (format!("{number:02}-{name}"), svg))
+    }
+
     /// The file.
     pub fn to_html(&self) -> String {
         let title = escape(&self.title);

@@ -26,7 +26,8 @@ fn train(data: Option<&Path>, model: &str, out: &Path) {
 fn report(of: &str, from: &Path, data: Option<&Path>, folder: &Path) -> (String, Value) {
     let (out, json) = (folder.join("report.html"), folder.join("report.json"));
     let mut program = viral("report");
-    program.arg(of).arg(from).arg("--out").arg(&out).arg("--json").arg(&json);
+    let figures = folder.join("figures");
+    program.arg(of).arg(from).arg("--out").arg(&out).arg("--json").arg(&json).arg("--figures").arg(&figures);
     if let Some(data) = data {
         program.arg("--data").arg(data);
     }
@@ -40,6 +41,8 @@ fn report(of: &str, from: &Path, data: Option<&Path>, folder: &Path) -> (String,
     assert_eq!((html.matches("<script").count(), html.matches("</script").count()), (2, 2));
     let n = html.matches("<svg").count();
     assert!(n > 0 && html.matches("<figure>").count() == n, "{n}");
+    let pictures: Vec<String> = std::fs::read_dir(&figures).unwrap().map(|file| text(&file.unwrap().path())).collect();
+    assert!(pictures.len() == n && pictures.iter().all(|svg| svg.starts_with("<svg xmlns=")), "{}", pictures.len());
     for figure in html.split("<figure>").skip(1) {
         let figure = figure.split("</figure>").next().unwrap();
         assert!(figure.contains("<svg") && figure.contains("<table") && figure.contains("<td"), "{figure}");

@@ -3,7 +3,7 @@
 use super::{SEED, mean};
 use serde_json::json;
 use viral::Result;
-use viral::data::Interactions;
+use viral::data::{Interactions, ItemFeatures, Modality};
 use viral::eval::ActivityGroups;
 use viral::insight::{Pca, Tsne, TsneOptions, stratified_sample, trustworthiness};
 use viral::model::HostEmbeddings;
@@ -23,7 +23,40 @@ const LETTERS: usize = 80;
 
 /// Maps of item vectors of length 1; `names` has each item's id and title.
 pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String, Option<String>)]) -> Result<Section> {
-    let section = Section::new("A map of the items");
+    of_vectors(
+        &Of { heading: "A map of the items".into(), vectors: "vectors", alike: "the model takes for" },
+        z,
+        seen,
+        names,
+    )
+}
+
+/// The same of the rows of a modality: what the model was given.
+pub(super) fn of_features(
+    modality: &Modality,
+    rows: &ItemFeatures,
+    seen: &Interactions,
+    names: &[(String, Option<String>)],
+) -> Result<Section> {
+    let z = HostEmbeddings::new(Vec::new(), rows.values().to_vec(), vec![(modality.to_string(), rows.width())])?;
+    let (heading, alike) = (format!("A map of the items by their {modality} features"), "these features take for");
+    of_vectors(&Of { heading, vectors: &format!("{modality} features"), alike }, &z, seen, names)
+}
+
+/// What a map is of, in words.
+struct Of<'a> {
+    heading: String,
+    vectors: &'a str,
+    alike: &'a str,
+}
+
+fn of_vectors(
+    of: &Of<'_>,
+    z: &HostEmbeddings,
+    seen: &Interactions,
+    names: &[(String, Option<String>)],
+) -> Result<Section> {
+    let section = Section::new(&*of.heading);
     let length = |item: usize| z.item(item).iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     let there: Vec<usize> = (0..z.n_items()).filter(|&item| length(item) > 0.0).collect();
     if there.len() < FEWEST || z.d() < 2 {
@@ -75,9 +108,11 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     let n = sample.len();
     let lengths: Vec<f64> = there.iter().map(|&item| length(item)).collect();
     let text = format!(
-        "{n} of {} items by their vectors, brought to length 1, in colours of how many interactions they have in train. Items that \
-         the model takes for alike lie close to each other. Pointing at an item says which it is.",
-        z.n_items()
+        "{n} of {} items by their {}, brought to length 1, in colours of how many interactions they have in train. Items that \
+         {} alike lie close to each other. Pointing at an item says which it is.",
+        z.n_items(),
+        of.vectors,
+        of.alike
     );
     let first = format!(
         "The two directions of the largest variance, which have {share:.0} % of it. Trustworthiness at {neighbours} \
@@ -97,7 +132,7 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     });
     let section = section
         .text(text)
-        .figure(scatter("Items, principal components", "", &linear).to_svg(), first, table)
-        .figure(scatter("Items, t-SNE", "", tsne.places()).to_svg(), second, summary);
+        .figure(scatter(&format!("Items by {}, principal components", of.vectors), "", &linear).to_svg(), first, table)
+        .figure(scatter(&format!("Items by {}, t-SNE", of.vectors), "", tsne.places()).to_svg(), second, summary);
     Ok(section.values(values))
 }

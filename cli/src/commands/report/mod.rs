@@ -67,6 +67,9 @@ pub(crate) struct Arguments {
     /// Writes everything that the page shows into a file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
+    /// Writes each figure into this folder as a picture of its own, NN-NAME.svg, for papers and pages
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    figures: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Device")]
     device: DeviceArgs,
 }
@@ -94,6 +97,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     write_whole(&arguments.out, html.as_bytes())?;
     if let Some(json) = &arguments.json {
         write_whole(json, format!("{:#}\n", page.to_json()).as_bytes())?;
+    }
+    if let Some(folder) = &arguments.figures {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        for (name, svg) in page.figures() {
+            let path = folder.join(format!("{name}.svg"));
+            check_place(&path, "not an earlier picture of viral report", empty_or(|text| text.starts_with("<svg ")))?;
+            write_whole(&path, format!("{svg}\n").as_bytes())?;
+        }
     }
     say!("The report is in {}: {:.1} MB, to be opened in a browser.", arguments.out.display(), html.len() as f64 / 1e6)
 }

@@ -105,6 +105,9 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let names: Vec<(String, Option<String>)> =
         ids.into_iter().map(|id| (id.clone(), recommender.title(&id).map(str::to_string))).collect();
     page = page.section(map::section(&z, &seen, &names)?);
+    for (modality, rows) in data.iter().flat_map(Dataset::features) {
+        page = page.section(map::of_features(modality, rows, &seen, &names)?);
+    }
     if let Some(weights) = curves::weights(&recommender)? {
         page = page.section(weights);
     }
