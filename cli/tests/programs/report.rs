@@ -27,6 +27,7 @@ fn report(of: &str, from: &Path, data: Option<&Path>, folder: &Path) -> (String,
     let (out, json) = (folder.join("report.html"), folder.join("report.json"));
     let mut program = viral("report");
     let figures = folder.join("figures");
+    let _ = std::fs::remove_dir_all(&figures); // of another page
     program.arg(of).arg(from).arg("--out").arg(&out).arg("--json").arg(&json).arg("--figures").arg(&figures);
     if let Some(data) = data {
         program.arg("--data").arg(data);
