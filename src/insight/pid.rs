@@ -68,7 +68,7 @@ impl Atoms {
 pub struct Pid {
     /// The parts for the table as it is.
     pub atoms: Atoms,
-    /// The parts less what so few observations add to mutual informations on average (Miller, 1955); these may be slightly below 0.
+    /// The parts less what so few observations add to the mutual information on average (Miller, 1955); these may be slightly below 0.
     /// `None` for a table of given probabilities.
     pub corrected: Option<Atoms>,
     /// The certified bound: with the exact optimum redundancy and synergy are larger, and both unique parts smaller, by at most this

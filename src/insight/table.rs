@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn informations_and_biases_by_hand() {
+    fn mutual_information_and_bias_by_hand() {
         // y = x1 for eight observations, x2 constant.
         let table = JointTable::from_counts([2, 1, 2], &[4, 0, 0, 4]).unwrap();
         assert_eq!((table.information(), table.single_information()), (1.0, [1.0, 0.0]));
