@@ -6,7 +6,7 @@ use crate::support::with;
 use burn::tensor::{Int, Tensor};
 use sprs::TriMat;
 use viral::data::{Interactions, ItemFeatures, Modality, PlantedConfig, StepKey, TrainSet, Triplets};
-use viral::loss::{Objective, bpr, bpr_shared};
+use viral::loss::{Objective, RankingLoss, bpr, bpr_shared};
 use viral::model::*;
 use viral::nn::Init;
 use viral::ops::SparseMatrix;
@@ -332,15 +332,18 @@ fn viral_trains_the_scores_that_it_ranks_by() {
     let list = |factor: u32, below: u32| (0..50).map(|k| k * factor % below).collect();
     let triplets = Triplets::new(list(7, 20), list(3, 40), list(11, 40));
     for n_user_layers in [0, 1, 2] {
-        for (shared_negatives, fusion) in [
-            (0, FusionStrategy::InformationAware),
-            (9, FusionStrategy::InformationAware),
-            (9, FusionStrategy::MeanPooling),
+        for (shared_negatives, fusion, ranking) in [
+            (0, FusionStrategy::InformationAware, RankingLoss::Bpr),
+            (0, FusionStrategy::InformationAware, RankingLoss::Softmax),
+            (9, FusionStrategy::InformationAware, RankingLoss::Bpr),
+            (9, FusionStrategy::InformationAware, RankingLoss::Softmax),
+            (9, FusionStrategy::MeanPooling, RankingLoss::Bpr),
         ] {
             let config = with(near.clone(), |c| {
                 c.n_user_layers = n_user_layers;
                 c.shared_negatives = shared_negatives;
                 c.fusion = fusion;
+                c.ranking = ranking;
             });
             let model = config.init(&train, &mut Init::new(3, &device())).unwrap();
             let batch = Batch::new(&triplets, StepKey::default(), &device());
@@ -354,12 +357,20 @@ fn viral_trains_the_scores_that_it_ranks_by() {
                 0 => bpr(scores(&batch.positives), scores(&batch.negatives)),
                 n => {
                     let negatives = z.items().clone().select(0, batch.sampled_items(n));
-                    bpr_shared(scores(&batch.positives), users.clone().matmul(negatives.transpose()))
+                    let (positive, negative) = (scores(&batch.positives), users.clone().matmul(negatives.transpose()));
+                    match ranking {
+                        RankingLoss::Bpr => bpr_shared(positive, negative),
+                        _ => {
+                            let all = Tensor::cat(vec![positive.clone().unsqueeze_dim(1), negative], 1);
+                            (all.exp().sum_dim(1).log().squeeze_dim::<1>(1) - positive).mean()
+                        }
+                    }
                 }
             };
-            let (found, expected) = (term(&model.objective(&batch), "bpr"), values(expected)[0]);
-            let what =
-                format!("{n_user_layers} layers, {shared_negatives} shared, {fusion:?}: {found}, not {expected}");
+            let (found, expected) = (term(&model.objective(&batch), ranking.name()), values(expected)[0]);
+            let what = format!(
+                "{n_user_layers} layers, {shared_negatives} shared, {fusion:?}, {ranking}: {found}, not {expected}"
+            );
             assert!((found - expected).abs() <= 1e-5 * expected, "{what}");
         }
     }

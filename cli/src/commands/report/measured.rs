@@ -50,8 +50,11 @@ pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &D
 }
 
 /// R@20 against the share of the items that lack content, a figure for each set of modalities.
-pub(super) fn missing(report: Option<&MissingReport>, again: &str) -> Section {
+pub(super) fn missing(report: Option<&MissingReport>, data: Option<&Dataset>, again: &str) -> Section {
     let section = Section::new("When content is missing");
+    if data.is_some_and(|data| data.features().is_empty()) {
+        return section.text("The data have no content.");
+    }
     let Some(report) = report.filter(|report| !report.rows.is_empty()) else {
         let what =
             "R@20 where from none to nine tenths of the items lack text, image or both, with LightGCN as the floor:";

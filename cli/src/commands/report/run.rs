@@ -118,7 +118,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
             arguments.cold.iter().map(|path| measured::read(path, &recommender, data)).collect::<Result<Vec<_>>>()?;
     }
     let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
-    page = page.section(measured::missing(missing.as_ref(), &again("missing")));
+    page = page.section(measured::missing(missing.as_ref(), data.as_ref(), &again("missing")));
     let cold = measured::cold(&cold, &again("cold"));
     Ok(page.section(curves::training(folder, &train_word)?).section(cold))
 }
