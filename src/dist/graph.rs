@@ -239,6 +239,9 @@ mod tests {
         [floats(all), floats(some), floats(Tensor::from_inner(dx))]
     }
 
+    /// Values of a rank's users among its rows; all, picked, gradient.
+    type OfRank = (usize, Vec<f32>, Vec<f32>, Vec<f32>);
+
     /// The same of the ranks, with the rows of all of them together.
     fn split_up(
         size: usize,
@@ -262,7 +265,7 @@ mod tests {
             Ok((users.len() * D, all, some, dx))
         };
         let found: Vec<_> = Threads::run(size, of_rank).into_iter().collect::<Result<_>>().unwrap();
-        let joined = |of: fn(&(usize, Vec<f32>, Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
+        let joined = |of: fn(&OfRank) -> &Vec<f32>| {
             let users = found.iter().flat_map(|it| &of(it)[..it.0]);
             users.chain(found.iter().flat_map(|it| &of(it)[it.0..])).copied().collect::<Vec<_>>()
         };
