@@ -29,7 +29,20 @@ pub trait Collective {
     ///
     /// # Panics
     /// When `own` has another length than it should.
-    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>>;
+    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+        let mut all = vec![0.0; lengths.iter().sum()];
+        self.all_gather_into(own, lengths, &mut all)?;
+        Ok(all)
+    }
+
+    /// [`all_gather`](Self::all_gather) into room that is there.
+    ///
+    /// # Errors
+    /// When a rank is gone.
+    ///
+    /// # Panics
+    /// When `own` or `all` has another length than it should.
+    fn all_gather_into(&self, own: &[f32], lengths: &[usize], all: &mut [f32]) -> Result<()>;
 
     /// [`all_gather`](Self::all_gather) for rank 0 alone; the others get nothing.
     ///
@@ -60,9 +73,10 @@ impl Collective for Solo {
         1
     }
 
-    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+    fn all_gather_into(&self, own: &[f32], lengths: &[usize], all: &mut [f32]) -> Result<()> {
         check_lengths(self, own, lengths);
-        Ok(own.to_vec())
+        all.copy_from_slice(own);
+        Ok(())
     }
 
     fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>> {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Columns are gathered by multiples of this many, so that sums of them fit in registers: one, if those of all rows take more.
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 16;
 
 /// This rank's rows of a square graph and of its transpose.
 #[derive(Debug)]
@@ -47,8 +47,7 @@ impl PartGraph {
 
     /// This rank's rows of `Σ_l c_l Aˡ X`, from its rows of `X`, by Horner's rule.
     pub(super) fn polynomial(&self, ranks: &Ranks, x: &[f32], d: usize, coefficients: &[f32]) -> Result<Vec<f32>> {
-        let (last, lower) = split(coefficients);
-        self.horner(ranks, &self.a, x, None, d, last, lower)
+        self.whole(ranks, &self.a, x, d, coefficients)
     }
 
     /// As [`polynomial`](Self::polynomial), of the transpose.
@@ -59,8 +58,18 @@ impl PartGraph {
         d: usize,
         coefficients: &[f32],
     ) -> Result<Vec<f32>> {
+        self.whole(ranks, self.turned(), x, d, coefficients)
+    }
+
+    fn whole(&self, ranks: &Ranks, m: &HostRows, x: &[f32], d: usize, coefficients: &[f32]) -> Result<Vec<f32>> {
         let (last, lower) = split(coefficients);
-        self.horner(ranks, self.turned(), x, None, d, last, lower)
+        if lower.is_empty() {
+            return Ok(x.iter().map(|x| x * last).collect());
+        }
+        self.by_slabs(ranks, d, x.len() / d, |columns| {
+            let own = cut(x, d, columns);
+            self.terms(ranks, m, &own, Cow::Borrowed(&own[..]), columns.len(), (last, lower)).map(Cow::into_owned)
+        })
     }
 
     /// The picked rows of [`polynomial`](Self::polynomial), all of them on every rank: the last product is made for these alone.
@@ -76,18 +85,15 @@ impl PartGraph {
             [] => panic!("a polynomial without a coefficient"),
             [c] => picked.of_own(x, d).into_iter().map(|x| x * c).collect(),
             [c, higher @ ..] => {
-                let (y, alpha) = match higher {
-                    [last] => (Cow::Borrowed(x), *last),
-                    _ => (Cow::Owned(self.polynomial(ranks, x, d, higher)?), 1.0),
-                };
-                let mut out = vec![0f32; picked.own.len() * d];
-                for columns in self.slabs(ranks, d) {
-                    let all = ranks.gathered(&cut(&y, d, &columns), &self.layout.lengths, columns.len())?.into_owned();
-                    let own = cut(x, d, &columns);
-                    let part = self.a.picked_times(&picked.own, &all, columns.len(), alpha, (&own, *c));
-                    put_columns(&part, &columns, &mut out, d);
-                }
-                out
+                let (last, lower) = split(higher);
+                let alpha = if lower.is_empty() { last } else { 1.0 };
+                self.by_slabs(ranks, d, picked.own.len(), |columns| {
+                    let (own, width) = (cut(x, d, columns), columns.len());
+                    let y = self.terms(ranks, &self.a, &own, Cow::Borrowed(&own[..]), width, (last, lower))?;
+                    ranks.with_gathered(&y, &self.layout.lengths, width, |all| {
+                        self.a.picked_times(&picked.own, all, width, alpha, (&own, *c))
+                    })
+                })?
             }
         };
         picked.fetch(ranks, &own, d)
@@ -103,49 +109,58 @@ impl PartGraph {
         d: usize,
         coefficients: &[f32],
     ) -> Result<Vec<f32>> {
-        let (last, lower) = split(coefficients);
-        let m = self.turned();
-        let mut x = vec![0f32; m.n_rows() * d];
-        picked.add(ranks, rows, d, &mut x);
+        let ((last, lower), m) = (split(coefficients), self.turned());
+        let spread = |rows: &[f32], width: usize| {
+            let mut x = vec![0f32; m.n_rows() * width];
+            picked.add(ranks, rows, width, &mut x);
+            x
+        };
         let Some((&c, lower)) = lower.split_last() else {
-            return self.horner(ranks, m, &x, None, d, last, &[]);
+            return Ok(spread(rows, d).into_iter().map(|x| x * last).collect());
         };
         let mut at = vec![-1; self.layout.n()];
         picked.places.iter().zip(0..).for_each(|(&place, k)| at[place as usize] = k);
-        let y = m.times_some(&at, rows, d, last, (&x, c));
-        self.horner(ranks, m, &x, Some(y), d, 1.0, lower)
+        self.by_slabs(ranks, d, m.n_rows(), |columns| {
+            let (rows, width) = (cut(rows, d, columns), columns.len());
+            let x = spread(&rows, width);
+            let y = m.times_some(&at, &rows, width, last, (&x, c));
+            self.terms(ranks, m, &x, Cow::Owned(y), width, (1.0, lower)).map(Cow::into_owned)
+        })
     }
 
-    /// The terms of `lower` from the highest to the lowest, on `y`, or `last · x` where there is none yet.
-    fn horner(
+    /// The terms of `lower` on `y`, from the highest to the lowest; `alpha` is a factor of the first product.
+    fn terms<'y>(
         &self,
         ranks: &Ranks,
         m: &HostRows,
-        x: &[f32],
-        y: Option<Vec<f32>>,
-        d: usize,
-        last: f32,
-        lower: &[f32],
-    ) -> Result<Vec<f32>> {
-        if lower.is_empty() {
-            return Ok(y.unwrap_or_else(|| x.iter().map(|x| x * last).collect()));
+        own: &[f32],
+        mut y: Cow<'y, [f32]>,
+        width: usize,
+        (mut alpha, lower): (f32, &[f32]),
+    ) -> Result<Cow<'y, [f32]>> {
+        for &c in lower.iter().rev() {
+            let product = |all: &[f32]| m.times(all, width, alpha, (own, c));
+            y = Cow::Owned(ranks.with_gathered(&y, &self.layout.lengths, width, product)?);
+            alpha = 1.0;
         }
-        let from = y.as_deref().unwrap_or(x);
+        Ok(y)
+    }
+
+    /// `[n, d]` from what `make` gives for each slab of columns.
+    fn by_slabs(
+        &self,
+        ranks: &Ranks,
+        d: usize,
+        n: usize,
+        mut make: impl FnMut(&Range<usize>) -> Result<Vec<f32>>,
+    ) -> Result<Vec<f32>> {
         let slabs = self.slabs(ranks, d);
-        let mut out = if slabs.len() > 1 { vec![0f32; x.len()] } else { Vec::new() };
+        if let [all] = &slabs[..] {
+            return make(all);
+        }
+        let mut out = vec![0f32; n * d];
         for columns in &slabs {
-            let (own, mut y) = (cut(x, d, columns), cut(from, d, columns));
-            for (term, &c) in lower.iter().rev().enumerate() {
-                let alpha = if term == 0 { last } else { 1.0 };
-                let all = ranks.gathered(&y, &self.layout.lengths, columns.len())?;
-                let product = m.times(&all, columns.len(), alpha, (&own, c));
-                drop(all);
-                y = Cow::Owned(product);
-            }
-            match slabs.len() {
-                1 => out = y.into_owned(),
-                _ => put_columns(&y, columns, &mut out, d),
-            }
+            put_columns(&make(columns)?, columns, &mut out, d);
         }
         Ok(out)
     }
@@ -224,6 +239,9 @@ mod tests {
         [floats(all), floats(some), floats(Tensor::from_inner(dx))]
     }
 
+    /// Values of a rank's users among its rows; all, picked, gradient.
+    type OfRank = (usize, Vec<f32>, Vec<f32>, Vec<f32>);
+
     /// The same of the ranks, with the rows of all of them together.
     fn split_up(
         size: usize,
@@ -247,7 +265,7 @@ mod tests {
             Ok((users.len() * D, all, some, dx))
         };
         let found: Vec<_> = Threads::run(size, of_rank).into_iter().collect::<Result<_>>().unwrap();
-        let joined = |of: fn(&(usize, Vec<f32>, Vec<f32>, Vec<f32>)) -> &Vec<f32>| {
+        let joined = |of: fn(&OfRank) -> &Vec<f32>| {
             let users = found.iter().flat_map(|it| &of(it)[..it.0]);
             users.chain(found.iter().flat_map(|it| &of(it)[it.0..])).copied().collect::<Vec<_>>()
         };

@@ -101,16 +101,16 @@ impl Collective for Mpi {
         self.world.size() as usize
     }
 
-    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+    fn all_gather_into(&self, own: &[f32], lengths: &[usize], all: &mut [f32]) -> Result<()> {
         check_lengths(self, own, lengths);
-        let total = lengths.iter().sum();
-        let mut all = vec![0f32; total];
+        let total: usize = lengths.iter().sum();
+        assert_eq!(all.len(), total, "gather: room for another number of values");
         if total <= MOST {
             let (counts, starts) = counted(lengths);
-            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], counts, starts));
-            return Ok(all);
+            self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, counts, starts));
+            return Ok(());
         }
-        let mut rest = &mut all[..];
+        let mut rest = all;
         for (rank, &length) in lengths.iter().enumerate() {
             let (of_rank, after) = rest.split_at_mut(length);
             if rank == self.rank() {
@@ -120,7 +120,7 @@ impl Collective for Mpi {
             of_rank.chunks_mut(MOST).for_each(|message| root.broadcast_into(message));
             rest = after;
         }
-        Ok(all)
+        Ok(())
     }
 
     fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>> {

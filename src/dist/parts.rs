@@ -4,6 +4,7 @@ use super::Collective;
 use crate::data::Interactions;
 use crate::{Error, Result};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Parts of the users, and of the items, at most: more than jobs have ranks, and few enough that what is summed by parts is
@@ -15,7 +16,7 @@ const LEAST_PARTS: usize = 16;
 const ROWS: usize = 256;
 
 /// What a row weighs, in mean numbers of nonzeros, however many it has: its vectors, and the layers that it goes through.
-const OF_A_ROW: u64 = 1;
+const OF_A_ROW: u64 = 2;
 
 /// How many parts there are of so many rows, a power of two.
 fn n_parts(n_rows: usize) -> usize {
@@ -88,10 +89,12 @@ pub(super) struct Ranks<'a> {
     n_parts: usize,
     /// Bytes that gathered columns of all rows may take.
     pub(super) slab_bytes: usize,
+    /// Room for them, which is kept: pages that are new are slow.
+    slab: RefCell<Vec<f32>>,
 }
 
 /// What a slab of columns may take: less than what a rank has of its own where there is much.
-const SLAB_BYTES: usize = 96 << 20;
+const SLAB_BYTES: usize = 48 << 20;
 
 impl<'a> Ranks<'a> {
     pub(super) fn new(world: &'a dyn Collective, train: &Interactions) -> Result<Self> {
@@ -108,7 +111,7 @@ impl<'a> Ranks<'a> {
         };
         let users = side(train.user_degrees(), "users")?;
         let items = side(train.item_degrees(), "items")?;
-        Ok(Self { world, users, items, n_parts, slab_bytes: SLAB_BYTES })
+        Ok(Self { world, users, items, n_parts, slab_bytes: SLAB_BYTES, slab: RefCell::default() })
     }
 
     pub(super) fn own_users(&self) -> Range<usize> {
@@ -138,6 +141,26 @@ impl<'a> Ranks<'a> {
                 self.world.all_gather(own, &lengths).map(Cow::Owned)
             }
         }
+    }
+
+    /// What `take` makes of [`gathered`](Self::gathered) rows.
+    pub(super) fn with_gathered<T>(
+        &self,
+        own: &[f32],
+        rows: &[usize],
+        d: usize,
+        take: impl FnOnce(&[f32]) -> T,
+    ) -> Result<T> {
+        if self.world.size() == 1 {
+            return Ok(take(own));
+        }
+        let lengths: Vec<usize> = rows.iter().map(|n| n * d).collect();
+        let mut all = self.slab.take();
+        all.resize(lengths.iter().sum(), 0.0);
+        self.world.all_gather_into(own, &lengths, &mut all)?;
+        let taken = take(&all);
+        self.slab.replace(all);
+        Ok(taken)
     }
 
     /// The sum of vectors of `n` values over all parts that `has` something, from those of this rank's parts, in their order.

@@ -101,16 +101,18 @@ impl Collective for Threads {
         self.board().messages.len()
     }
 
-    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
+    fn all_gather_into(&self, own: &[f32], lengths: &[usize], to: &mut [f32]) -> Result<()> {
         check_lengths(self, own, lengths);
+        assert_eq!(to.len(), lengths.iter().sum::<usize>(), "gather: room for another number of values");
         let all = self.exchange(own.iter().flat_map(|x| x.to_le_bytes()).collect())?;
         // A rank that sends something else is somewhere else in the work.
         if let Some(rank) = all.iter().zip(lengths).position(|(bytes, n)| bytes.len() != n * size_of::<f32>()) {
             let (found, n) = (all[rank].len(), lengths[rank]);
             return Err(Error::Data(format!("rank {rank} sent {found} bytes where {n} numbers were to come")));
         }
-        let values = all.iter().flat_map(|bytes| bytes.as_chunks::<4>().0).map(|x| f32::from_le_bytes(*x)).collect();
-        Ok(values)
+        let values = all.iter().flat_map(|bytes| bytes.as_chunks::<4>().0).map(|x| f32::from_le_bytes(*x));
+        to.iter_mut().zip(values).for_each(|(to, x)| *to = x);
+        Ok(())
     }
 
     fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>> {

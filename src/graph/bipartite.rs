@@ -136,9 +136,9 @@ pub(crate) fn bipartite_rows(pairs: &Csr, eps: f64, users: &Range<usize>, items:
     let (mut columns, mut values) = (vec![0; n], vec![0f32; n]);
     let mut next: Vec<usize> = pointers[users.len()..].iter().map(|&p| p as usize).collect();
     let mut at = 0;
-    for user in 0..pairs.n_rows() {
+    for (user, of_user) in of_users.iter().enumerate() {
         for &item in pairs.row(user) {
-            let (row, value) = (item as usize, (of_users[user] * of_items[item as usize]) as f32);
+            let (row, value) = (item as usize, (of_user * of_items[item as usize]) as f32);
             if users.contains(&user) {
                 (columns[at], values[at]) = ((pairs.n_rows() + row) as u32, value);
                 at += 1;

@@ -251,8 +251,8 @@ impl Collective for Leaving<'_> {
         self.world.size()
     }
 
-    fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
-        self.call().and_then(|()| self.world.all_gather(own, lengths))
+    fn all_gather_into(&self, own: &[f32], lengths: &[usize], all: &mut [f32]) -> Result<()> {
+        self.call().and_then(|()| self.world.all_gather_into(own, lengths, all))
     }
 
     fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>> {

@@ -82,10 +82,11 @@ fn polynomial(
     y.unwrap_or_else(|| Flex::float_mul_scalar(x.clone(), last.into()))
 }
 
-/// Columns of a row that are summed in registers at a time: all of three blocks of 64, of one, or of half of one.
+/// Columns of a row that are summed in registers at a time: all of three blocks of 64, of one, or of a half or a quarter of one.
 const WIDE: usize = 192;
 const NARROW: usize = 64;
 const HALF: usize = 32;
+const QUARTER: usize = 16;
 
 /// `Σ values[e] y[cols[e]]` over `W` columns from `first` on.
 #[inline(always)]
@@ -103,10 +104,10 @@ fn sums<M: MulAdd, const W: usize>(cols: &[i32], values: &[f32], y: &[f32], d: u
     sums
 }
 
-/// [`sums`] over fewer columns than [`HALF`].
+/// [`sums`] over fewer columns than [`QUARTER`].
 #[inline(always)]
-fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; HALF] {
-    let mut sums = [0f32; HALF];
+fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; QUARTER] {
+    let mut sums = [0f32; QUARTER];
     for (&c, &w) in cols.iter().zip(values) {
         for (s, &y) in sums.iter_mut().zip(&y[c as usize * d..][first..d]) {
             *s = M::mul_add(w, y, *s);
@@ -151,6 +152,7 @@ vectorised! {
                     WIDE.. => put(&mut sums::<M, WIDE>(cols, values, y, d, first)),
                     NARROW.. => put(&mut sums::<M, NARROW>(cols, values, y, d, first)),
                     HALF.. => put(&mut sums::<M, HALF>(cols, values, y, d, first)),
+                    QUARTER.. => put(&mut sums::<M, QUARTER>(cols, values, y, d, first)),
                     rest => put(&mut few_sums::<M>(cols, values, y, d, first)[..rest]),
                 };
             }
@@ -338,7 +340,7 @@ mod tests {
         let pairs: Vec<(u32, u32)> = (0..7).map(|c| (3, c)).chain([(0, 6), (0, 0), (4, 2)]).collect();
         let csr = Csr::from_pairs(n, m, &pairs);
         let (row_ptr, cols, values) = (signed(csr.row_ptr()), signed(csr.col_idx()), noise(csr.nnz(), 1));
-        for d in [1, 2, 31, 32, 33, 63, 64, 65, 96, 128, 191, 192, 193, 260] {
+        for d in [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 96, 128, 191, 192, 193, 260] {
             let (y, x) = (noise(m * d, 2), noise(n * d, 3));
             let taken: Vec<bool> = (0..m).map(|row| row % 3 != 1).collect();
             let zeroed: Vec<f32> = y.iter().enumerate().map(|(i, &y)| if taken[i / d] { y } else { 0.0 }).collect();
