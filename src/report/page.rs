@@ -143,18 +143,11 @@ impl Page {
     /// assert_eq!(page.figures().collect::<Vec<_>>(), [("01-accuracy-more".to_string(), &*bars)]);
     /// ```
     pub fn figures(&self) -> impl Iterator<Item = (String, &str)> {
-        let svg = |part| match part {
-            &Part::Figure { ref svg, .. } => Some(svg.as_str()),
-            _ => None,
-        };
-        let of_section = move |section: &'_ Section| {
+        let all = self.sections.iter().flat_map(|section| {
             let words = section.heading.to_lowercase();
             let words = words.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-            words.collect::<Vec<_>>().join("-")
-        };
-        let all = self.sections.iter().flat_map(move |section| {
-            let name = of_section(section);
-            section.parts.iter().filter_map(svg).map(move |svg| (name.clone(), svg))
+            let name = words.collect::<Vec<_>>().join("-");
+            section.parts.iter().filter_map(Part::svg).map(move |svg| (name.clone(), svg))
         });
         all.zip(1..).map(|((name, svg), number)| (format!("{number:02}-{name}"), svg))
     }
@@ -194,6 +187,13 @@ impl Page {
 }
 
 impl Part {
+    fn svg(&self) -> Option<&str> {
+        match self {
+            Self::Figure { svg, .. } => Some(svg),
+            _ => None,
+        }
+    }
+
     fn put(&self, html: &mut String) {
         match self {
             Self::Text(text) => put(html, format_args!("<p>{}</p>\n", escape(text))),
