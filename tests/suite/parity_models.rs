@@ -1,6 +1,6 @@
 //! Whole models against the authors' code and MMRec: losses, gradients, five steps of Adam, scores.
 
-use crate::devices::device;
+use crate::devices::{device, tolerance};
 use crate::golden::{self, Golden, Source, check_all, filled, gradients, setting, values};
 use crate::support::with;
 use burn::tensor::{Int, Tensor};
@@ -371,7 +371,7 @@ fn viral_trains_the_scores_that_it_ranks_by() {
             let what = format!(
                 "{n_user_layers} layers, {shared_negatives} shared, {fusion:?}, {ranking}: {found}, not {expected}"
             );
-            assert!((found - expected).abs() <= 1e-5 * expected, "{what}");
+            assert!((found - expected).abs() <= tolerance(1e-5) * expected, "{what}");
         }
     }
 }
