@@ -114,15 +114,7 @@ mod tests {
         let same = || Alike { version: "1".into(), data: "abc".into(), recipe: "x = 1\ny = 2\n".into(), fused: true };
         let refused = |other: Alike, words: &[&str]| {
             let found = Threads::run(3, |world| match world.rank() {
-                2 => check_same(
-                    world,
-                    &Alike {
-                        version: other.version.clone(),
-                        data: other.data.clone(),
-                        recipe: other.recipe.clone(),
-                        ..other
-                    },
-                ),
+                2 => check_same(world, &other),
                 _ => check_same(world, &same()),
             });
             for found in found {

@@ -25,7 +25,7 @@ impl PartGraph {
     /// Copies the rows of this rank.
     pub(super) fn new(graph: &SparseMatrix, layout: Layout, rank: usize) -> Self {
         let nodes = layout.nodes(rank);
-        let rows = |turned: bool| HostRows::of(graph, turned, &nodes, |column| layout.place(column));
+        let rows = |transposed: bool| HostRows::of(graph, transposed, &nodes, |column| layout.place(column));
         Self { a: rows(false), at: (!graph.is_symmetric()).then(|| rows(true)), layout: layout.clone() }
     }
 
@@ -41,7 +41,7 @@ impl PartGraph {
         self.a.nnz()
     }
 
-    fn turned(&self) -> &HostRows {
+    fn transpose(&self) -> &HostRows {
         self.at.as_ref().unwrap_or(&self.a)
     }
 
@@ -51,14 +51,14 @@ impl PartGraph {
     }
 
     /// As [`polynomial`](Self::polynomial), of the transpose.
-    pub(super) fn polynomial_turned(
+    pub(super) fn polynomial_backward(
         &self,
         ranks: &Ranks,
         x: &[f32],
         d: usize,
         coefficients: &[f32],
     ) -> Result<Vec<f32>> {
-        self.whole(ranks, self.turned(), x, d, coefficients)
+        self.whole(ranks, self.transpose(), x, d, coefficients)
     }
 
     fn whole(&self, ranks: &Ranks, m: &HostRows, x: &[f32], d: usize, coefficients: &[f32]) -> Result<Vec<f32>> {
@@ -101,7 +101,7 @@ impl PartGraph {
 
     /// This rank's rows of `Σ_l c_l (Aᵀ)ˡ X`, where `X` has the picked `rows` and zeros elsewhere: what the first product takes is
     /// on every rank already.
-    pub(super) fn picked_turned(
+    pub(super) fn picked_backward(
         &self,
         ranks: &Ranks,
         picked: &Picked,
@@ -109,7 +109,7 @@ impl PartGraph {
         d: usize,
         coefficients: &[f32],
     ) -> Result<Vec<f32>> {
-        let ((last, lower), m) = (split(coefficients), self.turned());
+        let ((last, lower), m) = (split(coefficients), self.transpose());
         let spread = |rows: &[f32], width: usize| {
             let mut x = vec![0f32; m.n_rows() * width];
             picked.add(ranks, rows, width, &mut x);
@@ -261,7 +261,7 @@ mod tests {
             let picked = Picked::new(&part.layout, world.rank(), nodes.iter().copied());
             let all = part.polynomial(&ranks, &own, D, coefficients)?;
             let some = part.picked(&ranks, &own, D, coefficients, &picked)?;
-            let dx = part.picked_turned(&ranks, &picked, g, D, coefficients)?;
+            let dx = part.picked_backward(&ranks, &picked, g, D, coefficients)?;
             Ok((users.len() * D, all, some, dx))
         };
         let found: Vec<_> = Threads::run(size, of_rank).into_iter().collect::<Result<_>>().unwrap();

@@ -5,13 +5,13 @@ use super::evaluate::hits;
 use super::model::{OwnEmbeddings, Part as ModelPart, Split};
 use super::parts::Ranks;
 use super::{Collective, all_or_none, checkpoint};
+use crate::Result;
 use crate::data::{Dataset, Part};
 use crate::eval::Metrics;
 use crate::model::HostEmbeddings;
 use crate::nn::Init;
 use crate::recipe::{EpochSeconds, Existing, Folder, Progress, Recipe};
 use crate::train::{Checkpoint, EpochReport, Event, Fit, TrainState};
-use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::ops::ControlFlow;
@@ -98,10 +98,8 @@ impl<'a> Job<'a> {
         let checked = recipe.check().and_then(|()| ModelPart::check(&recipe.model));
         all_or_none(world, checked)?;
         check_alike(world, &recipe, data)?;
+        recipe.check_epochs()?;
         let trainer = &recipe.training;
-        if trainer.epochs == 0 {
-            return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
-        }
         let ranks = Ranks::new(world, &data.train.interactions)?;
         let path = folder;
         let opened = match &path {

@@ -1,7 +1,7 @@
 //! LightGCN, split over ranks.
 
 use super::graph::PartGraph;
-use super::model::{OwnEmbeddings, constant, fetched, gradient, leaf};
+use super::model::{OwnEmbeddings, constant, fetch_table_rows, gradient, leaf};
 use super::parts::Ranks;
 use super::picked::Picked;
 use crate::Result;
@@ -39,7 +39,7 @@ impl PartLightGcn {
         nodes(model.users.val().inner(), model.items.val().inner())
     }
 
-    /// The batch's rows before and after propagation are fetched, and every rank computes the objective from them. Each makes of
+    /// The batch's rows before and after propagation are fetch_table_rows, and every rank computes the objective from them. Each makes of
     /// the gradient of all of them that of its own rows.
     pub(super) fn step(&self, model: &LightGcn, ranks: &Ranks, batch: &Triplets) -> Result<Step> {
         let (device, n_users) = (model.users.val().device(), ranks.users.n() as u32);
@@ -49,7 +49,7 @@ impl PartLightGcn {
 
         let x = Self::nodes(model);
         let (d, coefficients) = (x.dims()[1], model.coefficients());
-        let before = fetched(x.clone(), &picked, ranks)?;
+        let before = fetch_table_rows(x.clone(), &picked, ranks)?;
         let after = read_floats(&x, |x| self.graph.picked(ranks, x, d, &coefficients, &picked))?;
         drop(x);
         let (before, after) = (leaf(before, d, &device), leaf(after, d, &device));
@@ -58,7 +58,7 @@ impl PartLightGcn {
         let mut step = Step::of(model.objective_of(before.clone(), after.clone(), u, i));
 
         let d_after = gradient(&after, &mut step.gradients);
-        let mut dx = self.graph.picked_turned(ranks, &picked, &d_after, d, &coefficients)?;
+        let mut dx = self.graph.picked_backward(ranks, &picked, &d_after, d, &coefficients)?;
         picked.add(ranks, &gradient(&before, &mut step.gradients), d, &mut dx);
         let of_items = dx.split_off(model.users.dims()[0] * d);
         model.users.val().grad_replace(&mut step.gradients, constant(dx, d, &device));

@@ -211,7 +211,7 @@ pub(super) fn gradient(leaf: &Tensor<2>, gradients: &mut Gradients) -> Vec<f32> 
 }
 
 /// The picked rows of a matrix, from the rows that each rank has of it, on all ranks.
-pub(super) fn fetched(own: Tensor<2>, picked: &Picked, ranks: &Ranks) -> Result<Vec<f32>> {
+pub(super) fn fetch_table_rows(own: Tensor<2>, picked: &Picked, ranks: &Ranks) -> Result<Vec<f32>> {
     let (d, device) = (own.dims()[1], own.device());
     let ids = picked.own.iter().map(|&row| row as i32).collect();
     let rows = gather_rows(own, indices(ids, &device));

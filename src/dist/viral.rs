@@ -5,7 +5,7 @@
 //! those of [`Viral`] trained as a whole, which adds them up over all items at once.
 
 use super::graph::PartGraph;
-use super::model::{OwnEmbeddings, constant, fetched, gradient, leaf, pull};
+use super::model::{OwnEmbeddings, constant, fetch_table_rows, gradient, leaf, pull};
 use super::parts::Ranks;
 use super::picked::{Layout, Picked};
 use super::shared::Shared;
@@ -115,13 +115,15 @@ impl PartViral {
         let h_items = h_users.split_off(n_users * d);
         let h_users = leaf(h_users, d, &device);
         let weighed = model.weights.as_ref().map_or(h_users.clone(), |weights| weights.forward(h_users.clone()));
-        let u = read_floats(&plain(&weighed), |x| taken(&self.user_user, ranks, x, d, &over_users, &picked_users))?;
-        let i = taken(&self.item_item, ranks, &h_items, d, &over_items, &picked_items)?;
+        let u = read_floats(&plain(&weighed), |x| {
+            propagate_rows(&self.user_user, ranks, x, d, &over_users, &picked_users)
+        })?;
+        let i = propagate_rows(&self.item_item, ranks, &h_items, d, &over_items, &picked_items)?;
         drop(h_items);
 
         // The batch, on every rank.
         let tables = |tables: Vec<Tensor<2>>, picked: &Picked| {
-            let rows = tables.into_iter().map(|table| fetched(table.inner(), picked, ranks));
+            let rows = tables.into_iter().map(|table| fetch_table_rows(table.inner(), picked, ranks));
             Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().map(|rows| leaf(rows, d_embed, &device)).collect())
         };
         let user_tables: Vec<Tensor<2>> =
@@ -151,7 +153,7 @@ impl PartViral {
         let d_encodings: Vec<Vec<f32>> = encodings.iter().map(&mut of).collect();
 
         // And back: through the graphs, the rows by themselves, the shared layers.
-        let d_weighed = spread(&self.user_user, ranks, &picked_users, &du, d, &over_users, n_users)?;
+        let d_weighed = propagate_rows_backward(&self.user_user, ranks, &picked_users, &du, d, &over_users, n_users)?;
         let (mut dh, d_weights) = match &model.weights {
             None => (d_weighed, None),
             Some(weights) => {
@@ -165,8 +167,8 @@ impl PartViral {
                 (gradient(&h_users, &mut pulled), Some((weight, d_weight)))
             }
         };
-        dh.extend(spread(&self.item_item, ranks, &picked_items, &di, d, &over_items, own.len())?);
-        let dx = graph.polynomial_turned(ranks, &dh, d, &nodes)?;
+        dh.extend(propagate_rows_backward(&self.item_item, ranks, &picked_items, &di, d, &over_items, own.len())?);
+        let dx = graph.polynomial_backward(ranks, &dh, d, &nodes)?;
         drop(dh);
         let mut pulled = pull(vec![(x, dx)]);
         let mut put = |parameter: Tensor<2>, values: Vec<f32>| {
@@ -294,7 +296,7 @@ fn plain(x: &Tensor<2>) -> Tensor<2> {
 }
 
 /// The picked rows of a polynomial of a graph, or of `x` itself where there is no graph.
-fn taken(
+fn propagate_rows(
     graph: &Option<PartGraph>,
     ranks: &Ranks,
     x: &[f32],
@@ -308,8 +310,8 @@ fn taken(
     }
 }
 
-/// The gradient of `x` in [`taken`].
-fn spread(
+/// The gradient of `x` in [`propagate_rows`].
+fn propagate_rows_backward(
     graph: &Option<PartGraph>,
     ranks: &Ranks,
     picked: &Picked,
@@ -319,7 +321,7 @@ fn spread(
     n_own: usize,
 ) -> Result<Vec<f32>> {
     match graph {
-        Some(graph) => graph.picked_turned(ranks, picked, g, d, coefficients),
+        Some(graph) => graph.picked_backward(ranks, picked, g, d, coefficients),
         None => {
             let mut dx = vec![0.0; n_own * d];
             picked.add(ranks, g, d, &mut dx);

@@ -132,7 +132,7 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
     CsMat::new((n_users, n_users), pointers, columns, values)
 }
 
-/// An item graph of which a share is what users took together.
+/// Mixes co-occurrence, the items that users took together, into an item graph.
 ///
 /// ```text
 /// A[i, ·] = (1 − share) S[i, ·] + share · C[i, ·] / Σ_j C[i, j],   C = the k largest numbers of common users in Rᵀ R, C[i, i] = 0
@@ -157,9 +157,7 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
 /// # Panics
 /// When the graph has not a row for each item.
 pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usize, share: f32) -> CsMat<f32> {
-    let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
-    let of_items = Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs);
-    let together = row_stochastic(&cooccurrence_counts(&of_items, k)).map(|weight| weight * share);
+    let together = row_stochastic(&item_counts(interactions, k)).map(|weight| weight * share);
     assert_eq!(graph.shape(), together.shape(), "with_cooccurrence: graph and items");
     let mut graph = graph.clone();
     for (mut row, together) in graph.outer_iterator_mut().zip(together.outer_iterator()) {
@@ -168,6 +166,12 @@ pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usi
         }
     }
     &graph + &together
+}
+
+/// [`cooccurrence_counts`] of items: the users that two of them have in common, `[n_items, n_items]`.
+pub(super) fn item_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
+    let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
+    cooccurrence_counts(&Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs), k)
 }
 
 #[cfg(test)]

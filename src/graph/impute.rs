@@ -1,6 +1,6 @@
 //! Missing content filled in by means: of all, and of items that are taken together.
 
-use super::cooccurrence_counts;
+use super::cooccurrence::item_counts;
 use crate::data::{Interactions, ItemFeatures};
 use rayon::prelude::*;
 use sprs::CsMat;
@@ -25,9 +25,7 @@ use sprs::CsMat;
 /// # Shapes
 /// - output: `[n_items, n_items]`
 pub fn item_cooccurrence(interactions: &Interactions, k: usize) -> CsMat<f32> {
-    let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
-    let of_items = Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs);
-    cooccurrence_counts(&of_items, k).map(|_| 1.0)
+    item_counts(interactions, k).map(|_| 1.0)
 }
 
 /// Missing rows become the mean of all rows that there are; nothing changes where there is none.

@@ -6,15 +6,15 @@ use crate::ops::log_sum_exp_rows;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What a positive is told from its negatives by.
+/// The ranking loss of positives against the negatives that a batch shares: BPR or a softmax.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RankingLoss {
-    /// [BPR](super::bpr_shared): from each negative by itself, all of which count alike.
+    /// [BPR](super::bpr_shared): each negative by itself, all of which count alike.
     #[default]
     Bpr,
-    /// A [softmax](softmax_shared): from all at once, of which those with high scores count most.
+    /// A [softmax](softmax_shared) over all at once, of which those with high scores count most.
     Softmax,
 }
 

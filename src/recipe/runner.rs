@@ -2,11 +2,11 @@
 
 use super::folder::{Existing, Folder};
 use super::{EpochSeconds, Progress, Recipe, Run, warm};
+use crate::Result;
 use crate::data::Dataset;
 use crate::nn::Init;
 use crate::serve::Recommender;
 use crate::train::{Checkpoint, Event, TrainState};
-use crate::{Error, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 use std::ops::ControlFlow;
@@ -119,8 +119,8 @@ impl<'a> Runner<'a> {
         let trainer = &recipe.training;
         let mut folder = folder.map(|path| Folder::open(&path, existing, recipe.to_toml()?)).transpose()?;
         let model = recipe.model.init(&data.train, &mut Init::new(trainer.seed, &device))?;
-        if model.num_params() > 0 && trainer.epochs == 0 {
-            return Err(Error::Config(format!("0 epochs train nothing: give {} at least one", recipe.model.name())));
+        if model.num_params() > 0 {
+            recipe.check_epochs()?;
         }
         let model = match warm {
             Some(before) => warm::start(model, before, &recipe.model, data, &device)?,

@@ -168,6 +168,14 @@ impl Recipe {
         self.training.check()
     }
 
+    /// That there is an epoch, for a model that has something to train.
+    pub(crate) fn check_epochs(&self) -> Result<()> {
+        match self.training.epochs {
+            0 => Err(Error::Config(format!("0 epochs train nothing: give {} at least one", self.model.name()))),
+            _ => Ok(()),
+        }
+    }
+
     /// Trains in memory: no files, no progress. [`runner`](Self::runner) has both.
     ///
     /// `device` may be given with or without gradients: `Device::flex()`.

@@ -13,12 +13,17 @@ pub(super) const TOP: usize = 20;
 /// Users whose held-out pairs tell how well they rank.
 const HELD_OUT: usize = 8192;
 
+/// At most so many of all, spread evenly over them.
+pub(super) fn evenly<T>(all: Vec<T>, most: usize) -> impl Iterator<Item = T> {
+    let step = all.len().div_ceil(most).max(1);
+    all.into_iter().step_by(step)
+}
+
 /// The pairs of [`HELD_OUT`] users at most, spread over all.
 pub(super) fn some_users(pairs: &Interactions) -> Interactions {
     let users: Vec<usize> = (0..pairs.n_users()).filter(|&user| !pairs.of_user(user).is_empty()).collect();
-    let step = users.len().div_ceil(HELD_OUT).max(1);
     let of = |user: usize| pairs.of_user(user).iter().map(move |&item| (user as u32, item));
-    let some: Vec<(u32, u32)> = users.into_iter().step_by(step).flat_map(of).collect();
+    let some: Vec<(u32, u32)> = evenly(users, HELD_OUT).flat_map(of).collect();
     Interactions::from_pairs(pairs.n_users(), pairs.n_items(), &some)
 }
 
@@ -27,8 +32,7 @@ pub(super) fn some_users(pairs: &Interactions) -> Interactions {
 pub(super) fn equal_exposure(train: &Interactions, vectors: &HostEmbeddings, sample: &[u32], made: &[f32]) -> f32 {
     let d = vectors.d();
     let with_history: Vec<usize> = (0..train.n_users()).filter(|&user| !train.of_user(user).is_empty()).collect();
-    let step = with_history.len().div_ceil(SAMPLE).max(1);
-    let users: Vec<usize> = with_history.into_iter().step_by(step).collect();
+    let users: Vec<usize> = evenly(with_history, SAMPLE).collect();
     // Of each user: how many places the sample has, and for each sampled item the factor at which it would reach the list.
     let found: Vec<(usize, Vec<f32>)> = users
         .par_iter()

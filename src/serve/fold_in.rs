@@ -1,13 +1,8 @@
 //! A vector for somebody who was not there in training, from what they liked.
 
+use super::ridge::ridge;
 use crate::data::Interactions;
-use crate::linalg::{View, matmul, solve_positive_definite};
 use crate::model::HostEmbeddings;
-
-/// Users whose histories are added up at a time.
-const BLOCK: usize = 2048;
-/// Ridge, as a share of the mean diagonal entry.
-const RIDGE: f64 = 1e-3;
 
 /// The linear map from the mean vector of a user's items to the user's own vector, fitted to all users of training.
 ///
@@ -28,26 +23,10 @@ impl FoldIn {
     /// O(train pairs · d + users · d²) time, O(d²) memory.
     pub(super) fn fit(vectors: &HostEmbeddings, train: &Interactions) -> Self {
         let d = vectors.d();
-        let (mut gram, mut target) = (vec![0f64; d * d], vec![0f64; d * d]);
-        let (mut x, mut y, mut product) = (Vec::new(), Vec::new(), vec![0f32; d * d]);
-        for start in (0..train.n_users()).step_by(BLOCK) {
-            x.clear();
-            y.clear();
-            for user in (start..train.n_users().min(start + BLOCK)).filter(|&u| !train.of_user(u).is_empty()) {
-                x.extend(mean_of_items(vectors, train.of_user(user)));
-                y.extend_from_slice(vectors.user(user));
-            }
-            let rows = x.len().checked_div(d).unwrap_or(0);
-            let x = View::new(&x, [rows, d]);
-            for (sum, right) in [(&mut gram, x), (&mut target, View::new(&y, [rows, d]))] {
-                matmul(&mut product, x.t(), right, 1.0, false);
-                sum.iter_mut().zip(&product).for_each(|(sum, &x)| *sum += f64::from(x));
-            }
-        }
-        let mean = (0..d).map(|i| gram[i * d + i]).sum::<f64>() / d.max(1) as f64;
-        (0..d).for_each(|i| gram[i * d + i] += RIDGE * mean);
-        let fitted = solve_positive_definite(&mut gram, &mut target, d).ok();
-        let fitted: Option<Vec<f32>> = fitted.map(|()| target.iter().map(|&w| w as f32).collect());
+        let fitted = ridge(train, [d, d], |user, x, y| {
+            x.extend(mean_of_items(vectors, train.of_user(user)));
+            y.extend_from_slice(vectors.user(user));
+        });
         // Nobody has a history, all vectors are zero, or their sums are beyond 32 bits: the mean itself is all there is.
         let identity = || (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect();
         Self::from_map(fitted.unwrap_or_default(), d).unwrap_or_else(|| Self { map: identity() })

@@ -1,6 +1,6 @@
 //! What a recommender keeps of a model, so that it can embed new items.
 
-use super::exposure::{SAMPLE, TOP, equal_exposure, some_users};
+use super::exposure::{SAMPLE, TOP, equal_exposure, evenly, some_users};
 use super::profile::Profile;
 use super::query::length;
 use crate::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
@@ -302,8 +302,7 @@ impl Induction {
         let (d, blocks) = (vectors.d(), vectors.blocks());
         let degrees = data.interactions.item_degrees();
         let known: Vec<u32> = (0..degrees.len() as u32).filter(|&item| degrees[item as usize] > 0).collect();
-        let step = known.len().div_ceil(SAMPLE).max(1);
-        let sample: Vec<u32> = known.into_iter().step_by(step).collect();
+        let sample: Vec<u32> = evenly(known, SAMPLE).collect();
         let rows: Vec<usize> = sample.iter().map(|&item| item as usize).collect();
         let features = data.features.select(&rows);
         let mut made = self.before_gains(&features, d, Some(&sample))?;

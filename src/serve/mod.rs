@@ -7,6 +7,7 @@
 //! | `answer` | [`Recommendation`], [`RecommendOptions`]: what is asked for and what comes back |
 //! | `popular` | what most users have, for those of whom nothing is known |
 //! | `fold_in` | from a list of liked items to a vector for somebody without one |
+//! | `ridge` | ridge regression over the users of training |
 //! | `query` | what is asked, by number, and the best items for it |
 //! | `living`, `new_items` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
 //! | `induction`, `profile`, `exposure` | what embeds new items, and how much these are worth in lists |
@@ -43,6 +44,7 @@ mod popular;
 mod profile;
 mod query;
 mod recommender;
+mod ridge;
 mod saved;
 
 pub use answer::{RecommendOptions, Recommendation};

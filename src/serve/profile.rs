@@ -1,15 +1,10 @@
 //! What users' vectors say of the content that they take.
 
 use super::query::length;
+use super::ridge::ridge;
 use crate::data::{Features, Interactions, Modality};
-use crate::linalg::{View, matmul, solve_positive_definite};
 use crate::model::HostEmbeddings;
 use half::f16;
-
-/// Users whose profiles are added up at a time.
-const BLOCK: usize = 2048;
-/// Ridge, as a share of the mean diagonal entry.
-const RIDGE: f64 = 1e-3;
 
 /// The linear map from users' vectors to the content of their items, by which new content is scored.
 ///
@@ -38,38 +33,21 @@ impl Profile {
         shares: &[f32],
     ) -> Option<Self> {
         let (d, width) = (vectors.d(), modalities.iter().map(|(_, width)| width).sum::<usize>());
-        let (mut gram, mut target) = (vec![0f64; d * d], vec![0f64; d * width]);
-        let (mut x, mut y) = (Vec::new(), Vec::new());
-        let mut product = vec![0f32; d * width.max(d)];
-        for start in (0..train.n_users()).step_by(BLOCK) {
-            x.clear();
-            y.clear();
-            for user in (start..train.n_users().min(start + BLOCK)).filter(|&u| !train.of_user(u).is_empty()) {
-                x.extend_from_slice(vectors.user(user));
-                let of_user = y.len();
-                y.resize(of_user + width, 0f32);
-                let items = train.of_user(user);
-                let mut first = of_user;
-                for (((_, width), units), share) in modalities.iter().zip(units).zip(shares) {
-                    let factor = share.sqrt() / items.len() as f32;
-                    for &item in items {
-                        let row = &units[item as usize * width..][..*width];
-                        y[first..].iter_mut().zip(row).for_each(|(sum, x)| *sum += factor * x.to_f32());
-                    }
-                    first += width;
+        let map = ridge(train, [d, width], |user, x, y| {
+            x.extend_from_slice(vectors.user(user));
+            let mut first = y.len();
+            y.resize(first + width, 0f32);
+            let items = train.of_user(user);
+            for (((_, width), units), share) in modalities.iter().zip(units).zip(shares) {
+                let factor = share.sqrt() / items.len() as f32;
+                for &item in items {
+                    let row = &units[item as usize * width..][..*width];
+                    y[first..].iter_mut().zip(row).for_each(|(sum, x)| *sum += factor * x.to_f32());
                 }
+                first += width;
             }
-            let rows = x.len().checked_div(d).unwrap_or(0);
-            let x = View::new(&x, [rows, d]);
-            for (sum, right, n) in [(&mut gram, x, d), (&mut target, View::new(&y, [rows, width]), width)] {
-                matmul(&mut product[..d * n], x.t(), right, 1.0, false);
-                sum.iter_mut().zip(&product).for_each(|(sum, &x)| *sum += f64::from(x));
-            }
-        }
-        let mean = (0..d).map(|i| gram[i * d + i]).sum::<f64>() / d.max(1) as f64;
-        (0..d).for_each(|i| gram[i * d + i] += RIDGE * mean);
-        solve_positive_definite(&mut gram, &mut target, d).ok()?;
-        Self::from_map(target.iter().map(|&w| w as f32).collect(), d, width)
+        });
+        Self::from_map(map?, d, width)
     }
 
     /// From its matrix; `None` where the size is not `[d, width]` or a value is not finite.

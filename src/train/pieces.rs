@@ -85,8 +85,10 @@ impl PiecesFile {
 /// In the place of a checksum, and as long as one.
 const UNKNOWN: &str = "????????";
 
-/// Reads a file of `f32` tensors: `begin` may refuse its header, and `piece` is told of a tensor's name and shape, the number of its values before this piece, and the
-/// piece. All is told before it is known whether the checksum agrees.
+/// Reads a file of `f32` tensors a piece at a time.
+///
+/// `begin` may refuse its header; `piece` gets a tensor's name and shape, the number of its values before this piece, and the piece,
+/// before it is known whether the checksum agrees.
 pub(crate) fn read_in_pieces<H: DeserializeOwned>(
     path: &Path,
     begin: impl FnOnce(&H) -> Result<()>,

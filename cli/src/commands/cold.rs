@@ -243,10 +243,6 @@ impl Systems {
         Self { of, rows: Vec::new() }
     }
 
-    fn header(&self) -> &'static [&'static str] {
-        self.of.columns()
-    }
-
     fn add(&mut self, name: String, figures: Figures) {
         let columns = figures.columns();
         let at = self.rows.iter().position(|row| row.0 == name).unwrap_or_else(|| {
@@ -267,7 +263,7 @@ impl Systems {
 
     fn table(&self, chance: Option<f64>) -> Table {
         let mut header = vec![""];
-        header.extend(self.header());
+        header.extend(self.of.columns());
         header.extend((self.of == Of::Items).then_some(PLACES));
         let mut table = Table::new(header);
         for (name, values, places) in &self.rows {
@@ -286,7 +282,7 @@ impl Systems {
     fn comparisons(&self) -> Result<Vec<String>> {
         let [whole, ours, others @ ..] = &self.rows[..] else { return Ok(Vec::new()) };
         let mut lines = Vec::new();
-        for (column, what) in self.header().iter().enumerate() {
+        for (column, what) in self.of.columns().iter().enumerate() {
             let (with, without) = (mean(&whole.1[column]), mean(&ours.1[column]));
             lines.push(match with > 0.0 {
                 true => format!("{what}: {:.1} % of what training with them gives", 100.0 * without / with),
@@ -303,7 +299,7 @@ impl Systems {
 
     fn figures(&self) -> Vec<System> {
         let system = |(name, values, places): &(String, Vec<Vec<f64>>, Vec<f64>)| {
-            let columns = self.header().iter().zip(values);
+            let columns = self.of.columns().iter().zip(values);
             let mut figures: BTreeMap<String, f64> =
                 columns.map(|(what, values)| (what.to_string(), mean(values))).collect();
             if !places.is_empty() {

@@ -130,8 +130,8 @@ pub struct ViralConfig {
     pub item_probes: usize,
     /// Weight of the visual neighbours in the mixture. Default: 0.3.
     pub visual_weight: f64,
-    /// Share of an item's neighbours that are those whom the same users took, `item_neighbors` of them at most, instead of those of
-    /// like content ([`with_cooccurrence`](crate::graph::with_cooccurrence)). Default: 0.
+    /// Share of the item graph that is co-occurrence, at most `item_neighbors` items that the same users took, instead of likeness
+    /// of content ([`with_cooccurrence`](crate::graph::with_cooccurrence)). Default: 0.
     pub cooccurrence_share: f64,
     /// Layers of the item-item graph (3); 0 for none. Default: 1.
     pub n_item_layers: usize,
@@ -151,7 +151,8 @@ pub struct ViralConfig {
     pub info_nce_rows: usize,
     /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one. Default: 1024.
     pub shared_negatives: usize,
-    /// What a positive is told from its negatives by: the paper's BPR, or a softmax over all of them. Default: `softmax`.
+    /// The ranking loss: BPR as in the paper, or a softmax over the shared negatives; with one negative a triplet the two are
+    /// the same. Default: `softmax`.
     pub ranking: RankingLoss,
     /// What scores are multiplied by in the ranking loss; for a softmax the inverse of its temperature. Default: 6.
     pub score_scale: f64,

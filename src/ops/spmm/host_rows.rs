@@ -22,8 +22,13 @@ pub(crate) struct HostRows {
 impl HostRows {
     /// The rows in `ranges` of `matrix`, or of its transpose; `place` says where the row of each column is in what they will be
     /// multiplied with.
-    pub(crate) fn of(matrix: &SparseMatrix, turned: bool, ranges: &[Range<usize>], place: impl Fn(u32) -> u32) -> Self {
-        let of = if turned { &matrix.at } else { &matrix.a };
+    pub(crate) fn of(
+        matrix: &SparseMatrix,
+        transposed: bool,
+        ranges: &[Range<usize>],
+        place: impl Fn(u32) -> u32,
+    ) -> Self {
+        let of = if transposed { &matrix.at } else { &matrix.a };
         let [row_ptr, col_idx] = [of.row_ptr.to_data(), of.col_idx.to_data()];
         let values = of.values.to_data();
         let (row_ptr, col_idx) = (ints(&row_ptr), ints(&col_idx));

@@ -1,11 +1,11 @@
 //! What `viral missing` and `viral cold` measured of the model: curves and tables of their files.
 
 use super::super::cold::{ColdReport, Of, PLACES};
-use super::four;
+use super::{four, mean};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use viral::data::{Dataset, Modality, read_text};
-use viral::experiment::{MissingReport, MissingRow, ProbeReport};
+use viral::experiment::{Figures, MissingReport, MissingRow, ProbeReport};
 use viral::model::ModelConfig;
 use viral::prelude::Recommender;
 use viral::report::{Bars, Lines, Section, Table};
@@ -71,8 +71,8 @@ pub(super) fn missing(report: Option<&MissingReport>, data: Option<&Dataset>, ag
                 names.push(name);
             }
         }
-        let of_model = |row: &MissingRow| mean(row.figures.iter().map(|figures| figures.all));
-        let of_floor = |row: &MissingRow| mean(row.floors.iter().map(|figures| figures.all));
+        let of = |figures: &[Figures]| mean(&figures.iter().map(|figures| figures.all).collect::<Vec<_>>());
+        let (of_model, of_floor) = (|row: &MissingRow| of(&row.figures), |row: &MissingRow| of(&row.floors));
         let mut lines = Lines::new(&title, "share of the items without it", "recall@20");
         let mut table = Table::new(["share", "imputation", "R@20", "LightGCN", "difference", "95 % interval"]);
         for name in &names {
@@ -138,9 +138,4 @@ pub(super) fn cold(reports: &[ColdReport], again: &str) -> Section {
         report.comparisons.iter().fold(section, |section, line| section.text(line.trim()))
     });
     section.values(serde_json::to_value(reports).unwrap_or_default())
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let n = values.len().max(1) as f64;
-    values.sum::<f64>() / n
 }

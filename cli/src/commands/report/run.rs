@@ -65,6 +65,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let folder_word = quoted(&model.display().to_string());
     let report = format!("viral report --model {folder_word} --data DIR --out report.html");
     let train_word = format!("viral train --data DIR --model {} --out out/again", quoted(name));
+    let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
     // What is missing is either the data or something in them to test by.
     let needs_data = |heading: &str| match &data {
         None => Section::new(heading).not_run("This takes the data that the model was trained on:", &*report),
@@ -78,11 +79,10 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
             let metrics =
                 [z.evaluate(data, Part::Test, &CUTOFFS)?, by_popularity.evaluate(data, Part::Test, &CUTOFFS)?];
             let probe = arguments.probe.as_ref().map(|path| measured::read(path, &recommender, data)).transpose()?;
-            let again = format!("viral probe --data DIR --model {} --json probe.json", quoted(name));
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
                 .section(information::deletion(&z, data, &metrics[0])?)
-                .section(knockouts::section(probe.as_ref(), data, &again))
+                .section(knockouts::section(probe.as_ref(), data, &again("probe")))
                 .section(information::clicks(data)?)
                 .section(beyond(&systems, data, &seen, arguments.dialect)?)
                 .section(lorenz(&systems, seen.n_items())?)
@@ -117,7 +117,6 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         cold =
             arguments.cold.iter().map(|path| measured::read(path, &recommender, data)).collect::<Result<Vec<_>>>()?;
     }
-    let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
     page = page.section(measured::missing(missing.as_ref(), data.as_ref(), &again("missing")));
     let cold = measured::cold(&cold, &again("cold"));
     Ok(page.section(curves::training(folder, &train_word)?).section(cold))
