@@ -1,18 +1,18 @@
-//! Memory and time of training LightGCN over the ranks of an MPI job.
+//! Memory and time of training LightGCN or VIRAL over the ranks of an MPI job.
 //!
 //! ```text
 //! cargo build --release --features mpi --example many_machines
 //! mpirun -n 2 target/release/examples/many_machines --items 300000
 //! ```
 //!
-//! The catalogue is made up: as many users as items, 20 interactions a user. Without `mpirun` it is one process that trains as
+//! The catalogue is made up: as many users as items, 20 interactions a user; for VIRAL, 128 numbers of text and of pictures an item. Without `mpirun` it is one process that trains as
 //! [`Recipe::run`] does, to compare with. Expected: the loss of the last step's epoch so far, which is the same at any number of
 //! ranks, seconds a step, and the peak memory of each rank.
 
 mod common;
 
 use clap::Parser;
-use common::catalogue::interactions;
+use common::catalogue::{self, features, interactions};
 use common::system::peak_rss_mb;
 use common::{note, say};
 use std::cell::RefCell;
@@ -20,6 +20,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 use viral::data::{Dataset, Features, Interactions, TrainSet};
 use viral::dist::{Collective, Job, Mpi};
+use viral::model::ModelConfig;
 use viral::prelude::{Device, Recipe};
 use viral::recipe::Progress;
 use viral::{Error, Result};
@@ -27,6 +28,9 @@ use viral::{Error, Result};
 /// Measures memory and time of training over ranks.
 #[derive(Parser, Debug)]
 struct Args {
+    /// What is trained
+    #[arg(long, value_enum, default_value = "lightgcn")]
+    model: Row,
     /// Number of items, and of users
     #[arg(long, default_value_t = 30_000)]
     items: usize,
@@ -41,6 +45,13 @@ struct Args {
     threads: usize,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Row {
+    #[value(name = "lightgcn")]
+    LightGcn,
+    Viral,
+}
+
 fn main() -> Result<()> {
     let args: Args = viral::args::parse();
     let threads = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();
@@ -51,9 +62,12 @@ fn main() -> Result<()> {
 fn measure(world: &Mpi, args: &Args) -> Result<()> {
     let n = args.items;
     let none = || Interactions::from_pairs(n, n, &[]);
-    let train = TrainSet { interactions: interactions(n), features: Features::new() };
-    let data = Dataset::new("made-up", train, none(), none())?;
-    let recipe = Recipe::lightgcn().batch_size(args.batch_size).fixed_epochs(1);
+    let (recipe, features) = match args.model {
+        Row::LightGcn => (Recipe::lightgcn(), Features::new()),
+        Row::Viral => (Recipe::new(ModelConfig::Viral(catalogue::viral())), features(n)),
+    };
+    let data = Dataset::new("made-up", TrainSet { interactions: interactions(n), features }, none(), none())?;
+    let recipe = recipe.batch_size(args.batch_size).fixed_epochs(1);
     let ready = peak_rss_mb();
     let ends = RefCell::new(Vec::new());
     let observe = |progress: &Progress| {
@@ -68,7 +82,7 @@ fn measure(world: &Mpi, args: &Args) -> Result<()> {
             recipe.runner(&data, &Device::flex()).observe(observe).run()?;
             [n, n, 0]
         }
-        _ => Job::new(world, &recipe, &data).observe(observe).run()?.own_sizes(),
+        _ => Job::new(world, &recipe, data).observe(observe).run()?.own_sizes(),
     };
     let own =
         serde_json::json!({ "ready_mb": ready, "peak_mb": peak_rss_mb(), "rows": &sizes[..2], "nonzeros": sizes[2] });

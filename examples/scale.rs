@@ -12,15 +12,15 @@
 mod common;
 
 use clap::Parser;
-use common::catalogue::{features, interactions};
+use common::catalogue::{self, features, interactions};
 use common::system::peak_rss_mb;
 use common::{note, say};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
-use viral::data::{Features, Modality, Sampler, StepKey, TrainSet, WholeFile, is_there, read_file, write_whole};
-use viral::model::{Batch, Trainable, ViralConfig};
+use viral::data::{Sampler, StepKey, TrainSet, WholeFile, is_there, read_file, write_whole};
+use viral::model::{Batch, Trainable};
 use viral::nn::Init;
 use viral::prelude::Device;
 use viral::report::{Plot, Table};
@@ -148,14 +148,8 @@ fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
 }
 
 fn measure(n: usize, n_steps: usize) -> Result<Measured> {
-    let content = Features::new().with(Modality::Text, features(n, 1)).with(Modality::Visual, features(n, 2));
-    let data = TrainSet { interactions: interactions(n), features: content };
-    let mut config = ViralConfig::new();
-    config.item_ids = false;
-    config.edge_dropout = 0.0;
-    config.item_probes = 16;
-    config.user_neighbors = 10;
-    config.shared_negatives = 0;
+    let data = TrainSet { interactions: interactions(n), features: features(n) };
+    let config = catalogue::viral();
     let (device, start) = (Device::default().autodiff(), Instant::now());
     let mut model = config.init(&data, &mut Init::new(0, &device))?;
     let graph_seconds = start.elapsed().as_secs_f64();

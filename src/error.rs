@@ -169,6 +169,18 @@ impl fmt::Debug for Error {
 /// `std::result::Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// A number in not too many digits.
+pub(crate) struct Short(pub(crate) f64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (1e-6..1e9).contains(&self.0.abs()) || self.0 == 0.0 {
+            true => write!(f, "{}", self.0),
+            false => write!(f, "{:e}", self.0),
+        }
+    }
+}
+
 impl Error {
     /// Makes an [`Error::Io`] of what the operating system said about `path`: for `map_err`.
     ///
@@ -195,9 +207,15 @@ impl Error {
         }
     }
 
-    /// [`require`](Self::require) of a number above 0.
+    /// [`require`](Self::require) of a number above 0, with which and by which tensors in single precision can be multiplied and divided.
     pub(crate) fn require_positive(setting: &str, value: f64) -> Result<()> {
-        Self::require(value.is_finite() && value > 0.0, setting, value, "a number above 0")
+        let fits = (1e-30..=1e30).contains(&value);
+        Self::require(fits, setting, Short(value), "a number above 0, from 1e-30 to 1e30")
+    }
+
+    /// [`require`](Self::require) of a number from 0 on that tensors in single precision can be multiplied with.
+    pub(crate) fn require_not_negative(setting: &str, value: f64) -> Result<()> {
+        Self::require((0.0..=1e30).contains(&value), setting, Short(value), "a number from 0 on, at most 1e30")
     }
 
     /// Makes an [`Error::File`]: what is wrong with a file as a whole, and what to do about it.

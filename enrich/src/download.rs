@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::prepare::kind::is_html;
 use crate::{Error, Result};
 use viral::data::{is_there, open_file, read_file, sha256_of_file, write_whole};
 
@@ -121,9 +122,22 @@ impl Download {
         }
         file.sync_all().map_err(Error::io(&part))?;
         drop(file);
-        let found = self.verified(&part, false)?.map_err(|mismatch| {
-            // Another file cannot become the right one by going on.
+        // Another file cannot become the right one by going on.
+        let remove = || {
             let _ = std::fs::remove_file(&part).and_then(|()| std::fs::remove_file(self.beside(".part.json")));
+        };
+        let mut head = Vec::new();
+        open_file(&part)?.take(64).read_to_end(&mut head).map_err(Error::io(&part))?;
+        if is_html(&head) {
+            remove();
+            let advice = "look at the address in a browser: it may want a login, or lead to the file by a button";
+            return Err(Error::file(
+                &part,
+                format!("{} answered with a web page and not the file; {advice}", self.url),
+            ));
+        }
+        let found = self.verified(&part, false)?.map_err(|mismatch| {
+            remove();
             Error::file(
                 &part,
                 format!("{mismatch}; it was removed; check the address and the hash, and fetch it again"),

@@ -1,7 +1,8 @@
 //! A made-up catalogue of any size.
 
 use rayon::prelude::*;
-use viral::data::{Interactions, ItemFeatures, splitmix64};
+use viral::data::{Features, Interactions, ItemFeatures, Modality, splitmix64};
+use viral::model::ViralConfig;
 
 /// Interactions of a user.
 const HISTORY: usize = 20;
@@ -34,7 +35,7 @@ pub(crate) fn interactions(n: usize) -> Interactions {
 }
 
 /// Groups have directions, items lie around them.
-pub(crate) fn features(n: usize, purpose: u64) -> ItemFeatures {
+fn modality(n: usize, purpose: u64) -> ItemFeatures {
     let n_groups = n.div_ceil(GROUP);
     let value = |i: usize| {
         let (item, column) = (i / WIDTH, i % WIDTH);
@@ -43,4 +44,21 @@ pub(crate) fn features(n: usize, purpose: u64) -> ItemFeatures {
     };
     let values: Vec<f32> = (0..n * WIDTH).into_par_iter().map(value).collect();
     ItemFeatures::new(n, WIDTH, values).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Text and pictures.
+pub(crate) fn features(n: usize) -> Features {
+    Features::new().with(Modality::Text, modality(n, 1)).with(Modality::Visual, modality(n, 2))
+}
+
+/// VIRAL as catalogues of this size want it: neighbours looked for in clusters, and neither vectors of their own for items nor a
+/// graph drawn anew in each epoch, which take memory.
+pub(crate) fn viral() -> ViralConfig {
+    let mut config = ViralConfig::new();
+    config.item_ids = false;
+    config.edge_dropout = 0.0;
+    config.item_probes = 16;
+    config.user_neighbors = 10;
+    config.shared_negatives = 0;
+    config
 }

@@ -35,7 +35,7 @@ named! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Duplicates {
-    /// Keep the first row.
+    /// Keep the first row, with the earliest of their times.
     #[default]
     KeepFirst,
     /// Fail, naming both lines.
@@ -112,7 +112,7 @@ impl Flaw {
 }
 
 impl InterFile {
-    /// Reads a file, the first of duplicate rows kept. O(rows).
+    /// Reads a file, the first of duplicate rows kept, with the earliest time. O(rows).
     ///
     /// # Errors
     /// Names the file and the line: a missing, empty or header-only file, a missing column, a row of another length, an
@@ -271,6 +271,9 @@ pub(super) mod tests {
         let text = "userID\titemID\tx_label\n0\t1\t0\n0\t2\t0\n0\t1\t0\n";
         let file = read(text)?;
         assert_eq!((file.pairs(), file.n_duplicates), (vec![(0, 0), (0, 1)], 1));
+        // The newest first: the same times, and so the same parts by time.
+        let timed = read("userID\titemID\ttimestamp\n0\t1\t300\n0\t2\t200\n0\t1\t100\n")?;
+        assert_eq!((timed.pairs(), timed.times()?), (vec![(0, 0), (0, 1)], Some(vec![100.0, 200.0])));
         let expected = "toy.inter:4: user 0, item 1 is already in line 2; remove one of the two, \
                         or read with Duplicates::KeepFirst";
         assert_eq!(message(read_bytes(text.as_bytes(), Duplicates::Error)), expected);

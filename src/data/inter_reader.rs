@@ -16,6 +16,14 @@ const ITEM: [&str; 3] = ["itemid", "item_id", "item"];
 const LABEL: [&str; 3] = ["x_label", "label", "split"];
 const TIME: [&str; 2] = ["timestamp", "time"];
 
+/// Where a pair was first.
+struct First<'a> {
+    file: &'a Path,
+    line: usize,
+    part: Option<Part>,
+    row: usize,
+}
+
 /// Takes in files, row by row.
 pub(super) struct Reader<'a> {
     duplicates: Duplicates,
@@ -25,8 +33,7 @@ pub(super) struct Reader<'a> {
     rows: Vec<InterRow>,
     n_duplicates: usize,
     n_turned_down: usize,
-    /// Where each pair was first: its file, its line and its part.
-    first: HashMap<(u32, u32), (&'a Path, usize, Option<Part>)>,
+    first: HashMap<(u32, u32), First<'a>>,
     conflict: Option<Flaw>,
     bad_label: Option<Flaw>,
     bad_time: Option<Flaw>,
@@ -135,10 +142,11 @@ impl<'a> Reader<'a> {
             };
             match self.first.get(&(row.user, row.item)) {
                 None => {
-                    self.first.insert((row.user, row.item), (path, line, row.part));
+                    let first = First { file: path, line, part: row.part, row: self.rows.len() };
+                    self.first.insert((row.user, row.item), first);
                     self.rows.push(row);
                 }
-                Some(&(file, first, part)) if part != row.part => {
+                Some(&First { file, line: first, part, .. }) if part != row.part => {
                     let place =
                         if file == path { format!("line {first}") } else { format!("{}:{first}", file.display()) };
                     let message = format!(
@@ -147,14 +155,20 @@ impl<'a> Reader<'a> {
                     );
                     self.conflict = self.conflict.take().or_else(|| flaw(line, message));
                 }
-                Some(&(_, first, _)) if self.duplicates == Duplicates::Error => {
+                Some(&First { line: first, .. }) if self.duplicates == Duplicates::Error => {
                     let message = format!(
                         "user {user_id}, item {item_id} is already in line {first}; \
                          remove one of the two, or read with Duplicates::KeepFirst"
                     );
                     return Err(table.error(line, message));
                 }
-                Some(_) => self.n_duplicates += 1,
+                Some(&First { row: at, .. }) => {
+                    self.n_duplicates += 1;
+                    // A user came to an item when they first did, wherever in the file that stands.
+                    if let (Some(time), Some(kept)) = (row.time, &mut self.rows[at].time) {
+                        *kept = kept.min(time);
+                    }
+                }
             }
             Ok(())
         })?;

@@ -165,6 +165,14 @@ pub(super) mod tests {
         ("toy.inter", "userID\titemID\tx_label\n0\t0\t0\n0\t7\t0\n0\t2\t1\n1\t1\t0\n1\t2\t0\n2\t8\t2\n1\t8\t2\n");
 
     #[test]
+    fn one_split_in_two_ways_is_refused() {
+        let rows = "userID\titemID\tx_label\n0\t1\t0\n";
+        let (_outer, dir) = folder(&[("toy.inter", rows), ("toy.train.inter", rows)]);
+        let message = Dataset::read(&dir).unwrap_err().to_string();
+        assert!(message.contains("toy.inter: and toy.train.inter are both here"), "{message}");
+    }
+
+    #[test]
     fn a_folder_becomes_a_data_set() -> Result<()> {
         let mapping = ("i_id_mapping.csv", "asin\titemID\nA\t0\nB\t1\nC\t2\nD\t7\nE\t8\nF\t9\n");
         let titles = ("items.jsonl", "{\"id\": \"D\", \"title\": \"Rattle\"}\n");

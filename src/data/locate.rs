@@ -31,7 +31,7 @@ pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
         (None, None) => names_of(&dir)?,
     };
     for name in &names {
-        let files = files_of(&dir, name);
+        let files = files_of(&dir, name)?;
         if !files.is_empty() {
             return Ok(Located { dir, name: name.clone(), files });
         }
@@ -65,13 +65,21 @@ fn in_folder(file: &Path) -> Result<(PathBuf, Option<String>)> {
 
 const PARTS: [(Part, &str); 3] = [(Part::Train, "train"), (Part::Valid, "valid"), (Part::Test, "test")];
 
-fn files_of(dir: &Path, name: &str) -> Vec<(PathBuf, Option<Part>)> {
+fn files_of(dir: &Path, name: &str) -> Result<Vec<(PathBuf, Option<Part>)>> {
     let whole = dir.join(format!("{name}.inter"));
-    if is_there(&whole).unwrap_or(true) {
-        return vec![(whole, None)];
-    }
     let files = PARTS.map(|(part, word)| (dir.join(format!("{name}.{word}.inter")), Some(part)));
-    files.into_iter().filter(|(path, _)| is_there(path).unwrap_or(true)).collect()
+    let parts: Vec<_> = files.into_iter().filter(|(path, _)| is_there(path).unwrap_or(true)).collect();
+    match (is_there(&whole).unwrap_or(true), parts.first()) {
+        (true, Some((part, _))) => {
+            let part = part.file_name().unwrap_or_default().display();
+            Err(Error::file(
+                &whole,
+                format!("and {part} are both here; move one of the two away, for either is the whole split"),
+            ))
+        }
+        (true, None) => Ok(vec![(whole, None)]),
+        (false, _) => Ok(parts),
+    }
 }
 
 /// What a folder may be called: one name at least.

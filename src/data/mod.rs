@@ -123,4 +123,4 @@ pub use split_policy::SplitPolicy;
 pub use ties::Ties;
 pub use time::parse_time;
 pub use truth::{Factor, PlantedTruth};
-pub use whole::{WholeFile, check_place, write_whole};
+pub use whole::{WholeFile, check_apart, check_place, write_whole};

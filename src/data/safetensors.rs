@@ -50,7 +50,14 @@ impl TensorFile {
         Read::by_ref(&mut file).take(header_length).read_to_end(&mut header).map_err(Error::io(path))?;
         let metadata: Metadata = serde_json::from_slice(&header)
             .map_err(|error| Error::file(path, format!("not a safetensors file ({error}); write it again")))?;
-        Ok(Self { path: path.to_path_buf(), file, start: 8 + header_length, length, metadata })
+        let start = 8 + header_length;
+        let ends = metadata.offset_keys().into_iter().filter_map(|name| Some(metadata.info(&name)?.data_offsets.1));
+        let end = start + ends.max().unwrap_or(0) as u64;
+        if length > end {
+            let message = format!("{} bytes behind the last tensor; copy or write the file again", length - end);
+            return Err(Error::file(path, message));
+        }
+        Ok(Self { path: path.to_path_buf(), file, start, length, metadata })
     }
 
     /// The tensors' names, in the order of their bytes.
@@ -186,6 +193,7 @@ pub(super) mod tests {
         let message = |bytes: &[u8]| read_bytes(bytes, None).unwrap_err();
         assert!(message(&whole[..whole.len() - 1]).contains("truncated: the tensor ends at byte"));
         assert!(message(&whole[..20]).contains("the header claims"));
+        assert!(message(&[&whole[..], b"more"].concat()).contains("4 bytes behind the last tensor"));
         assert!(message(b"abc").contains("3 bytes are no safetensors file"));
         assert!(message(&[0xff; 32]).contains("the header claims 18446744073709551615 bytes, 24 are left"));
         let mut garbled = whole.clone();

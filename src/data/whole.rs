@@ -159,6 +159,28 @@ pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<Fi
     Ok(())
 }
 
+/// That a file is not to be where a folder will be made: neither it nor one above it. [`check_place`] finds nothing wrong as long as
+/// neither is there.
+///
+/// ```
+/// use std::path::Path;
+/// use viral::data::check_apart;
+///
+/// let folder = Path::new("out/run");
+/// assert!(check_apart(Path::new("out/run.json"), folder).is_ok());
+/// assert!(check_apart(Path::new("out/run"), folder).is_err());
+/// ```
+///
+/// # Errors
+/// Where it is to be there.
+pub fn check_apart(file: &Path, folder: &Path) -> Result<()> {
+    let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
+    match full(folder)?.starts_with(full(file)?) {
+        true => Err(Error::file(file, format!("is to be a folder, for {}; name another file", folder.display()))),
+        false => Ok(()),
+    }
+}
+
 /// A lock that is kept while a run lasts. One that is taken is tried again for a moment: a process that starts a program holds
 /// copies of what it had open until the program runs, locks that it gave back included.
 pub(super) fn lock_for_long(file: &File) -> std::result::Result<(), TryLockError> {

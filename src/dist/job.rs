@@ -6,7 +6,7 @@ use super::model::{OwnEmbeddings, Part as ModelPart, Split};
 use super::parts::Ranks;
 use super::{Collective, all_or_none, checkpoint};
 use crate::Result;
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Features, Part};
 use crate::eval::Metrics;
 use crate::model::HostEmbeddings;
 use crate::nn::Init;
@@ -14,6 +14,7 @@ use crate::recipe::{EpochSeconds, Existing, Folder, Progress, Recipe};
 use crate::train::{Checkpoint, EpochReport, Event, Fit, TrainState};
 use burn::module::Module;
 use burn::tensor::Device;
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 pub struct Job<'a> {
     world: &'a dyn Collective,
     recipe: Recipe,
-    data: &'a Dataset,
+    data: Cow<'a, Dataset>,
     folder: Option<PathBuf>,
     existing: Existing,
     observer: Option<Observer<'a>>,
@@ -59,8 +60,10 @@ impl std::fmt::Debug for Job<'_> {
 }
 
 impl<'a> Job<'a> {
-    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data.
-    pub fn new(world: &'a dyn Collective, recipe: &Recipe, data: &'a Dataset) -> Self {
+    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data. Of data that are given away, and not
+    /// borrowed, the features of other ranks' items are freed once the model is there.
+    pub fn new(world: &'a dyn Collective, recipe: &Recipe, data: impl Into<Cow<'a, Dataset>>) -> Self {
+        let data = data.into();
         Self { world, recipe: recipe.clone(), data, folder: None, existing: Existing::Refuse, observer: None }
     }
 
@@ -94,10 +97,10 @@ impl<'a> Job<'a> {
     /// another version, other data or settings than rank 0; a rank that is gone. What keeps all ranks from starting is an error on
     /// all of them.
     pub fn run(self) -> Result<Trained<'a>> {
-        let Self { world, recipe, data, folder, existing, mut observer } = self;
+        let Self { world, recipe, mut data, folder, existing, mut observer } = self;
         let checked = recipe.check().and_then(|()| ModelPart::check(&recipe.model));
         all_or_none(world, checked)?;
-        check_alike(world, &recipe, data)?;
+        check_alike(world, &recipe, &data)?;
         recipe.check_epochs()?;
         let trainer = &recipe.training;
         let ranks = Ranks::new(world, &data.train.interactions)?;
@@ -111,6 +114,10 @@ impl<'a> Job<'a> {
         let made = ModelPart::new(&recipe.model, &data.train, &mut Init::new(trainer.seed, &device), &ranks);
         let (model, mut part) = all_or_none(world, made)?;
         let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
+        // What the rank needs of the features, its part has.
+        if let Cow::Owned(data) = &mut data {
+            data.train.features = Features::new();
+        }
         let state = match &path {
             Some(path) if existing == Existing::Resume => {
                 checkpoint::load(&ranks, &checkpoint, &Folder::checkpoint_in(path), model)
@@ -148,10 +155,22 @@ impl<'a> Job<'a> {
     }
 }
 
+impl From<Dataset> for Cow<'_, Dataset> {
+    fn from(data: Dataset) -> Self {
+        Self::Owned(data)
+    }
+}
+
+impl<'a> From<&'a Dataset> for Cow<'a, Dataset> {
+    fn from(data: &'a Dataset) -> Self {
+        Self::Borrowed(data)
+    }
+}
+
 /// What a [`Job`] came to, of which each rank has its part.
 pub struct Trained<'a> {
     ranks: Ranks<'a>,
-    data: &'a Dataset,
+    data: Cow<'a, Dataset>,
     best_epoch: Option<usize>,
     history: Vec<EpochReport>,
     embeddings: OwnEmbeddings,

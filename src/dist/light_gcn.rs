@@ -39,7 +39,7 @@ impl PartLightGcn {
         nodes(model.users.val().inner(), model.items.val().inner())
     }
 
-    /// The batch's rows before and after propagation are fetch_table_rows, and every rank computes the objective from them. Each makes of
+    /// The batch's rows before and after propagation are fetched, and every rank computes the objective from them. Each makes of
     /// the gradient of all of them that of its own rows.
     pub(super) fn step(&self, model: &LightGcn, ranks: &Ranks, batch: &Triplets) -> Result<Step> {
         let (device, n_users) = (model.users.val().device(), ranks.users.n() as u32);

@@ -8,7 +8,7 @@ use super::viral::PartViral;
 use crate::data::{Interactions, StepKey, TrainSet, Triplets};
 use crate::model::{Model, ModelConfig};
 use crate::nn::Init;
-use crate::ops::{gather_rows, indices, read_floats};
+use crate::ops::{gather_rows, indices, read_floats, with_gradient};
 use crate::train::{Holds, Step, TrainerConfig, sizes};
 use crate::{Error, Result};
 use burn::module::Module;
@@ -149,14 +149,13 @@ pub(super) fn is_shared(name: &str) -> bool {
     side(name).is_none()
 }
 
-/// The gradients of `Σ ⟨x, dx⟩`: what gradients `dx` of some matrices `x` make of those that these were computed from.
+/// What gradients `dx` of some matrices `x` make of those that these were computed from.
 pub(super) fn pull(outputs: Vec<(Tensor<2>, Vec<f32>)>) -> Gradients {
-    let products = outputs.into_iter().filter(|(x, _)| x.is_tracked()).map(|(x, dx)| {
-        let [n, d] = x.dims();
-        let dx = Tensor::from_data(TensorData::new(dx, [n, d]), &x.device());
-        (x * dx).sum()
+    let terms = outputs.into_iter().filter(|(x, _)| x.is_tracked()).map(|(x, dx)| {
+        let dx = Tensor::from_data(TensorData::new(dx, x.dims()), &x.device());
+        with_gradient(x, dx)
     });
-    match products.reduce(|sum, product| sum + product) {
+    match terms.reduce(|sum, term| sum + term) {
         Some(sum) => sum.backward(),
         None => panic!("gradients of what depends on nothing"),
     }

@@ -14,7 +14,7 @@ use crate::data::{StepKey, Triplets};
 use crate::model::{Batch, BatchRows, PrunedGraph, RowContent, Viral};
 use crate::ops::{gather_rows, indices, read_floats, row_range};
 use crate::train::Step;
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::ops::Range;
 
@@ -33,8 +33,13 @@ pub(super) struct PartViral {
     parts: Vec<Option<(Range<usize>, RowContent)>>,
 }
 
-/// The layers that all items share made of a part: the items' vectors in each channel, and the encodings of the fusion.
-type Content = (Vec<Tensor<2>>, Vec<Tensor<2>>);
+/// What the layers that all items share make of this rank's items.
+struct Content {
+    /// The items' vectors in each channel.
+    vectors: Vec<Vec<f32>>,
+    /// The picked items' encodings, which the loss terms of the fusion compare, and their widths.
+    encodings: Vec<(Vec<f32>, usize)>,
+}
 
 impl PartViral {
     pub(super) fn new(model: Viral, ranks: &Ranks) -> (Viral, Self) {
@@ -73,18 +78,27 @@ impl PartViral {
         self.of_epoch = drawn.map(|(pairs, epsilon)| PartGraph::user_item(&pairs, epsilon, ranks));
     }
 
-    /// What the shared layers make of each part of this rank's items.
-    fn contents(&self, model: &Viral) -> Vec<Option<Content>> {
-        self.parts.iter().map(|part| part.as_ref().map(|(_, content)| model.content_vectors(content))).collect()
-    }
-
-    /// The vectors of this rank's items in each channel.
-    fn joined(contents: &[Option<Content>], n_channels: usize) -> Vec<Vec<f32>> {
-        let of = |channel: usize| {
-            let parts = contents.iter().flatten();
-            parts.flat_map(|(vectors, _)| read_floats(&plain(&vectors[channel]), <[f32]>::to_vec)).collect()
-        };
-        (0..n_channels).map(of).collect()
+    /// Goes through the shared layers a part at a time, so that what a layer needs is there of a part alone. Nothing is kept for the way
+    /// back, which goes through them once more.
+    fn content(&self, model: &Viral, picked: &Picked) -> Content {
+        let n_values: usize = self.parts.iter().flatten().map(|(rows, _)| rows.len() * model.config().d_embed).sum();
+        let vectors = model.channels.iter().map(|_| Vec::with_capacity(n_values)).collect();
+        let mut all = Content { vectors, encodings: Vec::new() };
+        for (rows, content) in self.parts.iter().flatten() {
+            let (vectors, encodings) = model.content_vectors(content);
+            for (all, vectors) in all.vectors.iter_mut().zip(&vectors) {
+                read_floats(vectors, |vectors| all.extend_from_slice(vectors));
+            }
+            all.encodings.resize_with(encodings.len(), Default::default);
+            for ((all, width), encodings) in all.encodings.iter_mut().zip(&encodings) {
+                *width = encodings.dims()[1];
+                read_floats(encodings, |rows_of_part| {
+                    picked_in(picked, rows)
+                        .for_each(|row| all.extend_from_slice(&rows_of_part[row * *width..][..*width]));
+                });
+            }
+        }
+        all
     }
 
     pub(super) fn step(&self, model: &Viral, ranks: &Ranks, batch: &Triplets, key: StepKey) -> Result<Step> {
@@ -102,17 +116,23 @@ impl PartViral {
         let n_users = ranks.own_users().len();
 
         // Rows by themselves, up to the graphs.
-        let contents = self.contents(model);
         let d_embed = model.config().d_embed;
-        let content = Self::joined(&contents, model.channels.len());
-        let content: Vec<Tensor<2>> = content.into_iter().map(|rows| leaf(rows, d_embed, &device)).collect();
+        let Content { vectors, encodings } = self.content(&model.clone().valid(), &picked_encodings);
+        let fetched =
+            encodings.into_iter().map(|(own, d)| Ok(leaf(picked_encodings.fetch(ranks, &own, d)?, d, &device)));
+        let encodings: Vec<Tensor<2>> = fetched.collect::<Result<_>>()?;
+        let content: Vec<Tensor<2>> = vectors.into_iter().map(|rows| leaf(rows, d_embed, &device)).collect();
         let own = ranks.own_items();
         let kept = model.kept_ids(&on_device, ranks.items.n());
         let kept = kept.map(|kept| Tensor::from_inner(row_range(kept, own.start, own.len())));
-        let x = model.input_nodes(content.clone(), kept.as_ref());
+        // Made twice, for it is large, and the way back begins long after.
+        let input = || model.input_nodes(content.clone(), kept.as_ref());
+        let x = plain(&input());
         let d = x.dims()[1];
-        let mut h_users = read_floats(&plain(&x), |x| graph.polynomial(ranks, x, d, &nodes))?;
+        let mut h_users = read_floats(&x, |x| graph.polynomial(ranks, x, d, &nodes))?;
+        drop(x);
         let h_items = h_users.split_off(n_users * d);
+        h_users.shrink_to_fit();
         let h_users = leaf(h_users, d, &device);
         let weighed = model.weights.as_ref().map_or(h_users.clone(), |weights| weights.forward(h_users.clone()));
         let u = read_floats(&plain(&weighed), |x| {
@@ -130,7 +150,6 @@ impl PartViral {
             tables(model.channels.iter().map(|c| c.users.val()).collect(), &picked_users)?;
         let free = model.channels.iter().filter_map(|c| c.items.as_ref().map(Param::val));
         let item_tables: Vec<Tensor<2>> = tables(free.collect(), &picked_items)?;
-        let encodings = self.fetch_encodings(&contents, &picked_encodings, ranks, &device)?;
         let (u, i) = (leaf(u, d, &device), leaf(i, d, &device));
         let users_at = at(picked_users.find(batch.users().iter().copied()));
         let positives_at = at(picked_items.find(batch.positives().iter().copied()));
@@ -167,10 +186,11 @@ impl PartViral {
                 (gradient(&h_users, &mut pulled), Some((weight, d_weight)))
             }
         };
+        drop(h_users);
         dh.extend(propagate_rows_backward(&self.item_item, ranks, &picked_items, &di, d, &over_items, own.len())?);
         let dx = graph.polynomial_backward(ranks, &dh, d, &nodes)?;
         drop(dh);
-        let mut pulled = pull(vec![(x, dx)]);
+        let mut pulled = pull(vec![(input(), dx)]);
         let mut put = |parameter: Tensor<2>, values: Vec<f32>| {
             let d = parameter.dims()[1];
             parameter.grad_replace(&mut step.gradients, constant(values, d, &device));
@@ -190,32 +210,8 @@ impl PartViral {
             put(weight, d_weight);
         }
         let d_content: Vec<Vec<f32>> = content.iter().map(|content| gradient(content, &mut pulled)).collect();
-        self.pull_shared(model, ranks, contents, [d_content, d_encodings], &picked_encodings, &mut step.gradients)?;
+        self.pull_shared(model, ranks, [d_content, d_encodings], &picked_encodings, &mut step.gradients)?;
         Ok(step)
-    }
-
-    /// The encodings of the picked items, on all ranks.
-    fn fetch_encodings(
-        &self,
-        contents: &[Option<Content>],
-        picked: &Picked,
-        ranks: &Ranks,
-        device: &Device,
-    ) -> Result<Vec<Tensor<2>>> {
-        // Every rank has items, so each knows how many encodings there are.
-        let Some((_, first)) = contents.iter().flatten().next() else { return Ok(Vec::new()) };
-        let of = |k: usize| {
-            let d = first[k].dims()[1];
-            let mut own = Vec::with_capacity(picked.own.len() * d);
-            for (part, content) in self.parts.iter().zip(contents) {
-                let (Some((rows, _)), Some((_, encodings))) = (part, content) else { continue };
-                read_floats(&plain(&encodings[k]), |all| {
-                    picked_in(picked, rows).for_each(|row| own.extend_from_slice(&all[row * d..][..d]));
-                });
-            }
-            Ok(leaf(picked.fetch(ranks, &own, d)?, d, device))
-        };
-        (0..first.len()).map(of).collect()
     }
 
     /// The gradients of the shared layers, from those of the items' vectors in each channel and of the picked encodings.
@@ -223,7 +219,6 @@ impl PartViral {
         &self,
         model: &Viral,
         ranks: &Ranks,
-        contents: Vec<Option<Content>>,
         [d_content, d_encodings]: [Vec<Vec<f32>>; 2],
         picked: &Picked,
         gradients: &mut Gradients,
@@ -239,8 +234,9 @@ impl PartViral {
             .map(|values| values.copied().collect())
             .collect();
         let mut before = 0;
-        let mut of_part = |(part, content): (&Option<(Range<usize>, RowContent)>, Option<Content>)| {
-            let (Some((rows, _)), Some((vectors, encodings))) = (part, content) else { return vec![0.0; n] };
+        let mut of_part = |part: &Option<(Range<usize>, RowContent)>| {
+            let Some((rows, content)) = part else { return vec![0.0; n] };
+            let (vectors, encodings) = model.content_vectors(content);
             let vectors = vectors.into_iter().zip(&d_content);
             let span = rows.start * d_embed..rows.end * d_embed;
             let mut outputs: Vec<_> = vectors.map(|(x, dx)| (x, dx[span.clone()].to_vec())).collect();
@@ -256,7 +252,7 @@ impl PartViral {
             }
             Shared::values(model, &mut pull(outputs))
         };
-        let of_parts = self.parts.iter().zip(contents).map(&mut of_part).collect();
+        let of_parts = self.parts.iter().map(&mut of_part).collect();
         let sum = ranks.sum(of_parts, n, |part| !ranks.items.part(part).is_empty())?;
         Shared::put(model, gradients, sum);
         Ok(())
@@ -265,7 +261,8 @@ impl PartViral {
     pub(super) fn embed(&self, model: &Viral, ranks: &Ranks) -> Result<OwnEmbeddings> {
         let d_embed = model.config().d_embed;
         let device = model.channels[0].users.val().device();
-        let content = Self::joined(&self.contents(model), model.channels.len());
+        let nobody = Picked::new(&self.layouts[1], ranks.world.rank(), std::iter::empty());
+        let content = self.content(model, &nobody).vectors;
         let content = content.into_iter().map(|rows| constant(rows, d_embed, &device)).collect();
         let x = model.input_nodes(content, None);
         let (d, [nodes, over_users, over_items]) = (x.dims()[1], model.coefficients());

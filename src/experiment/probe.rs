@@ -189,6 +189,12 @@ impl Probe {
                 return Err(Error::Data(format!("data set {}: a probe needs a {part} part", data.name)));
             }
         }
+        if data.test.user_degrees().iter().filter(|&&degree| degree > 0).count() < 2 {
+            return Err(Error::Data(format!(
+                "data set {}: a probe compares users, and one alone has something in the test part; hold out more",
+                data.name
+            )));
+        }
         let is_repeated = |n: usize, same: &dyn Fn(usize, usize) -> bool| (1..n).any(|i| (0..i).any(|j| same(i, j)));
         if self.seeds.is_empty() || is_repeated(self.seeds.len(), &|i, j| self.seeds[i] == self.seeds[j]) {
             return Err(Error::Config("probe: name one seed at least, and none twice".into()));

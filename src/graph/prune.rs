@@ -1,6 +1,7 @@
 //! A random part of the user-item pairs, epoch by epoch.
 
 use crate::data::{Interactions, splitmix64};
+use crate::error::Short;
 use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,10 @@ impl EdgePruner {
     /// Prepares draws of `floor(pairs · (1 - dropout))` pairs; `dropout` must be in `[0, 1)`.
     pub fn new(interactions: &Interactions, dropout: f64, pruning: Pruning) -> Result<Self> {
         if !(0.0..1.0).contains(&dropout) {
-            return Err(Error::Config(format!("the share of pairs to drop is {dropout}; it must be in [0, 1)")));
+            let short = Short(dropout);
+            return Err(Error::Config(format!(
+                "edge_dropout, the share of pairs to drop, is {short}; it must be in [0, 1)"
+            )));
         }
         let pairs: Vec<(u32, u32)> = interactions.pairs().collect();
         let (users, items) = (interactions.user_degrees(), interactions.item_degrees());

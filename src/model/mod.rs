@@ -107,6 +107,7 @@ pub use popularity::{Popularity, PopularityConfig};
 pub use profile_match::{ProfileMatch, ProfileMatchConfig};
 pub use pruned_graph::PrunedGraph;
 pub use slmrec::{Slmrec, SlmrecConfig, SlmrecLink};
+pub(crate) use table::differing;
 pub use table::{Model, ModelConfig};
 pub use user_graph::UserGraph;
 pub use vbpr::{Vbpr, VbprConfig};
@@ -164,9 +165,7 @@ pub trait Trainable: Embed + Module {
 /// Validates settings that most models have: a width, and numbers from 0 on, such as weights of the objective's terms.
 fn check(d_embed: usize, from_zero: &[(&str, f64)]) -> Result<()> {
     check_positive(&[("d_embed", d_embed)])?;
-    from_zero.iter().try_for_each(|&(setting, value)| {
-        Error::require(value.is_finite() && value >= 0.0, setting, value, "a number from 0 on")
-    })
+    from_zero.iter().try_for_each(|&(setting, value)| Error::require_not_negative(setting, value))
 }
 
 /// Validates numbers of neighbours, layers or columns that a model cannot do without.

@@ -1,7 +1,7 @@
 //! The table of models: a row gives a model its name, its settings in files and on command lines, and its tests.
 
 use super::*;
-use crate::data::TrainSet;
+use crate::data::{Features, Modality, TrainSet};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -163,6 +163,35 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// The modalities that a model of two leaves out: VIRAL, FREEDOM and MENTOR take text and visual, and
+    /// [`Multimodal`](Modality::Multimodal) in the place of one that is not there. Other models leave out none, or take no content.
+    ///
+    /// ```
+    /// use viral::data::{Features, ItemFeatures, Modality};
+    /// use viral::model::ModelConfig;
+    ///
+    /// let of = || ItemFeatures::new(2, 1, vec![0.5, 1.0]);
+    /// let features = Features::new().with(Modality::Text, of()?).with(Modality::Visual, of()?).with(Modality::Audio, of()?);
+    /// assert_eq!(ModelConfig::by_name("viral")?.left_out(&features), [Modality::Audio]);
+    /// assert_eq!(ModelConfig::by_name("vbpr")?.left_out(&features), []);
+    /// # Ok::<(), viral::Error>(())
+    /// ```
+    pub fn left_out(&self, features: &Features) -> Vec<Modality> {
+        match (self, features.require_pair(self.name())) {
+            (Self::Viral(_) | Self::Freedom(_) | Self::Mentor(_), Ok(pair)) => {
+                let is_taken = |modality: &Modality| pair.shares(0.5).iter().any(|(taken, ..)| *taken == modality);
+                features.modalities().filter(|modality| !is_taken(modality)).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The settings in which this model differs from another, such as `d_embed is 32, here 64`.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let [here, there] = [self, other].map(|config| serde_json::to_value(config).unwrap_or_default());
+        differing("", &here, &there)
+    }
+
     /// Changes one setting, as `key=value` on a command line does; `value` is JSON, or a bare word.
     ///
     /// An unknown key is an error that lists the known ones; so is a value of the wrong kind.
@@ -192,5 +221,22 @@ impl ModelConfig {
         fields.insert(key.to_string(), value);
         *self = serde_json::from_value(all).map_err(broken)?;
         Ok(())
+    }
+}
+
+/// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
+pub(crate) fn differing(path: &str, wanted: &Value, found: &Value) -> Vec<String> {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            let keys: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+            let below = |key: &&String| {
+                let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+                let of = |object: &serde_json::Map<String, Value>| object.get(*key).cloned().unwrap_or_default();
+                differing(&path, &of(wanted), &of(found))
+            };
+            keys.iter().flat_map(below).collect()
+        }
+        _ if wanted == found => Vec::new(),
+        _ => vec![format!("{path} is {found}, here {wanted}")],
     }
 }

@@ -40,6 +40,7 @@ mod matmul;
 mod normalize;
 mod orthogonal;
 mod random;
+mod seed;
 mod softplus;
 mod sparse;
 mod spmm;
@@ -64,6 +65,8 @@ pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogo
 pub use random::{dropout, keep_mask, normal, uniform};
 #[doc(hidden)]
 pub use random::{reference_dropout, reference_keep_mask, reference_normal, reference_uniform, uniform_from};
+#[doc(hidden)]
+pub use seed::SeedBackend;
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};
 pub use sparse::SparseMatrix;
 pub use spmm::{
@@ -74,6 +77,8 @@ pub use top_k::{TopKBackend, masked_top_k, reference_masked_top_k};
 
 #[cfg(feature = "flex")]
 pub(crate) use host::{changed, read_floats};
+#[cfg(feature = "flex")]
+pub(crate) use seed::with_gradient;
 pub(crate) use sparse::indices;
 #[cfg(feature = "flex")]
 pub(crate) use spmm::{HostRows, cut_columns, put_columns};

@@ -1,7 +1,7 @@
 //! A file that a report goes into, found fit for it before the run.
 
 use super::folder::FILES;
-use crate::data::{check_place, write_whole};
+use crate::data::{check_apart, check_place, write_whole};
 use crate::{Error, Result};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,7 @@ impl ReportFile {
                 return Err(Error::file(&path, "is a file of the run itself; give the report another name"));
             }
         }
+        check_apart(&path, run)?;
         check_place(&path, "no report of a run", |mut file| {
             file.fill_buf().is_ok_and(<[u8]>::is_empty) || serde_json::from_reader::<_, Report>(file).is_ok()
         })?;
@@ -95,12 +96,13 @@ mod tests {
             ("run/seconds.json", None, false),
             ("run/../run/checkpoint.safetensors", Some(report.to_string()), false),
             ("run/report.json", None, true),
+            ("later", None, false), // the folder of the run itself
         ] {
             if let Some(content) = &content {
                 std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
                 std::fs::write(at(name), content).unwrap();
             }
-            let found = ReportFile::new(at(name), at("run"));
+            let found = ReportFile::new(at(name), at(if name == "later" { name } else { "run" }));
             assert_eq!(found.is_ok(), is_free, "{name}: {found:?}");
             assert_eq!(std::fs::read_to_string(at(name)).ok(), content, "{name}");
             if let Ok(file) = found {

@@ -40,6 +40,14 @@ pub(super) fn start(
     };
     let users = of(&data.user_ids, &old_users, n_old[0]);
     let items = of(&data.item_ids, &old_items, n_old[1]);
+    if users.iter().chain(&items).all(Option::is_none) {
+        let example = |ids: &mut dyn Iterator<Item = &str>| ids.next().unwrap_or_default().to_string();
+        let (there, here) = (example(&mut before.items()), example(&mut data.item_ids.iter().map(String::as_str)));
+        return Err(Error::Data(format!(
+            "the earlier model knows no user and no item of these data: external ids must be the same, and its items are such as \
+             '{there}', these '{here}'"
+        )));
+    }
     let neighbors = neighbors_of_new(&data.train.features, &items)?;
     let mut values = fresh;
     for (name, value) in &mut values {

@@ -1,6 +1,7 @@
 //! What a recommender keeps of a model, so that it can embed new items.
 
 use super::exposure::{SAMPLE, TOP, equal_exposure, evenly, some_users};
+use super::neighbors::{nearest, unit_halves};
 use super::profile::Profile;
 use super::query::length;
 use crate::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
@@ -44,6 +45,9 @@ pub(super) struct InductionHeader {
     pub(super) inductive: Inductive,
     /// The modalities that the model takes, with their widths.
     pub(super) modalities: Vec<(Modality, usize)>,
+    /// Those that the data had besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_out: Vec<Modality>,
     /// What each block of a new vector is multiplied by.
     pub(super) gains: Vec<f32>,
     /// What the vector of an item by users' [`Profile`]s is multiplied by.
@@ -75,6 +79,16 @@ impl Induction {
         vectors: &HostEmbeddings,
     ) -> Result<Option<Self>> {
         let n_items = data.interactions.n_items();
+        let left_out = config.left_out(&data.features);
+        let mut taken;
+        let data = match left_out.is_empty() {
+            true => data,
+            false => {
+                taken = data.clone();
+                left_out.iter().for_each(|modality| drop(taken.features.remove(modality)));
+                &taken
+            }
+        };
         let Some(inductive) = config.inductive(&data.features, n_items) else {
             return Ok(None);
         };
@@ -96,7 +110,7 @@ impl Induction {
         let scale = if largest.is_normal() { 2f32.powi(largest.log2() as i32 - 13) } else { 1.0 };
         handed_on.iter_mut().for_each(|x| *x /= scale);
         let gains = vec![1.0; vectors.blocks().len()];
-        let header = InductionHeader { inductive, modalities, gains, profile: 0.0, scale };
+        let header = InductionHeader { inductive, modalities, left_out, gains, profile: 0.0, scale };
         let mut found = Self { header, shared, units, handed_on: to_halves(&handed_on), profile: None };
         found.fit_gains(data, valid, vectors)?;
         Ok(Some(found))
@@ -208,7 +222,10 @@ impl Induction {
                 )));
             }
         }
-        match features.modalities().find(|modality| self.header.modalities.iter().all(|known| known.0 != **modality)) {
+        let InductionHeader { modalities, left_out, .. } = &self.header;
+        let is_known =
+            |modality: &Modality| modalities.iter().any(|known| known.0 == *modality) || left_out.contains(modality);
+        match features.modalities().find(|modality| !is_known(modality)) {
             Some(modality) => {
                 Err(Error::Data(format!("new items: the model knows no {modality} features; leave them out")))
             }
@@ -355,33 +372,4 @@ fn apply(gains: &[f32], blocks: &[(String, usize)], vectors: &mut [f32]) {
     for row in vectors.chunks_exact_mut(factors.len().max(1)) {
         row.iter_mut().zip(&factors).for_each(|(x, factor)| *x *= factor);
     }
-}
-
-/// The `n` largest entries above zero, the largest first, the earlier of equal ones first.
-fn nearest(cosines: &[f32], n: usize) -> Vec<(u32, f32)> {
-    let mut all: Vec<(u32, f32)> = cosines
-        .iter()
-        .enumerate()
-        .filter(|(_, cosine)| **cosine > 0.0)
-        .map(|(item, &cosine)| (item as u32, cosine))
-        .collect();
-    let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if n < all.len() {
-        all.select_nth_unstable_by(n, order);
-        all.truncate(n);
-    }
-    all.sort_unstable_by(order);
-    all
-}
-
-/// Rows of length one in half precision; zeros for items that are left out.
-fn unit_halves(rows: &ItemFeatures, keep: impl Fn(usize) -> bool) -> Vec<f16> {
-    let mut units = Vec::with_capacity(rows.values().len());
-    for item in 0..rows.n_items() {
-        let row = rows.row(item);
-        let norm = if keep(item) { length(row) } else { 0.0 };
-        let factor = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-        units.extend(row.iter().map(|&x| f16::from_f64(f64::from(x) * factor)));
-    }
-    units
 }

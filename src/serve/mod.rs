@@ -39,6 +39,7 @@ mod fold_in;
 mod induction;
 mod living;
 mod names;
+mod neighbors;
 mod new_items;
 mod popular;
 mod profile;

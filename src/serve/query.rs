@@ -98,35 +98,41 @@ impl Recommender {
         }
     }
 
-    /// The vector with each block times its weight.
-    pub(super) fn weighed(&self, vector: &[f32], weights: &[f64]) -> Vec<f32> {
+    /// The vector with each block times its weight, all over the largest of these: the order of items is the same, and weights
+    /// that single precision does not hold are no matter.
+    ///
+    /// # Errors
+    /// When an item's vector of length `longest` could have a score that is not finite.
+    pub(super) fn weighed(&self, vector: &[f32], weights: &[f64], longest: f64) -> Result<Vec<f32>> {
+        let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(weight.abs()));
         let mut vector = vector.to_vec();
         let mut rest = &mut vector[..];
         for ((_, width), &weight) in self.vectors.blocks().iter().zip(weights) {
             let (block, behind) = std::mem::take(&mut rest).split_at_mut(*width);
-            block.iter_mut().for_each(|x| *x *= weight as f32);
+            let share = if largest > 0.0 { (weight / largest) as f32 } else { 0.0 };
+            block.iter_mut().for_each(|x| *x *= share);
             rest = behind;
         }
-        vector
+        check_scores(length(&vector) * largest, longest)?;
+        Ok(vector)
     }
 
     /// Finds the best items for a query on the calling thread.
     pub(super) fn answer(&self, query: &Query, k: usize) -> Result<Vec<Recommendation>> {
         let is_hidden = |item: &u32| query.hidden.iter().any(|list| list.binary_search(item).is_ok());
-        let weighed;
+        let longest = if query.cosine { 1.0 } else { self.longest_item };
         let vector = match query.weights.iter().all(|&weight| weight == 1.0) {
-            true => &*query.vector,
-            false => {
-                weighed = self.weighed(&query.vector, query.weights);
-                &weighed
+            true => {
+                check_scores(length(&query.vector), longest)?;
+                Cow::Borrowed(&*query.vector)
             }
+            false => self.weighed(&query.vector, query.weights, longest)?.into(),
         };
-        check_scores(length(vector), if query.cosine { 1.0 } else { self.longest_item })?;
         if let Some(candidates) = query.candidates {
             return Ok(self.finish(query, candidates.iter().copied().filter(|item| !is_hidden(item)), k));
         }
         let n_best = (k + MARGIN).min(self.items.len());
-        let best = top_of_one(vector, self.vectors.items(), n_best, |items, scores| {
+        let best = top_of_one(&vector, self.vectors.items(), n_best, |items, scores| {
             if query.cosine {
                 scores.iter_mut().zip(&self.inverse_lengths[items.clone()]).for_each(|(score, inverse)| {
                     *score *= inverse;

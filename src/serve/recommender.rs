@@ -4,7 +4,7 @@ use super::answer::{RecommendOptions, Recommendation};
 use super::fold_in::FoldIn;
 use super::induction::Induction;
 use super::names::Names;
-use super::query::{MARGIN, Query, check_scores, hide, inverse, length, lengths};
+use super::query::{MARGIN, Query, check_scores, hide, inverse, lengths};
 use crate::data::{Dataset, Interactions, TrainSet};
 use crate::linalg::top_products;
 use crate::model::{Embed, HostEmbeddings, Model, ModelConfig, Parameters, load_parameters, parameters};
@@ -233,18 +233,16 @@ impl Recommender {
         for block in users.chunks(BLOCK) {
             let as_trained = |user: &usize| self.later_of(*user).is_empty();
             let plain = options.weights.iter().all(|&weight| weight == 1.0) && block.iter().all(as_trained);
+            let weigh = |&user: &usize| self.weighed(&self.vector_of(user), &options.weights, self.longest_item);
             let weighed: Vec<f32> = match plain {
                 true => Vec::new(),
-                false => block.iter().flat_map(|&u| self.weighed(&self.vector_of(u), &options.weights)).collect(),
+                false => block.iter().map(weigh).collect::<Result<Vec<_>>>()?.concat(),
             };
             let d = self.vectors.d();
             let vector = |row: usize| match weighed.is_empty() {
                 true => self.vectors.user(block[row]),
                 false => &weighed[row * d..][..d],
             };
-            for row in 0..if weighed.is_empty() { 0 } else { block.len() } {
-                check_scores(length(vector(row)), self.longest_item)?;
-            }
             let n_best = (options.k + MARGIN).min(self.items.len());
             let top = top_products(block.len(), vector, self.vectors.items(), d, n_best, |row, columns, scores| {
                 hide(&self.query(block[row], &options).hidden, columns, scores);

@@ -56,7 +56,8 @@ struct Header {
 
 impl Recommender {
     /// Writes `model.safetensors` into a folder, or the file itself where the path ends in `.safetensors`; whole or not at all,
-    /// with the parameters of the model. Equal models are equal files.
+    /// with the parameters of the model. Equal models are equal files. Where `viral serve` answers from the folder, hold a
+    /// [`FolderLock`](crate::data::FolderLock) from loading to saving, or one of both overwrites what the other wrote.
     ///
     /// # Errors
     /// A file that cannot be written; parameters whose file is gone or has changed since it was loaded.

@@ -1,7 +1,7 @@
 //! A run that can be taken up again: model, optimizer, position and best epoch in one file.
 
 use super::{Adam, EarlyStopping, EpochReport, Keep, TrainState, TrainerConfig, tensors};
-use crate::model::{Parameters, Trainable, load_parameters, parameters};
+use crate::model::{Parameters, Trainable, differing, load_parameters, parameters};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -238,21 +238,4 @@ fn check_shapes(found: &Parameters, wanted: &Parameters) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
-fn differing(path: &str, wanted: &Value, found: &Value) -> Vec<String> {
-    match (wanted, found) {
-        (Value::Object(wanted), Value::Object(found)) => {
-            let keys: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
-            let below = |key: &&String| {
-                let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-                let of = |object: &serde_json::Map<String, Value>| object.get(*key).cloned().unwrap_or_default();
-                differing(&path, &of(wanted), &of(found))
-            };
-            keys.iter().flat_map(below).collect()
-        }
-        _ if wanted == found => Vec::new(),
-        _ => vec![format!("{path} is {found}, here {wanted}")],
-    }
 }

@@ -183,9 +183,7 @@ impl TrainerConfig {
         for (setting, value) in [("adam.beta_1", beta_1), ("adam.beta_2", beta_2)] {
             Error::require((0.0..1.0).contains(&value), setting, value, "from 0 to below 1")?;
         }
-        let is_decay = weight_decay.is_finite() && weight_decay >= 0.0;
-        Error::require(is_decay, "adam.weight_decay", weight_decay, "a number from 0 on")?;
-        Ok(())
+        Error::require_not_negative("adam.weight_decay", weight_decay)
     }
 
     /// That files have numbers for all settings.

@@ -399,4 +399,29 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
     let other = Recipe::named("lightgcn").unwrap().set("d_embed", "8").unwrap();
     let message = other.runner(&data, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();
     assert!(message.contains("settings that it was trained with"), "{message}");
+    let mut strangers = data.clone();
+    strangers.user_ids.iter_mut().chain(&mut strangers.item_ids).for_each(|id| id.push('x'));
+    let message = recipe.runner(&strangers, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();
+    assert!(message.contains("knows no user and no item of these data"), "{message}");
+}
+
+#[test]
+fn a_modality_that_a_model_leaves_out_is_not_asked_for_in_new_items() {
+    let data = planted();
+    let mut more = data.clone();
+    let audio: Vec<f32> = (0..60 * 3).map(|i| (i * 37 % 11) as f32 - 5.0).collect();
+    more.train.features.insert(Modality::Audio, ItemFeatures::new(60, 3, audio).unwrap());
+    for (model, takes_all) in [("viral", false), ("freedom", false), ("vbpr", true)] {
+        let [mut of_two, mut of_three] = [&data, &more].map(|data| trained(&recipe(model), data));
+        assert_eq!(of_two.embeddings() == of_three.embeddings(), !takes_all, "{model}");
+        let new = |data: &Dataset| NewItems::new(["new"], data.train.features.select(&[3])).unwrap();
+        assert_eq!(of_three.add_items(&new(&data)).is_ok(), !takes_all, "{model}");
+        if !takes_all {
+            of_two.add_items(&new(&data)).unwrap();
+            of_three.remove_items(&["new"]).unwrap();
+            of_three.add_items(&new(&more)).unwrap();
+            assert!(of_two.embeddings() == of_three.embeddings(), "{model}");
+            assert!(of_two.add_items(&NewItems::new(["newer"], more.train.features.select(&[4])).unwrap()).is_err());
+        }
+    }
 }

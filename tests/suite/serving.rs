@@ -49,6 +49,24 @@ fn one_user_many_users_and_the_definition_agree() {
 }
 
 #[test]
+fn weights_count_by_their_ratios_however_small_or_large() {
+    let (data, recommender) = trained();
+    let user = data.example_user().unwrap();
+    let of = |scale: f64| {
+        let blocks = [("text", 1.0), ("synergy", 0.5), ("visual", -0.25)];
+        blocks.iter().fold(RecommendOptions::new(10), |options, (block, weight)| options.weigh(*block, weight * scale))
+    };
+    let expected = recommender.recommend_with(user, &of(1.0)).unwrap();
+    for scale in [1e-300, 1e-46, 1e-20, 1e20, 1e34] {
+        let found = recommender.recommend_with(user, &of(scale)).unwrap();
+        assert_eq!(ids(&found), ids(&expected), "{scale}");
+        assert_eq!(recommender.recommend_many(&[user], &of(scale)).unwrap(), [found], "{scale}");
+    }
+    let error = recommender.recommend_with(user, &of(1e39)).unwrap_err().to_string();
+    assert!(error.contains("a weight is too large"), "{error}");
+}
+
+#[test]
 fn options_say_what_may_come() {
     let (data, recommender) = trained();
     let user = data.example_user().unwrap();

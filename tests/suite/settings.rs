@@ -17,6 +17,7 @@ use viral::loss::{RedundancyAnchor, Similarity};
 use viral::model::{FusionPlacement, FusionStrategy, ModelConfig, ViralConfig};
 use viral::nn::{Init, LayerAggregation, Mask};
 use viral::ops::MatmulPrecision;
+use viral::prelude::Recipe;
 use viral::train::{AdamConfig, Keep, TrainerConfig};
 
 fn refused<T>(result: viral::Result<T>, words: &[&str]) {
@@ -100,6 +101,36 @@ fn of_models() {
         });
         assert!(init(&ModelConfig::Viral(preset)).is_ok());
     }
+}
+
+/// Numbers that single precision does not hold, or not their inverses: refused by name, or a run that ends, well or with an error.
+#[test]
+fn no_number_makes_a_model_panic() {
+    let data = small();
+    let mut n_refused = 0;
+    for model in ModelConfig::NAMES {
+        let config = ModelConfig::by_name(model).unwrap();
+        let settings = serde_json::to_value(&config).unwrap();
+        let settings = settings.as_object().unwrap().iter().filter(|(_, value)| value.is_f64());
+        for (key, value) in settings.flat_map(|(key, _)| ["1e300", "1e-300", "1e31", "-1e39"].map(|value| (key, value)))
+        {
+            let mut config = config.clone();
+            for (key, n) in [("item_neighbors", "4"), ("user_neighbors", "4"), ("n_neighbors", "4")] {
+                let _ = config.set(key, n); // not all have it
+            }
+            if config.set(key, value).is_err() {
+                n_refused += 1;
+                continue;
+            }
+            let run = Recipe::new(config).fixed_epochs(1).run(&data, &Device::flex());
+            if let Err(error) = run.map(|run| run.test(&[5])) {
+                let (named, message) = (key.rsplit('.').next().unwrap(), error.to_string());
+                assert!(message.contains(named) || message.contains("diverge"), "{model}: {key} = {value}: {message}");
+                n_refused += 1;
+            }
+        }
+    }
+    assert!(n_refused > 50, "{n_refused}");
 }
 
 #[test]

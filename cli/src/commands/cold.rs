@@ -1,7 +1,7 @@
 //! `viral cold`: what a model is worth to items and users that come after training.
 
 use super::mean;
-use super::run_args::{OutputArgs, RunArgs};
+use super::run_args::{OutputArgs, RunArgs, announce};
 use crate::bar::TrainingBar;
 use crate::shell::{note, say};
 use clap::{Args, ValueEnum};
@@ -96,11 +96,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
     let data = arguments.run.data.read()?;
-    note!("{data}");
+    announce(&data, &recipe.model);
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();
     let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);
-    let out = arguments.output.folder(&folder);
+    let out = arguments.output.folder(&folder)?;
     arguments.output.check("cold", &["systems"])?;
     let hold_out = |draw| match arguments.of {
         Of::Items => data.hold_out_items(arguments.share, draw),

@@ -1,5 +1,6 @@
 //! `viral experiment`: many models, data sets and seeds from one file, to tables with intervals and paired tests.
 
+use super::run_args::announce_left_out;
 use crate::bar::TrainingBar;
 use crate::shell::{note, quoted, say};
 use clap::Args;
@@ -63,7 +64,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut failures = Vec::new();
     if !arguments.report {
-        session.data().for_each(|data| note!("{data}"));
+        for data in session.data() {
+            note!("{data}");
+            session.experiment().models.iter().for_each(|row| announce_left_out(data, &row.recipe.model, &row.name));
+        }
         let mut selection = Selection::all();
         (selection.models, selection.data) = (arguments.only.clone(), arguments.on.clone());
         let outcome = session.run(&device, &selection, watch())?;

@@ -1,7 +1,7 @@
 //! `viral missing`: what a model is worth where items lack content.
 
 use super::experiment::watch;
-use super::run_args::{OutputArgs, RunArgs};
+use super::run_args::{OutputArgs, RunArgs, announce};
 use crate::shell::{note, quoted, say};
 use clap::Args;
 use viral::data::Modality;
@@ -84,9 +84,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     grid.modalities = arguments.lost.iter().map(lost).collect::<Result<_>>()?;
     let folder = format!("{}-{}-{}-missing", data.name, grid.recipe.model.name(), grid.recipe.preset);
-    let out = arguments.output.folder(&folder);
+    let out = arguments.output.folder(&folder)?;
     arguments.output.check("missing", &["fingerprint", "counts", "config"])?;
-    note!("{data}");
+    announce(&data, &grid.recipe.model);
     let report = grid.run(&data, &device, &out, watch())?;
     arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;

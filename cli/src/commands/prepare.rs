@@ -55,7 +55,7 @@ struct ChoiceArguments {
     /// Seed of the random split
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Which of several rows about one user and item stays
+    /// Which of several rows about one user and item stays, by their times, or by their order in the file where there are none
     #[arg(long, value_enum, default_value_t = RepeatsName::First)]
     repeats: RepeatsName,
     /// Leaves out rows that cannot be used, and counts them, instead of stopping at the first

@@ -1,7 +1,7 @@
 //! `viral probe`: whether a model uses its content.
 
 use super::experiment::watch;
-use super::run_args::{OutputArgs, RunArgs};
+use super::run_args::{OutputArgs, RunArgs, announce};
 use crate::shell::{note, quoted, say};
 use clap::Args;
 use viral::Result;
@@ -43,9 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let data = arguments.run.data.read()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);
-    let out = arguments.output.folder(&folder);
+    let out = arguments.output.folder(&folder)?;
     arguments.output.check("probe", &["fingerprint", "arms", "config"])?;
-    note!("{data}");
+    announce(&data, &probe.recipe.model);
     let report = probe.run(&data, &device, &out, watch())?;
     arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;

@@ -1,5 +1,6 @@
 //! `viral train --mpi`: this process's share of a run over ranks.
 
+use super::run_args::announce;
 use super::train::Arguments;
 use crate::bar::TrainingBar;
 use crate::shell::{note, peak_rss_mb, say};
@@ -25,10 +26,12 @@ fn train(world: &Mpi, arguments: &Arguments) -> Result<()> {
     let out = arguments.folder(&recipe, &data);
     let is_first = world.rank() == 0;
     if is_first {
-        note!("{data}\n{} ranks", world.size());
+        announce(&data, &recipe.model);
+        note!("{} ranks", world.size());
     }
     let mut bar = is_first.then(|| TrainingBar::new(recipe.model.name()));
-    let job = Job::new(world, &recipe, &data).folder(&out).existing(arguments.existing());
+    let (name, is_tested) = (data.name.clone(), data.test.n_pairs() > 0);
+    let job = Job::new(world, &recipe, data).folder(&out).existing(arguments.existing());
     let trained = job.observe(|progress| match &mut bar {
         Some(bar) => bar.show(progress),
         None => ControlFlow::Continue(()),
@@ -45,16 +48,13 @@ fn train(world: &Mpi, arguments: &Arguments) -> Result<()> {
     for (rank, own) in world.all_gather_bytes(own.as_bytes())?.iter().enumerate().filter(|_| is_first) {
         note!("rank {rank}: {}", String::from_utf8_lossy(own));
     }
-    let test = match data.test.n_pairs() {
-        0 => None,
-        _ => Some(trained.evaluate(Part::Test, &Results::CUTOFFS)?),
-    };
+    let test = is_tested.then(|| trained.evaluate(Part::Test, &Results::CUTOFFS)).transpose()?;
     if !is_first {
         return Ok(());
     }
     match test {
         None => say!("\nNothing is held out for a test: the model has seen everything.")?,
-        Some(test) => say!("\n{} on the test part, {} users\n\n{test}", data.name, test.users().len())?,
+        Some(test) => say!("\n{name} on the test part, {} users\n\n{test}", test.users().len())?,
     }
     say!(
         "\nThe checkpoint is in {}. The same command with --resume, in one process and without --mpi, writes the model.",

@@ -1,11 +1,12 @@
 //! Arguments that commands share which train models: data, model, training, and where results go.
 
-use crate::shell::check_place_of_report;
+use crate::shell::{check_place_of_report, note};
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::write_whole;
+use viral::data::{Dataset, check_apart, write_whole};
+use viral::model::ModelConfig;
 use viral::prelude::Recipe;
 use viral::{Error, Result};
 
@@ -27,6 +28,23 @@ impl RunArgs {
     }
 }
 
+/// Says what the data have, and what of it a model takes no part of.
+pub(super) fn announce(data: &Dataset, model: &ModelConfig) {
+    note!("{data}");
+    announce_left_out(data, model, model.name());
+}
+
+/// Says what of the data a model takes no part of, where there is something.
+pub(super) fn announce_left_out(data: &Dataset, model: &ModelConfig, name: &str) {
+    let left_out: Vec<String> = model.left_out(data.features()).iter().map(ToString::to_string).collect();
+    if !left_out.is_empty() {
+        let what = left_out.join(" and ");
+        note!(
+            "{name} takes two modalities and leaves out {what}; choose with --modality, or train a model that takes all"
+        );
+    }
+}
+
 /// Where results go.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
@@ -40,9 +58,11 @@ pub(super) struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// The folder, which is `out/NAME` unless another was given.
-    pub(super) fn folder(&self, name: &str) -> PathBuf {
-        self.out.clone().unwrap_or_else(|| Path::new("out").join(name))
+    /// The folder, which is `out/NAME` unless another was given; refused where the report is to be.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.out.clone().unwrap_or_else(|| Path::new("out").join(name));
+        self.json.as_ref().map_or(Ok(()), |file| check_apart(file, &folder))?;
+        Ok(folder)
     }
 
     /// Refuses a file that is there and not an earlier report of the command, known by `keys`: before the work, not after it.

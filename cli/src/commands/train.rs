@@ -1,9 +1,10 @@
 //! `viral train`: a model on a folder of data, with its figures and its saved form.
 
-use super::run_args::RunArgs;
+use super::run_args::{RunArgs, announce};
 use crate::bar::TrainingBar;
 use crate::shell::{note, peak_rss_mb, quoted, say};
 use clap::Args;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use viral::prelude::{Dataset, Recipe, Recommender};
 use viral::recipe::{Existing, ReportFile, Results, Run};
@@ -27,7 +28,8 @@ pub(crate) struct Arguments {
     /// Takes up the run whose checkpoint is in the output folder
     #[arg(long, help_heading = "Output")]
     resume: bool,
-    /// Replaces the run that is in the output folder
+    /// Replaces the run that is in the output folder. Its model goes with the first epoch; where a service answers from it, train into
+    /// another folder
     #[arg(long, conflicts_with = "resume", help_heading = "Output")]
     overwrite: bool,
     /// Begins with the parameters of an earlier model, a folder or file of `viral train`, instead of fresh ones: rows of users and
@@ -72,7 +74,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     // Before a long run, not after it.
     let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
     let before = arguments.warm_start.as_ref().map(Recommender::load).transpose()?;
-    note!("{data}");
+    announce(&data, &recipe.model);
+    if let Some(before) = &before {
+        announce_known(before, &data);
+    }
     let mut bar = TrainingBar::new(name);
     let runner = recipe.runner(&data, &device).folder(&out).existing(arguments.existing());
     let runner = match &before {
@@ -91,6 +96,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("\nThe model is in {}. What it recommends to a user:\n", out.join("model.safetensors").display())?;
     let (folder, user) = (quoted(&out.display().to_string()), quoted(data.example_user().unwrap_or_default()));
     say!("    viral recommend --model {folder} --user {user} -k 10")
+}
+
+/// Says how much of the data an earlier model knows.
+fn announce_known(before: &Recommender, data: &Dataset) {
+    let (users, items): (HashSet<&str>, HashSet<&str>) = (before.users().collect(), before.items().collect());
+    let known = |ids: &[String], known: &HashSet<&str>| ids.iter().filter(|id| known.contains(id.as_str())).count();
+    let (n_users, n_items) = (known(&data.user_ids, &users), known(&data.item_ids, &items));
+    note!(
+        "begins with an earlier model, which knows {n_users} of {} users and {n_items} of {} items",
+        data.n_users(),
+        data.n_items()
+    );
 }
 
 #[cfg(feature = "mpi")]

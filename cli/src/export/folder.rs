@@ -25,6 +25,12 @@ impl Folder {
     /// Makes the folder if it is missing.
     pub(super) fn open(path: &Path, overwrite: bool) -> Result<Self> {
         let folder = Self { lock: FolderLock::acquire(path)?, complete: Vec::new() };
+        let entries = std::fs::read_dir(path).map_err(Error::io(path))?.flatten().map(|entry| entry.path());
+        let is_log = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "inter");
+        if let Some(log) = entries.into_iter().find(is_log) {
+            let message = "is of data, in whose folder item_ids.txt says whose the rows of features are; choose another folder (--out)";
+            return Err(Error::file(log, message));
+        }
         let Some(there) = folder.there().next() else { return Ok(folder) };
         let message = if !path.join(BLOCKS).exists() {
             "is not of an export, which would have blocks.json beside it; choose another folder (--out)"

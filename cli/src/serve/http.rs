@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use viral::{Error, Result};
 
 /// How long answers may take that are under way when the service is asked to stop.
@@ -24,7 +25,8 @@ const WATCH: Duration = Duration::from_secs(2);
 pub(crate) struct Limits {
     /// Bytes of a body.
     pub(crate) body: usize,
-    /// For the head of a request, and again from there to its answer, its body included; also how long a connection may be idle.
+    /// For the head of a request, and again from there to its answer, its body included; also how long a connection
+    /// may be idle, and an answer unread.
     pub(crate) timeout: Duration,
     /// Requests answered at a time; more get a 503.
     pub(crate) concurrency: usize,
@@ -97,7 +99,11 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
         };
         // An answer is small and complete: it does not wait for more to be sent with it.
         let _ = stream.set_nodelay(true);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        // Nor does it wait for ever for a client that does not read it.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(app.limits.timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = builder.serve_connection(stream, TowerToHyperService::new(router.clone()));
         let connection = graceful.watch(connection);
         let open = app.metrics.connections.clone();
         tokio::spawn(async move {

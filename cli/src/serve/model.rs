@@ -2,15 +2,18 @@
 
 use super::failure::Failure;
 use axum::http::StatusCode;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use viral::data::FolderLock;
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
 /// How often another process is waited for that writes into the model's folder, a fifth of a second each time.
 const TRIES: usize = 5;
+/// For how long nobody waits again after that.
+const LOCKED_OUT: Duration = Duration::from_secs(1);
 
 /// A saved model, and the one that takes its place when the file changes.
 ///
@@ -28,16 +31,19 @@ struct Seen {
     last: Option<Stamp>,
     /// When the model that answers was read from it or written into it.
     loaded: Option<Stamp>,
+    /// When another process was last waited for in vain: who comes just after is not made to wait as well, one after the other.
+    locked_out: Option<Instant>,
 }
 
-type Stamp = (SystemTime, u64);
+/// Time, length and number of the file: what takes another's place has a number of its own, whatever its time.
+type Stamp = (SystemTime, u64, u64);
 
 impl Served {
     /// Loads the model of a folder or a file.
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let file = Recommender::file_of(path);
         let last = stamp(&file);
-        let seen = Seen { last, loaded: last };
+        let seen = Seen { last, loaded: last, locked_out: None };
         let model = Recommender::load(&file)?;
         Ok(Self { path: file, now: RwLock::new((Arc::new(model), Instant::now())), seen: Mutex::new(seen) })
     }
@@ -94,13 +100,13 @@ impl Served {
         let failed =
             |e: Error| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "model_file", format!("nothing was changed: {e}"));
         let mut seen = self.seen();
-        let _lock = stamp(&self.path).map(|_| self.lock()).transpose().map_err(failed)?;
+        let _lock = stamp(&self.path).map(|_| self.lock(&mut seen)).transpose().map_err(failed)?;
         if stamp(&self.path).is_none_or(|found| Some(found) != seen.loaded) {
             self.reload_into(&mut seen).map_err(failed)?;
         }
         let mut model = Recommender::clone(&self.model());
         work(&mut model)?;
-        model.save(&self.path)?;
+        model.save(&self.path).map_err(failed)?;
         seen.last = stamp(&self.path);
         seen.loaded = seen.last;
         let model = Arc::new(model);
@@ -109,8 +115,11 @@ impl Served {
     }
 
     /// The right to write into the model's folder.
-    fn lock(&self) -> Result<FolderLock> {
+    fn lock(&self, seen: &mut Seen) -> Result<FolderLock> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if seen.locked_out.is_some_and(|when| when.elapsed() < LOCKED_OUT) {
+            return Err(Error::file(folder, "another process is writing into this folder; ask again in a moment"));
+        }
         let mut lock = FolderLock::acquire(folder);
         for _ in 1..TRIES {
             if lock.is_ok() {
@@ -118,6 +127,7 @@ impl Served {
             }
             lock = FolderLock::acquire(folder);
         }
+        seen.locked_out = lock.is_err().then(Instant::now);
         lock
     }
 
@@ -133,5 +143,5 @@ impl Served {
 /// `None` for what is no file: reading a pipe would wait for ever.
 fn stamp(file: &Path) -> Option<Stamp> {
     let found = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
-    Some((found.modified().ok()?, found.len()))
+    Some((found.modified().ok()?, found.len(), found.ino()))
 }

@@ -236,6 +236,11 @@ fn nothing_is_replaced_unasked() -> Result<()> {
     says(&data, &["--overwrite"], &["item_ids.txt: is not of an export", "choose another folder"]);
     assert_eq!(std::fs::read_to_string(data.join("item_ids.txt")).unwrap(), "mine");
 
+    let folder_of_data = model.path().join("shop");
+    std::fs::create_dir(&folder_of_data).unwrap();
+    std::fs::write(folder_of_data.join("shop.inter"), "userID\titemID\tx_label\n").unwrap();
+    says(&folder_of_data, &[], &["shop.inter: is of data", "choose another folder"]);
+
     let lock = FolderLock::acquire(&out)?;
     let (is_good, _, errors) = run(&mut export(model.path(), &out, &["--overwrite"]));
     assert!(!is_good && errors.contains("another run is writing into this folder"), "{errors}");

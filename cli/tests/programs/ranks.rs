@@ -69,6 +69,24 @@ fn ranks_have_the_bits_of_one_process() {
 }
 
 #[test]
+#[ignore = "needs VIRAL_DATA, the folder of the real data sets"]
+fn ranks_have_the_bits_of_one_process_on_baby() {
+    let data = Path::new(&std::env::var("VIRAL_DATA").unwrap()).join("baby");
+    for model in [&["--model", "lightgcn"][..], &["--model", "viral"]] {
+        let outer = tempfile::tempdir().unwrap();
+        let data = ["--data", data.to_str().unwrap(), "--name", "baby_mmrec", "--epochs", "2"];
+        let arguments = [model, &data].concat();
+        let one = alone(outer.path(), &arguments);
+        for n in [2, 4] {
+            let out = outer.path().join(n.to_string());
+            let (is_good, _, errors) = run(&mut over_ranks(n, &out, &arguments));
+            assert!(is_good, "{errors}");
+            assert!(checkpoint(&out) == one, "{model:?}: the checkpoint of {n} ranks");
+        }
+    }
+}
+
+#[test]
 fn a_rank_with_other_settings_or_data_is_refused_by_name() {
     let outer = tempfile::tempdir().unwrap();
     let out = outer.path().join("run");

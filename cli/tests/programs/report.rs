@@ -231,6 +231,12 @@ fn curves_of_missing_content_and_of_what_came_later_are_shown() {
     train(None, "lightgcn", &at("other"));
     let (ok, _, errors) = page(&at("other"));
     assert!(!ok && errors.contains("missing.json") && errors.contains("vbpr"), "{errors}");
+    let mut narrow = viral("train");
+    narrow.args(["--model", "vbpr", "--set", "d_embed=8", "--epochs", "2", "--out"]).arg(at("narrow"));
+    assert!(run(&mut narrow).0);
+    let (ok, _, errors) = page(&at("narrow"));
+    assert!(!ok && errors.contains("other settings") && errors.contains("d_embed is 64, here 8"), "{errors}");
+    assert!(html.contains("at most 2 epochs with a patience of 20, seed 0"));
     std::fs::write(at("missing.json"), "{}").unwrap();
     let (ok, _, errors) = page(&model);
     assert!(!ok && errors.contains("viral missing --json"), "{errors}");

@@ -27,7 +27,11 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(model: &Path, arguments: &[&str]) -> Self {
-        let mut command = crate::viral("serve");
+        Self::started(crate::viral("serve"), model, arguments)
+    }
+
+    /// By a command that ends with the program and its subcommand.
+    pub(crate) fn started(mut command: std::process::Command, model: &Path, arguments: &[&str]) -> Self {
         command.arg("--model").arg(model).args(["--bind", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
@@ -366,6 +370,21 @@ fn a_head_that_does_not_come_is_not_waited_for() {
     let mut rest = Vec::new();
     let _ = slow.read_to_end(&mut rest);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn an_answer_that_is_not_read_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    model_of(0, folder.path());
+    let service = Service::start(folder.path(), &["--timeout", "0.5", "--connections", "1"]);
+    let mut deaf = service.connect();
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    // Until neither side takes any more.
+    let request = b"GET /items?n=200 HTTP/1.1\r\nhost: shop\r\n\r\n".repeat(100);
+    while deaf.write_all(&request).is_ok() {}
+    let start = Instant::now();
+    assert_eq!(service.get("/health").0, 200);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -193,6 +193,57 @@ fn two_services_of_one_file_lose_no_change() {
 
 /// The limit of requests at a time is one for all routes.
 #[test]
+fn on_a_full_disk_nothing_changes_and_the_client_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, held_out, _) = model_in(folder.path());
+    let file = folder.path().join("model.safetensors");
+    let before = std::fs::read(&file).unwrap();
+    // No file may grow beyond a kilobyte.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" serve \"$@\"", env!("CARGO_BIN_EXE_viral")]);
+    let service = Service::started(command, folder.path(), &[]);
+    let found = service.get("/recommend?user=u0007");
+    let pairs = json!({"interactions": [{"user": "eve", "item": "i0003"}]}).to_string();
+    let new = json!({"items": [item(&data, held_out.taken[0])]}).to_string();
+    for (path, body) in [("/interactions", &pairs), ("/items", &new)] {
+        let (status, failure) = service.post(path, body);
+        assert_eq!((status, &failure["error"]), (503, &json!("model_file")), "{failure}");
+        assert!(failure["message"].as_str().unwrap().contains("nothing was changed"), "{failure}");
+    }
+    assert_eq!(service.get("/recommend?user=u0007"), found);
+    assert_eq!(service.get("/recommend?user=eve").0, 404);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        std::fs::read(&file).unwrap() == before
+            && !left.iter().any(|name| name.to_string_lossy().starts_with(".viral-")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn many_changes_do_not_wait_one_after_the_other_for_a_run_in_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    model_in(folder.path());
+    let service = Service::start(folder.path(), &[]);
+    let run = viral::data::FolderLock::acquire(folder.path()).unwrap();
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            scope.spawn(|| {
+                let (status, failure) =
+                    service.post("/interactions", r#"{"interactions": [{"user": "eve", "item": "i0003"}]}"#);
+                assert_eq!((status, &failure["error"]), (503, &json!("model_file")), "{failure}");
+            });
+        }
+    });
+    assert!(start.elapsed() < std::time::Duration::from_secs(6), "{:?}", start.elapsed());
+    drop(run);
+    while service.post("/interactions", r#"{"interactions": [{"user": "eve", "item": "i0003"}]}"#).0 != 200 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10));
+    }
+}
+
+#[test]
 fn a_request_under_way_counts_for_every_route() {
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::log::Dense;
 use super::metadata::CatalogueItem;
 use crate::{Error, Result};
-use viral::data::{Part, WholeFile};
+use viral::data::{Part, WholeFile, read_text};
 
 /// Writes everything; files take their places only when all of them are complete, the interactions last.
 pub(super) fn write_folder(
@@ -20,9 +20,8 @@ pub(super) fn write_folder(
     report: &impl Serialize,
 ) -> Result<()> {
     let files = [
-        mapping(&folder.join("u_id_mapping.csv"), "user_id\tuserID", &data.user_ids)?,
-        // The name that MMRec's own files have, whatever the catalogue.
-        mapping(&folder.join("i_id_mapping.csv"), "asin\titemID", &data.item_ids)?,
+        mapping(folder, ("u_id_mapping.csv", "user_id\tuserID"), &data.user_ids)?,
+        mapping(folder, ITEMS, &data.item_ids)?,
         items_file(&folder.join("items.jsonl"), items)?,
         report_file(&folder.join("coverage.json"), report)?,
         interactions(&folder.join(format!("{name}.inter")), data, parts)?,
@@ -30,11 +29,41 @@ pub(super) fn write_folder(
     files.into_iter().try_for_each(WholeFile::commit)
 }
 
-fn mapping(path: &Path, header: &str, ids: &[String]) -> Result<WholeFile> {
-    let mut file = WholeFile::create(path)?;
-    file.write(format!("{header}\n").as_bytes())?;
-    ids.iter().enumerate().try_for_each(|(index, id)| file.write(format!("{id}\t{index}\n").as_bytes()))?;
+/// The mapping of items has the name that MMRec's own files have, whatever the catalogue.
+const ITEMS: (&str, &str) = ("i_id_mapping.csv", "asin\titemID");
+
+fn mapping(folder: &Path, (name, header): (&str, &str), ids: &[String]) -> Result<WholeFile> {
+    let mut file = WholeFile::create(folder.join(name))?;
+    file.write(mapping_text(header, ids).as_bytes())?;
     Ok(file)
+}
+
+fn mapping_text(header: &str, ids: &[String]) -> String {
+    let lines = ids.iter().enumerate().map(|(index, id)| format!("{id}\t{index}\n"));
+    std::iter::once(format!("{header}\n")).chain(lines).collect()
+}
+
+/// Refuses to put other items beside features of which nothing tells whose they are: the rows would be taken for those of these
+/// items. Features with their provenance name their items, and are refused where they are read.
+pub(super) fn refuse_foreign_features(folder: &Path, data: &Dense) -> Result<()> {
+    let before = folder.join(ITEMS.0);
+    if !before.exists() || read_text(&before)? == mapping_text(ITEMS.1, &data.item_ids) {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    for entry in entries {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let has_provenance = folder.join(format!("{name}.provenance.json")).exists();
+        if (name.ends_with("_feat.npy") || name.ends_with("_feat.safetensors")) && !has_provenance {
+            return Err(Error::file(
+                path,
+                "is of the items that are here now, and nothing beside it says which; the new ones are others. Move it away, and make \
+                 it anew or import it with ids (viral import)",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn items_file(path: &Path, items: &[CatalogueItem]) -> Result<WholeFile> {

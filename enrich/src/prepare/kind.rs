@@ -33,7 +33,6 @@ pub(super) fn obstacle(head: &[u8]) -> Option<&'static str> {
     if magic.is_some() && head.starts_with(b"PK") && is_in(head, b"[Content_Types].xml") {
         return Some("an Excel or other Office file; save the sheet as CSV in UTF-8");
     }
-    let start = String::from_utf8_lossy(&head[..head.len().min(64)]).trim_start().to_ascii_lowercase();
     magic.or_else(|| match head {
         _ if head.get(257..262) == Some(b"ustar") => Some("a tar archive; unpack it first"),
         // A pickle of protocol 2 to 5.
@@ -41,14 +40,18 @@ pub(super) fn obstacle(head: &[u8]) -> Option<&'static str> {
             Some("a Python pickle, which is never opened; write it as CSV or JSON lines")
         }
         [a, 0, b, 0, ..] | [0, a, 0, b, ..] if *a != 0 && *b != 0 => Some("UTF-16 text; save it as UTF-8"),
-        _ if start.starts_with("<!doctype html") || start.starts_with("<html") => {
-            Some("an HTML page under another name; download the file itself")
-        }
+        _ if is_html(head) => Some("an HTML page under another name; download the file itself"),
         _ if !head.contains(&b'\n') && head.iter().filter(|&&byte| byte == b'\r').count() > 1 => {
             Some("lines that end with CR alone, as on old Macs; save it with LF or CRLF")
         }
         _ => None,
     })
+}
+
+/// Whether a file of these first bytes is a web page.
+pub(crate) fn is_html(head: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(&head[..head.len().min(64)]).trim_start().to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
 /// [`obstacle`] of what a gzip file holds.

@@ -12,10 +12,10 @@ use viral::data::{Part, RATIOS, Ties, n_core, random_split, temporal_split};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeats {
-    /// Keep the first row, in the order of the file.
+    /// Keep the earliest row by its time; without times, the first in the file.
     #[default]
     KeepFirst,
-    /// Keep the last row, in the order of the file.
+    /// Keep the latest row by its time; without times, the last in the file.
     KeepLast,
     /// Fail, naming both lines.
     Fail,
@@ -107,7 +107,11 @@ impl Log {
     /// Leaves one row for each pair; says how many went. O(rows log rows).
     pub(super) fn drop_repeats(&mut self, policy: Repeats, path: &Path) -> Result<usize> {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by_key(|&row| (self.pairs[row as usize], row));
+        let time = |row: u32| self.times.get(row as usize).copied().unwrap_or(0.0);
+        order.sort_unstable_by(|&a, &b| {
+            let pairs = self.pairs[a as usize].cmp(&self.pairs[b as usize]);
+            pairs.then(time(a).total_cmp(&time(b))).then(a.cmp(&b))
+        });
         let mut kept = Vec::new();
         for same in order.chunk_by(|&a, &b| self.pairs[a as usize] == self.pairs[b as usize]) {
             let &[first, .., last] = same else {
@@ -118,7 +122,9 @@ impl Log {
                 Repeats::KeepFirst => first as usize,
                 Repeats::KeepLast => last as usize,
                 Repeats::Fail => {
-                    let [earlier, later] = [same[0], same[1]].map(|row| self.lines[row as usize]);
+                    let mut lines: Vec<_> = same.iter().map(|&row| self.lines[row as usize]).collect();
+                    lines.sort_unstable();
+                    let [earlier, later] = [lines[0], lines[1]];
                     let (user, item) = self.pairs[first as usize];
                     let message = format!(
                         "user {} has item {} in line {earlier} already; remove one of the two, or keep the first or last",
@@ -270,6 +276,13 @@ mod tests {
         assert_eq!((first.drop_repeats(Repeats::KeepFirst, path)?, &first.times), (2, &vec![1.0, 2.0, 4.0]));
         let mut last = log(&rows);
         assert_eq!((last.drop_repeats(Repeats::KeepLast, path)?, &last.times), (2, &vec![2.0, 4.0, 5.0]));
+        // By time and not by place: a file with the newest first says the same.
+        for (policy, times) in [(Repeats::KeepFirst, [1.0, 2.0, 4.0]), (Repeats::KeepLast, [2.0, 4.0, 5.0])] {
+            let mut turned = log(&rows.iter().rev().copied().collect::<Vec<_>>());
+            turned.drop_repeats(policy, path)?;
+            turned.times.sort_by(f64::total_cmp);
+            assert_eq!(turned.times, times);
+        }
         let message = log(&rows).drop_repeats(Repeats::Fail, path).unwrap_err().to_string();
         let expected =
             "r.json:3: user u has item a in line 1 already; remove one of the two, or keep the first or last";

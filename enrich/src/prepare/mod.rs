@@ -20,7 +20,7 @@ mod folder;
 mod format;
 mod html;
 mod json;
-mod kind;
+pub(crate) mod kind;
 mod lines;
 mod literal;
 mod log;
@@ -254,6 +254,7 @@ impl Prepare {
         }
         let data = log.into_dense();
         let parts = data.split(self.split)?;
+        folder::refuse_foreign_features(folder, &data)?;
 
         let mut inputs = BTreeMap::from([(file_name(path), reviews.sha256)]);
         let (mut items, mut n_found, mut n_placeholders) = (Vec::new(), 0, 0);

@@ -425,5 +425,20 @@ fn a_folder_in_use_is_refused() -> viral::Result<()> {
     run(&overwrite, &path)?;
     assert_eq!(names(), expected);
     assert_ne!(std::fs::read(out.join("out.inter")).unwrap(), before);
+    // Somebody's own features, of which nothing says whose rows they are: for the same items they stay, beside others they would be
+    // of others.
+    let features = out.join("text_feat.npy");
+    std::fs::write(&features, "rows").unwrap();
+    run(&overwrite, &path)?;
+    std::fs::write(path.join("log.csv"), log().replace("B00", "C00")).unwrap();
+    let kept = std::fs::read(out.join("i_id_mapping.csv")).unwrap();
+    holds(
+        &run(&overwrite, &path).unwrap_err().to_string(),
+        &["text_feat.npy", "the new ones are others", "Move it away"],
+    );
+    assert_eq!(std::fs::read(out.join("i_id_mapping.csv")).unwrap(), kept);
+    std::fs::remove_file(features).unwrap();
+    run(&overwrite, &path)?;
+    assert_ne!(std::fs::read(out.join("i_id_mapping.csv")).unwrap(), kept);
     Ok(())
 }

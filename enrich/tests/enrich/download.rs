@@ -139,6 +139,10 @@ fn servers_that_refuse_or_lie_are_named() {
             "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-8/9\r\nContent-Length: 4\r\n\r\nabcd",
             "got 'bytes 5-8/9'",
         ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 28\r\n\r\n<!DOCTYPE html><html></html>\n",
+            "answered with a web page and not the file",
+        ),
         ("", "broke off after 0 bytes"),
         ("no HTTP at all\r\n\r\n", "check the address and the network"),
     ];

@@ -46,7 +46,7 @@ fn a_hand_made_catalogue_becomes_the_expected_folder() -> viral::Result<()> {
 
     // eve has one row of rating 2 or more, and B9 one row at all.
     let inter = "userID\titemID\trating\ttimestamp\tx_label\n\
-                 0\t0\t5\t111\t1\n0\t1\t5\t112\t2\n0\t2\t5\t110\t0\n\
+                 0\t0\t3\t90\t0\n0\t1\t5\t112\t2\n0\t2\t5\t110\t1\n\
                  1\t0\t5\t121\t1\n1\t1\t5\t122\t2\n1\t2\t5\t120\t0\n\
                  2\t0\t5\t101\t1\n2\t1\t5\t102\t2\n2\t2\t5\t100\t0\n";
     assert_eq!(read(&out.join("toy.inter")), inter);
@@ -83,7 +83,7 @@ fn a_hand_made_catalogue_becomes_the_expected_folder() -> viral::Result<()> {
         n_valid: 3,
         n_test: 3,
         users_without_train: 0,
-        items_without_train: 2,
+        items_without_train: 1,
     };
     assert_eq!(data.counts(), expected);
     let names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -140,7 +140,7 @@ fn repeats_are_kept_or_refused_as_asked() {
     let (_folder, path) = folder(&[("reviews_Toy_5.json.gz", &reviews()), ("meta_Toy.json.gz", META)]);
     let of = |repeats| Prepare { repeats, overwrite: true, ..two_core(&path) }.run(path.join("toy"), |_, _, _| {});
     of(Repeats::KeepLast).unwrap();
-    assert!(read(&path.join("toy/toy.inter")).contains("0\t0\t3\t90\t"));
+    assert!(read(&path.join("toy/toy.inter")).contains("0\t0\t5\t111\t"));
     let message = of(Repeats::Fail).unwrap_err().to_string();
     assert!(message.contains("reviews_Toy_5.json.gz:10: user ann has item B1 in line 5 already"), "{message}");
 }

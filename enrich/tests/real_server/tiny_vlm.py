@@ -1,4 +1,4 @@
-"""A tiny LLaVA with random weights, its tokenizer trained on the spot: python tiny_vlm.py FOLDER
+"""A tiny LLaVA with random weights, its tokenizer trained on the spot: python tiny_vlm.py FOLDER [SEED]
 
 Nothing is downloaded. What it says is noise; what it is for is a real server around a real model.
 """
@@ -31,8 +31,8 @@ TEMPLATE = (
 )
 
 
-def main(folder):
-    torch.manual_seed(0)
+def main(folder, seed=0):
+    torch.manual_seed(int(seed))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -67,4 +67,4 @@ def main(folder):
     processor.save_pretrained(folder)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -1,5 +1,6 @@
 //! What the model loses when it is trained on features that say nothing.
 
+use super::measured::trained_as;
 use viral::data::Dataset;
 use viral::experiment::ProbeReport;
 use viral::report::{Bars, Section};
@@ -28,5 +29,6 @@ pub(super) fn section(probe: Option<&ProbeReport>, data: &Dataset, again: &str) 
         }
     );
     let values = serde_json::to_value(probe).unwrap_or_default();
-    section.figure(bars.to_svg(), caption, probe.table()).text(probe.words()).values(values)
+    let section = section.figure(bars.to_svg(), caption, probe.table()).text(probe.words());
+    section.text(trained_as(&probe.training, Some(&probe.seeds))).values(values)
 }

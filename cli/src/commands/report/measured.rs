@@ -9,6 +9,7 @@ use viral::experiment::{Figures, MissingReport, MissingRow, ProbeReport};
 use viral::model::ModelConfig;
 use viral::prelude::Recommender;
 use viral::report::{Bars, Lines, Section, Table};
+use viral::train::TrainerConfig;
 use viral::{Error, Result};
 
 /// What a command measured of a model: what it is of, by which a report knows its own.
@@ -18,6 +19,14 @@ pub(super) trait Measured: DeserializeOwned {
 
     /// The model, the data's fingerprint and their name.
     fn of(&self) -> (&ModelConfig, &str, &str);
+}
+
+/// How the models of a measurement were trained, in words: the report's own may have had another seed, or more epochs.
+pub(super) fn trained_as(training: &TrainerConfig, seeds: Option<&[u64]>) -> String {
+    let TrainerConfig { epochs, patience, .. } = training;
+    let seeds: Vec<String> = seeds.unwrap_or(&[training.seed]).iter().map(u64::to_string).collect();
+    let (s, seeds) = (if seeds.len() == 1 { "" } else { "s" }, seeds.join(", "));
+    format!("Its models were trained for at most {epochs} epochs with a patience of {patience}, seed{s} {seeds}.")
 }
 
 macro_rules! measured {
@@ -42,6 +51,17 @@ pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &D
     let name = recommender.model_name().unwrap_or("a model that is not one of the table");
     if config.name() != name {
         return Err(Error::file(path, format!("is of {}, and the report of {name}", config.name())));
+    }
+    // In files of an earlier version settings are missing that are there now: the same model by their defaults.
+    if let Ok(own) = serde_json::from_value::<ModelConfig>(recommender.config().clone()) {
+        let differences = own.differences(config);
+        if !differences.is_empty() {
+            let what = format!("is of {name} with other settings than the report's: {}", differences.join(", "));
+            return Err(Error::file(
+                path,
+                format!("{what}; run viral {} with those of the report's model", T::COMMAND),
+            ));
+        }
     }
     if fingerprint != data.fingerprint() {
         return Err(Error::file(path, format!("is of other data ('{data_name}') than the report's ('{}')", data.name)));
@@ -95,7 +115,7 @@ pub(super) fn missing(report: Option<&MissingReport>, data: Option<&Dataset>, ag
         );
         section.figure(lines.to_svg(), caption, table)
     });
-    section.values(serde_json::to_value(report).unwrap_or_default())
+    section.text(trained_as(&report.training, None)).values(serde_json::to_value(report).unwrap_or_default())
 }
 
 /// R@20 of what was not there in training, a figure for each ranking.
@@ -135,6 +155,7 @@ pub(super) fn cold(reports: &[ColdReport], again: &str) -> Section {
             }
             section.figure(bars.to_svg(), format!("{share}; means over users and draws."), table.clone())
         });
+        let section = section.text(trained_as(&report.training, None));
         report.comparisons.iter().fold(section, |section, line| section.text(line.trim()))
     });
     section.values(serde_json::to_value(reports).unwrap_or_default())
