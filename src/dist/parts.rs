@@ -103,7 +103,8 @@ impl<'a> Ranks<'a> {
             let rows = Rows::balanced(&degrees, n_parts, size);
             match size > n_parts || rows.lengths().contains(&0) {
                 true => Err(Error::Config(format!(
-                    "{size} ranks are too many for {} {what}: each must have some, and there are at most {n_parts}; start fewer",
+                    "{size} ranks are too many for {} {what}: they are shared out in {n_parts} parts, and each rank must have one \
+                     with some in it; start fewer",
                     rows.n()
                 ))),
                 false => Ok(rows),

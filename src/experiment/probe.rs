@@ -299,6 +299,9 @@ impl ProbeReport {
             };
             let said = match worse {
                 0 => format!("there is no loss that these users show: the model does as well without {name}"),
+                _ if worse == n && set.len() > 1 => {
+                    "the lists are worse with every knockout: the model uses one of these at least".to_string()
+                }
                 _ if worse == n => format!("the lists are worse with every knockout: the model uses {name}"),
                 _ => "the lists are worse with some knockouts and not with others: nothing follows".to_string(),
             };

@@ -73,7 +73,8 @@ pub struct Estimate {
 /// ```text
 /// null       decompositions with the labels permuted within each group
 /// corrected  plug-in − (cells(x1, x2, y) − cells(x1, x2) − cells(y) + 1) / (2 n ln 2) for I(X1 X2; Y), alike for I(X1; Y), I(X2; Y)
-/// interval   [2 θ − q₀.₉₇₅, 2 θ − q₀.₀₂₅] with q the quantiles of corrected values of resampled groups, θ that of all
+/// interval   [2 θ − q₀.₉₇₅, 2 θ − q₀.₀₂₅] with q the quantiles of corrected values of resampled groups, θ that of all;
+///            widened to θ, which values near zero fall out of, for resampling makes them larger
 /// ```
 ///
 /// Tables with few observations a cell look synergistic whatever the truth is: read a synergy beside its null. `x1 · x2 · y` cells
@@ -174,7 +175,9 @@ impl PidEvidence {
     pub fn table(&self, sources: [&str; 2]) -> Table {
         let mut table = Table::new(["bits", "plug-in", "null", "corrected", "95 % from", "to"]);
         for (name, e) in self.estimates(sources) {
-            let numbers = [e.plug_in, e.null_mean, e.corrected, e.low, e.high].map(|x| format!("{x:.4}"));
+            // No minus before what rounds to zero.
+            let four = |x: f64| format!("{:.4}", if x.abs() < 5e-5 { 0.0 } else { x });
+            let numbers = [e.plug_in, e.null_mean, e.corrected, e.low, e.high].map(four);
             table.row(std::iter::once(name).chain(numbers));
         }
         table
@@ -189,6 +192,11 @@ impl PidEvidence {
 }
 
 impl Estimate {
+    /// Whether it is told from what chance alone gives: above every permutation of the labels, with its interval above zero.
+    pub fn is_above_chance(&self) -> bool {
+        self.plug_in > self.null_max && self.low > 0.0
+    }
+
     fn new(plug_in: f64, corrected: f64, nulls: &[f64], mut resampled: Vec<f64>) -> Self {
         resampled.sort_unstable_by(f64::total_cmp);
         let quantile = |q: f64| {
@@ -205,8 +213,8 @@ impl Estimate {
             null_mean: nulls.iter().sum::<f64>() / nulls.len() as f64,
             null_max: nulls.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b)),
             deviation: (squares / (n - 1.0)).sqrt(),
-            low: 2.0 * corrected - quantile(0.975),
-            high: 2.0 * corrected - quantile(0.025),
+            low: corrected.min(2.0 * corrected - quantile(0.975)),
+            high: corrected.max(2.0 * corrected - quantile(0.025)),
         }
     }
 }

@@ -186,6 +186,11 @@ impl ModelConfig {
         }
     }
 
+    /// Whether the model is made of content: all but popularity, BPR-MF and LightGCN.
+    pub fn takes_content(&self) -> bool {
+        !matches!(self, Self::Popularity(_) | Self::BprMf(_) | Self::LightGcn(_))
+    }
+
     /// The settings in which this model differs from another, such as `d_embed is 32, here 64`.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let [here, there] = [self, other].map(|config| serde_json::to_value(config).unwrap_or_default());
@@ -226,6 +231,13 @@ impl ModelConfig {
 
 /// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
 pub(crate) fn differing(path: &str, wanted: &Value, found: &Value) -> Vec<String> {
+    // Of another model all settings are others.
+    let of_models = [wanted, found].map(|value| value.get("model").and_then(Value::as_str));
+    if let (true, [Some(here), Some(there)]) = (path.is_empty(), of_models)
+        && here != there
+    {
+        return vec![format!("it is {there}, here {here}")];
+    }
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
             let keys: std::collections::BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();

@@ -209,3 +209,15 @@ fn maps_have_the_same_bits_at_any_number_of_threads() {
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
     assert_eq!(pool(1).install(run), pool(3).install(run));
 }
+
+#[test]
+#[ignore = "takes half a minute of two cores that do nothing else"]
+fn a_map_of_five_thousand_rows_takes_less_than_a_minute() {
+    let rows: Vec<f32> =
+        (0..5000 * 50).map(|i| (splitmix64(i) % 1000) as f32 / 1000.0 + (i / 50 % 10) as f32).collect();
+    let start = Instant::now();
+    Tsne::fit(&rows, 50, &TsneOptions::default()).unwrap();
+    let took = start.elapsed();
+    println!("5,000 rows: {took:?}");
+    assert!(took.as_secs() < 60, "{took:?}");
+}

@@ -292,7 +292,7 @@ fn what_cannot_be_is_an_error_on_every_rank() {
     }
     refused(2, |world| job(world, &recipe.clone().epochs(0), &data), &["0 epochs"]);
     refused(2, |world| job(world, &recipe.clone().batch_size(0), &data), &["batch_size"]);
-    refused(17, |world| job(world, &recipe, &data), &["17 ranks are too many", "at most 16"]);
+    refused(17, |world| job(world, &recipe, &data), &["17 ranks are too many", "shared out in 16 parts"]);
     refused(2, |world| job(world, &recipe.clone().learning_rate(1e9), &data), &["diverged"]);
 }
 

@@ -4,9 +4,9 @@ use super::experiment::watch;
 use super::run_args::{OutputArgs, RunArgs, announce};
 use crate::shell::{note, quoted, say};
 use clap::Args;
-use viral::Result;
 use viral::data::Knockout;
 use viral::experiment::Probe;
+use viral::{Error, Result};
 
 /// Trains a model anew with features that say nothing in the place of each modality, and says what it loses.
 ///
@@ -40,6 +40,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     probe.knockouts.clone_from(&arguments.knockout);
     if !arguments.seeds.is_empty() {
         probe.seeds.clone_from(&arguments.seeds);
+    }
+    let model = &probe.recipe.model;
+    if !model.takes_content() {
+        let message =
+            format!("{} takes no content, so there is nothing to take from it; probe another model", model.name());
+        return Err(Error::Config(message));
     }
     let data = arguments.run.data.read()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);

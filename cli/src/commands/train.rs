@@ -66,6 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.mpi {
         return over_ranks(arguments);
     }
+    // Each of them would train all by itself, in the same folder.
+    let ranks =
+        ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    if ranks.is_some_and(|ranks| ranks > 1) {
+        return Err(Error::Config("several processes were started together; they train together with --mpi".into()));
+    }
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
     let data = arguments.run.data.read()?;

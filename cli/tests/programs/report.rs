@@ -78,7 +78,7 @@ fn a_model_of_the_built_in_catalogue_is_shown_whole() {
     let shares = section(&values, "What the scores are made of")["values"].as_array().unwrap();
     let sum: f64 = shares.iter().map(|share| share[1].as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-9);
-    let evidence = &section(&values, "What text and image say of a click")["values"]["evidence"];
+    let evidence = &section(&values, "What content says of a click")["values"]["evidence"];
     assert!(evidence["total"]["corrected"].as_f64().unwrap() > evidence["total"]["null_max"].as_f64().unwrap());
     assert_eq!(section(&values, "How it was trained")["values"]["loss"].as_array().unwrap().len(), 2);
     let weights = &section(&values, "How users weigh the blocks")["values"];

@@ -72,10 +72,12 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> R
          of them.",
         whole.users().len()
     );
+    let uses = match said.iter().any(|words| words.contains("are worse")) {
+        true => "this model, as it is, uses the blocks without which it is worse",
+        false => "the lists of this model stand on no block alone",
+    };
     let follows = format!(
-        "In words: {}. What follows: this model, as it was trained, uses the blocks without which it is worse. What does not \
-         follow: that the content behind a block is worth as much. Blocks were trained together and may carry what the others \
-         could; a model that is trained without one may make up for it. Only training again tells.",
+        "In words: {}. What follows: {uses}. What does not follow: that the content behind a block is worth as much. Blocks may carry what the others could; a model that is trained without one may make up for it. Only training again tells.",
         said.join("; ")
     );
     Ok(section.figure(bars.to_svg(), caption, table).text(follows).values(values.into()))
@@ -90,7 +92,7 @@ fn evaluate_without(z: &HostEmbeddings, data: &Dataset, from: usize, width: usiz
 
 /// What the likeness of an item to a user's history says of a click, by two modalities.
 pub(super) fn clicks(data: &Dataset) -> Result<Section> {
-    let section = Section::new("What text and image say of a click");
+    let section = Section::new("What content says of a click");
     let mut modalities: Vec<&Modality> = data.features().modalities().collect();
     modalities.sort_by_key(|modality| match modality {
         Modality::Text => 0,
@@ -112,16 +114,41 @@ pub(super) fn clicks(data: &Dataset) -> Result<Section> {
         Err(Error::Data(why)) => return Ok(section.text(format!("It cannot be measured on these data: {why}."))),
         found => found?,
     };
+    if let Some(at) = found.sizes[..2].iter().position(|&n| n < 2) {
+        let message =
+            format!("By {} all of these items are alike to every user: it says nothing of clicks.", names[at]);
+        return Ok(section.text(message));
+    }
     let caption = format!(
         "{} held-out clicks, each beside an item that the same user took in no part (seed {SEED}); one bit would tell all. The \
-         sources are the cosines of the item to what the user has in train, in {BINS} bins each. Bars are corrected for the size of \
-         the sample, whiskers are 95 % intervals over users, dashes what labels shuffled within users give. The decomposition \
+         sources are the cosines of the item to what the user has in train, in {} and {} bins. Bars are corrected for the size of \
+         the sample, whiskers are 95 % intervals over users, dashes what labels shuffled within users give; what both sources say together is not corrected, so that of few clicks \
+         parts that one source alone has come out too large. The decomposition \
          (BROJA) is certain to {:.1e} bit.",
         pairs.pairs().len() / 2,
+        found.sizes[0],
+        found.sizes[1],
         found.pid.gap
     );
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for (name, estimate) in found.estimates(names) {
+        match estimate.is_above_chance() {
+            true => known.push(format!("{name} {:.4} bits", estimate.corrected)),
+            false => unknown.push(name),
+        }
+    }
+    let or_none = |list: Vec<String>| if list.is_empty() { "nothing".to_string() } else { list.join(", ") };
+    let cells: usize = found.sizes.iter().product();
+    let mut words = String::new();
+    if found.n < 50 * cells {
+        words = format!("These are few: {} observations for {cells} cells, each of which wants some fifty. ", found.n);
+    }
+    if modalities.len() > 2 {
+        words += &format!("The data have {} modalities, of which these two are held side by side. ", modalities.len());
+    }
+    words += &format!("In words: told from chance are {}; not told from it: {}.", or_none(known), or_none(unknown));
     let follows = format!(
-        "Redundant is what either of {} and {} says, only one is what the other does not, synergy what neither says alone. This is \
+        "{words} Redundant is what either of {} and {} says, only one is what the other does not, synergy what neither says alone. This is \
          measured on the data, whatever the model is; what a cosine to a profile does not see is not in it.",
         names[0], names[1]
     );

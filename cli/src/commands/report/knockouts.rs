@@ -1,14 +1,13 @@
 //! What the model loses when it is trained on features that say nothing.
 
 use super::measured::trained_as;
-use viral::data::Dataset;
 use viral::experiment::ProbeReport;
 use viral::report::{Bars, Section};
 
-pub(super) fn section(probe: Option<&ProbeReport>, data: &Dataset, again: &str) -> Section {
+pub(super) fn section(probe: Option<&ProbeReport>, no_content: bool, again: &str) -> Section {
     let section = Section::new("What it loses when trained without content");
-    if data.features().is_empty() {
-        return section.text("The data have no content.");
+    if no_content {
+        return section.text("The model takes no content, or the data have none.");
     }
     let Some(probe) = probe.filter(|probe| !probe.arms.is_empty()) else {
         let what = "The model trained again with noise, the rows in another order, or one row for all in the place of a modality's features, \

@@ -3,6 +3,7 @@
 use super::super::cold::{ColdReport, Of, PLACES};
 use super::{four, mean};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::Path;
 use viral::data::{Dataset, Modality, read_text};
 use viral::experiment::{Figures, MissingReport, MissingRow, ProbeReport};
@@ -45,8 +46,17 @@ measured!(ProbeReport => "probe", MissingReport => "missing", ColdReport => "col
 
 /// Reads what a command wrote with `--json`, which must be of this model and these data.
 pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &Dataset) -> Result<T> {
-    let found: T = serde_json::from_str(&read_text(path)?)
-        .map_err(|e| Error::file(path, format!("not what viral {} --json writes: {e}; run it again", T::COMMAND)))?;
+    let text = read_text(path)?;
+    let found: T = serde_json::from_str(&text).map_err(|e| {
+        let keys: Value = serde_json::from_str(&text).unwrap_or_default();
+        let others = [("arms", "probe"), ("floor", "missing"), ("systems", "cold")];
+        let other = others.into_iter().find(|(key, command)| keys.get(key).is_some() && *command != T::COMMAND);
+        let message = match other {
+            Some((_, other)) => format!("was written by viral {other}; give it as --{other}"),
+            None => format!("not what viral {} --json writes, of this version: {e}", T::COMMAND),
+        };
+        Error::file(path, message)
+    })?;
     let (config, fingerprint, data_name) = found.of();
     let name = recommender.model_name().unwrap_or("a model that is not one of the table");
     if config.name() != name {
@@ -70,10 +80,10 @@ pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &D
 }
 
 /// R@20 against the share of the items that lack content, a figure for each set of modalities.
-pub(super) fn missing(report: Option<&MissingReport>, data: Option<&Dataset>, again: &str) -> Section {
+pub(super) fn missing(report: Option<&MissingReport>, no_content: bool, again: &str) -> Section {
     let section = Section::new("When content is missing");
-    if data.is_some_and(|data| data.features().is_empty()) {
-        return section.text("The data have no content.");
+    if no_content {
+        return section.text("The model takes no content, or the data have none.");
     }
     let Some(report) = report.filter(|report| !report.rows.is_empty()) else {
         let what =

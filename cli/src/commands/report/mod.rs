@@ -85,6 +85,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
         check_place(json, "not earlier figures of viral report", empty_or(is_figures))?;
     }
+    if let Some(folder) = arguments.figures.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+        return Err(Error::file(folder, "is a file; --figures takes a folder"));
+    }
     let page = match (&arguments.model, &arguments.experiment) {
         (Some(model), _) => run::page(model, arguments)?,
         (_, Some(_)) if !arguments.data.is_planted() => {

@@ -10,7 +10,7 @@ use viral::eval::{
     ActivityGroups, BeyondAccuracy, Dialect, Exposure, GroupMeans, Metric, Metrics, Ranking, bootstrap_interval,
     intra_list_diversity, paired_bootstrap,
 };
-use viral::model::HostEmbeddings;
+use viral::model::{HostEmbeddings, ModelConfig};
 use viral::prelude::{Recipe, Recommender};
 use viral::report::{Bars, Lines, Page, Section, Table};
 use viral::{Error, Result};
@@ -58,7 +58,11 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let name = recommender.model_name().unwrap_or("the model");
     let systems = [
         System { name, ranking: z.rank(&seen, &users, K)? },
-        System { name: "popularity", ranking: by_popularity.rank(&seen, &users, K)? },
+        // A name of its own beside the model of that name.
+        System {
+            name: if name == "popularity" { "most popular" } else { "popularity" },
+            ranking: by_popularity.rank(&seen, &users, K)?,
+        },
     ];
 
     let title = format!("{name} on {}", recommender.data_name());
@@ -66,6 +70,9 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let report = format!("viral report --model {folder_word} --data DIR --out report.html");
     let train_word = format!("viral train --data DIR --model {} --out out/again", quoted(name));
     let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
+    let takes_content = ModelConfig::by_name(name).is_ok_and(|config| config.takes_content());
+    let lost = data.as_ref().map_or(Vec::new(), |data| data.features().modalities().map(ToString::to_string).collect());
+    let lost = if lost.len() > 1 { format!("{},both", lost.join(",")) } else { lost.concat() };
     // What is missing is either the data or something in them to test by.
     let needs_data = |heading: &str| match &data {
         None => Section::new(heading).not_run("This takes the data that the model was trained on:", &*report),
@@ -82,7 +89,11 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
                 .section(information::deletion(&z, data, &metrics[0])?)
-                .section(knockouts::section(probe.as_ref(), data, &again("probe")))
+                .section(knockouts::section(
+                    probe.as_ref(),
+                    data.features().is_empty() || !takes_content,
+                    &again("probe"),
+                ))
                 .section(information::clicks(data)?)
                 .section(beyond(&systems, data, &seen, arguments.dialect)?)
                 .section(lorenz(&systems, seen.n_items())?)
@@ -93,7 +104,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
             .section(information::shares(&z, &systems[0].ranking, name))
             .section(needs_data("What it loses without each block"))
             .section(needs_data("What it loses when trained without content"))
-            .section(needs_data("What text and image say of a click"))
+            .section(needs_data("What content says of a click"))
             .section(needs_data("Beyond accuracy"))
             .section(lorenz(&systems, seen.n_items())?)
             .section(needs_data("Users by activity")),
@@ -117,7 +128,9 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         cold =
             arguments.cold.iter().map(|path| measured::read(path, &recommender, data)).collect::<Result<Vec<_>>>()?;
     }
-    page = page.section(measured::missing(missing.as_ref(), data.as_ref(), &again("missing")));
+    let no_content = !takes_content || data.as_ref().is_some_and(|data| data.features().is_empty());
+    page =
+        page.section(measured::missing(missing.as_ref(), no_content, &format!("{} --lost {lost}", again("missing"))));
     let cold = measured::cold(&cold, &again("cold"));
     Ok(page.section(curves::training(folder, &train_word)?).section(cold))
 }
@@ -154,6 +167,16 @@ fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Re
         row("test interactions", data.test.n_pairs().to_string());
         let features = data.features().iter().map(|(modality, features)| format!("{modality} ({})", features.width()));
         row("features", features.collect::<Vec<_>>().join(", "));
+    }
+    let drift = recommender.drift();
+    for (what, n) in [
+        ("items removed since training, counted here as they were", drift.removed_items),
+        ("items added since training", drift.new_items),
+        ("users who came since training", drift.new_users),
+    ] {
+        if n > 0 {
+            row(what, n.to_string());
+        }
     }
     let blocks = z.blocks().iter().map(|(block, width)| format!("{block} ({width})"));
     row("blocks of the vectors", blocks.collect::<Vec<_>>().join(", "));
@@ -211,7 +234,7 @@ fn accuracy(systems: &[System; 2], metrics: &[Metrics; 2]) -> Result<Section> {
         metrics.means().map(|(name, value)| (name, value.into())).collect::<serde_json::Map<_, _>>()
     };
     let values = json!({
-        systems[0].name: values(model), "popularity": values(popularity), "difference of recall@20": difference
+        systems[0].name: values(model), systems[1].name: values(popularity), "difference of recall@20": difference
     });
     Ok(section.figure(bars.to_svg(), caption, table).text(text).values(values))
 }
@@ -251,6 +274,12 @@ fn beyond(systems: &[System; 2], data: &Dataset, seen: &Interactions, dialect: D
     let text = "Coverage, Gini and entropy say how evenly places go to items; epc and efd how unexpected what was found is; arp and aplt \
                 how popular the listed items are (aplt: the share from the tail, behind the items with 80 % of all interactions). \
                 Intra-list diversity is the mean of 1 − cosine over pairs of a list.";
+    let text = match dialect {
+        Dialect::Elliot => format!(
+            "{text} Names and definitions are Elliot's, whose Gini is 1 minus the coefficient of the next section."
+        ),
+        _ => text.to_string(),
+    };
     Ok(Section::new("Beyond accuracy").text(text).table("What lists are like", table).values(values.into()))
 }
 
@@ -314,7 +343,7 @@ fn groups(systems: &[System; 2], metrics: &[Metrics; 2], seen: &Interactions) ->
         0 | 1 => "All of these users are in one group: there is nothing to compare.".to_string(),
         _ => format!("{} The groups are {} apart on average.", ratio.unwrap_or_default(), four(found[0].mad)),
     };
-    let values = json!({systems[0].name: found[0], "popularity": found[1]});
+    let values = json!({systems[0].name: found[0], systems[1].name: found[1]});
     let section = Section::new("Users by activity").figure(bars.to_svg(), caption, table);
     section.text(text.trim().to_string()).values(values)
 }
