@@ -143,17 +143,26 @@ vectorised! {
             let own = (!own.is_empty()).then(|| &own[r * d..][..d]);
             let mut first = 0;
             while first < d {
-                let mut put = |sums: &mut [f32]| {
-                    let (own, n) = (own.map(|own| &own[first..]), sums.len());
-                    put::<M>(sums, alpha, own, beta, &mut out[first..first + n]);
-                    n
-                };
+                let own = own.map(|own| &own[first..]);
+                let out = &mut out[first..];
+                // Not by a closure: called from several places it is not inlined, and then not vectorised either.
+                macro_rules! columns {
+                    ($width:ident) => {{
+                        let mut sums = sums::<M, $width>(cols, values, y, d, first);
+                        put::<M>(&mut sums, alpha, own, beta, &mut out[..$width]);
+                        $width
+                    }};
+                }
                 first += match d - first {
-                    WIDE.. => put(&mut sums::<M, WIDE>(cols, values, y, d, first)),
-                    NARROW.. => put(&mut sums::<M, NARROW>(cols, values, y, d, first)),
-                    HALF.. => put(&mut sums::<M, HALF>(cols, values, y, d, first)),
-                    QUARTER.. => put(&mut sums::<M, QUARTER>(cols, values, y, d, first)),
-                    rest => put(&mut few_sums::<M>(cols, values, y, d, first)[..rest]),
+                    WIDE.. => columns!(WIDE),
+                    NARROW.. => columns!(NARROW),
+                    HALF.. => columns!(HALF),
+                    QUARTER.. => columns!(QUARTER),
+                    rest => {
+                        let mut sums = few_sums::<M>(cols, values, y, d, first);
+                        put::<M>(&mut sums[..rest], alpha, own, beta, out);
+                        rest
+                    }
                 };
             }
         }
