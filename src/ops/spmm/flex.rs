@@ -143,8 +143,7 @@ vectorised! {
             let own = (!own.is_empty()).then(|| &own[r * d..][..d]);
             let mut first = 0;
             while first < d {
-                let own = own.map(|own| &own[first..]);
-                let out = &mut out[first..];
+                let (own, out) = (own.map(|own| &own[first..]), &mut out[first..]);
                 // Not by a closure: called from several places it is not inlined, and then not vectorised either.
                 macro_rules! columns {
                     ($width:ident) => {{
@@ -159,8 +158,7 @@ vectorised! {
                     HALF.. => columns!(HALF),
                     QUARTER.. => columns!(QUARTER),
                     rest => {
-                        let mut sums = few_sums::<M>(cols, values, y, d, first);
-                        put::<M>(&mut sums[..rest], alpha, own, beta, out);
+                        put::<M>(&mut few_sums::<M>(cols, values, y, d, first)[..rest], alpha, own, beta, out);
                         rest
                     }
                 };
