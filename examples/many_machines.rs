@@ -5,7 +5,8 @@
 //! mpirun -n 2 target/release/examples/many_machines --items 300000
 //! ```
 //!
-//! The catalogue is made up: as many users as items, 20 interactions a user; for VIRAL, 128 numbers of text and of pictures an item. Without `mpirun` it is one process that trains as
+//! The catalogue is made up: as many users as items, 20 interactions a user; for VIRAL, 128 numbers of text and of pictures an
+//! item. Without `mpirun` it is one process that trains as
 //! [`Recipe::run`] does, to compare with. Expected: the loss of the last step's epoch so far, which is the same at any number of
 //! ranks, seconds a step, and the peak memory of each rank.
 

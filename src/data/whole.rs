@@ -159,8 +159,8 @@ pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<Fi
     Ok(())
 }
 
-/// That a file is not to be where a folder will be made: neither it nor one above it. [`check_place`] finds nothing wrong as long as
-/// neither is there.
+/// Checks that a file to be written later will not be where a folder is to be made, or a folder above it. [`check_place`] cannot tell
+/// while neither exists.
 ///
 /// ```
 /// use std::path::Path;
@@ -172,7 +172,7 @@ pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<Fi
 /// ```
 ///
 /// # Errors
-/// Where it is to be there.
+/// When the file has the path of the folder, or of one that contains it.
 pub fn check_apart(file: &Path, folder: &Path) -> Result<()> {
     let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
     match full(folder)?.starts_with(full(file)?) {

@@ -60,8 +60,8 @@ impl std::fmt::Debug for Job<'_> {
 }
 
 impl<'a> Job<'a> {
-    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data. Of data that are given away, and not
-    /// borrowed, the features of other ranks' items are freed once the model is there.
+    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data. When the
+    /// job owns the data, it frees the features of other ranks' items once it has made the model.
     pub fn new(world: &'a dyn Collective, recipe: &Recipe, data: impl Into<Cow<'a, Dataset>>) -> Self {
         let data = data.into();
         Self { world, recipe: recipe.clone(), data, folder: None, existing: Existing::Refuse, observer: None }

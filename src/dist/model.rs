@@ -149,7 +149,7 @@ pub(super) fn is_shared(name: &str) -> bool {
     side(name).is_none()
 }
 
-/// What gradients `dx` of some matrices `x` make of those that these were computed from.
+/// The gradients of what some matrices `x` were computed from, given the gradients `dx` of these matrices.
 pub(super) fn pull(outputs: Vec<(Tensor<2>, Vec<f32>)>) -> Gradients {
     let terms = outputs.into_iter().filter(|(x, _)| x.is_tracked()).map(|(x, dx)| {
         let dx = Tensor::from_data(TensorData::new(dx, x.dims()), &x.device());

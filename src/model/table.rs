@@ -163,7 +163,7 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The modalities that a model of two leaves out: VIRAL, FREEDOM and MENTOR take text and visual, and
+    /// The modalities of the data that the model does not use because it takes two at most: VIRAL, FREEDOM and MENTOR take text and visual, and
     /// [`Multimodal`](Modality::Multimodal) in the place of one that is not there. Other models leave out none, or take no content.
     ///
     /// ```
@@ -172,11 +172,11 @@ impl ModelConfig {
     ///
     /// let of = || ItemFeatures::new(2, 1, vec![0.5, 1.0]);
     /// let features = Features::new().with(Modality::Text, of()?).with(Modality::Visual, of()?).with(Modality::Audio, of()?);
-    /// assert_eq!(ModelConfig::by_name("viral")?.left_out(&features), [Modality::Audio]);
-    /// assert_eq!(ModelConfig::by_name("vbpr")?.left_out(&features), []);
+    /// assert_eq!(ModelConfig::by_name("viral")?.unused_modalities(&features), [Modality::Audio]);
+    /// assert_eq!(ModelConfig::by_name("vbpr")?.unused_modalities(&features), []);
     /// # Ok::<(), viral::Error>(())
     /// ```
-    pub fn left_out(&self, features: &Features) -> Vec<Modality> {
+    pub fn unused_modalities(&self, features: &Features) -> Vec<Modality> {
         match (self, features.require_pair(self.name())) {
             (Self::Viral(_) | Self::Freedom(_) | Self::Mentor(_), Ok(pair)) => {
                 let is_taken = |modality: &Modality| pair.shares(0.5).iter().any(|(taken, ..)| *taken == modality);

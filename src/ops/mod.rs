@@ -40,6 +40,7 @@ mod matmul;
 mod normalize;
 mod orthogonal;
 mod random;
+#[cfg(feature = "flex")]
 mod seed;
 mod softplus;
 mod sparse;
@@ -65,6 +66,7 @@ pub use orthogonal::{OrthogonalBackend, orthogonal_complement, reference_orthogo
 pub use random::{dropout, keep_mask, normal, uniform};
 #[doc(hidden)]
 pub use random::{reference_dropout, reference_keep_mask, reference_normal, reference_uniform, uniform_from};
+#[cfg(feature = "flex")]
 #[doc(hidden)]
 pub use seed::SeedBackend;
 pub use softplus::{SoftplusBackend, reference_softplus_margins, softplus_margins};

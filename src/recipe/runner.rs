@@ -80,8 +80,8 @@ impl<'a> Runner<'a> {
     /// Begins with the parameters of an earlier model instead of fresh ones: when interactions, items or users were added, a
     /// few epochs then do what many did before.
     ///
-    /// Rows of users and items are found again by external id, of which the data must have some. New items begin with the mean of the rows of their nearest
-    /// neighbours in content among the old ones, new users with fresh rows; the state of the optimizer is new.
+    /// Rows of users and items are found again by external id; at least one of these must be known. New items begin with the mean
+    /// of the rows of their nearest neighbours in content among the old ones, new users with fresh rows; the state of the optimizer is new.
     ///
     /// ```
     /// use viral::prelude::*;

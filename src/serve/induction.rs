@@ -79,7 +79,7 @@ impl Induction {
         vectors: &HostEmbeddings,
     ) -> Result<Option<Self>> {
         let n_items = data.interactions.n_items();
-        let left_out = config.left_out(&data.features);
+        let left_out = config.unused_modalities(&data.features);
         let mut taken;
         let data = match left_out.is_empty() {
             true => data,

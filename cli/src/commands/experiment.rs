@@ -1,6 +1,6 @@
 //! `viral experiment`: many models, data sets and seeds from one file, to tables with intervals and paired tests.
 
-use super::run_args::announce_left_out;
+use super::run_args::announce_unused;
 use crate::bar::TrainingBar;
 use crate::shell::{note, quoted, say};
 use clap::Args;
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if !arguments.report {
         for data in session.data() {
             note!("{data}");
-            session.experiment().models.iter().for_each(|row| announce_left_out(data, &row.recipe.model, &row.name));
+            session.experiment().models.iter().for_each(|row| announce_unused(data, &row.recipe.model, &row.name));
         }
         let mut selection = Selection::all();
         (selection.models, selection.data) = (arguments.only.clone(), arguments.on.clone());

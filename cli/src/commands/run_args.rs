@@ -28,15 +28,15 @@ impl RunArgs {
     }
 }
 
-/// Says what the data have, and what of it a model takes no part of.
+/// Prints the data set, and the modalities in it that the model does not use.
 pub(super) fn announce(data: &Dataset, model: &ModelConfig) {
     note!("{data}");
-    announce_left_out(data, model, model.name());
+    announce_unused(data, model, model.name());
 }
 
-/// Says what of the data a model takes no part of, where there is something.
-pub(super) fn announce_left_out(data: &Dataset, model: &ModelConfig, name: &str) {
-    let left_out: Vec<String> = model.left_out(data.features()).iter().map(ToString::to_string).collect();
+/// Prints the modalities that a model does not use, where there are any.
+pub(super) fn announce_unused(data: &Dataset, model: &ModelConfig, name: &str) {
+    let left_out: Vec<String> = model.unused_modalities(data.features()).iter().map(ToString::to_string).collect();
     if !left_out.is_empty() {
         let what = left_out.join(" and ");
         note!(

@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("    viral recommend --model {folder} --user {user} -k 10")
 }
 
-/// Says how much of the data an earlier model knows.
+/// Prints how many of the users and items an earlier model knows.
 fn announce_known(before: &Recommender, data: &Dataset) {
     let (users, items): (HashSet<&str>, HashSet<&str>) = (before.users().collect(), before.items().collect());
     let known = |ids: &[String], known: &HashSet<&str>| ids.iter().filter(|id| known.contains(id.as_str())).count();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::log::Dense;
 use super::metadata::CatalogueItem;
 use crate::{Error, Result};
-use viral::data::{Part, WholeFile, read_text};
+use viral::data::{Part, Provenance, WholeFile, read_text};
 
 /// Writes everything; files take their places only when all of them are complete, the interactions last.
 pub(super) fn write_folder(
@@ -43,8 +43,8 @@ fn mapping_text(header: &str, ids: &[String]) -> String {
     std::iter::once(format!("{header}\n")).chain(lines).collect()
 }
 
-/// Refuses to put other items beside features of which nothing tells whose they are: the rows would be taken for those of these
-/// items. Features with their provenance name their items, and are refused where they are read.
+/// Refuses to put new items beside features without provenance that were made for others: row n would be read as that of the new
+/// item n. Features with provenance name their items, and are refused when they are read.
 pub(super) fn refuse_foreign_features(folder: &Path, data: &Dense) -> Result<()> {
     let before = folder.join(ITEMS.0);
     if !before.exists() || read_text(&before)? == mapping_text(ITEMS.1, &data.item_ids) {
@@ -54,7 +54,7 @@ pub(super) fn refuse_foreign_features(folder: &Path, data: &Dense) -> Result<()>
     for entry in entries {
         let path = entry.map_err(Error::io(folder))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let has_provenance = folder.join(format!("{name}.provenance.json")).exists();
+        let has_provenance = Provenance::path_beside(&path).exists();
         if (name.ends_with("_feat.npy") || name.ends_with("_feat.safetensors")) && !has_provenance {
             return Err(Error::file(
                 path,

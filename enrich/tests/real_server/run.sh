@@ -21,28 +21,13 @@ if [ -z "$viral" ]; then
     viral=${CARGO_TARGET_DIR:-$here/../../../target}/release/viral
 fi
 
-work=$(mktemp -d)
-server=
-cleanup() {
-    if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
-    rm -rf "$work"
-}
-trap cleanup EXIT
-export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
-
-# Prints a command without the folders of this machine, and runs it.
-step() {
-    echo "\$ ${*}" | sed -e "s|$(dirname "$viral")/||g" -e "s|$work/||g"
-    "$@"
-}
+. "$here/common.sh"
 
 "$python" "$here/tiny_vlm.py" "$work/model" 2>/dev/null
 "$python" "$here/tiny_bert.py" "$work/tiny-bert" 2>/dev/null
-"$python" "$here/catalogue.py" "$work/shop"
-step "$viral" prepare --reviews "$work/shop/log.csv" --user customer --item sku --meta "$work/shop/items.csv" \
-    --id sku --title name --categories kind --images "$work/shop/images" --core 2 --out "$work/toys"
+prepare_toys
 
-port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 "$python" -c 'from transformers.cli.transformers import main; main()' \
     serve "$work/model" --host 127.0.0.1 --port "$port" --device cpu >"$work/server.log" 2>&1 &
 server=$!

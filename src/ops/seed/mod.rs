@@ -1,4 +1,4 @@
-//! Where a backward pass begins that another one, on another machine or by hand, has come to.
+//! A backward pass that starts from a gradient which is known already, rather than from a loss.
 
 mod backward;
 
@@ -23,20 +23,21 @@ pub trait SeedBackend: Backend {
     }
 }
 
-/// A zero whose gradient with respect to `x` is `dx`: as a term of what `backward` is called on, it does what `⟨x, dx⟩` would, which
-/// is its oracle, without the products. It must not be scaled, for its own gradient is taken to be one.
+/// A scalar to start a backward pass from, whose gradient with respect to `x` is `dx`. Its value is zero.
+///
+/// As a term of what `backward` is called on, it does what `⟨x, dx⟩` would, which is its oracle, without the products. It must not be
+/// scaled, for its own gradient is taken to be one.
 pub(crate) fn with_gradient(x: Tensor<2>, dx: Tensor<2>) -> Tensor<1> {
     assert_eq!(x.dims(), dx.dims(), "with_gradient: a gradient has the shape of what it is of");
     Tensor::from_dispatch(<Dispatch as SeedBackend>::with_gradient(x.into_dispatch(), dx.into_dispatch()))
 }
 
-#[cfg(feature = "flex")]
 impl SeedBackend for burn::backend::Flex {}
 
 #[cfg(feature = "cube")]
 impl SeedBackend for burn_cubecl::CubeBackend {}
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::Device;

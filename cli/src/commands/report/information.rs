@@ -44,7 +44,7 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> R
     }
     let mut table = Table::new(["without", "R@20", "difference", "95 % from", "to", "of the whole, %"]);
     let mut bars = Bars::new("R@20 without a block, minus R@20 of the whole", "difference of R@20");
-    let (mut said, mut values, mut from) = (Vec::new(), Vec::new(), 0);
+    let (mut said, mut values, mut from, mut is_worse) = (Vec::new(), Vec::new(), 0, false);
     for (block, width) in blocks {
         let rest = evaluate_without(z, data, from, *width)?;
         let found = paired_bootstrap(&rest, whole, Metric::Recall, K, RESAMPLES, SEED)?;
@@ -59,6 +59,7 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> R
             format!("{relative:+.1}"),
         ]);
         bars = bars.bar(format!("without {block}"), mean, Some([low, high]), None);
+        is_worse |= found.is_significant() && mean < 0.0;
         said.push(match (found.is_significant(), mean < 0.0) {
             (true, true) => format!("without {block} the lists are worse ({relative:+.1} %)"),
             (true, false) => format!("without {block} they are better ({relative:+.1} %)"),
@@ -72,12 +73,13 @@ pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> R
          of them.",
         whole.users().len()
     );
-    let uses = match said.iter().any(|words| words.contains("are worse")) {
+    let uses = match is_worse {
         true => "this model, as it is, uses the blocks without which it is worse",
         false => "the lists of this model stand on no block alone",
     };
     let follows = format!(
-        "In words: {}. What follows: {uses}. What does not follow: that the content behind a block is worth as much. Blocks may carry what the others could; a model that is trained without one may make up for it. Only training again tells.",
+        "In words: {}. What follows: {uses}. What does not follow: that the content behind a block is worth as much. Blocks may \
+         carry what the others could; a model that is trained without one may make up for it. Only training again tells.",
         said.join("; ")
     );
     Ok(section.figure(bars.to_svg(), caption, table).text(follows).values(values.into()))
@@ -122,8 +124,8 @@ pub(super) fn clicks(data: &Dataset) -> Result<Section> {
     let caption = format!(
         "{} held-out clicks, each beside an item that the same user took in no part (seed {SEED}); one bit would tell all. The \
          sources are the cosines of the item to what the user has in train, in {} and {} bins. Bars are corrected for the size of \
-         the sample, whiskers are 95 % intervals over users, dashes what labels shuffled within users give; what both sources say together is not corrected, so that of few clicks \
-         parts that one source alone has come out too large. The decomposition \
+         the sample, whiskers are 95 % intervals over users, dashes what labels shuffled within users give; what both sources say \
+         together is not corrected, so that of few clicks parts that one source alone has come out too large. The decomposition \
          (BROJA) is certain to {:.1e} bit.",
         pairs.pairs().len() / 2,
         found.sizes[0],

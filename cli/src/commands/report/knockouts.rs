@@ -1,6 +1,6 @@
 //! What the model loses when it is trained on features that say nothing.
 
-use super::measured::trained_as;
+use super::measured::training_in_words;
 use viral::experiment::ProbeReport;
 use viral::report::{Bars, Section};
 
@@ -29,5 +29,5 @@ pub(super) fn section(probe: Option<&ProbeReport>, no_content: bool, again: &str
     );
     let values = serde_json::to_value(probe).unwrap_or_default();
     let section = section.figure(bars.to_svg(), caption, probe.table()).text(probe.words());
-    section.text(trained_as(&probe.training, Some(&probe.seeds))).values(values)
+    section.text(training_in_words(&probe.training, Some(&probe.seeds))).values(values)
 }

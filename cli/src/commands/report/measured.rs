@@ -23,7 +23,7 @@ pub(super) trait Measured: DeserializeOwned {
 }
 
 /// How the models of a measurement were trained, in words: the report's own may have had another seed, or more epochs.
-pub(super) fn trained_as(training: &TrainerConfig, seeds: Option<&[u64]>) -> String {
+pub(super) fn training_in_words(training: &TrainerConfig, seeds: Option<&[u64]>) -> String {
     let TrainerConfig { epochs, patience, .. } = training;
     let seeds: Vec<String> = seeds.unwrap_or(&[training.seed]).iter().map(u64::to_string).collect();
     let (s, seeds) = (if seeds.len() == 1 { "" } else { "s" }, seeds.join(", "));
@@ -125,7 +125,7 @@ pub(super) fn missing(report: Option<&MissingReport>, no_content: bool, again: &
         );
         section.figure(lines.to_svg(), caption, table)
     });
-    section.text(trained_as(&report.training, None)).values(serde_json::to_value(report).unwrap_or_default())
+    section.text(training_in_words(&report.training, None)).values(serde_json::to_value(report).unwrap_or_default())
 }
 
 /// R@20 of what was not there in training, a figure for each ranking.
@@ -165,7 +165,7 @@ pub(super) fn cold(reports: &[ColdReport], again: &str) -> Section {
             }
             section.figure(bars.to_svg(), format!("{share}; means over users and draws."), table.clone())
         });
-        let section = section.text(trained_as(&report.training, None));
+        let section = section.text(training_in_words(&report.training, None));
         report.comparisons.iter().fold(section, |section, line| section.text(line.trim()))
     });
     section.values(serde_json::to_value(reports).unwrap_or_default())

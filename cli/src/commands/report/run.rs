@@ -71,6 +71,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let train_word = format!("viral train --data DIR --model {} --out out/again", quoted(name));
     let again = |command: &str| format!("viral {command} --data DIR --model {} --json {command}.json", quoted(name));
     let takes_content = ModelConfig::by_name(name).is_ok_and(|config| config.takes_content());
+    let no_content = !takes_content || data.as_ref().is_some_and(|data| data.features().is_empty());
     let lost = data.as_ref().map_or(Vec::new(), |data| data.features().modalities().map(ToString::to_string).collect());
     let lost = if lost.len() > 1 { format!("{},both", lost.join(",")) } else { lost.concat() };
     // What is missing is either the data or something in them to test by.
@@ -89,11 +90,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
             page.section(accuracy(&systems, &metrics)?)
                 .section(information::shares(&z, &systems[0].ranking, name))
                 .section(information::deletion(&z, data, &metrics[0])?)
-                .section(knockouts::section(
-                    probe.as_ref(),
-                    data.features().is_empty() || !takes_content,
-                    &again("probe"),
-                ))
+                .section(knockouts::section(probe.as_ref(), no_content, &again("probe")))
                 .section(information::clicks(data)?)
                 .section(beyond(&systems, data, &seen, arguments.dialect)?)
                 .section(lorenz(&systems, seen.n_items())?)
@@ -128,7 +125,6 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         cold =
             arguments.cold.iter().map(|path| measured::read(path, &recommender, data)).collect::<Result<Vec<_>>>()?;
     }
-    let no_content = !takes_content || data.as_ref().is_some_and(|data| data.features().is_empty());
     page =
         page.section(measured::missing(missing.as_ref(), no_content, &format!("{} --lost {lost}", again("missing"))));
     let cold = measured::cold(&cold, &again("cold"));
