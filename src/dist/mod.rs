@@ -14,6 +14,7 @@
 //! | `parts` | who owns which rows, and sums over them |
 //! | `picked` | the rows that a batch takes |
 //! | `graph` | products with a graph whose rows belong to ranks |
+//! | `own_rows` | rows of graphs, made by their owners |
 //! | `model`, `light_gcn`, `viral` | a model in parts |
 //! | `shared` | gradients of parameters that all ranks have |
 //! | `evaluate` | each rank ranks its users |
@@ -50,6 +51,7 @@ mod light_gcn;
 mod model;
 #[cfg(feature = "mpi")]
 mod mpi;
+mod own_rows;
 mod parts;
 mod picked;
 mod shared;

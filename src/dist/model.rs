@@ -2,6 +2,7 @@
 
 use super::evaluate::hits;
 use super::light_gcn::PartLightGcn;
+use super::own_rows::OwnRows;
 use super::parts::{Ranks, Rows};
 use super::picked::Picked;
 use super::viral::PartViral;
@@ -53,7 +54,10 @@ impl Part {
                 Ok((Model::LightGcn(model), Self::LightGcn(part)))
             }
             ModelConfig::Viral(config) => {
-                let (model, part) = PartViral::new(config.init(data, init)?, ranks);
+                let (model, part) = PartViral::new(
+                    config.init_by([&OwnRows::of(ranks, Side::Users), &OwnRows::of(ranks, Side::Items)], data, init)?,
+                    ranks,
+                );
                 Ok((Model::Viral(model), Self::Viral(Box::new(part))))
             }
             _ => panic!("a model that cannot be split was not refused"),

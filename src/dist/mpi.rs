@@ -150,7 +150,13 @@ impl Collective for Mpi {
         let lengths: Vec<usize> = lengths.into_iter().map(|length| length as usize).collect();
         let total: usize = lengths.iter().sum();
         if total > MOST {
-            return Err(Error::Data(format!("messages of {total} bytes are too long for all ranks to have them all")));
+            let mut all: Vec<Vec<u8>> = lengths.into_iter().map(|length| vec![0; length]).collect();
+            all[self.rank()].copy_from_slice(own);
+            for (rank, message) in all.iter_mut().enumerate() {
+                let root = self.world.process_at_rank(rank as i32);
+                message.chunks_mut(MOST).for_each(|part| root.broadcast_into(part));
+            }
+            return Ok(all);
         }
         let mut all = vec![0u8; total];
         let (counts, starts) = counted(&lengths);

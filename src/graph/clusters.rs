@@ -1,10 +1,12 @@
 //! Neighbours among the items of near clusters: for catalogues whose square cannot be searched.
 
 use super::knn::{Neighbors, check_k, gather, unit_rows};
+use super::rows::RowLists;
 use crate::data::{ItemFeatures, splitmix64};
 use crate::linalg::{TopK, top_products};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rounds of k-means; centres that have moved little are as good.
 const ROUNDS: usize = 4;
@@ -48,9 +50,21 @@ pub fn knn_approximate(
     n_probe: usize,
 ) -> Result<Neighbors> {
     let n_items = check_k(modalities, k, include_self)?;
+    Ok(approximate_rows(modalities, 0..n_items, k, include_self, n_probe)?.into_neighbors(k))
+}
+
+/// The neighbours of some of the items, of which there are `k`. The clusters are those of all items.
+pub(super) fn approximate_rows(
+    modalities: &[&ItemFeatures],
+    items: Range<usize>,
+    k: usize,
+    include_self: bool,
+    n_probe: usize,
+) -> Result<RowLists> {
     if n_probe == 0 {
         return Err(Error::Config("0 clusters to search for neighbours: there must be one at least".to_string()));
     }
+    let n_items = modalities[0].n_items();
     let width = modalities.iter().map(|m| m.width()).sum();
     let units = unit_rows(modalities, width);
     let clusters = Clusters::new(&units, width, (n_items as f64).sqrt().ceil() as usize);
@@ -59,7 +73,10 @@ pub fn knn_approximate(
         .into_par_iter()
         .with_max_len(1)
         .map(|cluster| {
-            let members = &clusters.members[cluster];
+            let members = within(&clusters.members[cluster], &items);
+            if members.is_empty() {
+                return (TopK::default(), Vec::new());
+            }
             let candidates = clusters.around(cluster, n_probe, k);
             let near: Vec<f32> = candidates.iter().flat_map(|&item| row(&units, width, item)).copied().collect();
             let best = top_products(
@@ -81,14 +98,21 @@ pub fn knn_approximate(
         .collect();
     let mut place = vec![(0, 0); n_items];
     for (cluster, members) in clusters.members.iter().enumerate() {
+        let members = within(members, &items);
         members.iter().enumerate().for_each(|(query, &item)| place[item as usize] = (cluster, query));
     }
-    Ok(gather(modalities, k, include_self, |item| {
+    Ok(gather(modalities, items, k, include_self, |item| {
         let (cluster, query) = place[item];
         let (best, candidates) = &found[cluster];
         let range = best.places(query);
         best.ids[range.clone()].iter().map(|&id| candidates[id as usize]).zip(best.scores[range].iter().copied())
     }))
+}
+
+/// Those of some ascending ids that are in a range.
+fn within<'m>(ids: &'m [u32], range: &Range<usize>) -> &'m [u32] {
+    let first = |end: usize| ids.partition_point(|&id| (id as usize) < end);
+    &ids[first(range.start)..first(range.end)]
 }
 
 fn row(units: &[f32], width: usize, item: u32) -> &[f32] {

@@ -1,11 +1,14 @@
 //! The user-user graph: who chose the same items.
 
 use super::normalize::{row_stochastic, softmax_rows, uniform_rows};
+use super::rows::{RowLists, RowMaker};
+use crate::Result;
 use crate::data::Interactions;
 use crate::named::named;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sprs::CsMat;
+use std::ops::Range;
 
 /// Rows that one worker takes at a time.
 const CHUNK: usize = 256;
@@ -56,11 +59,24 @@ named! {
 /// # Shapes
 /// - output: `[n_users, n_users]`
 pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: NeighborWeight) -> CsMat<f32> {
-    let counts = cooccurrence_counts(interactions, k);
+    weighted(&cooccurrence_counts(interactions, k), weight)
+}
+
+/// As [`user_cooccurrence`], with the users' rows made by `users`.
+pub(crate) fn user_cooccurrence_by(
+    users: &dyn RowMaker,
+    interactions: &Interactions,
+    k: usize,
+    weight: NeighborWeight,
+) -> Result<CsMat<f32>> {
+    Ok(weighted(&counts_by(users, interactions, k)?, weight))
+}
+
+fn weighted(counts: &CsMat<f32>, weight: NeighborWeight) -> CsMat<f32> {
     match weight {
-        NeighborWeight::Softmax => softmax_rows(&counts),
-        NeighborWeight::Counts => row_stochastic(&counts),
-        NeighborWeight::Uniform => uniform_rows(&counts),
+        NeighborWeight::Softmax => softmax_rows(counts),
+        NeighborWeight::Counts => row_stochastic(counts),
+        NeighborWeight::Uniform => uniform_rows(counts),
     }
 }
 
@@ -77,15 +93,27 @@ pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: Neighbor
 /// # Shapes
 /// - output: `[n_users, n_users]`
 pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
+    count_rows(interactions, 0..interactions.n_users(), k).into_graph()
+}
+
+/// As [`cooccurrence_counts`], with the rows made by `users`.
+fn counts_by(users: &dyn RowMaker, interactions: &Interactions, k: usize) -> Result<CsMat<f32>> {
+    let lists = users.rows(interactions.n_users(), &|users| Ok(count_rows(interactions, users, k)))?;
+    Ok(lists.into_graph())
+}
+
+/// The rows of some users.
+fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> RowLists {
     let n_users = interactions.n_users();
     let (users_of_item, _) = interactions.csr().transpose();
-    let chunks: Vec<(Vec<usize>, Vec<usize>, Vec<f32>)> = (0..n_users.div_ceil(CHUNK))
+    let chunks: Vec<RowLists> = (0..users.len().div_ceil(CHUNK))
         .into_par_iter()
         .map_init(
             || (vec![0u32; n_users], Vec::new()),
             |(counts, met): &mut (Vec<u32>, Vec<u64>), chunk| {
-                let (mut lengths, mut columns, mut values) = (Vec::with_capacity(CHUNK), Vec::new(), Vec::new());
-                for user in chunk * CHUNK..n_users.min((chunk + 1) * CHUNK) {
+                let mut lists = RowLists::default();
+                let first = users.start + chunk * CHUNK;
+                for user in first..users.end.min(first + CHUNK) {
                     for &item in interactions.of_user(user) {
                         for &other in users_of_item.row(item as usize) {
                             if counts[other as usize] == 0 {
@@ -107,29 +135,16 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
                     }
                     met.retain(|met| met >> 32 != 0);
                     met.sort_unstable_by_key(|met| !(*met as u32));
-                    columns.extend(met.iter().map(|met| !(*met as u32) as usize));
-                    values.extend(met.iter().map(|met| (met >> 32) as f32));
-                    lengths.push(met.len());
+                    lists.ids.extend(met.iter().map(|met| !(*met as u32)));
+                    lists.values.extend(met.iter().map(|met| (met >> 32) as f32));
+                    lists.lengths.push(met.len() as u32);
                     met.clear();
                 }
-                (lengths, columns, values)
+                lists
             },
         )
         .collect();
-    let n_edges = chunks.iter().map(|chunk| chunk.1.len()).sum();
-    let mut pointers = Vec::with_capacity(n_users + 1);
-    let (mut columns, mut values) = (Vec::with_capacity(n_edges), Vec::with_capacity(n_edges));
-    pointers.push(0);
-    let mut end = 0;
-    for (lengths, chunk_columns, chunk_values) in chunks {
-        for length in lengths {
-            end += length;
-            pointers.push(end);
-        }
-        columns.extend(chunk_columns);
-        values.extend(chunk_values);
-    }
-    CsMat::new((n_users, n_users), pointers, columns, values)
+    RowLists::concat(chunks)
 }
 
 /// Mixes co-occurrence, the items that users took together, into an item graph.
@@ -157,7 +172,22 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
 /// # Panics
 /// When the graph has not a row for each item.
 pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usize, share: f32) -> CsMat<f32> {
-    let together = row_stochastic(&item_counts(interactions, k)).map(|weight| weight * share);
+    mixed(graph, &item_counts(interactions, k), share)
+}
+
+/// As [`with_cooccurrence`], with the rows of co-occurring items made by `items`.
+pub(crate) fn with_cooccurrence_by(
+    items: &dyn RowMaker,
+    graph: &CsMat<f32>,
+    interactions: &Interactions,
+    k: usize,
+    share: f32,
+) -> Result<CsMat<f32>> {
+    Ok(mixed(graph, &counts_by(items, &of_items(interactions), k)?, share))
+}
+
+fn mixed(graph: &CsMat<f32>, counts: &CsMat<f32>, share: f32) -> CsMat<f32> {
+    let together = row_stochastic(counts).map(|weight| weight * share);
     assert_eq!(graph.shape(), together.shape(), "with_cooccurrence: graph and items");
     let mut graph = graph.clone();
     for (mut row, together) in graph.outer_iterator_mut().zip(together.outer_iterator()) {
@@ -170,13 +200,19 @@ pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usi
 
 /// [`cooccurrence_counts`] of items: the users that two of them have in common, `[n_items, n_items]`.
 pub(super) fn item_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
+    cooccurrence_counts(&of_items(interactions), k)
+}
+
+/// The same interactions with items in the place of users.
+fn of_items(interactions: &Interactions) -> Interactions {
     let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
-    cooccurrence_counts(&Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs), k)
+    Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::rows::Piecewise;
 
     /// Common items: users 0 and 1 two, 0 and 2 one, 0 and 3 one, 1 and 3 one; user 4 chose what nobody else did.
     fn interactions() -> Interactions {
@@ -218,6 +254,22 @@ mod tests {
                 let expected = if user == 4 { 0.0 } else { 1.0 };
                 assert!((sum - expected).abs() < 1e-6, "{weight:?} of user {user}: {sum}");
             }
+        }
+    }
+
+    #[test]
+    fn rows_made_piece_by_piece_are_the_same() {
+        let pairs: Vec<(u32, u32)> =
+            (0..700).flat_map(|user| (0..9).map(move |n| (user, (user * 7 + n * n) % 90))).collect();
+        let interactions = Interactions::from_pairs(700, 90, &pairs);
+        let whole = user_cooccurrence(&interactions, 6, NeighborWeight::Softmax);
+        let mixed = with_cooccurrence(&CsMat::eye(90), &interactions, 5, 0.25);
+        for n in [1, 37, 256, 699] {
+            let pieces = Piecewise(n);
+            let users = user_cooccurrence_by(&pieces, &interactions, 6, NeighborWeight::Softmax).unwrap();
+            assert_eq!(users, whole, "{n} at a time");
+            let items = with_cooccurrence_by(&pieces, &CsMat::eye(90), &interactions, 5, 0.25).unwrap();
+            assert_eq!(items, mixed, "{n} at a time");
         }
     }
 

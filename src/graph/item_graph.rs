@@ -1,7 +1,10 @@
 //! Item-item graphs of the published models, by kind.
 
+use super::Neighbors;
+use super::clusters::approximate_rows;
+use super::knn::{check_k, exact_rows};
 use super::normalize::normalize_symmetric;
-use super::{Neighbors, knn_approximate, knn_exact};
+use super::rows::{Here, RowMaker};
 use crate::data::{Features, ItemFeatures, Modality};
 use crate::named::named;
 use crate::{Error, Result};
@@ -65,10 +68,23 @@ impl KnnSearch {
     /// # Panics
     /// When there is no modality or they have different numbers of items.
     pub fn neighbors(self, modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
-        match self {
-            Self::Exact => knn_exact(modalities, k, include_self),
-            Self::Approximate { n_probe } => knn_approximate(modalities, k, include_self, n_probe),
-        }
+        self.neighbors_by(&Here, modalities, k, include_self)
+    }
+
+    /// As [`neighbors`](Self::neighbors), looked for by `items`.
+    fn neighbors_by(
+        self,
+        items: &dyn RowMaker,
+        modalities: &[&ItemFeatures],
+        k: usize,
+        include_self: bool,
+    ) -> Result<Neighbors> {
+        let n_items = check_k(modalities, k, include_self)?;
+        let lists = items.rows(n_items, &|rows| match self {
+            Self::Exact => Ok(exact_rows(modalities, rows, k, include_self)),
+            Self::Approximate { n_probe } => approximate_rows(modalities, rows, k, include_self, n_probe),
+        })?;
+        Ok(lists.into_neighbors(k))
     }
 }
 
@@ -116,6 +132,17 @@ pub fn item_graph(
     k: usize,
     search: KnnSearch,
 ) -> Result<CsMat<f32>> {
+    item_graph_by(&Here, kind, modalities, k, search)
+}
+
+/// As [`item_graph`], with the neighbours looked for by `items`.
+pub(crate) fn item_graph_by(
+    items: &dyn RowMaker,
+    kind: ItemGraph,
+    modalities: &[(&ItemFeatures, f32)],
+    k: usize,
+    search: KnnSearch,
+) -> Result<CsMat<f32>> {
     if let Some((_, weight)) = modalities.iter().find(|(_, weight)| !weight.is_finite()) {
         return Err(Error::Config(format!("item graph: a modality has weight {weight}; give finite weights")));
     }
@@ -123,7 +150,7 @@ pub fn item_graph(
     let mixed = |graph: fn(Neighbors) -> CsMat<f32>| {
         let parts: Vec<CsMat<f32>> = modalities
             .iter()
-            .map(|(features, _)| Ok(graph(search.neighbors(&[features], k.min(n_items), true)?)))
+            .map(|(features, _)| Ok(graph(search.neighbors_by(items, &[features], k.min(n_items), true)?)))
             .collect::<Result<_>>()?;
         let weights: Vec<f32> = modalities.iter().map(|&(_, weight)| weight).collect();
         let parts = shared_out(modalities, &weights, parts);
@@ -132,7 +159,8 @@ pub fn item_graph(
     match kind {
         ItemGraph::MeanCosine => {
             let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
-            let graph = search.neighbors(&features, k.min(n_items.saturating_sub(1)), false)?.weighted();
+            let k = k.min(n_items.saturating_sub(1));
+            let graph = search.neighbors_by(items, &features, k, false)?.weighted();
             // The graph is of all modalities, so that any of an item's factors scales its row.
             Ok(scaled(graph, |item| {
                 shares(modalities, &vec![1.0; modalities.len()], item).into_iter().max_by(f32::total_cmp)
@@ -226,6 +254,8 @@ pub fn mixture(parts: &[(f32, &CsMat<f32>)]) -> CsMat<f32> {
 mod tests {
     use super::*;
     use crate::data::splitmix64;
+    use crate::graph::knn_exact;
+    use crate::graph::rows::Piecewise;
 
     fn features(n: usize, width: usize, seed: u64) -> ItemFeatures {
         let value = |i: u64| (splitmix64(seed << 32 | i) >> 40) as f32 / (1 << 23) as f32 - 1.0;
@@ -276,6 +306,21 @@ mod tests {
             let (exact, near) = (graph(KnnSearch::Exact), graph(KnnSearch::Approximate { n_probe: 8 }));
             assert_eq!(exact.indices(), near.indices());
             assert!(exact.data().iter().zip(near.data()).all(|(x, y)| (x - y).abs() < 1e-6));
+        }
+    }
+
+    #[test]
+    fn rows_made_piece_by_piece_are_the_same() {
+        let (a, b) = (features(600, 24, 5), features(600, 10, 6));
+        for search in [KnnSearch::Exact, KnnSearch::Approximate { n_probe: 4 }] {
+            for kind in [ItemGraph::MeanCosine, ItemGraph::Mixture, ItemGraph::CosineMixture] {
+                let modalities = [(&a, 0.3), (&b, 0.7)];
+                let whole = item_graph(kind, &modalities, 7, search).unwrap();
+                for n in [1, 17, 300, 599] {
+                    let pieces = item_graph_by(&Piecewise(n), kind, &modalities, 7, search).unwrap();
+                    assert_eq!(pieces, whole, "{search:?}, {n} at a time");
+                }
+            }
         }
     }
 

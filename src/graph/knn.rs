@@ -1,10 +1,12 @@
 //! Item-item graphs: items with similar content.
 
 use super::normalize::normalize_symmetric;
+use super::rows::RowLists;
 use crate::data::ItemFeatures;
 use crate::linalg::top_products;
 use crate::{Error, Result};
 use sprs::CsMat;
+use std::ops::Range;
 
 /// The nearest neighbours of every item, nearest first: what [`knn_exact`] and
 /// [`knn_approximate`](super::knn_approximate) find.
@@ -62,19 +64,25 @@ pub struct Neighbors {
 /// When there is no modality or they have different numbers of items.
 pub fn knn_exact(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<Neighbors> {
     let n_items = check_k(modalities, k, include_self)?;
+    Ok(exact_rows(modalities, 0..n_items, k, include_self).into_neighbors(k))
+}
+
+/// The neighbours of some of the items, of which there are `k`.
+pub(super) fn exact_rows(modalities: &[&ItemFeatures], items: Range<usize>, k: usize, include_self: bool) -> RowLists {
     let width = modalities.iter().map(|m| m.width()).sum();
     let units = unit_rows(modalities, width);
-    let row = |item: usize| &units[item * width..][..width];
+    let (first, n_others) = (items.start, k - usize::from(include_self));
+    let row = |query: usize| &units[(first + query) * width..][..width];
     // Self is no candidate here: where it belongs to the neighbours it is their first, whatever rounding says.
-    let others = top_products(n_items, row, &units, width, k - usize::from(include_self), |item, columns, scores| {
-        if columns.contains(&item) {
-            scores[item - columns.start] = f32::NEG_INFINITY;
+    let others = top_products(items.len(), row, &units, width, n_others, |query, columns, scores| {
+        if columns.contains(&(first + query)) {
+            scores[first + query - columns.start] = f32::NEG_INFINITY;
         }
     });
-    Ok(gather(modalities, k, include_self, |item| {
-        let range = others.places(item);
+    gather(modalities, items, k, include_self, |item| {
+        let range = others.places(item - first);
         others.ids[range.clone()].iter().copied().zip(others.scores[range].iter().copied())
-    }))
+    })
 }
 
 /// The number of items, if each has `k` neighbours to find.
@@ -95,27 +103,28 @@ pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool
     Ok(n_items)
 }
 
-/// All items' neighbours from `others`, which has an item's ids and sums of cosines, nearest first; itself where it belongs.
+/// The items' neighbours from `others`, which has an item's ids and sums of cosines, nearest first; itself where it belongs.
 pub(super) fn gather<I: Iterator<Item = (u32, f32)>>(
     modalities: &[&ItemFeatures],
+    items: Range<usize>,
     k: usize,
     include_self: bool,
     others: impl Fn(usize) -> I,
-) -> Neighbors {
-    let (n_items, share) = (modalities[0].n_items(), 1.0 / modalities.len() as f32);
-    let (mut index, mut cosine) = (Vec::with_capacity(n_items * k), Vec::with_capacity(n_items * k));
-    for item in 0..n_items {
+) -> RowLists {
+    let share = 1.0 / modalities.len() as f32;
+    let (mut ids, mut values) = (Vec::with_capacity(items.len() * k), Vec::with_capacity(items.len() * k));
+    for item in items.clone() {
         if include_self {
-            index.push(item as u32);
+            ids.push(item as u32);
             let present = modalities.iter().filter(|m| m.row(item).iter().any(|&x| x != 0.0)).count();
-            cosine.push(present as f32 * share);
+            values.push(present as f32 * share);
         }
         for (id, score) in others(item) {
-            index.push(id);
-            cosine.push((score * share).clamp(-1.0, 1.0));
+            ids.push(id);
+            values.push((score * share).clamp(-1.0, 1.0));
         }
     }
-    Neighbors { n_items, k, index, cosine }
+    RowLists { lengths: vec![k as u32; items.len()], ids, values }
 }
 
 /// Every modality's rows at unit length, side by side; rows of zeros stay.

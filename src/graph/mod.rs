@@ -11,6 +11,7 @@
 //! | `imputation`, `impute`, `impute_walks`, `impute_ridge` | [`Imputation`]: missing content from items that are taken together, and from other modalities | |
 //! | `normalize` | symmetric, by row, softmax | |
 //! | `prune` | a random part of the pairs, epoch by epoch | FREEDOM |
+//! | `rows` | rows that one process makes, or several | |
 //!
 //! Row `i`, column `j` of a graph weighs what node `i` receives from node `j`.
 //!
@@ -44,19 +45,23 @@ mod knn;
 mod normalize;
 mod padded_cooccurrence;
 mod prune;
+mod rows;
 
 #[cfg(feature = "flex")]
 pub(crate) use bipartite::bipartite_rows;
 pub use bipartite::{MMREC_EPS, bipartite_adjacency, bipartite_adjacency_of, bipartite_pattern, interaction_matrix};
 pub use clusters::knn_approximate;
 pub use cooccurrence::{NeighborWeight, cooccurrence_counts, user_cooccurrence, with_cooccurrence};
+pub(crate) use cooccurrence::{user_cooccurrence_by, with_cooccurrence_by};
 pub use imputation::Imputation;
 pub use impute::{impute_mean, impute_multi_hop, impute_neighbors, item_cooccurrence};
 pub use impute_ridge::impute_ridge;
 pub use impute_walks::{heat_weights, impute_by_walks, page_rank_weights};
+pub(crate) use item_graph::item_graph_by;
 pub use item_graph::{ItemGraph, KnnSearch, item_graph, mixture, modality_shares};
 pub(crate) use knn::unit_rows;
 pub use knn::{Neighbors, knn_exact};
 pub use normalize::{add_self_loops, normalize_symmetric, row_stochastic, softmax_rows, uniform_rows};
 pub use padded_cooccurrence::padded_cooccurrence;
 pub use prune::{EdgePruner, Pruning};
+pub(crate) use rows::{Here, RowLists, RowMaker};

@@ -17,7 +17,7 @@ const MIN_BLOCK: usize = 16;
 const TILE: usize = 384;
 
 /// For each query the ids and scores of its largest products, best first; at most `k`, fewer where more was masked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TopK {
     pub(crate) offsets: Vec<usize>,
     pub(crate) ids: Vec<u32>,

@@ -63,6 +63,43 @@ fn links_of_the_readme_lead_to_files_of_the_package() {
     }
 }
 
+/// What the headings of a page are called in links to them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings =
+        page.lines().filter_map(|line| line.strip_prefix('#').map(|line| line.trim_start_matches('#').trim()));
+    let kept = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings
+        .map(|heading| heading.to_lowercase().chars().filter(|&c| kept(c)).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_between_pages_lead_to_files_and_headings() {
+    let mut n_anchors = 0;
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "benches/README.md",
+        "docs/results/README.md",
+        "docs/figures/README.md",
+    ] {
+        let text = read(page);
+        let folder = root().join(page).parent().unwrap().to_path_buf();
+        for target in targets(&text).into_iter().filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').map_or((target, None), |(file, anchor)| (file, Some(anchor)));
+            let path = if file.is_empty() { root().join(page) } else { folder.join(file) };
+            assert!(path.exists(), "{page} links to {file}");
+            if let Some(anchor) = anchor {
+                let headings = anchors(&std::fs::read_to_string(&path).unwrap());
+                assert!(headings.iter().any(|heading| heading == anchor), "{page}: {target} is none of {headings:?}");
+                n_anchors += 1;
+            }
+        }
+    }
+    assert!(n_anchors > 0, "links to headings are no longer found");
+}
+
 /// Docs are read where there are no files: links lead to items, to addresses or to pictures that they hold.
 #[test]
 fn docs_link_to_no_files() {

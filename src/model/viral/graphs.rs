@@ -3,7 +3,9 @@
 use super::config::ViralConfig;
 use crate::Result;
 use crate::data::TrainSet;
-use crate::graph::{KnnSearch, NeighborWeight, item_graph, user_cooccurrence, with_cooccurrence};
+use crate::graph::{
+    Here, KnnSearch, NeighborWeight, RowMaker, item_graph_by, user_cooccurrence_by, with_cooccurrence_by,
+};
 use crate::model::PrunedGraph;
 use crate::ops::SparseMatrix;
 use burn::module::Module;
@@ -25,6 +27,16 @@ impl ViralGraphs {
     ///
     /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
+        Self::by([&Here, &Here], config, data, device)
+    }
+
+    /// As [`new`](Self::new), with the rows of users and of items made by the one and the other.
+    pub(super) fn by(
+        [users, items]: [&dyn RowMaker; 2],
+        config: &ViralConfig,
+        data: &TrainSet,
+        device: &Device,
+    ) -> Result<Self> {
         let pair = data.features.require_pair("viral")?;
         let search = match config.item_probes {
             0 => KnnSearch::Exact,
@@ -33,14 +45,16 @@ impl ViralGraphs {
         let shares = pair.shares(config.visual_weight as f32);
         let modalities: Vec<_> = shares.into_iter().map(|(_, rows, share)| (rows, share)).collect();
         let item_item = (config.n_item_layers > 0)
-            .then(|| item_graph(config.item_graph, &modalities, config.item_neighbors, search))
+            .then(|| item_graph_by(items, config.item_graph, &modalities, config.item_neighbors, search))
             .transpose()?
             .map(|content| match config.cooccurrence_share as f32 {
-                0.0 => content,
-                share => with_cooccurrence(&content, &data.interactions, config.item_neighbors, share),
-            });
+                0.0 => Ok(content),
+                share => with_cooccurrence_by(items, &content, &data.interactions, config.item_neighbors, share),
+            })
+            .transpose()?;
         let user_user = (config.n_user_layers > 0)
-            .then(|| user_cooccurrence(&data.interactions, config.user_neighbors, NeighborWeight::Softmax));
+            .then(|| user_cooccurrence_by(users, &data.interactions, config.user_neighbors, NeighborWeight::Softmax))
+            .transpose()?;
         Ok(Self {
             user_item: PrunedGraph::new(&data.interactions, 0.0, config.edge_dropout, device)?,
             item_item: item_item.map(|g| SparseMatrix::new(&g, device)),

@@ -1,5 +1,6 @@
 //! VIRAL: graphs, information-aware fusion and user modality weights.
 
+mod channel;
 mod config;
 mod fusion;
 mod graphs;
@@ -7,6 +8,7 @@ mod objective;
 #[cfg(feature = "flex")]
 mod rows;
 
+pub use channel::Channel;
 pub use config::{FusionPlacement, FusionStrategy, ViralConfig};
 pub use graphs::ViralGraphs;
 #[cfg(feature = "flex")]
@@ -15,6 +17,7 @@ pub(crate) use rows::{BatchRows, RowContent};
 use super::content::{mask, only};
 use super::{Batch, Content, Embed, Embeddings, Trainable};
 use crate::data::{ItemFeatures, TrainSet};
+use crate::graph::{Here, RowMaker};
 use crate::loss::{Objective, mean_square, mean_square_of_rows};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
@@ -27,50 +30,6 @@ use burn::tensor::{Int, Tensor};
 use fusion::{fusion_objective, mean_of_blocks};
 
 const SYNERGY: &str = "synergy";
-
-/// One propagated block: the users' own vectors and the way from an item's features to its vector.
-#[derive(Module, Debug)]
-pub struct Channel {
-    /// `[n_users, d]`.
-    pub users: Param<Tensor<2>>,
-    /// Features to `[n_items, d]`, where they are not of that width already.
-    pub head: Option<FeatureProjection>,
-    /// Free item vectors, where the model has them, `[n_items, d]`.
-    pub items: Option<Param<Tensor<2>>>,
-}
-
-impl Channel {
-    fn new(config: &ViralConfig, data: &TrainSet, d_in: usize, d_hidden: usize, init: &mut Init) -> Self {
-        let head = FeatureProjectionConfig::new(d_in, config.d_embed);
-        let head = if d_hidden > 0 { head.with_d_hidden(d_hidden) } else { head };
-        let head = (config.d_fusion != config.d_embed).then_some(head);
-        let items = [data.interactions.n_items(), config.d_embed];
-        Self {
-            users: xavier_normal([data.interactions.n_users(), config.d_embed], init),
-            head: head.map(|head| head.init(init)),
-            items: config.item_ids.then(|| xavier_normal(items, init)),
-        }
-    }
-
-    /// Features to items' vectors, `[n_items, d]`, of the items that have this block; `kept`, `[n_items, 1]`, says whose free vectors
-    /// count.
-    fn items(&self, features: Tensor<2>, there: &Option<Tensor<2>>, kept: Option<&Tensor<2>>) -> Tensor<2> {
-        let items = match &self.head {
-            Some(head) => only(head.forward(features), there),
-            None => features,
-        };
-        self.with_free(items, kept)
-    }
-
-    /// Adds the free vectors.
-    fn with_free(&self, items: Tensor<2>, kept: Option<&Tensor<2>>) -> Tensor<2> {
-        match (&self.items, kept) {
-            (Some(free), Some(kept)) => items + free.val() * kept.clone(),
-            (Some(free), None) => items + free.val(),
-            (None, _) => items,
-        }
-    }
-}
 
 /// The model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*.
 ///
@@ -151,6 +110,11 @@ impl ViralConfig {
     /// A model for `data`, which must have text and visual features, or
     /// [`multimodal`](crate::data::Modality::Multimodal) ones, alone or in the place of one of the two.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
+        self.init_by([&Here, &Here], data, init)
+    }
+
+    /// As [`init`](Self::init), with the rows of the graphs of users and of items made by the one and the other.
+    pub(crate) fn init_by(&self, makers: [&dyn RowMaker; 2], data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
         let pair = data.features.require_pair("viral")?;
         let (text, visual) = (pair.first.rows, pair.second.as_ref().map(|part| part.rows));
         let names = [pair.first.name, pair.second.as_ref().map_or(pair.first.name, |part| part.name)];
@@ -184,7 +148,7 @@ impl ViralConfig {
         let with_both: Vec<bool> = (0..n_items).map(has_both).collect();
         let with_both = with_both.contains(&false).then_some(with_both);
         Ok(Viral {
-            graphs: ViralGraphs::new(self, data, init.device())?,
+            graphs: ViralGraphs::by(makers, self, data, init.device())?,
             weights: n_weights
                 .map(|n| UserModalityWeightsConfig::new(n_users, n).with_spread(self.weight_spread).init(init)),
             channels,
