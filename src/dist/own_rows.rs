@@ -53,7 +53,7 @@ fn from_bytes(bytes: &[u8], n_rows: usize) -> Result<RowLists> {
 mod tests {
     use super::*;
     use crate::data::{Interactions, ItemFeatures, splitmix64};
-    use crate::dist::Threads;
+    use crate::dist::{Collective, Threads};
     use crate::graph::{
         ItemGraph, KnnSearch, NeighborWeight, item_graph, item_graph_by, user_cooccurrence, user_cooccurrence_by,
     };

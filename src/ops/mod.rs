@@ -37,6 +37,7 @@ mod knn_pattern;
 mod layer_norm;
 mod lse;
 mod matmul;
+mod node;
 mod normalize;
 mod orthogonal;
 mod random;

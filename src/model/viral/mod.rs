@@ -22,7 +22,6 @@ use crate::loss::{Objective, mean_square, mean_square_of_rows};
 use crate::nn::{
     FeatureProjection, FeatureProjectionConfig, HomogeneousPropagation, InformationFusion, InformationFusionOutput,
     Init, LightGcnPropagation, UserModalityWeights, UserModalityWeightsConfig, l2_normalize, nodes, users_and_items,
-    xavier_normal,
 };
 use crate::ops::{SparseMatrix, gather_rows, indices};
 use burn::module::{Module, Param};

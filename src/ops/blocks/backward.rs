@@ -1,70 +1,48 @@
 //! The gradient nodes: both operands are kept, nothing as large as them is made beside their gradients.
 
 use super::BlocksBackend;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use crate::ops::node::{Kept, recorded};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, TensorMetadata};
 
 /// `dx = [w₀ g₀ ‖ …]`, `dw_k = ⟨g_k, x_k⟩`.
-#[derive(Debug)]
-struct Weigh;
+#[derive(Debug, Clone)]
+struct Weigh<B: BlocksBackend> {
+    x: FloatTensor<B>,
+    w: FloatTensor<B>,
+}
 
-impl<B: BlocksBackend> Backward<B, 2> for Weigh {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([of_x, of_w], (x, w)) = (ops.parents, ops.state);
-        let g = grads.consume::<B>(&ops.node);
-        if let Some(of_w) = of_w {
-            grads.register::<B>(of_w.id, B::block_products(g.clone(), x, w.shape()[1]));
-        }
-        if let Some(of_x) = of_x {
-            grads.register::<B>(of_x.id, B::weigh_blocks(g, w));
-        }
+impl<B: BlocksBackend> Kept<B, 2> for Weigh<B> {
+    fn gradients(self, g: FloatTensor<B>, [of_x, of_w]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
+        let Self { x, w } = self;
+        let dw = of_w.then(|| B::block_products(g.clone(), x, w.shape()[1]));
+        [of_x.then(|| B::weigh_blocks(g, w)), dw]
     }
 }
 
 /// `da = [g₀ b₀ ‖ …]`, `db = [g₀ a₀ ‖ …]`.
-#[derive(Debug)]
-struct Products;
+#[derive(Debug, Clone)]
+struct Products<B: BlocksBackend> {
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+}
 
-impl<B: BlocksBackend> Backward<B, 2> for Products {
-    type State = (FloatTensor<B>, FloatTensor<B>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([of_a, of_b], (a, b)) = (ops.parents, ops.state);
-        let g = grads.consume::<B>(&ops.node);
-        if let Some(of_a) = of_a {
-            grads.register::<B>(of_a.id, B::weigh_blocks(b, g.clone()));
-        }
-        if let Some(of_b) = of_b {
-            grads.register::<B>(of_b.id, B::weigh_blocks(a, g));
-        }
+impl<B: BlocksBackend> Kept<B, 2> for Products<B> {
+    fn gradients(self, g: FloatTensor<B>, [of_a, of_b]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
+        let da = of_a.then(|| B::weigh_blocks(self.b, g.clone()));
+        [da, of_b.then(|| B::weigh_blocks(self.a, g))]
     }
 }
 
 impl<B: BlocksBackend, C: CheckpointStrategy> BlocksBackend for Autodiff<B, C> {
     fn weigh_blocks(x: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = Weigh.prepare::<C>([x.node(), w.node()]).compute_bound().stateful();
-        let (x, w) = (x.into_primitive(), w.into_primitive());
-        let out = B::weigh_blocks(x.clone(), w.clone());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish((x, w), out),
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        let [(x, of_x), (w, of_w)] = [x, w].map(|t| t.into_parts());
+        recorded::<B, C, _, 2>([of_x, of_w], B::weigh_blocks(x.clone(), w.clone()), Weigh { x, w })
     }
 
     fn block_products(a: FloatTensor<Self>, b: FloatTensor<Self>, blocks: usize) -> FloatTensor<Self> {
-        let prepared = Products.prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
-        let (a, b) = (a.into_primitive(), b.into_primitive());
-        let out = B::block_products(a.clone(), b.clone(), blocks);
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish((a, b), out),
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        let [(a, of_a), (b, of_b)] = [a, b].map(|t| t.into_parts());
+        recorded::<B, C, _, 2>([of_a, of_b], B::block_products(a.clone(), b.clone(), blocks), Products { a, b })
     }
 }

@@ -1,31 +1,22 @@
 //! The gradient nodes: they keep the pattern, and the softmax its weights.
 
 use super::EdgeBackend;
+use crate::ops::node::{Kept, no_second_order, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
-/// A node with one operand, whose gradient is `$gradient` of the state and the output's gradient.
+/// A node with one input that keeps tensors of ids; its gradient is `$gradient` of them and of the output's.
 macro_rules! node {
-    ($(#[$doc:meta])* $name:ident, $state:ty, $gradient:expr) => {
+    ($(#[$doc:meta])* $name:ident([IntTensor; $n:literal]), $gradient:expr) => {
         $(#[$doc])*
-        #[derive(Debug)]
-        struct $name;
+        #[derive(Debug, Clone)]
+        struct $name<B: EdgeBackend>([IntTensor<B>; $n]);
 
-        impl<B: EdgeBackend> Backward<B, 1> for $name {
-            type State = $state;
-
-            fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-                let [x] = ops.parents;
-                let g = grads.consume::<B>(&ops.node);
-                if let Some(x) = x {
-                    let gradient: fn($state, FloatTensor<B>) -> FloatTensor<B> = $gradient;
-                    grads.register::<B>(x.id, gradient(ops.state, g));
-                }
+        impl<B: EdgeBackend> Kept<B, 1> for $name<B> {
+            fn gradients(self, g: FloatTensor<B>, _: [bool; 1]) -> [Option<FloatTensor<B>>; 1] {
+                let gradient: fn([IntTensor<B>; $n], FloatTensor<B>) -> FloatTensor<B> = $gradient;
+                [Some(gradient(self.0, g))]
             }
         }
     };
@@ -33,38 +24,42 @@ macro_rules! node {
 
 node!(
     /// `dx[e] = g[row e]`.
-    SegmentSum,
-    [IntTensor<B>; 2],
+    SegmentSum([IntTensor; 2]),
     |[row_ptr, row_idx], g| B::expand_rows(row_ptr, row_idx, g)
 );
 node!(
     /// `dx[e] = g[col e]`.
-    SegmentSumColumns,
-    [IntTensor<B>; 3],
+    SegmentSumColumns([IntTensor; 3]),
     |[t_row_ptr, col_idx, order], g| B::expand_columns(t_row_ptr, col_idx, order, g)
 );
 node!(
     /// `dx[r] = Σ g[e]` over the edges of row `r`.
-    ExpandRows,
-    [IntTensor<B>; 2],
+    ExpandRows([IntTensor; 2]),
     |[row_ptr, row_idx], g| B::segment_sum(row_ptr, row_idx, g)
 );
 node!(
     /// `dx[c] = Σ g[e]` over the edges of column `c`.
-    ExpandColumns,
-    [IntTensor<B>; 3],
+    ExpandColumns([IntTensor; 3]),
     |[t_row_ptr, col_idx, order], g| B::segment_sum_columns(t_row_ptr, col_idx, order, g)
 );
-node!(
-    /// `dx = y (g - Σ y g)` with the sum over the edges of the row.
-    EdgeSoftmax,
-    (IntTensor<B>, IntTensor<B>, FloatTensor<B>),
-    |(row_ptr, row_idx, y), g| B::edge_softmax_grad(row_ptr, row_idx, y, g)
-);
 
-/// Pattern and operands of inner products at edges.
+/// `dx = y (g - Σ y g)` with the sum over the edges of the row.
 #[derive(Debug, Clone)]
-struct ProductsState<B: EdgeBackend> {
+struct EdgeSoftmax<B: EdgeBackend> {
+    row_ptr: IntTensor<B>,
+    row_idx: IntTensor<B>,
+    y: FloatTensor<B>,
+}
+
+impl<B: EdgeBackend> Kept<B, 1> for EdgeSoftmax<B> {
+    fn gradients(self, g: FloatTensor<B>, _: [bool; 1]) -> [Option<FloatTensor<B>>; 1] {
+        [Some(B::edge_softmax_grad(self.row_ptr, self.row_idx, self.y, g))]
+    }
+}
+
+/// `dx = A(g) y` and `dy = A(g)ᵀ x`.
+#[derive(Debug, Clone)]
+struct EdgeProducts<B: EdgeBackend> {
     row_ptr: IntTensor<B>,
     col_idx: IntTensor<B>,
     t_row_ptr: IntTensor<B>,
@@ -74,36 +69,23 @@ struct ProductsState<B: EdgeBackend> {
     y: FloatTensor<B>,
 }
 
-/// `dx = A(g) y` and `dy = A(g)ᵀ x`.
-#[derive(Debug)]
-struct EdgeProducts;
-
-impl<B: EdgeBackend> Backward<B, 2> for EdgeProducts {
-    type State = ProductsState<B>;
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([of_x, of_y], s) = (ops.parents, ops.state);
-        let g = grads.consume::<B>(&ops.node);
-        let t_g = B::float_select(g.clone(), 0, s.order);
-        let (rp, ci, trp, tci) = (s.row_ptr, s.col_idx, s.t_row_ptr, s.t_col_idx);
-        if let Some(node) = of_x {
+impl<B: EdgeBackend> Kept<B, 2> for EdgeProducts<B> {
+    fn gradients(self, g: FloatTensor<B>, [of_x, of_y]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
+        let t_g = B::float_select(g.clone(), 0, self.order);
+        let (rp, ci, trp, tci) = (self.row_ptr, self.col_idx, self.t_row_ptr, self.t_col_idx);
+        let dx = of_x.then(|| {
             let (rp, ci, trp, tci) = (rp.clone(), ci.clone(), trp.clone(), tci.clone());
-            grads.register::<B>(node.id, B::csr_spmm(rp, ci, g.clone(), trp, tci, t_g.clone(), s.y));
-        }
-        if let Some(node) = of_y {
-            grads.register::<B>(node.id, B::csr_spmm(trp, tci, t_g, rp, ci, g, s.x));
-        }
+            B::csr_spmm(rp, ci, g.clone(), trp, tci, t_g.clone(), self.y)
+        });
+        [dx, of_y.then(|| B::csr_spmm(trp, tci, t_g, rp, ci, g, self.x))]
     }
 }
 
 impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
     fn segment_sum(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = SegmentSum.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::segment_sum(row_ptr.clone(), row_idx.clone(), x.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish([row_ptr, row_idx], y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        let y = B::segment_sum(row_ptr.clone(), row_idx.clone(), x);
+        recorded::<B, C, _, 1>([of_x], y, SegmentSum([row_ptr, row_idx]))
     }
 
     fn segment_sum_columns(
@@ -112,21 +94,15 @@ impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
         order: IntTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let prepared = SegmentSumColumns.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::segment_sum_columns(t_row_ptr.clone(), col_idx.clone(), order.clone(), x.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish([t_row_ptr, col_idx, order], y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        let y = B::segment_sum_columns(t_row_ptr.clone(), col_idx.clone(), order.clone(), x);
+        recorded::<B, C, _, 1>([of_x], y, SegmentSumColumns([t_row_ptr, col_idx, order]))
     }
 
     fn expand_rows(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = ExpandRows.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::expand_rows(row_ptr.clone(), row_idx.clone(), x.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish([row_ptr, row_idx], y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        let y = B::expand_rows(row_ptr.clone(), row_idx.clone(), x);
+        recorded::<B, C, _, 1>([of_x], y, ExpandRows([row_ptr, row_idx]))
     }
 
     fn expand_columns(
@@ -135,12 +111,9 @@ impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
         order: IntTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let prepared = ExpandColumns.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::expand_columns(t_row_ptr.clone(), col_idx.clone(), order.clone(), x.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish([t_row_ptr, col_idx, order], y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        let y = B::expand_columns(t_row_ptr.clone(), col_idx.clone(), order.clone(), x);
+        recorded::<B, C, _, 1>([of_x], y, ExpandColumns([t_row_ptr, col_idx, order]))
     }
 
     fn edge_products(
@@ -153,33 +126,25 @@ impl<B: EdgeBackend, C: CheckpointStrategy> EdgeBackend for Autodiff<B, C> {
         x: FloatTensor<Self>,
         y: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let prepared = EdgeProducts.prepare::<C>([x.node(), y.node()]).compute_bound().stateful();
-        let (x, y) = (x.into_primitive(), y.into_primitive());
-        let s = ProductsState { row_ptr, col_idx, t_row_ptr, t_col_idx, order, x, y };
-        let c = s.clone();
+        let [(x, of_x), (y, of_y)] = [x, y].map(|t| t.into_parts());
+        let kept = EdgeProducts { row_ptr, col_idx, t_row_ptr, t_col_idx, order, x, y };
+        let c = kept.clone();
         let products = B::edge_products(c.row_ptr, row_idx, c.col_idx, c.t_row_ptr, c.t_col_idx, c.order, c.x, c.y);
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish(s, products),
-            OpsKind::UnTracked(prep) => prep.finish(products),
-        }
+        recorded::<B, C, _, 2>([of_x, of_y], products, kept)
     }
 
     fn edge_softmax(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = EdgeSoftmax.prepare::<C>([x.node()]).compute_bound().stateful();
-        let y = B::edge_softmax(row_ptr.clone(), row_idx.clone(), x.into_primitive());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish((row_ptr, row_idx, y.clone()), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        let y = B::edge_softmax(row_ptr.clone(), row_idx.clone(), x);
+        recorded::<B, C, _, 1>([of_x], y.clone(), EdgeSoftmax { row_ptr, row_idx, y })
     }
 
     fn edge_softmax_grad(
-        row_ptr: IntTensor<Self>,
-        row_idx: IntTensor<Self>,
-        y: FloatTensor<Self>,
-        g: FloatTensor<Self>,
+        _: IntTensor<Self>,
+        _: IntTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
-        FloatTensor::<Self>::new(B::edge_softmax_grad(row_ptr, row_idx, y.into_primitive(), g.into_primitive()))
+        no_second_order("edge_softmax")
     }
 }

@@ -2,29 +2,23 @@
 
 use super::EncoderBackend;
 use crate::ops::MatmulPrecision;
+use crate::ops::node::{Kept, no_second_order, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct Layer;
+#[derive(Debug, Clone)]
+struct Layer<B: EncoderBackend> {
+    inputs: [FloatTensor<B>; 3],
+    scales: [f32; 2],
+    precision: MatmulPrecision,
+}
 
-impl<B: EncoderBackend> Backward<B, 3> for Layer {
-    type State = ([FloatTensor<B>; 3], [f32; 2], MatmulPrecision);
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([x, kv, weights], [x_scale, kv_scale], precision) = ops.state;
-        let dy = grads.consume::<B>(&ops.node);
+impl<B: EncoderBackend> Kept<B, 3> for Layer<B> {
+    fn gradients(self, dy: FloatTensor<B>, _: [bool; 3]) -> [Option<FloatTensor<B>>; 3] {
+        let Self { inputs: [x, kv, weights], scales: [x_scale, kv_scale], precision } = self;
         let (dx, d_kv, d_weights) = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
-        for (node, gradient) in ops.parents.into_iter().zip([dx, d_kv, d_weights]) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+        [dx, d_kv, d_weights].map(Some)
     }
 }
 
@@ -37,28 +31,21 @@ impl<B: EncoderBackend, C: CheckpointStrategy> EncoderBackend for Autodiff<B, C>
         kv_scale: f32,
         precision: MatmulPrecision,
     ) -> FloatTensor<Self> {
-        let prepared = Layer.prepare::<C>([x.node(), kv.node(), weights.node()]).compute_bound().stateful();
-        let inputs = [x, kv, weights].map(|t| t.into_primitive());
-        let [x, kv, weights] = inputs.clone();
+        let [(x, of_x), (kv, of_kv), (weights, of_weights)] = [x, kv, weights].map(|t| t.into_parts());
+        let inputs = [x.clone(), kv.clone(), weights.clone()];
         let y = B::encoder_layer(x, kv, weights, x_scale, kv_scale, precision);
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish((inputs, [x_scale, kv_scale], precision), y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        recorded::<B, C, _, 3>([of_x, of_kv, of_weights], y, Layer { inputs, scales: [x_scale, kv_scale], precision })
     }
 
     fn encoder_layer_grad(
-        x: FloatTensor<Self>,
-        kv: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        x_scale: f32,
-        kv_scale: f32,
-        precision: MatmulPrecision,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: f32,
+        _: f32,
+        _: MatmulPrecision,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        // The gradient of a gradient is not offered: the results are constants.
-        let [x, kv, weights, dy] = [x, kv, weights, dy].map(|t| t.into_primitive());
-        let (dx, d_kv, d_weights) = B::encoder_layer_grad(x, kv, weights, dy, x_scale, kv_scale, precision);
-        (FloatTensor::<Self>::new(dx), FloatTensor::<Self>::new(d_kv), FloatTensor::<Self>::new(d_weights))
+        no_second_order("one_token_layer")
     }
 }

@@ -1,51 +1,36 @@
 //! The gradient node: input and gain are kept.
 
 use super::LayerNormBackend;
+use crate::ops::node::{Kept, no_second_order, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct Norm;
+#[derive(Debug, Clone)]
+struct Norm<B: LayerNormBackend> {
+    x: FloatTensor<B>,
+    gain: FloatTensor<B>,
+}
 
-impl<B: LayerNormBackend> Backward<B, 3> for Norm {
-    type State = [FloatTensor<B>; 2];
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x, gain] = ops.state;
-        let dy = grads.consume::<B>(&ops.node);
-        let (dx, d_gain, d_shift) = B::norm_rows_grad(x, gain, dy);
-        for (node, gradient) in ops.parents.into_iter().zip([dx, d_gain, d_shift]) {
-            if let Some(node) = node {
-                grads.register::<B>(node.id, gradient);
-            }
-        }
+impl<B: LayerNormBackend> Kept<B, 3> for Norm<B> {
+    fn gradients(self, dy: FloatTensor<B>, _: [bool; 3]) -> [Option<FloatTensor<B>>; 3] {
+        let (dx, d_gain, d_shift) = B::norm_rows_grad(self.x, self.gain, dy);
+        [dx, d_gain, d_shift].map(Some)
     }
 }
 
 impl<B: LayerNormBackend, C: CheckpointStrategy> LayerNormBackend for Autodiff<B, C> {
     fn norm_rows(x: FloatTensor<Self>, gain: FloatTensor<Self>, shift: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = Norm.prepare::<C>([x.node(), gain.node(), shift.node()]).compute_bound().stateful();
-        let [x, gain, shift] = [x, gain, shift].map(|t| t.into_primitive());
+        let [(x, of_x), (gain, of_gain), (shift, of_shift)] = [x, gain, shift].map(|t| t.into_parts());
         let y = B::norm_rows(x.clone(), gain.clone(), shift);
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish([x, gain], y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        recorded::<B, C, _, 3>([of_x, of_gain, of_shift], y, Norm { x, gain })
     }
 
     fn norm_rows_grad(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        // The gradient of a gradient is not offered: the results are constants.
-        let [x, gain, dy] = [x, gain, dy].map(|t| t.into_primitive());
-        let (dx, d_gain, d_shift) = B::norm_rows_grad(x, gain, dy);
-        (FloatTensor::<Self>::new(dx), FloatTensor::<Self>::new(d_gain), FloatTensor::<Self>::new(d_shift))
+        no_second_order("layer_norm")
     }
 }

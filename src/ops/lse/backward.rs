@@ -2,31 +2,26 @@
 
 use super::LogSumExpBackend;
 use crate::ops::MatmulPrecision;
+use crate::ops::node::{Kept, no_second_order, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct LseProducts;
+#[derive(Debug, Clone)]
+struct LseProducts<B: LogSumExpBackend> {
+    a: FloatTensor<B>,
+    b: FloatTensor<B>,
+    lse: FloatTensor<B>,
+    scale: f32,
+    precision: MatmulPrecision,
+    columns: bool,
+}
 
-impl<B: LogSumExpBackend> Backward<B, 2> for LseProducts {
-    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, (f32, MatmulPrecision, bool));
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [to_a, to_b] = ops.parents;
-        let (a, b, lse, (scale, precision, columns)) = ops.state;
-        let d_lse = grads.consume::<B>(&ops.node);
+impl<B: LogSumExpBackend> Kept<B, 2> for LseProducts<B> {
+    fn gradients(self, d_lse: FloatTensor<B>, _: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
+        let Self { a, b, lse, scale, precision, columns } = self;
         let (da, db) = B::lse_products_grad(a, b, lse, d_lse, scale, precision, columns);
-        if let Some(node) = to_a {
-            grads.register::<B>(node.id, da);
-        }
-        if let Some(node) = to_b {
-            grads.register::<B>(node.id, db);
-        }
+        [Some(da), Some(db)]
     }
 }
 
@@ -38,27 +33,21 @@ impl<B: LogSumExpBackend, C: CheckpointStrategy> LogSumExpBackend for Autodiff<B
         precision: MatmulPrecision,
         columns: bool,
     ) -> FloatTensor<Self> {
-        let prepared = LseProducts.prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
-        let (a, b) = (a.into_primitive(), b.into_primitive());
-        let out = B::lse_products(a.clone(), b.clone(), scale, precision, columns);
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish((a, b, out.clone(), (scale, precision, columns)), out),
-            OpsKind::UnTracked(prep) => prep.finish(out),
-        }
+        let [(a, of_a), (b, of_b)] = [a, b].map(|t| t.into_parts());
+        let lse = B::lse_products(a.clone(), b.clone(), scale, precision, columns);
+        let kept = LseProducts { a, b, lse: lse.clone(), scale, precision, columns };
+        recorded::<B, C, _, 2>([of_a, of_b], lse, kept)
     }
 
     fn lse_products_grad(
-        a: FloatTensor<Self>,
-        b: FloatTensor<Self>,
-        lse: FloatTensor<Self>,
-        d_lse: FloatTensor<Self>,
-        scale: f32,
-        precision: MatmulPrecision,
-        columns: bool,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: f32,
+        _: MatmulPrecision,
+        _: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        // The gradient of a gradient is not offered: the results are constants.
-        let [a, b, lse, d_lse] = [a, b, lse, d_lse].map(|t| t.into_primitive());
-        let (da, db) = B::lse_products_grad(a, b, lse, d_lse, scale, precision, columns);
-        (FloatTensor::<Self>::new(da), FloatTensor::<Self>::new(db))
+        no_second_order("log_sum_exp_products")
     }
 }

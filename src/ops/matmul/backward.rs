@@ -1,30 +1,24 @@
 //! The gradient node: products of its own kind, whatever the option says by then.
 
 use super::{MatmulBackend, MatmulPrecision, product, turned};
+use crate::ops::node::{Kept, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct Product(MatmulPrecision);
+/// Each operand where the other wants a gradient.
+#[derive(Debug, Clone)]
+struct Product<B: MatmulBackend> {
+    a: Option<FloatTensor<B>>,
+    b: Option<FloatTensor<B>>,
+    precision: MatmulPrecision,
+}
 
-impl<B: MatmulBackend> Backward<B, 2> for Product {
-    /// Each operand where the other wants a gradient.
-    type State = [Option<FloatTensor<B>>; 2];
-
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let ([to_a, to_b], [a, b]) = (ops.parents, ops.state);
-        let dc = grads.consume::<B>(&ops.node);
-        if let (Some(node), Some(b)) = (to_a, b) {
-            grads.register::<B>(node.id, product::<B>(dc.clone(), turned::<B>(b), self.0));
-        }
-        if let (Some(node), Some(a)) = (to_b, a) {
-            grads.register::<B>(node.id, product::<B>(turned::<B>(a), dc, self.0));
-        }
+impl<B: MatmulBackend> Kept<B, 2> for Product<B> {
+    fn gradients(self, dc: FloatTensor<B>, _: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
+        let Self { a, b, precision } = self;
+        let da = b.map(|b| product::<B>(dc.clone(), turned::<B>(b), precision));
+        [da, a.map(|a| product::<B>(turned::<B>(a), dc, precision))]
     }
 }
 
@@ -43,12 +37,9 @@ fn tracked<B: MatmulBackend, C: CheckpointStrategy>(
     b: FloatTensor<Autodiff<B, C>>,
     precision: MatmulPrecision,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let prepared = Product(precision).prepare::<C>([a.node(), b.node()]).compute_bound().stateful();
-    let [of_a, of_b] = [a.is_tracked(), b.is_tracked()];
-    let (a, b) = (a.into_primitive(), b.into_primitive());
+    let wanted = [a.is_tracked(), b.is_tracked()];
+    let [(a, of_a), (b, of_b)] = [a, b].map(|t| t.into_parts());
     let out = product::<B>(a.clone(), b.clone(), precision);
-    match prepared {
-        OpsKind::Tracked(prep) => prep.finish([of_b.then_some(a), of_a.then_some(b)], out),
-        OpsKind::UnTracked(prep) => prep.finish(out),
-    }
+    let kept = Product { a: wanted[1].then_some(a), b: wanted[0].then_some(b), precision };
+    recorded::<B, C, _, 2>([of_a, of_b], out, kept)
 }

@@ -1,42 +1,29 @@
 //! The gradient node: only the input is kept.
 
 use super::NormalizeBackend;
+use crate::ops::node::{Kept, no_second_order, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct Normalize;
+#[derive(Debug, Clone)]
+struct Normalize<B: NormalizeBackend> {
+    x: FloatTensor<B>,
+}
 
-impl<B: NormalizeBackend> Backward<B, 1> for Normalize {
-    type State = FloatTensor<B>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [node] = ops.parents;
-        let g = grads.consume::<B>(&ops.node);
-        if let Some(node) = node {
-            grads.register::<B>(node.id, B::normalize_grad(ops.state, g));
-        }
+impl<B: NormalizeBackend> Kept<B, 1> for Normalize<B> {
+    fn gradients(self, g: FloatTensor<B>, _: [bool; 1]) -> [Option<FloatTensor<B>>; 1] {
+        [Some(B::normalize_grad(self.x, g))]
     }
 }
 
 impl<B: NormalizeBackend, C: CheckpointStrategy> NormalizeBackend for Autodiff<B, C> {
     fn normalize(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = Normalize.prepare::<C>([x.node()]).compute_bound().stateful();
-        let x = x.into_primitive();
-        let y = B::normalize(x.clone());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish(x, y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
+        let (x, of_x) = x.into_parts();
+        recorded::<B, C, _, 1>([of_x], B::normalize(x.clone()), Normalize { x })
     }
 
-    fn normalize_grad(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
-        // The gradient of a gradient is not offered: the result is a constant.
-        FloatTensor::<Self>::new(B::normalize_grad(x.into_primitive(), g.into_primitive()))
+    fn normalize_grad(_: FloatTensor<Self>, _: FloatTensor<Self>) -> FloatTensor<Self> {
+        no_second_order("l2_normalize")
     }
 }

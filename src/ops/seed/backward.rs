@@ -1,37 +1,25 @@
 //! The gradient node: it keeps the gradient alone.
 
 use super::SeedBackend;
+use crate::ops::node::{Kept, recorded};
 use burn::backend::Autodiff;
-use burn::backend::autodiff::{
-    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
-    grads::Gradients,
-    ops::{Backward, Ops, OpsKind},
-};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-#[derive(Debug)]
-struct Seed;
+#[derive(Debug, Clone)]
+struct Seed<B: SeedBackend> {
+    dx: FloatTensor<B>,
+}
 
-impl<B: SeedBackend> Backward<B, 1> for Seed {
-    type State = FloatTensor<B>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x] = ops.parents;
-        grads.consume::<B>(&ops.node);
-        if let Some(x) = x {
-            grads.register::<B>(x.id, ops.state);
-        }
+impl<B: SeedBackend> Kept<B, 1> for Seed<B> {
+    fn gradients(self, _: FloatTensor<B>, _: [bool; 1]) -> [Option<FloatTensor<B>>; 1] {
+        [Some(self.dx)]
     }
 }
 
 impl<B: SeedBackend, C: CheckpointStrategy> SeedBackend for Autodiff<B, C> {
     fn with_gradient(x: FloatTensor<Self>, dx: FloatTensor<Self>) -> FloatTensor<Self> {
-        let prepared = Seed.prepare::<C>([x.node()]).compute_bound().stateful();
-        let dx = dx.into_primitive();
-        let zero = B::with_gradient(x.into_primitive(), dx.clone());
-        match prepared {
-            OpsKind::Tracked(prep) => prep.finish(dx, zero),
-            OpsKind::UnTracked(prep) => prep.finish(zero),
-        }
+        let ((x, of_x), dx) = (x.into_parts(), dx.into_primitive());
+        recorded::<B, C, _, 1>([of_x], B::with_gradient(x, dx.clone()), Seed { dx })
     }
 }
