@@ -11,10 +11,16 @@ use std::collections::HashMap;
 /// Neighbours in content whose rows a new item begins with.
 const NEIGHBORS: usize = 10;
 
-/// A model of `config` for `data` whose fresh parameters give way to those of an earlier model, as far as it has them.
+/// How much of the earlier parameters stays. Chosen on the valid part of Amazon Baby, where a tenth of the interactions was new:
+/// best recall@20 of eleven epochs 0.1051, 0.1053, 0.1048, 0.1044 and 0.1035 for 0.15, 0.25, 0.35, 0.5 and 1.
+pub(super) const SHRINK: f32 = 0.25;
+
+/// Shrinks the parameters of an earlier model towards the fresh ones of `model`, `shrink * earlier + (1 - shrink) * fresh`, and
+/// loads them. Rows that the earlier model does not have stay fresh.
 pub(super) fn start(
     model: Model,
     before: &Recommender,
+    shrink: f32,
     config: &ModelConfig,
     data: &Dataset,
     device: &Device,
@@ -81,6 +87,10 @@ pub(super) fn start(
         };
         if trained.shape()[0] != expected {
             return Err(differs(name));
+        }
+        if shrink < 1.0 {
+            let fresh = value.iter::<f32>();
+            rows_now.iter_mut().zip(fresh).for_each(|(x, fresh)| *x = shrink * *x + (1.0 - shrink) * fresh);
         }
         *value = TensorData::new(rows_now, shape);
     }

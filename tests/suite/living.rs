@@ -357,7 +357,7 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
         let before = trained(&recipe, &data);
         let mut same = recipe.clone();
         (same.training.epochs, same.training.adam.lr) = (1, 1e-30);
-        let again = same.runner(&data, &Device::flex()).warm_start(&before).run().unwrap();
+        let again = same.runner(&data, &Device::flex()).warm_start(&before).shrink(1.0).run().unwrap();
         assert!(again.embeddings().to_host() == *before.embeddings(), "{name}");
     }
     let items = data.hold_out_items(0.2, 3).unwrap();
@@ -365,7 +365,7 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
     let mut recipe = recipe("lightgcn");
     let before = trained(&recipe, &users.rest);
     (recipe.training.epochs, recipe.training.adam.lr) = (1, 1e-30);
-    let run = recipe.runner(&data, &Device::flex()).warm_start(&before).run().unwrap();
+    let run = recipe.runner(&data, &Device::flex()).warm_start(&before).shrink(1.0).run().unwrap();
     let (now, then) = (parameters(run.model()), before.parameters().unwrap());
     let row = |all: &viral::model::Parameters, table: &str, row: usize| -> Vec<f32> {
         let name = all.keys().find(|name| name.ends_with(table)).unwrap();
@@ -379,6 +379,22 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
     for (number, id) in users.rest.user_ids.iter().enumerate() {
         let place = data.user_ids.iter().position(|other| other == id).unwrap();
         assert_eq!(row(&now, "users", place), row(&then, "users", number), "{id}");
+    }
+    // A share of them stays, between a fresh run's and the earlier model's.
+    let begun = |shrink: f32| {
+        parameters(recipe.runner(&data, &Device::flex()).warm_start(&before).shrink(shrink).run().unwrap().model())
+    };
+    let (fresh, mixed) = (begun(0.0), begun(0.25));
+    for (name, mixed) in &mixed {
+        for ((mixed, fresh), kept) in mixed.iter::<f32>().zip(fresh[name].iter::<f32>()).zip(now[name].iter::<f32>()) {
+            assert!((mixed - (0.25 * kept + 0.75 * fresh)).abs() < 1e-6, "{name}: {mixed} of {fresh} and {kept}");
+        }
+    }
+    let of_default = recipe.runner(&data, &Device::flex()).warm_start(&before).run().unwrap();
+    assert!(parameters(of_default.model()) == mixed);
+    for shrink in [-0.1, 1.5, f32::NAN] {
+        let refused = recipe.runner(&data, &Device::flex()).warm_start(&before).shrink(shrink).run().unwrap_err();
+        assert!(refused.to_string().contains("give 0 to 1"), "{refused}");
     }
     let folder = tempfile::tempdir().unwrap();
     let resumed = |epochs: usize, before: Option<&Recommender>, existing: Existing| {

@@ -36,6 +36,10 @@ pub(crate) struct Arguments {
     /// items are found again by their ids, and new items begin with those of like content
     #[arg(long, value_name = "MODEL", help_heading = "Training")]
     warm_start: Option<PathBuf>,
+    /// How much of the earlier parameters a warm start keeps, from 0 to 1; the rest is fresh ones, without which the run would cling to what it
+    /// knows [default: 0.25]
+    #[arg(long, value_name = "SHARE", requires = "warm_start", help_heading = "Training")]
+    shrink: Option<f32>,
     /// Writes everything about the run into a file, which may be there only as an earlier report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
@@ -90,6 +94,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Some(before) => runner.warm_start(before),
         None => runner,
     };
+    let runner = arguments.shrink.into_iter().fold(runner, |runner, shrink| runner.shrink(shrink));
     let run = runner.observe(|progress| bar.show(progress)).run()?;
     let popularity = Recipe::named("popularity")?.run(&data, &device)?;
     // First what lasts: that the tables cannot be printed must not cost the file.
