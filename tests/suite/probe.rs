@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use viral::Error;
 use viral::data::Knockout;
+use viral::eval::{Metric, paired_bootstrap};
 use viral::experiment::{Experiment, Probe, ProbeReport, Selection};
 use viral::prelude::*;
 
@@ -59,6 +60,28 @@ fn a_model_without_content_loses_nothing() {
     assert!(!words.contains("the model uses"), "{words}");
     let read: ProbeReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(read, report);
+}
+
+/// Both modalities say something of their own, and users have few interactions. attribute-knn reads neither.
+#[test]
+fn permuted_content_costs_every_model_that_uses_content() {
+    let planted = PlantedConfig::new().with_n_users(1000).with_n_items(300).with_interactions_per_user(8).with_seed(1);
+    let planted = planted.with_redundant(0.5).with_unique_text(2.0).with_unique_visual(2.0).with_synergy(0.0);
+    let data = planted.generate().data;
+    let permuted = [Modality::Text, Modality::Visual].map(|modality| (modality, Knockout::Permuted));
+    let mut blind = data.clone();
+    blind.train.features = data.features().with_knockouts(&permuted, 77).unwrap();
+    let without_content = ["popularity", "bpr-mf", "lightgcn"];
+    for &name in ModelConfig::NAMES.iter().filter(|name| **name != "attribute-knn") {
+        let recipe = Recipe::named(name).unwrap().seed(1).epochs(30).learning_rate(5e-3);
+        let [seeing, blind] =
+            [&data, &blind].map(|data| recipe.run(data, &Device::flex()).unwrap().test(&[20]).unwrap());
+        let loss = paired_bootstrap(&blind, &seeing, Metric::Recall, 20, 2000, 0).unwrap();
+        match without_content.contains(&name) {
+            true => assert_eq!((loss.low, loss.high), (0.0, 0.0), "{name}"),
+            false => assert!(loss.high < 0.0, "{name}: {loss:?}"),
+        }
+    }
 }
 
 #[test]
