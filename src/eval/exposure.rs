@@ -89,8 +89,9 @@ impl Exposure {
         -shares.map(|p| p * p.log2()).sum::<f64>()
     }
 
-    /// The Lorenz curve: the share of all places that the least shown items hold, as points `(share of items, share of
-    /// places)` from (0, 0) to (1, 1). Twice the area between the curve and the diagonal is `G (n − 1) / n`.
+    /// The Lorenz curve: the share of all places that the least shown items hold, as points
+    /// `(share of items, share of places)` from (0, 0) to (1, 1). Twice the area between the curve and the diagonal is
+    /// `G (n − 1) / n`.
     pub fn lorenz(&self) -> Vec<(f64, f64)> {
         let n = self.counts.len() as f64;
         let mut sum = 0u64;

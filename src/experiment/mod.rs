@@ -67,7 +67,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `results.jsonl` | a line per finished run or trial: settings, valid curve, test metrics; reproducible bytes |
+//! | `results.jsonl` | a line per finished run or trial: settings, valid curve, test metrics; bit-reproducible |
 //! | `users/KEY.safetensors` | the ranks of each test user's held-out items, for paired tests |
 //! | `times.jsonl` | times, memory, and each reading of the test part |
 //! | `running/KEY/` | checkpoints of unfinished runs |
