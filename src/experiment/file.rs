@@ -208,7 +208,7 @@ fn row(section: &ModelSection, training: &Table, all_seeds: &[u64], data: &[&str
     })
 }
 
-/// Parses published figures: `{ "R@20" = 0.1 }` if there is one data set, or `{ baby = { "R@20" = 0.1 } }`.
+/// Parses published figures: `{ "R@20" = 0.1 }` for the only data set, or `{ baby = { "R@20" = 0.1 } }`.
 fn published(table: &Table, data: &[&str], at: &[Step]) -> Checked<Vec<(String, Figure, f64)>> {
     let mut found = Vec::new();
     let mut put = |name: &str, key: &str, value: &Value, at: &[Step]| -> Checked<()> {

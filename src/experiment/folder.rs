@@ -76,7 +76,7 @@ impl ResultsFolder {
         self.journal.n_foreign()
     }
 
-    /// Compares every model on a data set with each model below it (first minus second), user by user. Models whose
+    /// Compares every model on a data set with each model below it, user by user (upper minus lower). Models whose
     /// per-user files are not in the folder are left out; their names are returned second.
     ///
     /// # Errors

@@ -179,8 +179,8 @@ impl MissingGrid {
     /// Measures the points that are not measured yet, and returns the report.
     ///
     /// The folder `out` has a line for each finished point in `results.jsonl`, and the checkpoints of the models on
-    /// full data. If the process is killed, the next call resumes and writes the same lines. If `observe` breaks, the
-    /// report has only the complete rows.
+    /// full data. If the process is killed at any moment, the next call resumes and writes the same lines. If `observe`
+    /// returns `Break`, the report has only the complete rows.
     ///
     /// # Errors
     /// Invalid settings, or modalities that the data lack; those of [`Recipe::run`] and
@@ -347,7 +347,7 @@ fn above(metrics: &[Metrics], floor: &Metrics) -> Result<Difference> {
 }
 
 /// Trains in a folder, resuming from its checkpoint if there is one. Returns the embeddings and the model, or `None` if
-/// the observer broke.
+/// the observer stopped it.
 fn trained(
     recipe: &Recipe,
     data: &Dataset,

@@ -23,7 +23,7 @@ use std::path::Path;
 const FIGURE: Figure = Figure { metric: Metric::Recall, k: 10 };
 const WHOLE: &str = "whole";
 
-/// Ablation study of content by retraining: does the model use its modalities?
+/// Ablation study of content, by retraining a model with knocked-out modalities.
 ///
 /// The model is trained on the unchanged data (the whole), and once more for each arm. An arm replaces one modality, or
 /// all together, by a [`Knockout`] in training and in the test. R@10 of an arm is compared with that of the whole, user
@@ -120,7 +120,8 @@ impl Probe {
     /// Trains and measures what is not finished yet, and returns the report.
     ///
     /// The folder is that of an experiment, with a line for each finished run in `results.jsonl`. If the process is
-    /// killed, the next call resumes. If `observe` breaks, the report has only the complete arms.
+    /// killed at any moment, the next call resumes. If `observe` returns `Break`, the report has only the complete
+    /// arms.
     ///
     /// # Errors
     /// Data without content, or with nothing held out; a repeated seed or knockout; those of [`Session::run`] and of the model's training.

@@ -80,7 +80,7 @@ impl Session {
     /// `times.jsonl`. A killed run resumes from the checkpoint of its last epoch. Wherever it was killed, the lines of
     /// results are the same bytes.
     ///
-    /// If `observe` breaks, the current run stays unfinished. A failed run does not stop the others.
+    /// If `observe` returns `Break`, the current run stays unfinished. A failed run does not stop the others.
     ///
     /// # Errors
     /// An unknown name in the selection; a folder that cannot be written to, or that another process is writing to.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Knockouts draw with the same seed in all runs, so that seeds differ only in training.
+/// Knockouts draw with the same seed in all runs, so that runs of different seeds differ only in training.
 const KNOCKOUT_SEED: u64 = 0;
 
 /// An experiment: every model on every data set with every seed. It is read from a TOML file; see the [module](super)

@@ -46,7 +46,7 @@ struct Label {
     q: Vec<f64>,
 }
 
-/// Alternates minimisation over `Q = Σ_y diag(u_y) R diag(v_y)` and `R = Σ_y Q_y`, information projections of each
+/// Minimises by alternating over `Q = Σ_y diag(u_y) R diag(v_y)` and `R = Σ_y Q_y`, information projections of each
 /// other.
 pub(super) fn union_information(table: &JointTable, options: &PidOptions) -> Union {
     let (mut labels, [n1, n2]) = labels(table);

@@ -85,7 +85,7 @@ pub struct Estimate {
 pub struct PidEvidence {
     /// The decomposition of all samples.
     pub pid: Pid,
-    /// Redundant information, which each source has alone.
+    /// Redundant information, which both sources share.
     pub redundancy: Estimate,
     /// Unique information, which only the first or only the second source has.
     pub unique: [Estimate; 2],

@@ -14,7 +14,7 @@ const SPARE: usize = 6;
 /// Krylov depth: products with the covariance before a restart from the best directions so far.
 const DEPTH: usize = 8;
 
-/// Maximum number of rounds: more mean that something is wrong.
+/// Maximum number of rounds; needing more means that something is wrong.
 const MOST_ROUNDS: usize = 500;
 
 /// Relative size of the residual `C v − λ v` at which a component counts as exact.

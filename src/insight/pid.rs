@@ -37,7 +37,7 @@ impl PidOptions {
 /// The four atoms of `I(X1 X2; Y)`, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Atoms {
-    /// Redundant information, which each source has alone.
+    /// Redundant information, which both sources share.
     pub redundancy: f64,
     /// Unique information, which only the first or only the second source has.
     pub unique: [f64; 2],

@@ -1,4 +1,4 @@
-//! Observations of two sources and a target, in groups that are permuted and resampled as a whole.
+//! Observations of two sources and a target, in groups: labels are permuted within groups, groups resampled as a whole.
 
 use super::table::JointTable;
 use crate::data::{below, draw, stream};
