@@ -1,4 +1,4 @@
-//! Metrics beyond accuracy: coverage, evenness, novelty and popularity of lists.
+//! Beyond-accuracy metrics: coverage, evenness, novelty and popularity of recommendation lists.
 
 use super::exposure::Exposure;
 use super::ranking::Ranking;
@@ -8,23 +8,24 @@ use crate::{Error, Result};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// The share of train interactions that the head of the catalogue has; what is behind it is the tail.
+/// Share of train interactions that the head of the catalogue accounts for; the other items are the tail.
 const HEAD: f64 = 0.8;
 
-/// Whose numbers to print: definitions differ between programs under the same names.
+/// Which names and definitions to report: programs use the same names for different formulas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Dialect {
-    /// Names that say the formula.
+    /// Names that describe the formula.
     #[default]
     Formula,
-    /// Elliot's names and definitions: `Gini` is high where lists are diverse, and the catalogue is the items that train knows.
+    /// Elliot's names and definitions: `Gini` is high if lists are diverse, and the catalogue is the items that occur
+    /// in train.
     Elliot,
 }
 
 impl Dialect {
-    /// Both.
+    /// Both dialects.
     pub const ALL: &'static [Self] = &[Self::Formula, Self::Elliot];
 }
 
@@ -34,11 +35,11 @@ named! {
     Elliot => "elliot",
 }
 
-/// What the first `k` items of lists are like, whatever their accuracy.
+/// Beyond-accuracy metrics of the first `k` items of each list: coverage, evenness, novelty and popularity.
 ///
 /// ```text
-/// coverage_items        items that stand in any list; coverage_share: divided by |I|
-/// gini_concentration    G of the numbers of lists that items stand in (Exposure::gini); gini_diversity: 1 − G
+/// coverage_items        number of items in at least one list; coverage_share: divided by |I|
+/// gini_concentration    Gini index G of the items' exposure counts (Exposure::gini); gini_diversity: 1 − G
 /// entropy_bits          −Σ p_i log₂ p_i of the items' shares of all places; entropy_normalised: divided by log₂ |I|
 /// epc                   Σ_r rel_r d_r (1 − n_i / |U|) / Σ_r d_r            d_r = 1 / log₂(r + 1)
 /// efd_bits              Σ_r rel_r d_r (−log₂(n_i / Σ n)) / Σ_r d_r
@@ -46,15 +47,17 @@ named! {
 /// aplt@80               share of tail items in a list
 /// ```
 ///
-/// `n_i` are the train interactions of an item, `|U|` the users with train interactions, `rel_r` is 1 where the item at rank `r` is held
-/// out. The head of the catalogue is the most popular items that together first reach 80 % of all train interactions, the tail all
-/// others. `arp` and `aplt` are means over non-empty lists, `epc` and `efd` over users with something held out. In `efd` an item that
-/// train does not know counts as the least popular one that it does.
+/// `n_i` is the number of train interactions of item `i`, and `|U|` the number of users with train interactions;
+/// `rel_r` is 1 if the item at rank `r` is held out, else 0. The head of the catalogue is the most popular items that
+/// together first reach 80 % of all train interactions; the tail is all others. `arp` and `aplt` are means over
+/// non-empty lists, `epc` and `efd` over users with held-out items. In `efd` an item without train interactions counts
+/// as the least popular item that has some.
 ///
-/// In [`Dialect::Elliot`] they are `ItemCoverage`, `Gini` (1 − G), `SEntropy`, `EPC`, `EFD`, `ARP`, `APLT` and `ACLT` (tail items a
-/// list): Elliot 0.3.1 counts the items of train as the catalogue, and in `SEntropy` weighs a place by the length of its list. Elliot
-/// itself recommends no other items; where a ranking does, these belong to the catalogue too, with popularity 0. Items of equal
-/// popularity at the end of the head are in order of their numbers.
+/// [`Dialect::Elliot`] reports `ItemCoverage`, `Gini` (1 − G), `SEntropy`, `EPC`, `EFD`, `ARP`, `APLT` and `ACLT` (the
+/// mean number of tail items in a list). Elliot 0.3.1 takes the items of train as the catalogue, and in `SEntropy`
+/// weighs a place by the inverse length of its list. Elliot itself recommends no other items; if a ranking does, they
+/// join the catalogue with popularity 0. Where items of equal popularity compete for the end of the head, the lower
+/// item id wins.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -63,7 +66,7 @@ named! {
 /// let train = Interactions::from_pairs(2, 4, &[(0, 0), (1, 0), (1, 1)]);
 /// let test = Interactions::from_pairs(2, 4, &[(0, 2), (1, 2)]);
 /// let ranking = rank(&[1.0, 1.0], &[0.1, 0.2, 0.9, 0.3], 1, &train, &[0, 1], 2)?;
-/// // Both lists are 2, 3: items that nobody took.
+/// // Both lists are 2, 3: items without train interactions.
 /// let found = BeyondAccuracy::of(&ranking, &train, &test, 2, Dialect::Formula)?;
 /// assert_eq!((found.get("coverage_share"), found.get("arp"), found.get("aplt@80")), (Some(0.5), Some(0.0), Some(1.0)));
 /// # Ok::<(), viral::Error>(())
@@ -72,14 +75,14 @@ named! {
 pub struct BeyondAccuracy(Vec<(&'static str, f64)>);
 
 impl BeyondAccuracy {
-    /// Measures the first `k` items of each list of a ranking. O(users · k + items log items).
+    /// Computes the metrics of the first `k` items of each list. O(users · k + items log items).
     ///
     /// # Errors
-    /// When `k` is 0 or above the ranks that were asked for, all lists are empty, the catalogue has fewer than two items, train has no
-    /// interactions, or nothing is held out for any ranked user.
+    /// When `k` is 0 or above [`Ranking::k`], all lists are empty, the catalogue has fewer than two items, train has no
+    /// interactions, or no ranked user has held-out items.
     ///
     /// # Panics
-    /// When train, held-out pairs and ranking are of other numbers of users or items.
+    /// When train, held-out pairs and ranking differ in their numbers of users or items.
     pub fn of(
         ranking: &Ranking,
         train: &Interactions,
@@ -126,18 +129,18 @@ impl BeyondAccuracy {
         }))
     }
 
-    /// Names and values, in the order of the documentation.
+    /// Names and values, in the order documented for [`BeyondAccuracy`].
     pub fn values(&self) -> &[(&'static str, f64)] {
         &self.0
     }
 
-    /// The value of a name.
+    /// Returns the value of a metric, or `None` if the dialect has no metric of that name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|value| value.0 == name).map(|value| value.1)
     }
 }
 
-/// The map from names to values.
+/// Serialises as a map from names to values.
 impl Serialize for BeyondAccuracy {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
@@ -209,8 +212,7 @@ impl Lists {
     }
 }
 
-/// Which items are in the head: by falling popularity, until they have their share of all interactions, the item that reaches it
-/// included.
+/// Marks the head items: by falling popularity, up to and including the item that reaches the share `HEAD`.
 fn head(popularity: &[u32], n_pairs: usize) -> Vec<bool> {
     let mut order: Vec<usize> = (0..popularity.len()).collect();
     order.sort_by_key(|&item| std::cmp::Reverse(popularity[item]));
@@ -267,7 +269,7 @@ mod tests {
     #[test]
     fn a_small_example_by_formula_and_in_elliots_numbers() {
         let (ranking, train, test) = toy();
-        // Lists 3 4 5 | 1 2 4 | 3 2 5 | 1 2 3 | 0 2 3, so that items stand in 1, 2, 4, 4, 2, 2, 0 and 0 of fifteen places.
+        // Lists 3 4 5 | 1 2 4 | 3 2 5 | 1 2 3 | 0 2 3, so the items hold 1, 2, 4, 4, 2, 2, 0 and 0 of fifteen places.
         // Train counts are 4, 3, 1, 1, 1, 1, 1, 0 of twelve: the head is 0, 1, 2, 3 and 4, which reach 0.8 · 12 = 9.6 with 10.
         let log = f64::log2;
         let [d1, d2, d3] = [1.0, 1.0 / log(3.0), 0.5];
@@ -276,7 +278,7 @@ mod tests {
         let gini = (-3.0 - 2.0 + 2.0 + 2.0 * 3.0 + 4.0 * 5.0 + 4.0 * 7.0) / (7.0 * 15.0);
         let term = |count: f64| -(count / 15.0) * log(count / 15.0);
         let entropy = term(1.0) + 3.0 * term(2.0) + 2.0 * term(4.0);
-        // Hits: user 0 item 3 at 1; user 1 items 1 and 2 at 1 and 2; user 2 item 5 at 3; user 3 item 1 at 1. Five users have trained.
+        // Hits: user 0 item 3 at 1; user 1 items 1 and 2 at 1 and 2; user 2 item 5 at 3; user 3 item 1 at 1. |U| is 5.
         let [once, thrice] = [1.0 - 1.0 / 5.0, 1.0 - 3.0 / 5.0];
         let epc = (d1 * once + (d1 * thrice + d2 * once) + d3 * once + d1 * thrice) / discounts / 4.0;
         let [once, thrice] = [log(12.0), log(4.0)];
@@ -330,7 +332,7 @@ mod tests {
         assert!((of(Dialect::Formula, "entropy_bits") - (third / 3.0 + two_thirds * 2.0 / 3.0)).abs() < 1e-12);
         let expected = (two_thirds + (third + two_thirds) / 2.0) / 2.0;
         assert!((of(Dialect::Elliot, "SEntropy") - expected).abs() < 1e-12);
-        // Item 2 is unknown to train: it counts as item 1, which was taken once, and belongs to the catalogue all the same.
+        // Item 2 has no train interactions: it counts like item 1, which has one, and still belongs to the catalogue.
         assert!((of(Dialect::Elliot, "EFD") - third).abs() < 1e-12);
         assert_eq!(of(Dialect::Elliot, "ItemCoverage"), 2.0);
     }

@@ -1,4 +1,4 @@
-//! How sure a difference between two models is.
+//! Bootstrap confidence intervals of the difference between two models.
 
 use super::metrics::{Metric, Metrics};
 use super::paired::{check_values, paired_differences};
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::slice::from_ref;
 
-/// The mean difference of a metric between two models on the same users, with its 95 % interval.
+/// The mean difference of a metric between two models on the same users, with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
@@ -21,13 +21,13 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether the interval leaves out 0.
+    /// Whether the interval excludes 0.
     pub fn is_significant(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 }
 
-/// [`bootstrap_interval`] of a metric's paired differences between two models on the same users.
+/// Returns the [`bootstrap_interval`] of a metric's paired differences between two models on the same users.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -36,7 +36,7 @@ impl Difference {
 /// let (users, train) = ([1.0; 40], Interactions::from_pairs(40, 3, &[]));
 /// let pairs: Vec<(u32, u32)> = (0..40).map(|user| (user, 2)).collect();
 /// let test = Interactions::from_pairs(40, 3, &pairs);
-/// // The first model ranks what everybody takes first, the second last.
+/// // The first model ranks everybody's test item first, the second ranks it last.
 /// let good = evaluate(&users, &[0.1, 0.2, 0.3], 1, &train, &test, &[1])?;
 /// let bad = evaluate(&users, &[0.3, 0.2, 0.1], 1, &train, &test, &[1])?;
 /// let difference = paired_bootstrap(&good, &bad, Metric::Recall, 1, 1000, 7)?;
@@ -44,7 +44,8 @@ impl Difference {
 /// # Ok::<(), viral::Error>(())
 /// ```
 ///
-/// Fails when the two are not of the same users in the same order, `k` is no cutoff of both, or `n_resamples` is 0.
+/// Returns an error if the models were not evaluated on the same users in the same order, `k` is not a cutoff of both,
+/// or `n_resamples` is 0.
 pub fn paired_bootstrap(
     a: &Metrics,
     b: &Metrics,
@@ -56,10 +57,11 @@ pub fn paired_bootstrap(
     bootstrap_interval(&paired_differences(from_ref(a), from_ref(b), metric, k)?, n_resamples, seed)
 }
 
-/// The mean of paired differences with its percentile interval: users are resampled with replacement. Pairing by user cancels
-/// what makes some users easier than others.
+/// Computes the mean of paired differences and its 95 % percentile bootstrap interval.
 ///
-/// A function of its arguments: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
+/// Users are resampled with replacement. Pairing by user cancels what makes some users easier than others.
+///
+/// Deterministic: each resample draws from `(seed, resample)`. Time O(users · n_resamples), in parallel.
 ///
 /// ```
 /// use viral::eval::bootstrap_interval;
@@ -72,7 +74,7 @@ pub fn paired_bootstrap(
 /// ```
 ///
 /// # Errors
-/// When there is no difference, one is not finite, or `n_resamples` is 0.
+/// When `differences` is empty or has a value that is not finite, or `n_resamples` is 0.
 pub fn bootstrap_interval(differences: &[f64], n_resamples: usize, seed: u64) -> Result<Difference> {
     check_values("a bootstrap", differences, 1)?;
     if n_resamples == 0 {
@@ -93,7 +95,7 @@ pub fn bootstrap_interval(differences: &[f64], n_resamples: usize, seed: u64) ->
     Ok(Difference { mean, low: quantile(&means, 0.025), high: quantile(&means, 0.975) })
 }
 
-/// Linear interpolation between the two nearest of the sorted values.
+/// Returns a quantile by linear interpolation between the two nearest of the sorted values.
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let at = q * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);

@@ -1,15 +1,15 @@
-//! Rankings of catalogues with items that training did not see.
+//! Evaluation of item cold start: catalogues with items that training did not see.
 
 use super::metrics::{Metrics, evaluate};
 use crate::Result;
 use crate::data::Dataset;
 use crate::model::HostEmbeddings;
 
-/// What a ranking is worth for items of training and for items that came after it.
+/// Metrics for item cold start: for items of training (warm) and for items that were added after it (cold).
 ///
-/// Three rankings, as ColdRec has them: of all items, of those of training alone (warm), and of the others alone (cold). Figures of
-/// the three do not compare with one another, for fewer items are easier to rank. Train items of a user are left out
-/// everywhere, those among the cold ones too.
+/// There are three rankings, as in ColdRec: of all items, of the warm items alone, and of the cold items alone. Their
+/// metrics cannot be compared with one another, since fewer items are easier to rank. A user's train items are masked
+/// in every ranking, including any that are cold.
 ///
 /// ```
 /// use viral::eval::ColdMetrics;
@@ -31,21 +31,22 @@ use crate::model::HostEmbeddings;
 pub struct ColdMetrics {
     /// All held-out pairs in a ranking of all items.
     pub all: Metrics,
-    /// Held-out pairs with items of training, in a ranking of these.
+    /// Held-out pairs with warm items, in a ranking of the warm items.
     pub warm: Metrics,
-    /// Held-out pairs with new items, in a ranking of these.
+    /// Held-out pairs with cold items, in a ranking of the cold items.
     pub cold: Metrics,
-    /// Held-out pairs with new items, in a ranking of all items: what a customer sees.
+    /// Held-out pairs with cold items, in a ranking of all items: what a customer sees.
     pub cold_among_all: Metrics,
-    /// Share of the first `k` places of a ranking of all items that new items have, between 0 and 1.
+    /// Share of the first `k` places in a ranking of all items that cold items hold, between 0 and 1.
     pub cold_places: f64,
 }
 
 impl ColdMetrics {
-    /// Ranks the test part by vectors in the numbering of `data`; `cold` are the items that training did not see, ascending.
+    /// Evaluates the test part. `vectors` are numbered as in `data`; `cold` lists the items that training did not see,
+    /// ascending.
     ///
     /// # Errors
-    /// When no test pair is with a new item, or none with another; `k` is 0; a vector is not finite.
+    /// When no test pair has a cold item, or none has a warm item; when `k` is 0 or a vector is not finite.
     pub fn of(vectors: &HostEmbeddings, data: &Dataset, cold: &[u32], k: usize) -> Result<Self> {
         let (train, test, d) = (&data.train.interactions, &data.test, vectors.d());
         let is_cold = |item: u32| cold.binary_search(&item).is_ok();

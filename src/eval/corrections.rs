@@ -1,21 +1,21 @@
-//! Corrections of p values for how many were looked at.
+//! Corrections of p values for multiple testing.
 
-/// Holm's step-down correction: adjusted p values, in the order given.
+/// Adjusts p values by Holm's step-down method, which controls the family-wise error rate. Keeps the order given.
 ///
 /// ```text
 /// p̃₍ᵢ₎ = max_{j ≤ i} min(1, (m − j + 1) p₍ⱼ₎)        p₍₁₎ ≤ … ≤ p₍ₘ₎
 /// ```
 ///
-/// Rejecting those up to α keeps the chance of even one false rejection among the `m` below α, whatever depends on whatever. A p
-/// value that is not rejected keeps all larger ones from it: the running maximum. Holm, *A Simple Sequentially Rejective Multiple
-/// Test Procedure*, 1979. O(m log m).
+/// Rejecting adjusted values up to α keeps the probability of even one false rejection among the `m` tests at most α,
+/// under any dependence. The running maximum ensures that a p value is rejected only if all smaller ones are. Holm, *A
+/// Simple Sequentially Rejective Multiple Test Procedure*, 1979. O(m log m).
 ///
 /// ```
 /// use viral::eval::holm;
 ///
 /// let adjusted = holm(&[0.03, 0.04, 0.001]);
 /// assert!((adjusted[2] - 0.003).abs() < 1e-15 && (adjusted[0] - 0.06).abs() < 1e-15);
-/// // The second of two is not rejected at 0.05 either: the first was not.
+/// // 0.04 is not rejected at 0.05 either, because the smaller 0.03 is not.
 /// assert!(holm(&[0.03, 0.04]).iter().all(|p| *p > 0.05));
 /// ```
 ///
@@ -31,20 +31,21 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Benjamini and Hochberg's step-up correction: adjusted p values, in the order given.
+/// Adjusts p values by Benjamini and Hochberg's step-up method, which controls the false discovery rate. Keeps the
+/// order given.
 ///
 /// ```text
 /// p̃₍ᵢ₎ = min_{j ≥ i} min(1, m p₍ⱼ₎ / j)        p₍₁₎ ≤ … ≤ p₍ₘ₎
 /// ```
 ///
-/// Rejecting those up to α keeps the expected share of false ones among the rejected below α, for tests that are independent or
-/// positively dependent. A rejected p value takes all smaller ones with it: the running minimum. Benjamini and Hochberg, *Controlling
-/// the False Discovery Rate*, 1995. O(m log m).
+/// Rejecting adjusted values up to α keeps the expected share of false rejections at most α, for tests that are
+/// independent or positively dependent. The running minimum ensures that all p values below a rejected one are rejected
+/// too. Benjamini and Hochberg, *Controlling the False Discovery Rate*, 1995. O(m log m).
 ///
 /// ```
 /// use viral::eval::benjamini_hochberg;
 ///
-/// // The larger of two is below 0.05, so both are rejected.
+/// // The larger of the two is below 0.05, so both are rejected.
 /// assert!(benjamini_hochberg(&[0.03, 0.04]).iter().all(|p| *p <= 0.05));
 /// ```
 ///
@@ -60,7 +61,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Places in order of their p values.
+/// Returns the indices of the p values in ascending order.
 fn ascending(p: &[f64]) -> Vec<usize> {
     if let Some(p) = p.iter().find(|p| !(0.0..=1.0).contains(*p)) {
         panic!("a p value is from 0 to 1, not {p}");

@@ -1,4 +1,4 @@
-//! How unlike the items of a list are.
+//! Intra-list diversity.
 
 use super::exposure::check_cutoff;
 use super::ranking::Ranking;
@@ -7,19 +7,19 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The diversity of lists by one modality.
+/// Intra-list diversity by the features of one modality.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ListDiversity {
-    /// Mean over the lists that have one.
+    /// Mean diversity of the lists for which it is defined.
     pub mean: f64,
-    /// Lists that have one.
+    /// Number of lists for which it is defined.
     pub n_lists: usize,
-    /// Lists with fewer than two items that have content: their diversity is undefined, and they are in no mean.
+    /// Number of lists with fewer than two items with content. Their diversity is undefined and not part of the mean.
     pub n_undefined: usize,
-    /// Places of items without content, which are left out of their lists.
+    /// Number of places held by items without content, which are skipped.
     pub n_without_content: usize,
-    /// Places in all lists.
+    /// Number of places in all lists.
     pub n_places: usize,
 }
 
@@ -29,8 +29,8 @@ pub struct ListDiversity {
 /// ILD = 2 / (m (m − 1)) Σ_{i < j} (1 − cos(f_i, f_j)) = 1 − (‖Σ f_i‖² − m) / (m (m − 1))        ‖f_i‖ = 1
 /// ```
 ///
-/// over the `m` items of a list that have content in the modality. The sum of vectors makes that O(k · width) a list instead of
-/// O(k² · width). On all threads; the same bits at any number of them.
+/// for the `m` items of a list that have content in the modality. Summing the vectors costs O(k · width) per list
+/// instead of O(k² · width). Runs on all threads; the result is bit-identical at any number of threads.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};
@@ -44,7 +44,7 @@ pub struct ListDiversity {
 /// ```
 ///
 /// # Errors
-/// When `k` is 0 or above the ranks that were asked for, or no list has two items with content.
+/// When `k` is 0 or above [`Ranking::k`], or no list has two items with content.
 ///
 /// # Panics
 /// When an item has no row of features.
@@ -96,7 +96,7 @@ mod tests {
         let features = ItemFeatures::new(n, width, values).unwrap();
         let items: Vec<f32> = (0..n).map(|i| -(i as f32)).collect();
         let seen = Interactions::from_pairs(2, n, &(2..n as u32).map(|i| (1, i)).collect::<Vec<_>>());
-        // The lists are 0 to 9, of which 3 has no content, and 0 and 1.
+        // The lists are 0 to 9, where 3 has no content, and 0 and 1.
         let ranking = rank(&[1.0, 1.0], &items, 1, &seen, &[0, 1], 10).unwrap();
         let cosine = |i: usize, j: usize| {
             let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();

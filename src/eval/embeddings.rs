@@ -1,4 +1,4 @@
-//! Ranking and evaluation of a model's vectors, where they lie.
+//! Ranking and evaluation of a model's embeddings, on the device that holds them.
 
 use super::hits::Hits;
 use super::metrics::{Metrics, evaluate, evaluate_ranked, users_of};
@@ -10,31 +10,34 @@ use crate::model::{Embeddings, HostEmbeddings};
 use crate::ops::{indices, lives_in_host_memory, masked_top_k};
 use burn::tensor::{Device, Int, Tensor, Transaction};
 
-/// What the scores of one block of users may take on a device.
+/// Memory limit for the scores of one block of users on a device.
 const BLOCK_BYTES: usize = 64 << 20;
 
 impl Embeddings {
-    /// As [`rank`](super::rank()), of these vectors; fails alike when a score that counts is not finite.
+    /// Ranks all unseen items for the given users, as [`rank`](super::rank()) does. Returns an error if the score of an
+    /// unseen item is not finite.
     ///
-    /// On a device scores are made by blocks of at most 64 MiB (one user's, where these take more), and only ids and scores of
-    /// the best items leave it. There a score rounds as the device's matrix product does.
+    /// On a device, scores are computed in blocks of at most 64 MiB, or for one user at a time if a user's scores take
+    /// more, and only the ids and scores of the best items are copied to the host. Scores round as the device's matrix
+    /// product does.
     ///
     /// # Panics
-    /// When `seen` is of other numbers of users or items, or a user is out of range.
+    /// When `seen` has other numbers of users or items, or a user is out of range.
     pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
         if lives_in_host_memory(&self.users().device()) {
             return self.to_host().rank(seen, users_to_rank, k);
         }
         match self.rank_on_device(seen, users_to_rank, k) {
             Some(ranking) => Ok(ranking),
-            // The host says which vector it is.
+            // The error from the host names the vector.
             None => self.to_host().rank(seen, users_to_rank, k),
         }
     }
 
-    /// Ranks all items for every user that has something in `part`, their train items left out, and counts.
+    /// Ranks all items for every user with held-out items in `part`, masks their train items, and computes the metrics.
     ///
-    /// Only train items are masked, as in MMRec and the published tables: when test is evaluated, valid items stay candidates.
+    /// Only train items are masked, as in MMRec and the published tables: validation items stay candidates when the
+    /// test part is evaluated.
     ///
     /// # Errors
     /// When a vector is not finite, a cutoff is 0, or nothing is held out in `part`.
@@ -45,13 +48,14 @@ impl Embeddings {
         self.evaluate_against(&data.train.interactions, data.part(part), cutoffs)
     }
 
-    /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings: [`rank`](Self::rank) and [`Metrics::of`].
+    /// [`evaluate`](Self::evaluate) against any held-out pairs, with the items in `seen` masked. Errors and panics are
+    /// those of [`rank`](Self::rank) and [`Metrics::of`].
     pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
         evaluate_ranked(seen, held_out, cutoffs, |users, k| self.rank(seen, users, k))
     }
 
-    /// At which ranks, up to `depth`, what `part` holds out is found: all that [`evaluate`](Self::evaluate) at any cutoff up to
-    /// there depends on.
+    /// Finds the ranks, up to `depth`, of the items held out in `part`. [`evaluate`](Self::evaluate) at any cutoff up
+    /// to `depth` depends on nothing else.
     ///
     /// # Errors
     /// When a vector is not finite, or nothing is held out in `part`.
@@ -63,7 +67,7 @@ impl Embeddings {
         Hits::of(&self.rank(&data.train.interactions, &users_of(held_out), depth)?, held_out)
     }
 
-    /// None where a score is not finite.
+    /// Returns `None` if a score is not finite.
     fn rank_on_device(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Option<Ranking> {
         let (n_users, n_items) = (seen.n_users(), seen.n_items());
         let rows = [self.users().dims()[0], self.items().dims()[0]];
@@ -85,7 +89,7 @@ impl Embeddings {
             let (ids, scores): (Vec<i32>, Vec<f32>) = (data[0].iter().collect(), data[1].iter().collect());
             for (ids, scores) in ids.chunks(n_best).zip(scores.chunks(n_best)) {
                 let n = ids.iter().take_while(|&&id| id >= 0).count();
-                // What is not finite ranks first.
+                // Scores that are not finite rank first.
                 if n > 0 && !scores[0].is_finite() {
                     return None;
                 }
@@ -99,24 +103,24 @@ impl Embeddings {
 }
 
 impl HostEmbeddings {
-    /// As [`rank`](super::rank()), of these vectors.
+    /// Ranks all unseen items for the given users, as [`rank`](super::rank()) does.
     pub fn rank(&self, seen: &Interactions, users_to_rank: &[u32], k: usize) -> Result<Ranking> {
         rank(self.users(), self.items(), self.d(), seen, users_to_rank, k)
     }
 
-    /// Ranks all items for every user that has something in `part`, their train items left out, and counts; see
-    /// [`Embeddings::evaluate`].
+    /// Ranks all items for every user with held-out items in `part`, masks their train items, and computes the metrics;
+    /// see [`Embeddings::evaluate`].
     pub fn evaluate(&self, data: &Dataset, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
         self.evaluate_against(&data.train.interactions, data.part(part), cutoffs)
     }
 
-    /// [`evaluate`](Self::evaluate) of any pairs, `seen` left out of the rankings.
+    /// [`evaluate`](Self::evaluate) against any held-out pairs, with the items in `seen` masked.
     pub fn evaluate_against(&self, seen: &Interactions, held_out: &Interactions, cutoffs: &[usize]) -> Result<Metrics> {
         evaluate(self.users(), self.items(), self.d(), seen, held_out, cutoffs)
     }
 }
 
-/// Where each user's seen items begin, and these.
+/// Returns the users' seen items in CSR form: row offsets and item ids.
 fn seen_of(users: &[u32], seen: &Interactions, device: &Device) -> (Tensor<1, Int>, Tensor<1, Int>) {
     let (mut row_ptr, mut items) = (vec![0], Vec::new());
     for &user in users {

@@ -1,9 +1,9 @@
-//! How evenly lists show a catalogue.
+//! Item exposure: how evenly recommendation lists cover a catalogue.
 
 use super::ranking::Ranking;
 use crate::{Error, Result};
 
-/// In how many lists each item of a catalogue stands.
+/// Exposure of each item of a catalogue: the number of lists that contain it.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -26,7 +26,7 @@ impl Exposure {
     /// Counts the first `k` items of each list; `n_items` is the size of the catalogue.
     ///
     /// # Errors
-    /// When `k` is 0 or above the ranks that were asked for, the catalogue has fewer than two items, or all lists are empty.
+    /// When `k` is 0 or above [`Ranking::k`], the catalogue has fewer than two items, or all lists are empty.
     ///
     /// # Panics
     /// When an item is not below `n_items`.
@@ -42,7 +42,7 @@ impl Exposure {
         Self::from_counts(counts)
     }
 
-    /// Of counts from elsewhere, one an item.
+    /// Builds the exposure from counts, one for each item.
     ///
     /// # Errors
     /// When there are fewer than two items, or all counts are 0.
@@ -54,22 +54,22 @@ impl Exposure {
         }
     }
 
-    /// Lists in which each item stands.
+    /// Number of lists that contain each item.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// Places in all lists together.
+    /// Number of places in all lists.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many items stand in any list.
+    /// Number of items in at least one list.
     pub fn coverage(&self) -> usize {
         self.counts.iter().filter(|count| **count > 0).count()
     }
 
-    /// Gini's index of concentration: 0 where all items are shown alike, 1 where a single one is.
+    /// Gini index of concentration: 0 if all items are shown equally often, 1 if only a single one is shown.
     ///
     /// ```text
     /// G = Σ_j (2j − n − 1) c_j / ((n − 1) Σ c)        c_1 ≤ … ≤ c_n, items that are never shown included
@@ -83,14 +83,15 @@ impl Exposure {
         terms.sum::<f64>() / ((n - 1.0) * self.total as f64)
     }
 
-    /// Shannon's entropy of the shown items, in bits: `−Σ p_i log₂ p_i` with `p_i` the item's share of all places.
+    /// Shannon entropy of the exposure in bits: `−Σ p_i log₂ p_i`, where `p_i` is the item's share of all places.
     pub fn entropy_bits(&self) -> f64 {
         let shares = self.counts.iter().filter(|count| **count > 0).map(|&count| count as f64 / self.total as f64);
         -shares.map(|p| p * p.log2()).sum::<f64>()
     }
 
-    /// The Lorenz curve: which share of all places the least shown items have, `(share of items, share of places)`, from (0, 0) to
-    /// (1, 1). Twice the area between it and the diagonal is `G (n − 1) / n`.
+    /// The Lorenz curve: the share of all places that the least shown items hold, as points
+    /// `(share of items, share of places)` from (0, 0) to (1, 1). Twice the area between the curve and the diagonal is
+    /// `G (n − 1) / n`.
     pub fn lorenz(&self) -> Vec<(f64, f64)> {
         let n = self.counts.len() as f64;
         let mut sum = 0u64;
@@ -108,7 +109,7 @@ impl Exposure {
     }
 }
 
-/// That a ranking has this many ranks.
+/// Returns an error unless `k` is between 1 and the number of ranks.
 pub(super) fn check_cutoff(ranking: &Ranking, k: usize) -> Result<()> {
     let wanted = format!("from 1 to the {} ranks that were asked for", ranking.k());
     Error::require((1..=ranking.k()).contains(&k), "the cutoff", k, &wanted)

@@ -1,11 +1,11 @@
-//! Users by how active they are, and what a model is worth to each group.
+//! Groups of users by activity, and the mean of a metric in each.
 
 use super::metrics::{Metric, Metrics};
 use crate::data::Interactions;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Groups of users by their number of train interactions: each from a bound on, up to below the next.
+/// Groups of users by number of train interactions. Each group reaches from its lower bound to below the next.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -24,10 +24,10 @@ pub struct ActivityGroups {
 }
 
 impl ActivityGroups {
-    /// Groups with the least numbers of interactions of all but the first.
+    /// Builds groups from the lower bounds of all groups but the first, which starts at 0.
     ///
     /// # Errors
-    /// When the bounds do not rise, or one is 0.
+    /// When the bounds are not strictly increasing, or one is 0.
     pub fn new(train: &Interactions, bounds: &[u32]) -> Result<Self> {
         let rises = bounds.first().is_none_or(|first| *first > 0) && bounds.windows(2).all(|pair| pair[0] < pair[1]);
         if !rises {
@@ -38,7 +38,8 @@ impl ActivityGroups {
         Ok(Self { bounds: bounds.to_vec(), of_users })
     }
 
-    /// Four groups of about as many users each; fewer where many are equally active, since equally active users share a group.
+    /// Builds activity quartiles: four groups of about equal size. Equally active users share a group, so there are
+    /// fewer groups if many users are equally active.
     pub fn quartiles(train: &Interactions) -> Self {
         let mut degrees = train.user_degrees();
         degrees.sort_unstable();
@@ -50,7 +51,7 @@ impl ActivityGroups {
         Self { of_users: train.user_degrees().into_iter().map(group).collect(), bounds: rising }
     }
 
-    /// Number of groups, those without users included.
+    /// Number of groups, including empty ones.
     pub fn n_groups(&self) -> usize {
         self.bounds.len() + 1
     }
@@ -60,7 +61,7 @@ impl ActivityGroups {
         &self.of_users
     }
 
-    /// The range of a group: `below 6`, `6 to 19`, `20 or more`; `all` for a single one.
+    /// Returns the range of a group: `below 6`, `6 to 19`, `20 or more`; `all` if there is only one group.
     ///
     /// # Panics
     /// When there is no such group.
@@ -77,26 +78,27 @@ impl ActivityGroups {
     }
 }
 
-/// A metric's mean in each group of users, and how far apart the groups are.
+/// A metric's mean in each group of users, and the mean absolute difference between groups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GroupMeans {
-    /// The mean over the users of each group that count; `None` where there are none.
+    /// Mean over the evaluated users of each group; `None` if there are none.
     pub means: Vec<Option<f64>>,
-    /// Users of each group that count.
+    /// Number of evaluated users in each group.
     pub n_users: Vec<usize>,
     /// The mean absolute difference over all pairs of groups that have a mean; 0 for a single one.
     pub mad: f64,
 }
 
 impl GroupMeans {
-    /// Means of a metric at a cutoff; `groups` has the group of every user of the data, such as [`ActivityGroups::of_users`].
+    /// Computes a metric's mean at a cutoff in each group. `groups` holds the group of every user of the data, such as
+    /// [`ActivityGroups::of_users`].
     ///
     /// ```text
     /// MAD = 2 / (g (g − 1)) Σ_{a < b} |mean_a − mean_b|
     /// ```
     ///
-    /// Elliot prints it for nDCG as `UserMADranking` (Deldjoo et al., 2021).
+    /// Elliot reports it for nDCG as `UserMADranking` (Deldjoo et al., 2021).
     ///
     /// ```
     /// use viral::data::Interactions;
@@ -110,7 +112,7 @@ impl GroupMeans {
     /// ```
     ///
     /// # Panics
-    /// When `k` is no cutoff of the metrics, or a user has no group.
+    /// When `k` is not a cutoff of the metrics, or a user has no group.
     pub fn of(metrics: &Metrics, metric: Metric, k: usize, groups: &[u32]) -> Self {
         let n_groups = groups.iter().map(|&group| group as usize + 1).max().unwrap_or(0);
         let (mut sums, mut n_users) = (vec![0f64; n_groups], vec![0usize; n_groups]);
@@ -128,8 +130,8 @@ impl GroupMeans {
         Self { means, n_users, mad }
     }
 
-    /// The last group's mean over the first's: how many times better active users are served than others. `None` where either has no
-    /// mean, or the first's is 0.
+    /// Returns the last group's mean divided by the first's: how many times better the most active users are served
+    /// than the least active. `None` if either group has no mean or the first's is 0.
     pub fn ratio(&self) -> Option<f64> {
         let (first, last) = (self.means.first().copied()??, self.means.last().copied()??);
         (first > 0.0).then(|| last / first)

@@ -1,14 +1,14 @@
-//! At which ranks held-out items were found: all that the metrics of a ranking depend on.
+//! Ranks of held-out items, from which every metric of a ranking follows.
 
 use super::metrics::{Metric, Metrics};
 use super::ranking::Ranking;
 use crate::data::Interactions;
 use crate::{Error, Result};
 
-/// Each user's number of held-out items, and the ranks, from 1, at which a ranking has one of them.
+/// Number of held-out items of each user, and the ranks, counted from 1, at which a ranking holds them.
 ///
-/// Every metric at every cutoff up to [`depth`](Self::depth) follows from these few numbers, to the same bits as from the ranking
-/// itself, so they are what is worth keeping of a test. O(users + hits) memory.
+/// Every metric at every cutoff up to [`depth`](Self::depth) can be computed from these few numbers, bit for bit as
+/// from the ranking itself, so they are all that needs to be stored of an evaluation. Memory O(users + hits).
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -25,14 +25,14 @@ use crate::{Error, Result};
 pub struct Hits {
     users: Vec<u32>,
     n_held_out: Vec<u32>,
-    /// Where each user's ranks begin, and the end.
+    /// CSR offsets: where each user's `ranks` begin, and the end.
     offsets: Vec<usize>,
     ranks: Vec<u32>,
     depth: usize,
 }
 
 impl Hits {
-    /// Looks up what was held out in a ranking. Users with nothing held out do not count.
+    /// Finds the held-out items in a ranking. Users without held-out items are skipped.
     ///
     /// # Errors
     /// When no ranked user has anything held out.
@@ -56,10 +56,10 @@ impl Hits {
         }
     }
 
-    /// Hits from parts: `rows` and `ranks` are the hits in order of rows, and of ranks within a row.
+    /// Builds hits from their parts: `rows` and `ranks` list the hits, sorted by row, then by rank.
     ///
     /// # Errors
-    /// When the parts do not fit together: what is wrong, as a sentence.
+    /// When the parts are inconsistent; the sentence says what is wrong.
     pub(crate) fn from_parts(
         users: Vec<u32>,
         n_held_out: Vec<u32>,
@@ -88,12 +88,12 @@ impl Hits {
         }
     }
 
-    /// The users that count: those with something held out.
+    /// The evaluated users: those with held-out items.
     pub fn users(&self) -> &[u32] {
         &self.users
     }
 
-    /// How many items are held out for each of [`users`](Self::users).
+    /// Number of held-out items of each of [`users`](Self::users).
     pub fn n_held_out(&self) -> &[u32] {
         &self.n_held_out
     }
@@ -103,12 +103,12 @@ impl Hits {
         &self.ranks[self.offsets[row]..self.offsets[row + 1]]
     }
 
-    /// How deep the ranking was: the largest cutoff there are metrics for.
+    /// Depth of the ranking: the largest cutoff at which metrics can be computed.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// All metrics at these cutoffs.
+    /// Computes all metrics at the given cutoffs.
     ///
     /// # Errors
     /// When no cutoff is given, or one is 0 or above [`depth`](Self::depth).

@@ -1,4 +1,4 @@
-//! Metrics of rankings against held-out interactions, as MMRec counts them.
+//! Accuracy metrics of rankings against held-out interactions, as MMRec defines them.
 
 use super::hits::Hits;
 use super::ranking::{Ranking, rank};
@@ -9,7 +9,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What to count. Let `T` be a user's held-out items, `r` the ranks, from 1, at which the ranking has one of them:
+/// An accuracy metric. Let `T` be a user's held-out items, and `r` the ranks, counted from 1, at which a ranking holds
+/// one:
 ///
 /// ```text
 /// recall@k    = |{r ≤ k}| / |T|
@@ -29,19 +30,19 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Metric {
-    /// Share of the held-out items that were found.
+    /// Share of the held-out items that are among the first `k`.
     #[default]
     Recall,
-    /// Discounted gain of binary relevance over the best possible.
+    /// Normalised discounted cumulative gain (nDCG) with binary relevance.
     Ndcg,
-    /// Share of the ranks that are held-out items.
+    /// Share of the first `k` ranks that hold held-out items.
     Precision,
-    /// Mean of the precisions at the hits.
+    /// Mean average precision: the mean of the precisions at the hits.
     Map,
 }
 
 impl Metric {
-    /// All four, in the order of reports.
+    /// All four metrics, in the order of reports.
     pub const ALL: &'static [Self] = &[Self::Recall, Self::Ndcg, Self::Precision, Self::Map];
 }
 
@@ -53,7 +54,7 @@ named! {
     Map => "map",
 }
 
-/// Every metric at every cutoff, user by user.
+/// Values of every metric at every cutoff for every user.
 ///
 /// Serialises as the map of means, `{"recall@20": 0.07636, …}`. [`evaluate`] has an example.
 ///
@@ -77,11 +78,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Counts a ranking against what was held out. Users with nothing held out do not count.
+    /// Computes the metrics of a ranking against held-out interactions. Users without held-out items are skipped.
     ///
-    /// A rank that the ranking does not fill is a miss. MMRec puts masked items there: the same numbers.
+    /// An unfilled rank counts as a miss. MMRec fills it with a masked item, which gives the same numbers.
     ///
-    /// Fails when no cutoff is given, one is 0 or above the ranks asked for, or no ranked user has anything held out.
+    /// Returns an error if no cutoff is given, one is 0 or above [`Ranking::k`], or no ranked user has held-out items.
     pub fn of(ranking: &Ranking, held_out: &Interactions, cutoffs: &[usize]) -> Result<Self> {
         Hits::of(ranking, held_out)?.metrics(cutoffs)
     }
@@ -96,7 +97,7 @@ impl Metrics {
         &self.cutoffs
     }
 
-    /// The users that count: those with something held out.
+    /// The evaluated users: those with held-out items.
     pub fn users(&self) -> &[u32] {
         &self.users
     }
@@ -104,7 +105,7 @@ impl Metrics {
     /// The mean of a metric at a cutoff over users.
     ///
     /// # Panics
-    /// When `k` is none of the [`cutoffs`](Self::cutoffs).
+    /// When `k` is not one of the [`cutoffs`](Self::cutoffs).
     pub fn mean(&self, metric: Metric, k: usize) -> f64 {
         let values = self.per_user(metric, k);
         values.iter().sum::<f64>() / values.len() as f64
@@ -130,10 +131,10 @@ impl Metrics {
         self.mean(Metric::Map, k)
     }
 
-    /// One value for each of [`users`](Self::users).
+    /// Values of a metric at a cutoff, one for each of [`users`](Self::users).
     ///
     /// # Panics
-    /// When `k` is none of the [`cutoffs`](Self::cutoffs).
+    /// When `k` is not one of the [`cutoffs`](Self::cutoffs).
     pub fn per_user(&self, metric: Metric, k: usize) -> &[f64] {
         let Some(c) = self.cutoffs.iter().position(|&cutoff| cutoff == k) else {
             panic!("metrics: {metric}@{k} was not computed; the cutoffs are {:?}", self.cutoffs);
@@ -149,7 +150,7 @@ impl Metrics {
     }
 }
 
-/// A table of means: a row for each metric, a column for each cutoff.
+/// Writes a table of means: a row for each metric, a column for each cutoff.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<9}", "")?;
@@ -172,20 +173,20 @@ impl Serialize for Metrics {
     }
 }
 
-/// Ranks all items for every user with something held out, what they have seen left out, and counts.
+/// Ranks all unseen items for every user with held-out items, and computes the metrics.
 ///
-/// A cutoff above the number of items is allowed: the ranks that are not there are misses. Shapes, complexity and panics:
-/// [`rank`]; errors: [`rank`] and [`Metrics::of`].
+/// A cutoff above the number of items is allowed: missing ranks count as misses. Shapes, complexity and panics are
+/// those of [`rank`], errors those of [`rank`] and [`Metrics::of`].
 ///
 /// ```
 /// use viral::data::Interactions;
 /// use viral::eval::{Metric, evaluate};
 ///
-/// // One number a vector: the user likes items the more, the higher their number.
+/// // One-dimensional embeddings: an item's score is its value.
 /// let (users, items) = ([1.0], [0.1, 0.4, 0.3, 0.9]);
 /// let train = Interactions::from_pairs(1, 4, &[(0, 3)]);
 /// let test = Interactions::from_pairs(1, 4, &[(0, 2)]);
-/// // Item 3 is left out, so that the ranking is 1, 2, 0.
+/// // Item 3 is seen, so the ranking is 1, 2, 0.
 /// let metrics = evaluate(&users, &items, 1, &train, &test, &[1, 2])?;
 /// assert_eq!(metrics.mean(Metric::Recall, 1), 0.0);
 /// assert_eq!(metrics.mean(Metric::Recall, 2), 1.0);
@@ -203,7 +204,7 @@ pub fn evaluate(
     evaluate_ranked(seen, held_out, cutoffs, |with_truth, k| rank(users, items, d, seen, with_truth, k))
 }
 
-/// [`evaluate`] by any way to rank `k` items for some users.
+/// [`evaluate`] with any function that ranks `k` items for the given users.
 pub(super) fn evaluate_ranked(
     seen: &Interactions,
     held_out: &Interactions,
@@ -218,7 +219,7 @@ pub(super) fn evaluate_ranked(
     Metrics::of(&rank(&with_truth, deepest)?, held_out, cutoffs)
 }
 
-/// The users with something held out.
+/// The users with held-out items.
 pub(super) fn users_of(held_out: &Interactions) -> Vec<u32> {
     (0..held_out.n_users()).filter(|&u| !held_out.of_user(u).is_empty()).map(|u| u as u32).collect()
 }
@@ -235,7 +236,7 @@ pub(super) fn check_cutoffs(cutoffs: &[usize]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// One user, items ranked 0, 1, 2, 3, 4 by falling score; 1 and 3 are held out, and 9 which is never reached.
+    /// Items rank 0, 1, …, 9 by falling score; items 1, 3 and 9 are held out for user 0, nothing for user 1.
     fn metrics(cutoffs: &[usize]) -> Metrics {
         let items: Vec<f32> = (0..10).map(|i| -(i as f32)).collect();
         let none = Interactions::from_pairs(2, 10, &[]);
@@ -275,7 +276,7 @@ mod tests {
 
     #[test]
     fn missing_ranks_are_misses() {
-        // 10 items, 50 ranks: precision still divides by 50, the rest saturates.
+        // 50 ranks of 10 items: precision still divides by 50, recall saturates.
         let found = metrics(&[50]);
         assert_eq!(found.recall(50), 1.0);
         assert_eq!(found.precision(50), 3.0 / 50.0);

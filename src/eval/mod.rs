@@ -1,31 +1,32 @@
-//! How good a ranking is: every item ranked for every user, the metrics of the literature, and how sure a difference is.
+//! Evaluation of recommendations: full ranking, accuracy and beyond-accuracy metrics, and significance tests.
 //!
 //! | file | |
 //! |---|---|
-//! | `ranking` | the best items of a user by inner product, train items left out |
-//! | `metrics` | recall, NDCG, precision, MAP, as MMRec counts them |
-//! | `embeddings` | both for a model's vectors, on the device that has them |
-//! | `hits` | [`Hits`]: the ranks of what was held out, all that metrics depend on |
-//! | `paired` | [`user_means`], [`paired_differences`]: values of users, means over seeds, paired between two models |
-//! | `bootstrap` | [`bootstrap_interval`]: the interval of a difference |
-//! | `permutation` | [`sign_flip_test`]: whether there is one, assuming nothing of its distribution |
-//! | `wilcoxon`, `student` | [`wilcoxon_test`], [`paired_t_test`]: the two usual tests; [`seed_mean`]: a mean over seeds |
-//! | `beyond`, `exposure` | [`BeyondAccuracy`], [`Exposure`]: coverage, evenness, novelty and popularity of lists |
-//! | `diversity` | [`intra_list_diversity`]: how unlike the items of a list are, by one modality |
-//! | `groups` | [`ActivityGroups`], [`GroupMeans`]: what a model is worth to users of each activity |
-//! | `corrections` | [`holm`], [`benjamini_hochberg`]: for how many p values were looked at |
+//! | `ranking` | the top-k items of each user by inner product, train items masked |
+//! | `metrics` | recall, NDCG, precision and MAP, as MMRec defines them |
+//! | `embeddings` | ranking and evaluation of a model's embeddings, on the device that holds them |
+//! | `hits` | [`Hits`]: the ranks of held-out items, from which every metric follows |
+//! | `paired` | [`user_means`], [`paired_differences`]: per-user values, averaged over seeds, paired between models |
+//! | `bootstrap` | [`bootstrap_interval`]: the confidence interval of a mean difference |
+//! | `permutation` | [`sign_flip_test`]: a permutation test, without a distributional assumption |
+//! | `wilcoxon`, `student` | [`wilcoxon_test`], [`paired_t_test`]: the two usual paired tests; [`seed_mean`] |
+//! | `beyond`, `exposure` | [`BeyondAccuracy`], [`Exposure`]: coverage, evenness, novelty and popularity |
+//! | `diversity` | [`intra_list_diversity`]: how dissimilar the items of a list are, by one modality |
+//! | `groups` | [`ActivityGroups`], [`GroupMeans`]: a metric by user activity |
+//! | `corrections` | [`holm`], [`benjamini_hochberg`]: p values corrected for multiple testing |
+//! | `cold` | [`ColdMetrics`]: metrics for items that training did not see |
 //!
 //! ```
 //! use viral::data::Interactions;
 //! use viral::eval::{evaluate, rank};
 //!
-//! // Vectors of one number: the first user likes high numbers, the second low ones.
+//! // One-dimensional embeddings: the first user prefers large values, the second small ones.
 //! let (users, items) = ([1.0, -1.0], [0.1, 0.4, 0.3, 0.9]);
 //! let train = Interactions::from_pairs(2, 4, &[(0, 3)]);
 //! let test = Interactions::from_pairs(2, 4, &[(0, 1), (1, 2)]);
 //! let ranking = rank(&users, &items, 1, &train, &[0, 1], 3)?;
 //! assert_eq!((ranking.items(0), ranking.items(1)), (&[1, 2, 0][..], &[0, 2, 1][..]));
-//! // Found at the first rank for one user of two, at the second for the other.
+//! // One user's test item is ranked first, the other's second.
 //! let metrics = evaluate(&users, &items, 1, &train, &test, &[1, 2])?;
 //! assert_eq!((metrics.recall(1), metrics.recall(2)), (0.5, 1.0));
 //! println!("{metrics}");

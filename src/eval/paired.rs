@@ -1,15 +1,15 @@
-//! Values of users, paired between two models.
+//! Per-user metric values, paired between two models.
 
 use super::metrics::{Metric, Metrics};
 use crate::{Error, Result};
 
-/// What a test came to.
+/// Result of a significance test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct TestResult {
-    /// The test's statistic.
+    /// The test statistic.
     pub statistic: f64,
-    /// Two-sided: how often a statistic as far out would be found if there were no difference.
+    /// Two-sided p value: the probability of a statistic at least as extreme if there were no difference.
     pub p: f64,
 }
 
@@ -19,9 +19,9 @@ impl TestResult {
     }
 }
 
-/// Each user's value of a metric at a cutoff, the mean over the runs of one model with several seeds.
+/// Averages each user's value of a metric at a cutoff over the runs of one model with several seeds.
 ///
-/// Users are the unit of paired tests. Averaging over seeds first keeps the pairs and takes the noise of seeds out of them.
+/// Users are the unit of paired tests. Averaging over seeds first keeps the pairs and reduces the noise of the seeds.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -29,14 +29,15 @@ impl TestResult {
 ///
 /// let none = Interactions::from_pairs(2, 2, &[]);
 /// let test = Interactions::from_pairs(2, 2, &[(0, 1), (1, 1)]);
-/// // The first seed finds the second user's item, the other one both users'.
+/// // The first seed finds the second user's item, the second seed finds both users'.
 /// let seeds = [[-1.0, 1.0], [1.0, 1.0]].map(|users| evaluate(&users, &[0.0, 1.0], 1, &none, &test, &[1]).unwrap());
 /// assert_eq!(user_means(&seeds, Metric::Recall, 1)?, [0.5, 1.0]);
 /// # Ok::<(), viral::Error>(())
 /// ```
 ///
 /// # Errors
-/// When there is no run, the runs are not of the same users in the same order, or `k` is no cutoff of all.
+/// When `runs` is empty, the runs were not evaluated on the same users in the same order, or `k` is not a cutoff of
+/// every run.
 pub fn user_means(runs: &[Metrics], metric: Metric, k: usize) -> Result<Vec<f64>> {
     let Some(first) = runs.first() else {
         return Err(Error::Data("a mean over seeds needs at least one run".into()));
@@ -53,10 +54,10 @@ pub fn user_means(runs: &[Metrics], metric: Metric, k: usize) -> Result<Vec<f64>
     Ok(sums.into_iter().map(|sum| sum / n).collect())
 }
 
-/// For each user [`user_means`] of the first model minus that of the second: what the paired tests take.
+/// Returns, for each user, [`user_means`] of the first model minus those of the second: the input of the paired tests.
 ///
 /// # Errors
-/// Those of [`user_means`]; models of other users.
+/// Those of [`user_means`]; when the two models were evaluated on different users.
 pub fn paired_differences(a: &[Metrics], b: &[Metrics], metric: Metric, k: usize) -> Result<Vec<f64>> {
     if let (Some(a), Some(b)) = (a.first(), b.first()) {
         same_users(a, b)?;
@@ -73,7 +74,7 @@ fn same_users(a: &Metrics, b: &Metrics) -> Result<()> {
     Err(Error::Data(format!("a paired comparison needs the same users: these are {n} and {m} that differ")))
 }
 
-/// Values that a statistic can be computed of: so many at least, and all finite.
+/// Returns an error unless there are at least `at_least` values and all are finite.
 pub(super) fn check_values(what: &str, values: &[f64], at_least: usize) -> Result<()> {
     if values.len() < at_least {
         return Err(Error::Data(format!("{what} needs at least {at_least} values: there are {}", values.len())));

@@ -5,25 +5,27 @@ use crate::data::splitmix64;
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// The paired permutation test: if there were no difference between two models, each user's difference could as well have
-/// had the other sign.
+/// Paired permutation test by sign flips.
+///
+/// If two models do not differ, each user's difference could equally well have had the opposite sign:
 ///
 /// ```text
 /// S  = Σᵤ dᵤ            S* = Σᵤ ±dᵤ, signs at random
 /// p  = (1 + #{|S*| ≥ |S|}) / (1 + n_flips)
 /// ```
 ///
-/// Users without a difference say nothing either way. Where those with one are so few that all their signs are at most
-/// `n_flips` choices, all of these are taken, and `p` is the share that is as far out. The statistic that is given back is the
-/// mean difference. The test assumes nothing of how differences are distributed but that signs are exchangeable: Fisher, *The
-/// Design of Experiments*, 1935, §21; the plus ones: Phipson and Smyth, *Permutation P-values Should Never Be Zero*, 2010.
+/// Users with a difference of 0 do not affect `p`. If the others have at most `n_flips` sign assignments in total, all
+/// of these are enumerated and the test is exact: `p` is the share that is at least as extreme. The returned statistic
+/// is the mean difference. The test assumes nothing about the distribution of differences except that signs are
+/// exchangeable: Fisher, *The Design of Experiments*, 1935, §21. For the plus ones see Phipson and Smyth, *Permutation
+/// P-values Should Never Be Zero*, 2010.
 ///
-/// A function of its arguments: each flip draws from `(seed, flip)`. Time O(users · n_flips), in parallel.
+/// Deterministic: each flip draws from `(seed, flip)`. Time O(users · n_flips), in parallel.
 ///
 /// ```
 /// use viral::eval::sign_flip_test;
 ///
-/// // Of all 2⁴ choices of signs only two are as far out as these.
+/// // Only two of the 2⁴ sign assignments are as extreme as the observed one.
 /// assert_eq!(sign_flip_test(&[0.1, 0.0, 0.3, 0.2, 0.2], 10_000, 0)?.p, 2.0 / 16.0);
 /// let many: Vec<f64> = (0..100).map(|user| f64::from(user % 5) - 1.0).collect();
 /// assert_eq!(sign_flip_test(&many, 999, 7)?.p, 1.0 / 1000.0);
@@ -31,7 +33,7 @@ use rayon::prelude::*;
 /// ```
 ///
 /// # Errors
-/// When there is no difference, one is not finite, or `n_flips` is 0.
+/// When `differences` is empty or has a value that is not finite, or `n_flips` is 0.
 pub fn sign_flip_test(differences: &[f64], n_flips: usize, seed: u64) -> Result<TestResult> {
     check_values("a permutation test", differences, 1)?;
     if n_flips == 0 {
@@ -40,7 +42,7 @@ pub fn sign_flip_test(differences: &[f64], n_flips: usize, seed: u64) -> Result<
     let sum: f64 = differences.iter().sum();
     let mean = sum / differences.len() as f64;
     let moved: Vec<f64> = differences.iter().copied().filter(|&d| d != 0.0).collect();
-    // Sums of the same numbers in other orders differ in their last bits; they count as equal.
+    // Sums of the same terms in another order differ in their last bits; they count as equal.
     let slack = 1e-12 * moved.iter().map(|d| d.abs()).sum::<f64>();
     let is_as_far = |flipped: f64| flipped.abs() >= sum.abs() - slack;
     let is_few = moved.len() < usize::BITS as usize && 1usize << moved.len() <= n_flips;
@@ -61,13 +63,13 @@ pub fn sign_flip_test(differences: &[f64], n_flips: usize, seed: u64) -> Result<
     Ok(TestResult::new(mean, p))
 }
 
-/// The sum with the signs that the bits say, 64 for each block of differences.
+/// Sums the differences with signs from bits: `bits(block)` has the signs of a block of 64 differences.
 fn flipped(differences: &[f64], bits: impl Fn(u64) -> u64) -> f64 {
     let mut sum = 0.0;
     for (block, chunk) in differences.chunks(64).enumerate() {
         let bits = bits(block as u64);
         for (i, d) in chunk.iter().enumerate() {
-            // A multiplication by ±1 is exact, and cheaper than a branch that nobody can predict.
+            // Multiplying by ±1 is exact, and cheaper than an unpredictable branch.
             sum += d * (1.0 - 2.0 * ((bits >> i) & 1) as f64);
         }
     }

@@ -1,13 +1,13 @@
-//! Full ranking: the best items of a user among all items that are new to them.
+//! Full ranking: the top-k items of each user among all items they have not seen.
 
 use crate::data::Interactions;
 use crate::linalg::{TopK, top_products, top_scores};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// The best items of each of some users, best first.
+/// The top-k items of each ranked user, best first.
 ///
-/// At most `k` a user: fewer where the catalogue, less what the user has seen, has no more.
+/// A user has fewer than `k` items if the catalogue has fewer unseen ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
     users: Vec<u32>,
@@ -25,7 +25,7 @@ impl Ranking {
         &self.users
     }
 
-    /// Number of ranks asked for.
+    /// Number of ranks asked for: `k`.
     pub fn k(&self) -> usize {
         self.k
     }
@@ -35,22 +35,23 @@ impl Ranking {
         &self.top.ids[self.top.places(row)]
     }
 
-    /// Their scores.
+    /// The scores of [`items`](Self::items), in the same order.
     pub fn scores(&self, row: usize) -> &[f32] {
         &self.top.scores[self.top.places(row)]
     }
 }
 
-/// Ranks all items for some users by the inner product of their vectors, what they have seen left out.
+/// Ranks all unseen items for the given users by the inner product of their vectors.
 ///
 /// ```text
 /// y(u, i) = z_uᵀ z_i                                               (4)
 /// ```
 ///
-/// Equal scores rank the lower item id first. The result does not depend on the number of threads, nor on which other users
-/// are ranked. Fails when the vectors are not finite or so large that their products are not.
+/// Ties go to the lower item id. The result depends neither on the number of threads nor on which other users are
+/// ranked. Returns an error if the vector of an item or a ranked user is not finite, or if vectors are so long that a
+/// score could overflow `f32`.
 ///
-/// Time O(users ranked · items · d) in blocks of a matrix product; memory O(users ranked · k) and one tile a thread.
+/// Time O(users ranked · items · d), as a blocked matrix product; memory O(users ranked · k) plus one tile per thread.
 ///
 /// # Shapes
 /// - `users`: `[seen.n_users(), d]`
@@ -73,7 +74,7 @@ pub fn rank(
     rank_from(0, users, items, d, seen, users_to_rank, k)
 }
 
-/// [`rank`] where there are the vectors of users from the `first` on.
+/// [`rank`] with the vectors of only the users from `first` on.
 pub(crate) fn rank_from(
     first: usize,
     users: &[f32],
@@ -87,7 +88,7 @@ pub(crate) fn rank_from(
     let vector = |user: u32| &users[(user as usize - first) * d..][..d];
     let longest_user = longest(users_to_rank.iter().map(|&user| (user as usize, vector(user))), "user")?;
     let longest_item = longest((0..n_items).map(|item| (item, &items[item * d..][..d])), "item")?;
-    // |y(u, i)| ≤ ‖z_u‖ ‖z_i‖, so this one comparison keeps every score, and every partial sum of one, finite.
+    // By Cauchy–Schwarz |y(u, i)| ≤ ‖z_u‖ ‖z_i‖, so this one comparison keeps every score and partial sum finite.
     if longest_user * longest_item >= f64::from(f32::MAX) {
         return Err(Error::Data(format!(
             "vectors of length {longest_user:.1e} and {longest_item:.1e} have no finite score: the model diverged"
@@ -101,7 +102,8 @@ pub(crate) fn rank_from(
     Ok(Ranking::new(users_to_rank, k, top))
 }
 
-/// As [`rank`], of scores from elsewhere. Fails when a score is not finite.
+/// Ranks all unseen items for the given users by precomputed scores, as [`rank`] does by vectors. Returns an error if a
+/// score is not finite.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -132,11 +134,11 @@ pub fn rank_scores(scores: &[f32], seen: &Interactions, users_to_rank: &[u32], k
     Ok(Ranking::new(users_to_rank, k, top))
 }
 
-/// The length of the longest vector; fails at one that is not finite.
+/// Returns the largest L2 norm, or an error if a vector is not finite.
 fn longest<'v>(vectors: impl Iterator<Item = (usize, &'v [f32])>, what: &str) -> Result<f64> {
     let mut longest = 0f64;
     for (id, vector) in vectors {
-        // A NaN or an infinity in the vector is one in the sum; finite `f32` cannot overflow it.
+        // A NaN or infinity in the vector makes the sum non-finite; squares of finite `f32` cannot overflow `f64`.
         let mut squares = [0f64; 8]; // lanes that add up side by side
         for part in vector.chunks(squares.len()) {
             squares.iter_mut().zip(part).for_each(|(sum, &x)| *sum += f64::from(x) * f64::from(x));
@@ -156,7 +158,7 @@ pub(super) fn check_users(users: &[u32], n_users: usize) {
     }
 }
 
-/// Minus infinity for the items among `columns` that the user has seen.
+/// Sets the scores of seen items among `columns` to minus infinity.
 fn mask_seen(seen: &[u32], columns: Range<usize>, scores: &mut [f32]) {
     let first = seen.partition_point(|&item| (item as usize) < columns.start);
     for &item in seen[first..].iter().take_while(|&&item| (item as usize) < columns.end) {
@@ -168,7 +170,7 @@ fn mask_seen(seen: &[u32], columns: Range<usize>, scores: &mut [f32]) {
 mod tests {
     use super::*;
 
-    // One number a vector, so that a score is a product: user 0 likes large items, user 1 small ones.
+    // One-dimensional vectors, so that a score is a product: user 0 prefers large items, user 1 small ones.
     const USERS: [f32; 3] = [1.0, -1.0, 0.0];
     const ITEMS: [f32; 4] = [3.0, 1.0, 4.0, 1.0];
 

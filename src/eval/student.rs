@@ -1,4 +1,4 @@
-//! Student's t: the paired test, and intervals of means over seeds.
+//! Student's t: the paired t-test, and confidence intervals of means over seeds.
 
 use super::paired::{TestResult, check_values};
 use crate::{Error, Result};
@@ -7,16 +7,16 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::beta::checked_beta_reg;
 use std::fmt;
 
-/// The paired t-test.
+/// Student's paired t-test.
 ///
 /// ```text
 /// t = d̄ / (s / √n)        s² = Σᵤ (dᵤ − d̄)² / (n − 1)
 /// p = I_{ν/(ν + t²)}(ν/2, ½)    ν = n − 1
 /// ```
 ///
-/// with I the regularised incomplete beta function: the chance of a |t| as large under Student's distribution with ν degrees of
-/// freedom. Student, *The Probable Error of a Mean*, 1908. Equal to SciPy's `ttest_rel`, but for differences that are all the
-/// same: `p` is 1 where they are 0, else 0. The statistic is t. O(n).
+/// where I is the regularised incomplete beta function: `p` is the probability of a |t| at least as large under
+/// Student's distribution with ν degrees of freedom. Student, *The Probable Error of a Mean*, 1908. Equal to SciPy's
+/// `ttest_rel`, except if all differences are equal: then `p` is 1 if they are 0, else 0. The statistic is t. O(n).
 ///
 /// ```
 /// use viral::eval::paired_t_test;
@@ -41,28 +41,28 @@ pub fn paired_t_test(differences: &[f64]) -> Result<TestResult> {
     Ok(TestResult::new(t, p))
 }
 
-/// A mean over seeds, with its 95 % interval.
+/// A mean over seeds with its 95 % confidence interval.
 ///
-/// It displays as `0.0985 ± 0.0015`, or as the mean alone where one seed says nothing of the others.
+/// Displays as `0.0985 ± 0.0015`, or as the mean alone for a single seed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SeedMean {
     /// The mean.
     pub mean: f64,
-    /// Half of the interval's width; `None` for a single seed.
+    /// Half the width of the interval; `None` for a single seed.
     pub half_width: Option<f64>,
     /// Number of seeds.
     pub n: usize,
 }
 
-/// The mean of a figure over seeds with its 95 % interval.
+/// Computes the mean over seeds and its 95 % confidence interval.
 ///
 /// ```text
 /// x̄ ± t_{0.975, n−1} · s / √n
 /// ```
 ///
-/// It says how far another set of seeds would be from this mean. It does not say whether one model is better than another on these
-/// users: the paired tests do, such as [`sign_flip_test`](super::sign_flip_test).
+/// The interval says how far the mean of another set of seeds would be from this one. It does not say whether one model
+/// is better than another on these users: a paired test such as [`sign_flip_test`](super::sign_flip_test) does.
 ///
 /// ```
 /// use viral::eval::seed_mean;
@@ -74,7 +74,7 @@ pub struct SeedMean {
 /// ```
 ///
 /// # Errors
-/// When there is no value, or one is not finite.
+/// When `values` is empty or has a value that is not finite.
 pub fn seed_mean(values: &[f64]) -> Result<SeedMean> {
     check_values("a mean over seeds", values, 1)?;
     let (mean, error) = mean_and_error(values);
@@ -103,7 +103,7 @@ impl fmt::Display for SeedMean {
 /// The mean and its standard error; the error of one value is 0.
 fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
-    // Equal values have no spread, not one of rounding.
+    // Without this, rounding of the mean would give equal values a spread.
     if values.iter().all(|value| *value == values[0]) {
         return (values[0], 0.0);
     }

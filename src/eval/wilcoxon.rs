@@ -4,7 +4,7 @@ use super::paired::{TestResult, check_values};
 use crate::Result;
 use statrs::function::erf::erfc;
 
-/// Wilcoxon's signed-rank test, with zeros ranked and then left out (Pratt), equal sizes given their mean rank.
+/// Wilcoxon's signed-rank test. Zeros are ranked and then dropped (Pratt); ties share their mean rank.
 ///
 /// With `rᵤ` the rank of `|dᵤ|` among all `n` differences, of which `n₀` are zero:
 ///
@@ -14,23 +14,23 @@ use statrs::function::erf::erfc;
 /// p  = 2 Φ(−|z|)
 /// ```
 ///
-/// Most users gain nothing from either of two good models. Dropping these before ranking, as is often done, makes the test one of
-/// the few others. Wilcoxon, *Individual Comparisons by Ranking Methods*, 1945; Pratt, *Remarks on Zeros and Ties in the Wilcoxon
-/// Signed Rank Procedures*, 1959; the normal approximation with zeros: Cureton, 1967. Equal to SciPy's
-/// `wilcoxon(d, zero_method="pratt", method="asymptotic")`, but for differences that are all zero, where `p` is 1. The statistic
-/// is the smaller of R⁺ and R⁻. O(n log n).
+/// Between two good models, most users' differences are 0. Dropping these before ranking, as is often done, tests only
+/// the few other users. Wilcoxon, *Individual Comparisons by Ranking Methods*, 1945; Pratt, *Remarks on Zeros and Ties
+/// in the Wilcoxon Signed Rank Procedures*, 1959; the normal approximation with zeros: Cureton, 1967. Equal to SciPy's
+/// `wilcoxon(d, zero_method="pratt", method="asymptotic")`, except that `p` is 1 if all differences are zero. The
+/// statistic is the smaller of R⁺ and R⁻. O(n log n).
 ///
 /// ```
 /// use viral::eval::wilcoxon_test;
 ///
 /// let found = wilcoxon_test(&[0.0, 0.0, 0.5, 0.25, -0.25, 1.0, 0.5, 0.5])?;
-/// assert_eq!(found.statistic, 3.5); // of the one negative, which shares ranks 3 and 4
+/// assert_eq!(found.statistic, 3.5); // R⁻: the one negative difference shares ranks 3 and 4
 /// assert!((found.p - 0.0636).abs() < 1e-4);
 /// # Ok::<(), viral::Error>(())
 /// ```
 ///
 /// # Errors
-/// When there is no difference, or one is not finite.
+/// When `differences` is empty or has a value that is not finite.
 pub fn wilcoxon_test(differences: &[f64]) -> Result<TestResult> {
     check_values("a signed-rank test", differences, 1)?;
     let mut sorted: Vec<f64> = differences.to_vec();
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn ranks_by_hand() {
-        // Sizes 0, 1, 1, 2, 3 have the ranks 1, 2.5, 2.5, 4, 5; those of the positive ones make 2.5 + 5.
+        // Absolute values 0, 1, 1, 2, 3 have the ranks 1, 2.5, 2.5, 4, 5, so R⁺ = 2.5 + 5.
         let found = wilcoxon_test(&[3.0, 0.0, -1.0, 1.0, -2.0]).unwrap();
         assert_eq!(found.statistic, 6.5);
         let z: f64 = (7.5 - 7.0) / ((330.0 - 6.0 - 3.0) / 24.0f64).sqrt();

@@ -9,7 +9,7 @@ use crate::eval::{
 use crate::{Error, Result};
 use serde::Serialize;
 
-/// One model minus another, user by user.
+/// Paired comparison of two models: the first minus the second, user by user.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Comparison {
@@ -17,21 +17,21 @@ pub struct Comparison {
     pub of: String,
     /// The second.
     pub against: String,
-    /// Numbers of seeds that the users' means are over.
+    /// Number of seeds of each model, over which users' values are averaged.
     pub seeds: [usize; 2],
-    /// Users.
+    /// Number of users.
     pub n_users: usize,
     /// The mean difference with its 95 % interval over users.
     pub difference: Difference,
-    /// p of the sign-flip permutation test, which the corrections are of.
+    /// p value of the sign-flip permutation test, before correction.
     pub p: f64,
-    /// p after Holm's correction for all comparisons of the data set.
+    /// p value after Holm's correction for all comparisons of the data set.
     pub holm: f64,
-    /// p after Benjamini and Hochberg's.
+    /// p value after Benjamini and Hochberg's correction.
     pub benjamini_hochberg: f64,
-    /// p of Wilcoxon's signed-rank test with Pratt's zeros.
+    /// p value of Wilcoxon's signed-rank test with Pratt's zeros.
     pub wilcoxon: f64,
-    /// p of the paired t-test.
+    /// p value of the paired t-test.
     pub t: f64,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Runs<'a> {
     pub(super) records: Vec<&'a RunRecord>,
 }
 
-/// Compares pairs of rows; the names of those whose users' values are not there come second, and are left out.
+/// Compares pairs of rows. Rows without per-user files are left out; their names are returned second.
 pub(super) fn compare(
     journal: &Journal,
     rows: &[Runs],
@@ -88,7 +88,7 @@ pub(super) fn compare(
     Ok((comparisons, missing))
 }
 
-/// A figure of each user in each run; `None` where a run's file is not there.
+/// Reads a figure for each user in each run; `None` if the file of a run does not exist.
 fn read(journal: &Journal, runs: &Runs, figure: Figure) -> Result<Option<Vec<Metrics>>> {
     let mut all = Vec::new();
     for record in &runs.records {

@@ -1,4 +1,4 @@
-//! A metric at a cutoff, as tables head their columns.
+//! A metric at a cutoff, as in the column headings of tables.
 
 use crate::eval::Metric;
 use crate::{Error, Result};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A metric at a cutoff: `R@20`, `N@10`, `P@5`, `MAP@20`; `recall@20` and the like are understood as well.
+/// A metric at a cutoff: `R@20`, `N@10`, `P@5`, `MAP@20`. Parses `recall@20` and the like as well.
 ///
 /// ```
 /// use viral::experiment::Figure;
@@ -38,7 +38,7 @@ impl Figure {
     }
 }
 
-/// The letters of a metric in tables.
+/// Returns the abbreviation of a metric in tables.
 fn letters(metric: Metric) -> &'static str {
     match metric {
         Metric::Recall => "R",

@@ -1,4 +1,4 @@
-//! The TOML file of an experiment, with errors that name file, line and key.
+//! Parsing of the TOML file of an experiment; errors name file, line and key.
 
 use super::tune::{MOST, change};
 use super::{CUTOFFS, ComparisonSettings, Contrast, DEPTH, DataSource, Experiment, Figure, ModelRow};
@@ -67,7 +67,7 @@ struct TuneSection {
     training: Table,
 }
 
-/// More would take hours and change no digit that is shown.
+/// Upper bound: more resamples would take hours and change no digit that is shown.
 const MOST_RESAMPLES: usize = 1_000_000;
 
 fn one_seed() -> Vec<u64> {
@@ -86,7 +86,7 @@ fn ten() -> usize {
     10
 }
 
-/// Reads `text`, the content of the file `path`.
+/// Parses `text`, the content of the file `path`.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Experiment> {
     let file: File = toml::from_str(text).map_err(|e| no_such_toml(&e, text, path))?;
     experiment(file).map_err(|fault| fault.error(text, path))
@@ -208,7 +208,7 @@ fn row(section: &ModelSection, training: &Table, all_seeds: &[u64], data: &[&str
     })
 }
 
-/// `{ "R@20" = 0.1 }` for the only data set, or `{ baby = { "R@20" = 0.1 } }`.
+/// Parses published figures: `{ "R@20" = 0.1 }` for the only data set, or `{ baby = { "R@20" = 0.1 } }`.
 fn published(table: &Table, data: &[&str], at: &[Step]) -> Checked<Vec<(String, Figure, f64)>> {
     let mut found = Vec::new();
     let mut put = |name: &str, key: &str, value: &Value, at: &[Step]| -> Checked<()> {
@@ -272,7 +272,7 @@ fn tune(section: &TuneSection, recipe: &Recipe, at: &[Step]) -> Checked<Tune> {
     }
 }
 
-/// The arrays of a table and of the tables in it, by their paths.
+/// Collects the arrays of a table and of its nested tables, by path.
 fn collect(table: &Table, is_training: bool, path: &[String], at: &[Step], choices: &mut Vec<Choice>) -> Checked<()> {
     for (key, value) in table {
         let (at, path) = (below(at, [key.as_str().into()]), [path, std::slice::from_ref(key)].concat());

@@ -1,4 +1,4 @@
-//! A folder of results without the experiment that made it.
+//! Reading a folder of results without the experiment that wrote it.
 
 use super::comparison::{Comparison, Runs, compare};
 use super::journal::Journal;
@@ -22,20 +22,20 @@ pub struct ResultsFolder {
     rows: Vec<ResultsRow>,
 }
 
-/// A model with its settings on a data set: runs that differ in nothing but their seeds.
+/// Runs of a model on a data set that differ only in their seeds.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ResultsRow {
-    /// The data set; with a part of its fingerprint where several have the name.
+    /// Name of the data set, with a part of its fingerprint if several data sets share the name.
     pub data: String,
-    /// The model; with the settings that differ where several have the name.
+    /// Name of the model, with the settings that differ if several models share the name.
     pub name: String,
-    /// The runs, by seed.
+    /// The runs, sorted by seed.
     pub runs: Vec<RunRecord>,
 }
 
 impl ResultsFolder {
-    /// Reads the results in a folder. Rows are in order of data sets, each from the best recall@20 down.
+    /// Reads the results in a folder. Rows are sorted by data set, then by falling mean recall@20.
     ///
     /// # Errors
     /// A folder without finished runs; a damaged line.
@@ -66,21 +66,21 @@ impl ResultsFolder {
         Ok(Self { journal, rows })
     }
 
-    /// The models on their data sets.
+    /// The rows: each model on each data set.
     pub fn rows(&self) -> &[ResultsRow] {
         &self.rows
     }
 
-    /// Lines that do not count: those of other versions of the results.
+    /// Number of ignored lines: those of other versions of the results.
     pub fn n_foreign(&self) -> usize {
         self.journal.n_foreign()
     }
 
-    /// Every model of a data set minus each that stands below it, user by user; and the names of those whose files of users' values are
-    /// not in the folder, which are left out.
+    /// Compares every model on a data set with each model below it, user by user (upper minus lower). Models whose
+    /// per-user files are not in the folder are left out; their names are returned second.
     ///
     /// # Errors
-    /// A file of users' values that is damaged or of other users.
+    /// A per-user file that is damaged or has other users.
     pub fn compare(&self, data: &str, settings: &ComparisonSettings) -> Result<(Vec<Comparison>, Vec<String>)> {
         let rows: Vec<Runs> = self
             .rows
@@ -93,7 +93,7 @@ impl ResultsFolder {
     }
 }
 
-/// All settings of a run but its seed, by their paths.
+/// Returns all settings of a run except its seed, by path.
 fn settings(run: &RunRecord) -> Result<BTreeMap<String, String>> {
     let failed = |e: serde_json::Error| Error::Config(e.to_string());
     let model = serde_json::to_value(&run.trained.model).map_err(failed)?;
@@ -121,7 +121,7 @@ fn flatten(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Data sets of one name that are not the same have a part of their fingerprints in it.
+/// Adds a part of the fingerprint to names that different data sets share.
 fn name_data(rows: &mut [ResultsRow]) {
     let fingerprint =
         |row: &ResultsRow| row.runs.first().map(|run| run.trained.fingerprint.clone()).unwrap_or_default();
@@ -133,7 +133,7 @@ fn name_data(rows: &mut [ResultsRow]) {
     }
 }
 
-/// Models of one name that are not the same have the settings that differ in it.
+/// Adds the settings that differ to names that different models share.
 fn name_models(rows: &mut [ResultsRow]) -> Result<()> {
     let all = rows.iter().map(|row| row.runs.first().map_or(Ok(BTreeMap::new()), settings));
     let all = all.collect::<Result<Vec<_>>>()?;

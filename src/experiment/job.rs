@@ -1,36 +1,36 @@
-//! What there is to do, and how far it is.
+//! Jobs of an experiment and their states.
 
 use std::fmt;
 
-/// A training run of an experiment. It displays as `baby viral seed 1`, or `baby mmgcn trial 2 of 6 (adam.lr = 0.001)`.
+/// A training run of an experiment. Displays as `baby viral seed 1`, or `baby mmgcn trial 2 of 6 (adam.lr = 0.001)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Job {
     /// The data set.
     pub data: String,
-    /// The model's row.
+    /// Name of the model's row.
     pub model: String,
-    /// What it is for.
+    /// Whether it is a trial or a run.
     pub kind: JobKind,
-    /// Whether it is done.
+    /// Its state.
     pub state: JobState,
 }
 
-/// What a run is for.
+/// Purpose of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobKind {
-    /// To find out on valid what settings are worth.
+    /// A trial of settings on the validation part.
     #[non_exhaustive]
     Trial {
-        /// From 1.
+        /// Number of the trial, from 1.
         number: usize,
-        /// All trials of the model on the data set.
+        /// Number of trials of the model on the data set.
         of: usize,
         /// The settings.
         settings: String,
     },
-    /// To be tested.
+    /// A run to be tested.
     #[non_exhaustive]
     Run {
         /// Its seed.
@@ -38,22 +38,22 @@ pub enum JobKind {
     },
 }
 
-/// How far a run is.
+/// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobState {
-    /// Its line is there.
+    /// Finished: its result is journalled.
     Done,
-    /// It was begun and has a checkpoint to go on from.
+    /// Begun: it resumes from a checkpoint.
     Begun,
-    /// It is to be run.
+    /// Not begun.
     Waiting,
-    /// It is to be run with settings that trials have yet to choose.
+    /// Not begun: trials have yet to choose its settings.
     AfterTrials,
 }
 
 impl JobState {
-    /// What it is called in lists.
+    /// Name of the state in lists.
     pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -74,7 +74,7 @@ impl fmt::Display for Job {
     }
 }
 
-/// Which jobs are meant: those of some models, on some data sets; empty: all.
+/// Selection of jobs by model and data set; an empty list selects all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Selection {

@@ -1,4 +1,4 @@
-//! What is done: results a line each, what each user got beside them, and times apart.
+//! The journal of finished runs: a line per result, per-user hits in files beside it, and times in a separate file.
 
 use super::CUTOFFS;
 use super::key::RESULTS_VERSION;
@@ -37,17 +37,17 @@ pub(super) struct Journal {
     lines: HashMap<String, Line>,
     usages: HashMap<String, Usage>,
     test_reads: BTreeMap<String, usize>,
-    /// Lines of other versions of the results, or of the library.
+    /// Number of lines of other versions of the results, or of the library.
     n_foreign: usize,
 }
 
-/// The right to add to a [`Journal`]: the files, open and locked.
+/// Write access to a [`Journal`]: its files, open and locked.
 pub(super) struct Writer {
     results: AppendLog,
     times: AppendLog,
 }
 
-/// What every line of results has, whatever version wrote it.
+/// The fields that every line of results has, whatever version wrote it.
 #[derive(Deserialize)]
 struct AnyLine {
     #[allow(dead_code)] // it must be there
@@ -55,25 +55,25 @@ struct AnyLine {
     version: u32,
 }
 
-/// The header of the file of what each user got in a run.
+/// The header of a file of per-user hits.
 #[derive(Serialize, Deserialize)]
 struct UsersHeader {
-    /// Of the run.
+    /// Key of the run.
     key: String,
-    /// Of the rankings.
+    /// Depth of the rankings.
     depth: usize,
 }
 
-/// What stands before a line's checksum, at its end.
+/// The text before the checksum at the end of a line.
 const SEAL: &str = ",\"checksum\":\"";
 
-/// An object as text, with the checksum of it as it was in the place of its last brace.
+/// Appends the CRC-32 checksum of a JSON object to it, as a last field.
 fn sealed(object: &str) -> String {
     let open = object.strip_suffix('}').unwrap_or(object);
     format!("{open}{SEAL}{:08x}\"}}", crc32fast::hash(object.as_bytes()))
 }
 
-/// That a line is as it was [`sealed`].
+/// Returns an error unless a line matches its checksum, as [`sealed`] wrote it.
 fn check(line: &[u8]) -> std::result::Result<(), String> {
     let text = std::str::from_utf8(line).map_err(|e| format!("not a result ({e})"))?.trim_end();
     let open = text.rsplit_once(SEAL).ok_or("a result without a checksum, which this library did not write")?.0;
@@ -84,7 +84,7 @@ fn check(line: &[u8]) -> std::result::Result<(), String> {
 }
 
 impl Journal {
-    /// Reads what is there, without keeping others from writing.
+    /// Reads the journal of a folder without locking it.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let mut journal = Self { folder: folder.to_path_buf(), ..Self::default() };
         let (results, times) = (journal.path("results.jsonl"), journal.path("times.jsonl"));
@@ -97,7 +97,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the folder's files for writing, making what is missing, and reads them once more.
+    /// Opens the folder's files for writing, creating missing ones, and reads them.
     ///
     /// # Errors
     /// When another process has them open, or a line is damaged.
@@ -113,11 +113,11 @@ impl Journal {
     fn take(&mut self, line: &[u8]) -> std::result::Result<(), String> {
         let AnyLine { version, .. } =
             serde_json::from_slice::<AnyLine>(line).map_err(|e| format!("not a result ({e})"))?;
-        // Lines of later versions may be held to be whole in another way.
+        // Later versions may protect their lines in another way.
         if version <= RESULTS_VERSION {
             check(line)?;
         }
-        // Settings that this version does not know are another version's.
+        // A line with settings that this version does not know is of another version.
         let known = serde_json::from_slice::<Line>(line).ok();
         match known.map(|line| (line.key_now(), line)) {
             Some((Ok(Some(key)), line)) => {
@@ -142,7 +142,7 @@ impl Journal {
         self.folder.join(name)
     }
 
-    /// Where a run that is not done keeps its checkpoint.
+    /// The folder for the checkpoint of an unfinished run.
     pub(super) fn running(&self, key: &str) -> PathBuf {
         self.folder.join("running").join(key)
     }
@@ -158,7 +158,7 @@ impl Journal {
         }
     }
 
-    /// All finished runs, in no order.
+    /// All finished runs, in no particular order.
     pub(super) fn runs(&self) -> impl Iterator<Item = &RunRecord> {
         self.lines.values().filter_map(|line| match line {
             Line::Run(record) => Some(record),
@@ -177,13 +177,13 @@ impl Journal {
         self.usages.get(&record.trained.key)
     }
 
-    /// How many finished runs there are of these, and how often the test part was read for them: more often where a process
-    /// was killed between reading it and writing the line.
+    /// Returns the number of distinct runs and how often the test part was read for them. It was read more often if a
+    /// process was killed between reading it and writing the line.
     pub(super) fn test_reads<'a>(&self, records: impl Iterator<Item = &'a RunRecord>) -> (usize, usize) {
         let mut keys: Vec<&str> = records.map(|record| record.trained.key.as_str()).collect();
         keys.sort_unstable();
         keys.dedup();
-        // A line that came without its times was tested as well.
+        // A run without an entry in `times.jsonl` was tested as well.
         let reads = keys.iter().map(|key| self.test_reads.get(*key).copied().unwrap_or(1)).sum();
         (keys.len(), reads)
     }
@@ -192,7 +192,7 @@ impl Journal {
         self.n_foreign
     }
 
-    /// What each user got in a run; `None` where the file is not there.
+    /// Reads the per-user hits of a run; `None` if their file does not exist.
     pub(super) fn hits(&self, record: &RunRecord) -> Result<Option<Hits>> {
         let path = self.users_path(&record.trained.key);
         if !path.exists() {
@@ -211,7 +211,7 @@ impl Journal {
             [column("users")?, column("held_out")?, column("rows")?, column("ranks")?];
         let hits = Hits::from_parts(users, held_out, &rows, ranks, depth);
         let hits = hits.map_err(|what| Error::file(&path, format!("{what}; remove it and the run's line")))?;
-        // The line's figures are means of these.
+        // The figures in the line must be the means of these.
         let metrics = hits.metrics(&CUTOFFS).map_err(|e| Error::file(&path, e.to_string()))?;
         for (name, mean) in metrics.means() {
             if let Some(figure) = record.test.get(&name).filter(|figure| **figure != mean) {
@@ -223,7 +223,7 @@ impl Journal {
         Ok(Some(hits))
     }
 
-    /// Adds a result, the users' part of it first, so that a line has one.
+    /// Adds a result. Per-user hits are written before the line, so that no line lacks them.
     pub(super) fn add(&mut self, writer: &mut Writer, key: &str, line: Line, hits: Option<&Hits>) -> Result<()> {
         if let Some(hits) = hits {
             write_hits(&self.users_path(key), key, hits)?;
@@ -235,7 +235,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes that the test part is about to be read.
+    /// Records that the test part is about to be read.
     pub(super) fn add_test_read(&mut self, writer: &mut Writer, key: &str) -> Result<()> {
         writer.time(&Time::TestRead { key: key.to_string() })?;
         *self.test_reads.entry(key.to_string()).or_default() += 1;
@@ -264,7 +264,7 @@ fn open(path: &Path) -> Result<Option<BufReader<File>>> {
     }
 }
 
-/// Eight bytes a user and eight a hit, whole or not at all.
+/// Writes the hits of a run atomically: eight bytes per user and eight per hit.
 fn write_hits(path: &Path, key: &str, hits: &Hits) -> Result<()> {
     let column = |numbers: Vec<i32>| {
         let n = numbers.len();
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!((run, found.hits(run).unwrap()), (&record(&key), Some(hits.clone())));
         assert_eq!((found.test_reads([run].into_iter()), found.trial(&key)), ((1, 1), None));
 
-        // A setting that was not there when the line was written has its default; one that is gone makes it a stranger's.
+        // A setting added since the line was written has its default; a removed one makes the line foreign.
         let path = folder.path().join("results.jsonl");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("\"n_layers\":2,") && text.ends_with("}\n"));
@@ -328,13 +328,13 @@ mod tests {
             assert_eq!((found.lines.len(), found.n_foreign()), (n, n_foreign), "{text}");
             assert_eq!(found.run(&key).is_some(), n == 1, "{text}");
         }
-        // Whatever is changed in it, a line is not believed any more.
+        // Any change invalidates a line.
         for text in [text.replace("0.75}", "0.95}"), text.replace("\"n_layers\":2,", ""), object.clone()] {
             std::fs::write(&path, &text).unwrap();
             let message = Journal::read(folder.path()).unwrap_err().to_string();
             assert!(message.contains("results.jsonl:1: a result ") && message.contains("checksum"), "{message}");
         }
-        // Nor are the users of another run.
+        // Per-user hits of another run are rejected as well.
         std::fs::write(&path, &text).unwrap();
         let found = Journal::read(folder.path()).unwrap();
         let run = found.run(&key).unwrap();

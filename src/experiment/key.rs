@@ -1,4 +1,4 @@
-//! What a result is known by: everything that its bits depend on.
+//! Keys of results: a hash of everything that the bits of a result depend on.
 
 use crate::Result;
 use crate::data::hex;
@@ -9,22 +9,22 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// The version of all results. It is raised when a change of the library changes the bits of some, and only then: results of
-/// another version do not count.
+/// Version of the results. It is raised if and only if a change to the library changes the bits of some result. Results
+/// of another version are ignored.
 pub const RESULTS_VERSION: u32 = 1;
 
-/// Whether a model was run to its end and tested, or tried on valid.
+/// Kind of a result: a trial on the validation part, or a full run with a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Trial,
     Run,
 }
 
-/// The key of a result, 32 hexadecimal digits: a hash of version, kind, data, model settings and training settings, the seed among
-/// these.
+/// Returns the key of a result, 32 hexadecimal digits: a hash of version, kind, data, model settings and training
+/// settings, which include the seed.
 ///
-/// Settings are hashed as this version of the library writes them, in the order of their names. A setting that a later version
-/// adds gets its default when an old line is read, so that the line keeps its meaning and is found again.
+/// Settings are hashed as this version of the library serialises them, sorted by name. When a later version adds a
+/// setting, old lines are read with its default, so that they keep their meaning and are still found.
 pub(super) fn key(kind: Kind, fingerprint: &str, model: &ModelConfig, training: &TrainerConfig) -> Result<String> {
     let mut text = format!("viral result {RESULTS_VERSION}\n{kind:?}\n{fingerprint}\n");
     for settings in [value(model)?, value(training)?] {
@@ -40,7 +40,7 @@ fn value(settings: &impl Serialize) -> Result<Value> {
     serde_json::to_value(settings).map_err(|e| crate::Error::Config(format!("settings are no JSON: {e}")))
 }
 
-/// JSON with the keys in order, whatever the order of the map.
+/// Writes canonical JSON: keys are sorted, whatever the order of the map.
 fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What a model is worth where items lack content: a curve over the share of items, with masks that are nested.
+//! Evaluation with missing content: recall as a function of the share of items without it, with nested masks.
 
 use super::job::{Job, JobKind, JobState};
 use super::journal::{Journal, Writer};
@@ -32,10 +32,10 @@ const OTHERS: &str = "recall@20 of the other items";
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum MissingIn {
-    /// In training and in the test: a model is trained without what is missing.
+    /// In training and in the test: the model is retrained without the missing content.
     #[serde(rename = "train+test")]
     TrainAndTest,
-    /// In the test alone: the model that was trained on everything, frozen.
+    /// Only in the test: the model is trained on all content and then frozen.
     Test,
 }
 
@@ -45,11 +45,12 @@ named! {
     Test => "test",
 }
 
-/// Which content to take away from a model, and what to put in its place.
+/// Evaluation of a model with missing content: what to remove, and how to impute it.
 ///
-/// For each seed a share of the items, drawn evenly and [nested](missing_items), loses the modalities named, all of the same items. An
-/// [`Imputation`] may fill them from what is left and from train pairs. R@20 is taken over all held-out items, over those that lost
-/// content, and over the others, with all items as candidates each time. LightGCN, which knows no content, is the floor.
+/// For each seed, a share of the items loses the given modalities, all on the same items. The items are drawn uniformly
+/// and [nested](missing_items). An [`Imputation`] may fill the gaps from the remaining content and from train pairs.
+/// R@20 is measured over all held-out items, over those that lost content, and over the others, each time with all
+/// items as candidates. LightGCN, which uses no content, is the baseline (`floor`).
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -78,21 +79,21 @@ named! {
 pub struct MissingGrid {
     /// The model with its training.
     pub recipe: Recipe,
-    /// LightGCN with its training; the seed is that of the model's.
+    /// LightGCN with its training, the baseline. It is trained with the model's seed.
     pub floor: Recipe,
-    /// Which modalities are lost together; one entry for each curve. Default: text.
+    /// Sets of modalities that are lost together, one for each curve. Default: text.
     pub modalities: Vec<Vec<Modality>>,
     /// Shares of the items that lose them, above 0 and up to 1. Default: 0.1, 0.2 … 0.9.
     pub shares: Vec<f64>,
-    /// What takes the place of what is missing. Default: nothing.
+    /// What takes the place of missing content. Default: nothing.
     pub imputations: Vec<Imputation>,
-    /// Where it is missing. Default: in training and in the test.
+    /// Where content is missing. Default: in training and in the test.
     pub missing_in: Vec<MissingIn>,
     /// Seeds of the items that lose content. Default: 0.
     pub seeds: Vec<u64>,
 }
 
-/// One point: a model, or its frozen form, on one set of items.
+/// One point of a curve: a retrained or frozen model with one draw of items.
 struct Cell<'a> {
     missing_in: MissingIn,
     modalities: &'a [Modality],
@@ -102,7 +103,7 @@ struct Cell<'a> {
 }
 
 impl MissingGrid {
-    /// The curve of a model without text, trained anew at each point.
+    /// Builds the grid of one curve: text is missing in training and test, and the model is retrained at each point.
     pub fn new(recipe: Recipe) -> Self {
         Self {
             recipe,
@@ -175,15 +176,16 @@ impl MissingGrid {
         })
     }
 
-    /// Measures what is not measured yet, and reports.
+    /// Measures the points that are not measured yet, and returns the report.
     ///
-    /// The folder has a line for each finished point in `results.jsonl`, and the checkpoints of the models on full data: killed at any
-    /// moment and started again, this goes on, to the same lines. `observe` may break it off; the report then has the rows that are
-    /// complete.
+    /// The folder `out` has a line for each finished point in `results.jsonl`, and the checkpoints of the models on
+    /// full data. If the process is killed at any moment, the next call resumes and writes the same lines. If `observe`
+    /// returns `Break`, the report has only the complete rows.
     ///
     /// # Errors
-    /// Settings that make no sense or modalities that are not there; those of [`Recipe::run`] and [`Run::embed_with`](crate::recipe::Run::embed_with); a folder that
-    /// cannot be written into, or that another process writes into.
+    /// Invalid settings, or modalities that the data lack; those of [`Recipe::run`] and
+    /// [`Run::embed_with`](crate::recipe::Run::embed_with); a folder that cannot be written to, or that another process
+    /// is writing to.
     pub fn run(
         &self,
         data: &Dataset,
@@ -217,7 +219,7 @@ impl MissingGrid {
             let known_by = self.key(&cell, &fingerprint)?;
             let (folder, place) = (journal.running(&known_by[1]), [3 + i, of]);
             if journal.run(&known_by[1]).is_some() {
-                // Killed between line and clean-up.
+                // The process was killed between writing the line and cleaning up.
                 let _ = std::fs::remove_dir_all(&folder);
                 continue;
             }
@@ -249,14 +251,14 @@ impl MissingGrid {
         Ok(MissingReport::new(self, data, Some([recall(full)?, recall(floor)?]), rows))
     }
 
-    /// What a point's result depends on but the model, and its key.
+    /// Returns what a point's result depends on apart from the model, and its key.
     fn key(&self, cell: &Cell, fingerprint: &str) -> Result<[String; 2]> {
         let depends_on = format!("{fingerprint} {cell} {}", cell.share);
         let key = key(Kind::Run, &depends_on, &self.recipe.model, &self.recipe.training)?;
         Ok([depends_on, key])
     }
 
-    /// The data of a point.
+    /// Returns the data of a point: with content removed, then imputed.
     fn filled(&self, cell: &Cell, data: &Dataset) -> Result<Dataset> {
         let mut filled = data.clone();
         filled.train.features = data.features().without(cell.modalities, &cell.missing(data));
@@ -264,7 +266,7 @@ impl MissingGrid {
         Ok(filled)
     }
 
-    /// Tests vectors and journals what came of it.
+    /// Evaluates embeddings on the test part and journals the result.
     fn test(
         &self,
         z: &Embeddings,
@@ -284,7 +286,7 @@ impl MissingGrid {
         Ok(format!("R@{K} {:.4}", figures.all))
     }
 
-    /// The points that are done, seeds put together; those with seeds that are not done are left out.
+    /// Returns the finished points, grouped over seeds. Points with unfinished seeds are left out.
     fn rows(&self, journal: &Journal, data: &Dataset, floor: &Embeddings) -> Result<Vec<MissingRow>> {
         let (mut rows, of_floor, fingerprint) =
             (Vec::new(), floor.evaluate(data, Part::Test, &[K])?, data.fingerprint());
@@ -344,7 +346,8 @@ fn above(metrics: &[Metrics], floor: &Metrics) -> Result<Difference> {
     bootstrap_interval(&differences, RESAMPLES, 0)
 }
 
-/// Trains in a folder, from where it was left: the vectors and the model, or `None` where the observer broke it off.
+/// Trains in a folder, resuming from its checkpoint if there is one. Returns the embeddings and the model, or `None` if
+/// the observer stopped it.
 fn trained(
     recipe: &Recipe,
     data: &Dataset,

@@ -1,4 +1,4 @@
-//! The tables of models without some of the content.
+//! Tables of an evaluation with missing content.
 
 use super::missing::{K, MissingGrid, MissingIn};
 use crate::Result;
@@ -17,33 +17,33 @@ use std::fmt::Write;
 pub struct Figures {
     /// Over all held-out items.
     pub all: f64,
-    /// Over the held-out items that lost content; none where no user has one.
+    /// Over the held-out items that lost content; `None` if there are none.
     pub missing: Option<f64>,
-    /// Over the others; none where no user has one.
+    /// Over the other held-out items; `None` if there are none.
     pub others: Option<f64>,
 }
 
-/// The runs of one imputation at one share, a figure for each seed of the items.
+/// Results of one imputation at one share, one figure for each seed of the items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MissingRow {
     /// Where content is missing.
     pub missing_in: MissingIn,
-    /// What is missing.
+    /// The missing modalities.
     pub modalities: Vec<Modality>,
-    /// The share of the items that lost it.
+    /// Share of the items that lost them.
     pub share: f64,
-    /// What stands in its place.
+    /// What replaces them.
     pub imputation: Imputation,
     /// The model's figures.
     pub figures: Vec<Figures>,
-    /// Those of LightGCN, which differ by which items are looked at.
+    /// LightGCN's figures, which differ only by the items they are measured over.
     pub floors: Vec<Figures>,
-    /// R@20 over all items less LightGCN's, with its interval over users; none where what users got was removed from the folder.
+    /// R@20 over all items minus LightGCN's, with its interval over users; `None` if the per-user files were removed.
     pub above_floor: Option<Difference>,
 }
 
-/// What [`MissingGrid::run`] measured; serialises as the whole of it.
+/// Results of [`MissingGrid::run`]. Serialises all fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MissingReport {
@@ -59,16 +59,17 @@ pub struct MissingReport {
     pub training: TrainerConfig,
     /// Seeds of the items that lost content, in the order of the figures.
     pub seeds: Vec<u64>,
-    /// R@20 of the model with all content; none where it was broken off.
+    /// R@20 of the model with all content; `None` if the run was stopped before.
     pub full: Option<f64>,
-    /// R@20 of LightGCN; none where it was broken off.
+    /// R@20 of LightGCN; `None` if the run was stopped before.
     pub floor: Option<f64>,
-    /// The points, curve by curve, and seeds put together.
+    /// The points, curve by curve, grouped over seeds.
     pub rows: Vec<MissingRow>,
 }
 
 impl Figures {
-    /// Of vectors, over the items with `true` and the others; what all came to is known.
+    /// Measures embeddings over the items marked in `missing` and over the others; `all` is the known value over all
+    /// items.
     pub(super) fn measured(z: &Embeddings, data: &Dataset, missing: &[bool], all: f64) -> Result<Self> {
         let part = |wanted: bool| -> Result<Option<f64>> {
             let pairs: Vec<(u32, u32)> =
@@ -83,7 +84,7 @@ impl Figures {
     }
 }
 
-/// Means over seeds, as cells.
+/// Formats means over seeds as table cells.
 fn means(figures: &[Figures]) -> [String; 3] {
     let mean = |of: fn(&Figures) -> Option<f64>| {
         let values: Option<Vec<f64>> = figures.iter().map(of).collect();
@@ -107,7 +108,7 @@ impl MissingReport {
         }
     }
 
-    /// A table for each curve, for a terminal.
+    /// Formats a table for each curve, for a terminal.
     pub fn to_text(&self) -> String {
         let (n, name) = (self.seeds.len(), self.config.name());
         let mut text = format!(

@@ -1,19 +1,20 @@
-//! Experiments: several models on several data sets with several seeds, from one file to tables with intervals.
+//! Experiments: several models, data sets and seeds, from one TOML file to tables with confidence intervals.
 //!
-//! A file names data, models with their settings, seeds and the differences that are asked for. Whatever is done is
-//! journalled, so that nothing is run twice: a run that was killed goes on, one that is done is skipped, also by another file that
-//! wants the same.
+//! A file names the data, the models with their settings, the seeds and the comparisons to make. Results are
+//! journalled, so that nothing runs twice: a killed run resumes from its checkpoint, and a finished run is skipped,
+//! even if another file asks for it.
 //!
 //! | file | |
 //! |---|---|
-//! | `spec`, `source`, `tune`, `figure` | [`Experiment`], [`ModelRow`], [`Contrast`]; [`DataSource`]; [`Tune`]: settings chosen on valid; [`Figure`]: a metric at a cutoff |
-//! | `file`, `place` | the TOML file, with errors that name line and key |
-//! | `session`, `job`, `run` | [`Session`]: an experiment with its data and what is done; [`Job`]s; doing the rest |
-//! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: a line each; what they are known by; [`Usage`]: what they cost |
-//! | `missing`, `missing_report` | [`MissingGrid`]: a model where items lack content; [`MissingReport`]: its tables |
-//! | `probe` | [`Probe`]: a model trained without what its content says; [`ProbeReport`]: its table, and what follows in words |
+//! | `spec`, `source` | [`Experiment`], [`ModelRow`], [`Contrast`]; [`DataSource`] |
+//! | `tune`, `figure` | [`Tune`]: hyperparameter search on the validation part; [`Figure`]: a metric at a cutoff |
+//! | `file` | the TOML file; errors name line and key |
+//! | `session`, `job`, `run` | [`Session`]: an experiment with its data and results; [`Job`]s; running them |
+//! | `journal`, `record`, `key`, `usage` | [`RunRecord`], [`TrialRecord`]: results; their keys; [`Usage`]: costs |
+//! | `missing`, `missing_report` | [`MissingGrid`]: evaluation with missing content; [`MissingReport`]: its tables |
+//! | `probe` | [`Probe`]: ablation of content by retraining; [`ProbeReport`]: its table and conclusions |
 //! | `comparison`, `report` | [`Comparison`]: paired tests; [`Report`]: the tables |
-//! | `folder` | [`ResultsFolder`]: what is done, without the experiment's file |
+//! | `folder` | [`ResultsFolder`]: results, read without the experiment's file |
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -66,10 +67,10 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `results.jsonl` | a line for each finished run or trial: settings, the curve on valid, metrics on test; the same bytes whenever and wherever it was run |
-//! | `users/KEY.safetensors` | at which ranks each test user's items were found: what paired tests need |
+//! | `results.jsonl` | a line per finished run or trial: settings, valid curve, test metrics; bit-reproducible |
+//! | `users/KEY.safetensors` | the ranks of each test user's held-out items, for paired tests |
 //! | `times.jsonl` | times, memory, and each reading of the test part |
-//! | `running/KEY/` | checkpoints of runs that are not done |
+//! | `running/KEY/` | checkpoints of unfinished runs |
 
 mod comparison;
 mod figure;
@@ -110,5 +111,5 @@ pub use usage::Usage;
 /// The cutoffs of the metrics in every line of results.
 pub const CUTOFFS: [usize; 5] = [5, 10, 20, 50, 100];
 
-/// How deep the rankings are of which users' hits are kept.
+/// Depth of the rankings whose hits are stored for each user.
 pub const DEPTH: usize = 100;

@@ -1,4 +1,4 @@
-//! Whether a model uses its content: trained anew with features that say nothing in the place of each modality.
+//! Ablation of content: whether a model uses a modality, by retraining with uninformative features in its place.
 
 use super::comparison::{Runs, compare};
 use super::job::Selection;
@@ -19,18 +19,20 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The figure that arms are held against, that of the published studies.
+/// The figure by which arms are compared, as in the published studies.
 const FIGURE: Figure = Figure { metric: Metric::Recall, k: 10 };
 const WHOLE: &str = "whole";
 
-/// A probe of what a model does with its content, by retrained knockouts.
+/// Ablation study of content, by retraining a model with knocked-out modalities.
 ///
-/// The model is trained on the data as they are, and once more for each arm: each modality alone, and all together, in the place of
-/// which a [`Knockout`] stands in training and in the test. R@10 of an arm is held against that of the whole, user by user. Deleting a
-/// block of a finished model (`viral report` does) answers another question: a model that is trained without a modality may make up for it.
+/// The model is trained on the unchanged data (the whole), and once more for each arm. An arm replaces one modality, or
+/// all together, by a [`Knockout`] in training and in the test. R@10 of an arm is compared with that of the whole, user
+/// by user. Deleting a block of a trained model, as `viral report` does, answers another question: a model trained
+/// without a modality may compensate for it.
 ///
-/// On Amazon Baby graph models are known to lose 14 to 28 % of R@10 with noise in the place of text, and no more than 5 % with noise in the
-/// place of images; VBPR hardly reacts to either (*Are Multimodal Embeddings Truly Beneficial for Recommendation?*, arXiv 2508.07399).
+/// On Amazon Baby, graph models are known to lose 14 to 28 % of R@10 with noise in place of text, and no more than 5 %
+/// with noise in place of images; VBPR hardly reacts to either (*Are Multimodal Embeddings Truly Beneficial for
+/// Recommendation?*, arXiv 2508.07399).
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -61,23 +63,23 @@ pub struct Probe {
     pub seeds: Vec<u64>,
 }
 
-/// A model trained without what some modalities say.
+/// Result of an arm: the model trained with some modalities knocked out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProbeArm {
-    /// The modalities that are knocked out.
+    /// The knocked-out modalities.
     pub modalities: Vec<Modality>,
-    /// What stands in their place.
+    /// What replaces them.
     pub knockout: Knockout,
     /// R@10 on the test part, mean over seeds.
     pub recall: f64,
-    /// R@10 less that of the whole, with its 95 % interval over users, each with the mean over their seeds.
+    /// R@10 minus that of the whole, with its 95 % interval over users; each user's value is the mean over seeds.
     pub difference: Difference,
-    /// p of the sign-flip permutation test, after Holm's correction for all arms.
+    /// p value of the sign-flip permutation test, after Holm's correction for all arms.
     pub p: f64,
 }
 
-/// What [`Probe::run`] measured; serialises as the whole of it.
+/// Results of [`Probe::run`]. Serialises all fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ProbeReport {
@@ -91,19 +93,19 @@ pub struct ProbeReport {
     pub training: TrainerConfig,
     /// Seeds of the training.
     pub seeds: Vec<u64>,
-    /// R@10 of the whole, mean over seeds; none where the probe was broken off.
+    /// R@10 of the whole, mean over seeds; `None` if the probe was stopped before.
     pub whole: Option<f64>,
-    /// The arms that are done.
+    /// The finished arms.
     pub arms: Vec<ProbeArm>,
 }
 
 impl Probe {
-    /// Every knockout of every modality alone and of all together, with the seed of the recipe.
+    /// Builds a probe with every knockout and the seed of the recipe.
     pub fn new(recipe: Recipe) -> Self {
         Self { seeds: vec![recipe.training.seed], recipe, knockouts: Knockout::ALL.to_vec() }
     }
 
-    /// The arms on some data: what is knocked out in each.
+    /// Returns the arms for a data set: the knocked-out modalities and their replacement.
     fn arms(&self, data: &Dataset) -> Vec<(Vec<Modality>, Knockout)> {
         let all: Vec<Modality> = data.features().modalities().cloned().collect();
         let mut sets: Vec<Vec<Modality>> = all.iter().map(|modality| vec![modality.clone()]).collect();
@@ -115,10 +117,11 @@ impl Probe {
         sets.iter().flat_map(of).collect()
     }
 
-    /// Trains and measures what is not done yet, and reports.
+    /// Trains and measures what is not finished yet, and returns the report.
     ///
-    /// The folder is that of an experiment: a line for each finished run in `results.jsonl`. Killed at any moment and started again, this
-    /// goes on. `observe` may break it off; the report then has the arms that are complete.
+    /// The folder is that of an experiment, with a line for each finished run in `results.jsonl`. If the process is
+    /// killed at any moment, the next call resumes. If `observe` returns `Break`, the report has only the complete
+    /// arms.
     ///
     /// # Errors
     /// Data without content, or with nothing held out; a repeated seed or knockout; those of [`Session::run`] and of the model's training.
@@ -180,7 +183,7 @@ impl Probe {
         Ok(report)
     }
 
-    /// The whole and the arms as an experiment.
+    /// Builds the experiment of the whole and the arms.
     fn experiment(&self, data: &Dataset, arms: &[(Vec<Modality>, Knockout)]) -> Result<Experiment> {
         let model = self.recipe.model.name();
         data.features().require_any(&format!("the probe of {model}"))?;
@@ -228,7 +231,7 @@ impl Probe {
     }
 }
 
-/// Such as `text as noise`, `text and visual permuted`.
+/// Returns the name of an arm, such as `text as noise` or `text and visual permuted`.
 fn arm_name(modalities: &[Modality], knockout: Knockout) -> String {
     let names: Vec<&str> = modalities.iter().map(Modality::as_str).collect();
     let as_what = match knockout {
@@ -240,7 +243,7 @@ fn arm_name(modalities: &[Modality], knockout: Knockout) -> String {
 }
 
 impl ProbeArm {
-    /// Such as `text as noise`.
+    /// Returns the name of the arm, such as `text as noise`.
     pub fn name(&self) -> String {
         arm_name(&self.modalities, self.knockout)
     }
@@ -275,7 +278,7 @@ impl ProbeReport {
         table
     }
 
-    /// What follows for each modality, and what does not, in words.
+    /// States in words what follows for each modality, and what does not.
     pub fn words(&self) -> String {
         let Some(whole) = self.whole else {
             return "The probe was broken off before anything could be compared.".into();

@@ -10,7 +10,7 @@ use crate::train::TrainerConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a trained model was, on which data, and what valid said of it.
+/// A trained model: its settings, its data and its validation curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Trained {
@@ -27,29 +27,29 @@ pub struct Trained {
     pub model: ModelConfig,
     /// Settings of its training, with the seed.
     pub training: TrainerConfig,
-    /// How valid went.
+    /// Its values on the validation part.
     pub valid: ValidCurve,
 }
 
-/// The monitored metric on valid, epoch by epoch.
+/// The monitored metric on the validation part, epoch by epoch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ValidCurve {
-    /// Its name, such as `recall@20`.
+    /// Name of the metric, such as `recall@20`.
     pub figure: String,
     /// The epoch with the best value, from 0; `None` for a model that does not train.
     pub best_epoch: Option<usize>,
     /// The best value.
     pub best: Option<f64>,
-    /// All values, to six digits.
+    /// All values, rounded to six decimals.
     pub curve: Vec<f64>,
 }
 
-/// A finished run: trained until valid got no better, then tested.
+/// A finished run: trained with early stopping, then tested.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunRecord {
-    /// Model, data and valid.
+    /// Model, data and validation curve.
     #[serde(flatten)]
     pub trained: Trained,
     /// Means over the test users: recall, NDCG, precision and MAP at [`CUTOFFS`](super::CUTOFFS).
@@ -60,10 +60,10 @@ pub struct RunRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TrialRecord {
-    /// Model, data and valid.
+    /// Model, data and validation curve.
     #[serde(flatten)]
     pub trained: Trained,
-    /// Why it came to nothing: it diverged.
+    /// Why the trial failed: the model diverged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -101,7 +101,7 @@ impl RunRecord {
         Self { trained, test: test.means().collect() }
     }
 
-    /// A figure of the test.
+    /// Returns a figure on the test part, or `None` if the record does not have it.
     pub fn figure(&self, figure: Figure) -> Option<f64> {
         self.test.get(&figure.name()).copied()
     }
@@ -114,7 +114,7 @@ impl Line {
         }
     }
 
-    /// The key that this version of the library gives to what the line says it is; `None` for a line of another version.
+    /// Computes the key of the line with this version of the library; `None` for a line of another version.
     pub(super) fn key_now(&self) -> Result<Option<String>> {
         let kind = match self {
             Self::Trial(_) => Kind::Trial,
@@ -125,7 +125,7 @@ impl Line {
     }
 }
 
-/// All metrics at a cutoff are in a line.
+/// Returns the columns of tables: recall at each cutoff, then NDCG at each.
 pub(super) fn figures(cutoffs: &[usize]) -> Vec<Figure> {
     let of = |metric: Metric| cutoffs.iter().map(move |&k| Figure::new(metric, k));
     of(Metric::Recall).chain(of(Metric::Ndcg)).collect()

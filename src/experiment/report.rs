@@ -8,7 +8,7 @@ use crate::Result;
 use crate::eval::seed_mean;
 use crate::report::Table;
 
-/// What an experiment found so far: tables and notes, as text for a terminal or as Markdown.
+/// Results of an experiment so far: tables and notes, as text for a terminal or as Markdown.
 #[derive(Debug, Clone)]
 pub struct Report {
     title: String,
@@ -25,7 +25,7 @@ enum Part {
 }
 
 impl Report {
-    /// As a terminal shows it.
+    /// Formats the report for a terminal.
     pub fn to_text(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Heading(text) => format!("{text}\n{}\n", "═".repeat(text.chars().count())),
@@ -36,7 +36,7 @@ impl Report {
         format!("{}\n\n{}", self.title, parts.collect::<Vec<_>>().join("\n"))
     }
 
-    /// As Markdown.
+    /// Formats the report as Markdown.
     pub fn to_markdown(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Heading(text) => format!("## {text}\n"),
@@ -66,14 +66,14 @@ struct RowState<'a> {
 }
 
 impl Session {
-    /// Tables of what is done: each model's figures, mean and 95 % interval over seeds, with published ones beside; what was chosen
-    /// by trials; paired comparisons with the corrections; costs; and what is not run, with the command that runs it, which begins
-    /// with `command`.
+    /// Reports the finished runs: the figures of each model, as mean and 95 % interval over seeds, next to published
+    /// ones; the settings that trials chose; paired comparisons with corrected p values; costs; and the missing runs,
+    /// with the command that runs them, which begins with `command`.
     ///
-    /// Tests and intervals take some seconds a comparison on tens of thousands of users.
+    /// With tens of thousands of users, tests and intervals take some seconds per comparison.
     ///
     /// # Errors
-    /// A file of users' values that is damaged or of other users.
+    /// A per-user file that is damaged or has other users.
     pub fn report(&self, command: &str) -> Result<Report> {
         let mut report = Report { title: self.experiment.name.clone(), parts: Vec::new(), comparisons: Vec::new() };
         let mut all: Vec<&RunRecord> = Vec::new();
@@ -227,7 +227,7 @@ impl Session {
     }
 }
 
-/// What trials chose.
+/// Adds the settings that trials chose.
 fn chosen(report: &mut Report, rows: &[&RowState]) {
     for row in rows {
         let (Some(tune), Some(winner)) = (&row.row.tune, &row.winner) else { continue };
@@ -244,7 +244,7 @@ fn chosen(report: &mut Report, rows: &[&RowState]) {
     }
 }
 
-/// What is missing, and the commands for it.
+/// Adds the missing runs and the commands that run them.
 fn not_run(report: &mut Report, data: &str, rows: &[&RowState], command: &str) {
     let missing: Vec<&&RowState> = rows.iter().filter(|row| !row.missing.is_empty()).collect();
     if missing.is_empty() {
@@ -259,7 +259,7 @@ fn not_run(report: &mut Report, data: &str, rows: &[&RowState], command: &str) {
     report.parts.push(Part::Commands(commands.collect()));
 }
 
-/// Differences as a matrix, where they are of more than one model.
+/// Arranges differences as a matrix; `None` if all are of one model.
 fn matrix(comparisons: &[Comparison]) -> Option<Table> {
     let (mut rows, mut columns): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for c in comparisons {
@@ -286,7 +286,7 @@ fn matrix(comparisons: &[Comparison]) -> Option<Table> {
     Some(table)
 }
 
-/// A p value to two digits that count.
+/// Formats a p value: three decimals from 0.01, four from 0.0001, one significant digit below.
 fn p_value(p: f64) -> String {
     match p {
         p if p >= 0.01 => format!("{p:.3}"),

@@ -1,4 +1,4 @@
-//! Doing what is missing: run after run, each journalled when it is done.
+//! Execution of the missing runs of an experiment, each journalled when it is finished.
 
 use super::job::{Job, JobState, Selection};
 use super::journal::{Journal, Writer};
@@ -13,55 +13,55 @@ use burn::tensor::Device;
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
-/// What an observer of a [`Session`] is told.
+/// An event that the observer of a [`Session`] receives.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Notice<'a> {
-    /// A run begins, or goes on from its checkpoint.
+    /// A run begins, or resumes from its checkpoint.
     #[non_exhaustive]
     Started {
         /// The run.
         job: &'a Job,
-        /// From 1.
+        /// Its number, from 1.
         number: usize,
-        /// All jobs that were selected, done or not.
+        /// Number of selected jobs, finished or not.
         of: usize,
     },
-    /// A step or an epoch of it is done.
+    /// A step or an epoch of the run is done.
     #[non_exhaustive]
     Progress {
         /// The run.
         job: &'a Job,
-        /// Where it stands.
+        /// Its progress.
         progress: &'a Progress,
     },
-    /// Its result is journalled.
+    /// The result of the run is journalled.
     #[non_exhaustive]
     Finished {
         /// The run.
         job: &'a Job,
-        /// What it came to.
+        /// Summary of the result.
         summary: &'a str,
     },
-    /// It ended with an error, and others go on.
+    /// The run failed; others continue.
     #[non_exhaustive]
     Failed {
         /// The run.
         job: &'a Job,
-        /// What was wrong.
+        /// The error.
         error: &'a Error,
     },
 }
 
-/// What came of [`Session::run`].
+/// Outcome of [`Session::run`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Runs and trials that were finished.
+    /// Number of runs and trials that this call finished.
     pub n_finished: usize,
-    /// Those that ended with an error, with the error.
+    /// Jobs that failed, with their errors.
     pub failures: Vec<(Job, Error)>,
-    /// Whether the observer broke it off.
+    /// Whether the observer stopped it.
     pub is_interrupted: bool,
 }
 
@@ -73,17 +73,17 @@ enum Ended {
 }
 
 impl Session {
-    /// Runs what is selected and not done, in the order of [`jobs`](Self::jobs).
+    /// Runs the selected jobs that are not finished, in the order of [`jobs`](Self::jobs).
     ///
-    /// Each result is appended to `results.jsonl` when its run is finished, a whole line or none, after what each user got was
-    /// written under `users/`. Times, memory and a note of each reading of the test part go to `times.jsonl`. A run that is killed
-    /// goes on from the checkpoint of its last epoch: killed at any moment and started again, the lines of results are the same
-    /// bytes.
+    /// When a run is finished, its per-user hits are written under `users/`, and then its result is appended to
+    /// `results.jsonl`, as a whole line or not at all. Times, memory and a note of each reading of the test part go to
+    /// `times.jsonl`. A killed run resumes from the checkpoint of its last epoch. Wherever it was killed, the lines of
+    /// results are the same bytes.
     ///
-    /// `observe` may break it off; the run it does so in is not finished then. A run that fails does not keep others from running.
+    /// If `observe` returns `Break`, the current run stays unfinished. A failed run does not stop the others.
     ///
     /// # Errors
-    /// A selection of what is not there; a folder that cannot be written into, or that another process writes into.
+    /// An unknown name in the selection; a folder that cannot be written to, or that another process is writing to.
     pub fn run(
         &mut self,
         device: &Device,
@@ -104,7 +104,7 @@ impl Session {
             let job = self.job(task)?;
             let recipe = match self.wanted(task)? {
                 Wanted::Recipe(recipe) => recipe,
-                // The trials failed, which was told.
+                // The trials failed, which has been reported.
                 Wanted::AfterTrials => continue,
                 Wanted::NoTrialSucceeded => {
                     let error = Error::Data(format!("every trial of {} on {} diverged", job.model, job.data));
@@ -115,7 +115,7 @@ impl Session {
             };
             let key = self.key(task, &recipe)?;
             if job.state == JobState::Done {
-                // Killed between line and clean-up.
+                // The process was killed between writing the line and cleaning up.
                 let _ = std::fs::remove_dir_all(self.journal.running(&key));
                 continue;
             }
@@ -141,7 +141,7 @@ impl Session {
                 }
             }
         }
-        // Goes if nothing is in it.
+        // Removes the folder only if it is empty.
         let _ = std::fs::remove_dir(self.journal.running(""));
         Ok(outcome)
     }
@@ -188,7 +188,7 @@ impl Session {
                 let valid = trained.valid.best.map_or_else(String::new, |best| format!("valid {best:.4}"));
                 let EpochSeconds { train, evaluation } = EpochSeconds::mean(run.seconds());
                 let mut usage = meter.read(existing == Existing::Overwrite);
-                // The mean of nothing is a negative zero.
+                // The mean of no epochs is a negative zero.
                 (usage.epochs, usage.train_seconds, usage.eval_seconds) =
                     (run.history().len(), train + 0.0, evaluation + 0.0);
                 match part {

@@ -1,4 +1,4 @@
-//! An experiment with its data and what is done of it.
+//! An experiment with its data and its results so far.
 
 use super::job::{Job, JobKind, JobState, Selection};
 use super::journal::Journal;
@@ -11,8 +11,8 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// An experiment, its data, and the results in a folder. [`run`](Self::run) does what is missing, [`report`](Self::report) makes
-/// tables of what is there; the [module](super) has an example.
+/// An experiment with its data and the results in a folder. [`run`](Self::run) executes the missing runs,
+/// [`report`](Self::report) makes tables of the finished ones; see the [module](super) for an example.
 #[derive(Debug)]
 pub struct Session {
     pub(super) experiment: Experiment,
@@ -26,7 +26,7 @@ pub struct Session {
 pub(super) struct OpenData {
     pub(super) set: Dataset,
     fingerprint: String,
-    /// By place of a model that has modalities knocked out: the fingerprint of its data.
+    /// Fingerprints of the data with knockouts, by index of the model that has them.
     knocked_out: BTreeMap<usize, String>,
 }
 
@@ -41,13 +41,13 @@ impl OpenData {
         Ok(Self { fingerprint: set.fingerprint(), set, knocked_out })
     }
 
-    /// The fingerprint of what a model of the experiment is trained on.
+    /// Returns the fingerprint of the data that a model of the experiment is trained on.
     pub(super) fn fingerprint(&self, model: usize) -> &str {
         self.knocked_out.get(&model).unwrap_or(&self.fingerprint)
     }
 }
 
-/// A job by its places in the experiment.
+/// A job, by its indices in the experiment.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) data: usize,
@@ -61,7 +61,7 @@ pub(super) enum TaskPart {
     Run(u64),
 }
 
-/// The trial that valid liked best.
+/// The trial with the best validation value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Winner {
     pub(super) combination: Combination,
@@ -73,12 +73,12 @@ pub(super) enum Wanted {
     Recipe(Box<Recipe>),
     /// Its settings are not chosen yet.
     AfterTrials,
-    /// They never will be.
+    /// Every trial failed, so that settings cannot be chosen.
     NoTrialSucceeded,
 }
 
 impl Experiment {
-    /// Reads all data, from folders under `data_root`, and the results that are in the folder `out`. Nothing is written.
+    /// Reads all data from folders under `data_root`, and the results in the folder `out`. Nothing is written.
     ///
     /// # Errors
     /// Data that cannot be read; a damaged line of results.
@@ -106,7 +106,7 @@ impl Session {
         self.data.iter().map(|data| &data.set)
     }
 
-    /// Every run, in the order in which they are done.
+    /// Returns all jobs, in the order in which they are run.
     ///
     /// # Errors
     /// Settings that cannot be written as JSON.
@@ -201,8 +201,8 @@ impl Session {
         Ok(Wanted::Recipe(Box::new(recipe)))
     }
 
-    /// The best trial of a row; `None` while some are missing, or where nothing is to be chosen; `Some(None)` where none
-    /// came to anything.
+    /// Returns the best trial of a row: `None` while trials are missing or if there is nothing to choose, `Some(None)`
+    /// if no trial succeeded.
     pub(super) fn winner(&self, data: usize, model: usize) -> Result<Option<Option<Winner>>> {
         let row = &self.experiment.models[model];
         let Some(tune) = &row.tune else { return Ok(None) };
@@ -220,7 +220,7 @@ impl Session {
         Ok(Some(best))
     }
 
-    /// The finished runs of a row on a data set, in the order of its seeds, and the seeds that are missing.
+    /// Returns the finished runs of a row on a data set, in the order of its seeds, and the missing seeds.
     pub(super) fn runs(&self, data: usize, model: usize) -> Result<(Vec<&RunRecord>, Vec<u64>)> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for &seed in &self.experiment.models[model].seeds {

@@ -1,4 +1,4 @@
-//! Where the data of an experiment come from.
+//! Data sources of an experiment.
 
 use crate::data::{Dataset, Labels, PlantedConfig, ReadOptions, SplitPolicy};
 use crate::{Error, Result};
@@ -29,22 +29,22 @@ pub struct DataSource {
     /// The name of its `.inter` file. Default: the folder's.
     #[serde(default)]
     pub inter: Option<String>,
-    /// What features to read, as `--modality` takes them: `text`, `visual=FILE`. Default: all there are.
+    /// Features to read, as for `--modality`: `text`, `visual=FILE`. Default: all there are.
     #[serde(default)]
     pub modalities: Vec<String>,
-    /// How to divide the interactions. Default: by label.
+    /// How to split the interactions. Default: by label.
     #[serde(default)]
     pub split: Option<SplitPolicy>,
     /// What labels mean. Default: parts of a split.
     #[serde(default)]
     pub labels: Labels,
-    /// Settings of the built-in catalogue, which then takes the place of a folder; `{}` for its defaults.
+    /// Settings of the built-in catalogue, which is then used instead of a folder; `{}` for its defaults.
     #[serde(default)]
     pub planted: Option<PlantedConfig>,
 }
 
 impl DataSource {
-    /// The folder of that name, with everything in it.
+    /// Reads the folder of that name, with everything in it.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_string(),
@@ -57,7 +57,7 @@ impl DataSource {
         }
     }
 
-    /// The first key that makes no sense, with why.
+    /// Returns the first invalid key and its error.
     pub(super) fn fault(&self) -> Option<(&'static str, Error)> {
         let Some(planted) = &self.planted else {
             return self.options().err().map(|e| ("modalities", e));
@@ -84,7 +84,7 @@ impl DataSource {
         self.modalities.iter().try_fold(options, |options, argument| options.with_modality_argument(argument))
     }
 
-    /// Reads the folder under `root`, or makes the catalogue; the data are named as the source is.
+    /// Reads the folder under `root`, or generates the catalogue. The data set gets the name of the source.
     ///
     /// # Errors
     /// Those of [`Dataset::read_with`] and [`PlantedConfig::check`]; data with nothing in valid or test.

@@ -1,4 +1,4 @@
-//! What an experiment is: data sets, models, seeds, and which differences are asked for.
+//! Specification of an experiment: data sets, models, seeds and comparisons.
 
 use super::{DataSource, Figure, Tune};
 use crate::Result;
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::Path;
 
-/// What is drawn for knockouts is the same in all runs, so that seeds differ in the training alone.
+/// Knockouts draw with the same seed in all runs, so that runs of different seeds differ only in training.
 const KNOCKOUT_SEED: u64 = 0;
 
-/// An experiment: every model on every data set with every seed. It is read from a TOML file; the [module](super) has one.
+/// An experiment: every model on every data set with every seed. It is read from a TOML file; see the [module](super)
+/// for an example.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Experiment {
@@ -24,7 +25,7 @@ pub struct Experiment {
     pub models: Vec<ModelRow>,
     /// Cutoffs of the tables, among [`CUTOFFS`](super::CUTOFFS). Default in files: 10 and 20.
     pub cutoffs: Vec<usize>,
-    /// Which models are compared; empty: every two.
+    /// Which models are compared; if empty, every pair.
     pub contrasts: Vec<Contrast>,
     /// How they are compared.
     pub comparison: ComparisonSettings,
@@ -40,21 +41,22 @@ pub struct ModelRow {
     pub recipe: Recipe,
     /// Seeds of its runs.
     pub seeds: Vec<u64>,
-    /// The data sets that it is run on; empty: all.
+    /// The data sets that it is run on; if empty, all.
     pub data: Vec<String>,
-    /// What takes the place of modalities in its training and its test; nothing in most experiments.
+    /// Replacements for modalities in training and test; empty in most experiments.
     pub knockout: Vec<(Modality, Knockout)>,
-    /// Settings to be chosen on valid first.
+    /// Hyperparameter search on the validation part before the runs.
     pub tune: Option<Tune>,
-    /// Figures of publications, to be printed beside: data set, figure, value.
+    /// Published figures to print next to the results: data set, figure, value.
     pub published: Vec<(String, Figure, f64)>,
 }
 
 impl ModelRow {
-    /// What it is trained on and tested with: a data set, with what is knocked out. The name says so, for lines of results have it.
+    /// Returns the data for training and test: a data set with the knockouts applied. Its name tells them, because
+    /// lines of results contain it.
     ///
     /// # Errors
-    /// A modality that is knocked out and not there.
+    /// A knocked-out modality that the data set lacks.
     pub(super) fn data<'a>(&self, data: &'a Dataset) -> Result<Cow<'a, Dataset>> {
         if self.knockout.is_empty() {
             return Ok(Cow::Borrowed(data));
@@ -73,7 +75,7 @@ impl ModelRow {
     }
 }
 
-/// Differences of one model from others.
+/// Comparisons of one model with others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -85,7 +87,7 @@ pub struct Contrast {
     pub against: Vec<String>,
 }
 
-/// How models are compared, user by user.
+/// Settings of the paired comparisons between models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -108,22 +110,22 @@ impl Experiment {
     /// Reads an experiment from a TOML file.
     ///
     /// # Errors
-    /// A file that cannot be read; what is wrong in it, with file, line and key.
+    /// A file that cannot be read, or is invalid; the error names file, line and key.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_text(path)?;
         super::file::parse(&text, path)
     }
 
-    /// An experiment from TOML; errors call the text `experiment.toml`.
+    /// Parses an experiment from TOML; errors call the text `experiment.toml`.
     ///
     /// # Errors
-    /// What is wrong in it, with line and key.
+    /// Invalid text; the error names line and key.
     pub fn from_toml(text: &str) -> Result<Self> {
         super::file::parse(text, Path::new("experiment.toml"))
     }
 
-    /// The pairs of models to compare on a data set: places in [`models`](Self::models).
+    /// Returns the pairs of models to compare on a data set, as indices into [`models`](Self::models).
     pub(super) fn pairs(&self, data: &str) -> Vec<(usize, usize)> {
         let here: Vec<usize> = (0..self.models.len()).filter(|&i| self.models[i].is_on(data)).collect();
         if self.contrasts.is_empty() {
@@ -135,7 +137,7 @@ impl Experiment {
             let is_other = |b: &usize| contrast.against.is_empty() || contrast.against.contains(&self.models[*b].name);
             pairs.extend(here.iter().copied().filter(|&b| b != a).filter(is_other).map(|b| (a, b)));
         }
-        // The same difference twice would count twice in the corrections.
+        // A pair that comes twice would count twice in the corrections.
         let mut seen = std::collections::HashSet::new();
         pairs.retain(|&(a, b)| seen.insert((a.min(b), a.max(b))));
         pairs

@@ -1,4 +1,4 @@
-//! Which settings are tried on valid before a model is run.
+//! Hyperparameter search on the validation part, before a model is run.
 
 use crate::Result;
 use crate::data::splitmix64;
@@ -6,19 +6,20 @@ use crate::recipe::Recipe;
 use std::fmt;
 use toml::{Table, Value};
 
-/// The most combinations that a grid may have.
+/// Maximum number of combinations in a grid.
 pub(super) const MOST: usize = 100_000;
 
-/// Settings to be chosen on valid: some values of each, all combinations of which are the grid.
+/// Hyperparameter search on the validation part: a grid of all combinations of the given values.
 ///
-/// A trial trains a combination for a few epochs with one seed. The best value on valid wins, the earlier trial among equals; the test
-/// part has no say. `n_trials` of the grid, drawn without repetition, make a random search.
+/// A trial trains one combination for a few epochs with one seed. The trial with the best validation value wins, the
+/// earlier one in case of a tie; the test part is never used. If `n_trials` is set, that many combinations are drawn
+/// without replacement: a random search.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Tune {
     /// Epochs of a trial. Default in files: 10.
     pub epochs: usize,
-    /// How many combinations to draw. `None`: all.
+    /// Number of combinations to draw. `None`: all.
     pub n_trials: Option<usize>,
     /// Seed of the draw and of every trial. Default in files: 0.
     pub seed: u64,
@@ -30,15 +31,15 @@ pub struct Tune {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Choice {
-    /// Whether it is one of the training, not of the model.
+    /// Whether it is a training setting, not a model setting.
     pub is_training: bool,
-    /// Its name; that of a setting in a table is a path, such as `adam`, `lr`.
+    /// Its name, as a path through nested tables, such as `adam`, `lr`.
     pub path: Vec<String>,
-    /// At least one value.
+    /// Candidate values, at least one.
     pub values: Vec<Value>,
 }
 
-/// A setting that is `value`, within the tables that its path leads through.
+/// Sets the setting at `path`, through nested tables, to `value`.
 pub(super) fn change(recipe: &mut Recipe, is_training: bool, path: &[String], value: &Value) -> Result<()> {
     let [first, inner @ ..] = path else { return Ok(()) };
     let within = |value: Value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
@@ -49,17 +50,17 @@ pub(super) fn change(recipe: &mut Recipe, is_training: bool, path: &[String], va
     }
 }
 
-/// A combination: which value of each choice.
+/// A combination: the index of a value for each choice.
 pub(super) type Combination = Vec<usize>;
 
 impl Tune {
-    /// The number of combinations; `None` if it is above [`MOST`].
+    /// Returns the number of combinations, or `None` if it is above [`MOST`].
     pub(super) fn grid_size(&self) -> Option<usize> {
         let mut sizes = self.choices.iter().map(|choice| choice.values.len());
         sizes.try_fold(1usize, usize::checked_mul).filter(|n| *n <= MOST)
     }
 
-    /// The combinations to try, in the order of the trials: the last choice changes fastest.
+    /// Returns the combinations to try, in the order of the trials: the last choice changes fastest.
     pub(super) fn combinations(&self) -> Vec<Combination> {
         let size = self.grid_size().unwrap_or(0);
         let mut order: Vec<usize> = (0..size).collect();
@@ -87,7 +88,7 @@ impl Tune {
         order.into_iter().map(digits).collect()
     }
 
-    /// The recipe with the settings of a combination.
+    /// Returns the recipe with the settings of a combination.
     pub(super) fn chosen(&self, recipe: &Recipe, combination: &[usize]) -> Result<Recipe> {
         let mut recipe = recipe.clone();
         for (choice, &i) in self.choices.iter().zip(combination) {
@@ -96,14 +97,14 @@ impl Tune {
         Ok(recipe)
     }
 
-    /// The recipe of a combination's trial.
+    /// Returns the recipe of a trial: the settings of a combination, without early stopping.
     pub(super) fn trial(&self, recipe: &Recipe, combination: &[usize]) -> Result<Recipe> {
         let mut trial = self.chosen(recipe, combination)?.seed(self.seed).epochs(self.epochs);
         trial.training.patience = self.epochs;
         Ok(trial)
     }
 
-    /// A combination as people read it: `lambda = 0.1, adam.lr = 0.001`.
+    /// Formats a combination: `lambda = 0.1, adam.lr = 0.001`.
     pub(super) fn describe(&self, combination: &[usize]) -> String {
         let settings =
             self.choices.iter().zip(combination).map(|(choice, &i)| format!("{choice} = {}", choice.values[i]));

@@ -1,27 +1,26 @@
-//! What a run cost: time and memory, which are no part of its result.
+//! Costs of a run: time and memory, which are not part of its result.
 
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::time::Instant;
 
-/// Times and memory of a run. CPU time and memory are known where the system tells (Linux), and of runs that were not
-/// interrupted.
+/// Times and memory of a run. CPU time and memory are known only on Linux, and only for runs that were not interrupted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Epochs.
+    /// Number of epochs.
     pub epochs: usize,
     /// Mean seconds of an epoch's training.
     pub train_seconds: f64,
     /// Mean seconds of an epoch's evaluation.
     pub eval_seconds: f64,
-    /// Seconds of this process, from the making of the model to the test.
+    /// Wall-clock seconds in this process, from building the model to the test.
     pub seconds: f64,
-    /// User and system time of all threads.
+    /// User and system CPU seconds of all threads.
     pub cpu_seconds: Option<f64>,
-    /// The most memory that the process held meanwhile, in MB.
+    /// Peak memory of the process during the run, in MB.
     pub peak_mb: Option<f64>,
-    /// Threads that it had.
+    /// Number of threads.
     pub threads: usize,
 }
 
@@ -33,12 +32,12 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Starts the clocks, and forgets the most memory that earlier runs of this process took.
+    /// Starts the clocks and resets the peak memory, which earlier runs of this process may have raised.
     pub(super) fn start() -> Self {
         Self { start: Instant::now(), cpu: cpu_seconds(), is_reset: fs::write("/proc/self/clear_refs", "5").is_ok() }
     }
 
-    /// What there was since the start; `whole` if the run began then.
+    /// Returns the usage since the start. CPU time and memory are `None` unless `whole`: the run also began then.
     pub(super) fn read(&self, whole: bool) -> Usage {
         let cpu = cpu_seconds().zip(self.cpu).map(|(now, before)| now - before);
         Usage {
@@ -51,17 +50,17 @@ impl Meter {
     }
 }
 
-/// User and system time of this process so far.
+/// User and system CPU seconds of this process so far.
 fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name before the last parenthesis may hold anything.
+    // The process name, which ends at the last parenthesis, may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |i: usize| fields.get(i)?.parse::<f64>().ok();
-    // Linux counts in hundredths of a second here, whatever its own clock does.
+    // Linux reports hundredths of a second here, whatever the tick rate of the kernel.
     Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-/// The most memory that this process held since it was last forgotten.
+/// Peak memory of this process since the last reset.
 fn peak_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,17 +1,17 @@
-//! The union information of two sources, by alternating scaling, with a bound on its error.
+//! BROJA union information of two sources, by alternating scaling, with a bound on its error.
 
 use super::pid::PidOptions;
 use super::table::JointTable;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
 
-/// Below this a cell of the common table is taken for it: without a floor, cells that no label needs would become 0 for good.
+/// Lower bound of the cells of the common table. Without it, cells that no label needs would become 0 for good.
 const FLOOR: f64 = 1e-200;
 
-/// Most sweeps over the margins of one label in a round.
+/// Maximum number of Sinkhorn sweeps for one label in a round.
 const SWEEPS: usize = 50;
 
-/// Rounds without a change of the value that end the search.
+/// Number of rounds without a change of the value after which the search stops.
 const STABLE_ROUNDS: usize = 20;
 
 /// Why the search for the union information ended.
@@ -19,17 +19,17 @@ const STABLE_ROUNDS: usize = 20;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stopped {
-    /// The certified bound on the error came below what was asked for.
+    /// The certified bound on the error fell to the requested gap.
     Gap,
     /// The value hardly changed in each of 20 rounds, while the bound was still above.
     Stable,
-    /// The most rounds that were allowed.
+    /// The maximum number of rounds was reached.
     Limit,
 }
 
-/// The least `I_Q(X1 X2; Y)` over distributions with the table's `P(x1, y)` and `P(x2, y)`, in bits.
+/// The minimum of `I_Q(X1 X2; Y)` over distributions with the table's `P(x1, y)` and `P(x2, y)`, in bits.
 pub(super) struct Union {
-    /// Of a distribution that has these margins: never below the optimum.
+    /// The value at a distribution with these margins: never below the optimum.
     pub(super) value: f64,
     /// The optimum is at least `value - gap`.
     pub(super) gap: f64,
@@ -46,7 +46,8 @@ struct Label {
     q: Vec<f64>,
 }
 
-/// Minimises over `Q = Σ_y diag(u_y) R diag(v_y)` and `R = Σ_y Q_y` in turn: information projections of one another.
+/// Minimises by alternating over `Q = Σ_y diag(u_y) R diag(v_y)` and `R = Σ_y Q_y`, information projections of each
+/// other.
 pub(super) fn union_information(table: &JointTable, options: &PidOptions) -> Union {
     let (mut labels, [n1, n2]) = labels(table);
     let entropy: f64 = labels.iter().map(|label| -label.p * label.p.ln()).sum();
@@ -78,7 +79,7 @@ pub(super) fn union_information(table: &JointTable, options: &PidOptions) -> Uni
     Union { value: ((entropy + best) / LN_2).max(0.0), gap: ((best - bound) / LN_2).max(0.0), rounds, stopped }
 }
 
-/// The labels that occur, over the values of either source that occur.
+/// Returns the labels that occur, over the values of each source that occur.
 fn labels(table: &JointTable) -> (Vec<Label>, [usize; 2]) {
     let n_labels = table.sizes()[2];
     let joints = [0, 1].map(|source| {
@@ -106,7 +107,8 @@ fn product(labels: &[Label], n1: usize, n2: usize) -> Vec<f64> {
 }
 
 impl Label {
-    /// Scales the common table to the margins by Sinkhorn's sweeps, from the factors of the round before, into `q`.
+    /// Scales the common table to the margins by Sinkhorn sweeps, starting from the factors of the previous round, into
+    /// `q`.
     fn scale(&mut self, common: &[f64], n2: usize) {
         let [rows, columns] = &self.margins;
         let [u, v] = &mut self.factors;
@@ -130,7 +132,7 @@ impl Label {
                 break;
             }
         }
-        // The two are determined up to a factor, which must not run away.
+        // `u` and `v` are determined up to a factor, which must not diverge.
         let largest = v.iter().fold(0.0, |a: f64, &b| a.max(b));
         v.iter_mut().for_each(|v| *v /= largest);
         u.iter_mut().for_each(|u| *u *= largest);
@@ -139,8 +141,8 @@ impl Label {
         }
     }
 
-    /// Makes the margins of `q` exact: rows and columns that are too large are scaled down, and what is then missing is put where
-    /// it is missing (Altschuler, Weed and Rigollet, 2017).
+    /// Makes the margins of `q` exact: scales down rows and columns that are too large, and distributes the deficit
+    /// over the rows and columns that lack it (Altschuler, Weed and Rigollet, 2017).
     fn round(&mut self, n2: usize) {
         let [rows, columns] = &self.margins;
         let mut sums = vec![0.0; n2];
@@ -185,11 +187,11 @@ fn primal(labels: &[Label], n_cells: usize) -> f64 {
     (0..n_cells).map(cell).sum()
 }
 
-/// What `-H_Q(Y | X1 X2)` cannot be below, in nats.
+/// Returns a lower bound of `-H_Q(Y | X1 X2)` from the dual problem, in nats.
 ///
-/// By Gibbs' inequality `Σ_y Q(y | x) ln Q(y | x) ≥ Σ_y Q(y | x) (λ_y(x1) + μ_y(x2))` wherever `Σ_y exp(λ_y(x1) + μ_y(x2)) ≤ 1`, and
-/// the mean of the right-hand side is the same for every `Q` with the margins. The factors' logarithms, lowered until that holds,
-/// are such `λ` and `μ`.
+/// By Gibbs' inequality `Σ_y Q(y | x) ln Q(y | x) ≥ Σ_y Q(y | x) (λ_y(x1) + μ_y(x2))` wherever
+/// `Σ_y exp(λ_y(x1) + μ_y(x2)) ≤ 1`, and the mean of the right-hand side is the same for every `Q` with the margins. The
+/// logarithms of the factors, lowered until the condition holds, are such `λ` and `μ`.
 fn dual(labels: &[Label], n1: usize, n2: usize) -> f64 {
     let mut largest = 0f64;
     for (x1, x2) in (0..n1).flat_map(|x1| (0..n2).map(move |x2| (x1, x2))) {
@@ -200,6 +202,6 @@ fn dual(labels: &[Label], n1: usize, n2: usize) -> f64 {
         sum += margins.iter().zip(factors).filter(|(p, _)| **p > 0.0).map(|(p, factor)| p * factor.ln()).sum::<f64>();
     }
     let bound = sum - largest.ln();
-    // Factors beyond the range of numbers prove nothing.
+    // Factors that overflow or underflow prove nothing.
     if bound.is_finite() { bound } else { f64::NEG_INFINITY }
 }

@@ -1,4 +1,4 @@
-//! What content, or a block of a model's score, says of clicks: held-out pairs against pairs that were not taken.
+//! What content, or a block of a model's score, tells about clicks: held-out pairs against sampled negatives.
 
 use super::samples::Samples;
 use crate::data::{Dataset, ItemFeatures, Modality, Part, TrainSet, absent, below, draw, stream};
@@ -9,23 +9,23 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The purpose of the streams of negatives, part of their keys.
+/// Purpose of the random streams of negatives, part of their keys.
 const NEGATIVE: u64 = 33;
 
-/// Which item, of those that a user took in no part, stands against a held-out click.
+/// How to sample the negative for a held-out click, among the items that the user took in no part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Negatives {
-    /// Any, all alike.
+    /// Uniformly.
     #[default]
     Uniform,
-    /// One with a chance in proportion to its train interactions: what popularity says of a click is then no difference.
+    /// With probability proportional to train interactions, so that popularity does not tell clicks from negatives.
     Popularity,
 }
 
 impl Negatives {
-    /// Both.
+    /// Both kinds.
     pub const ALL: &'static [Self] = &[Self::Uniform, Self::Popularity];
 }
 
@@ -35,7 +35,7 @@ named! {
     Popularity => "popularity",
 }
 
-/// Held-out clicks, each with an item that the same user took in no part.
+/// Held-out clicks, each with a sampled negative: an item that the same user took in no part.
 ///
 /// Half of the pairs are clicks, so that a label has one bit of entropy.
 ///
@@ -55,15 +55,16 @@ named! {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClickPairs {
-    /// A click, then its negative.
+    /// Each click is followed by its negative.
     pairs: Vec<(u32, u32)>,
     n_skipped: usize,
 }
 
 impl ClickPairs {
-    /// Every pair of `part` whose user has train interactions, with a negative drawn as a function of the seed, the user and the item.
+    /// Draws a negative for every pair of `part` whose user has train interactions. The draw depends only on the seed,
+    /// the user and the item.
     ///
-    /// Train pairs are refused: a user's profile contains them, so that their likeness to it says nothing of taste.
+    /// Train pairs are rejected: a user's profile contains them, so their similarity to it says nothing about taste.
     ///
     /// # Errors
     /// When `part` is train, or there are no such pairs.
@@ -75,7 +76,7 @@ impl ClickPairs {
         let train = &data.train.interactions;
         let taken = train.union(&data.valid).union(&data.test);
         let popularity = train.item_degrees();
-        // Train interactions of the items before each.
+        // Prefix sums of the train interactions of items.
         let before: Vec<u64> = std::iter::once(0)
             .chain(popularity.iter().scan(0u64, |sum, &n| {
                 *sum += u64::from(n);
@@ -105,25 +106,27 @@ impl ClickPairs {
         }
     }
 
-    /// Users and items: a click, then its negative, and so on.
+    /// Pairs of user and item; each click is followed by its negative.
     pub fn pairs(&self) -> &[(u32, u32)] {
         &self.pairs
     }
 
-    /// Held-out pairs that were left out: of users without train interactions, or who took everything that could be drawn.
+    /// Number of skipped held-out pairs: those of users without train interactions, or who took every item that could
+    /// be drawn.
     pub fn n_skipped(&self) -> usize {
         self.n_skipped
     }
 
-    /// For each pair the cosine of the item to the user's profile in one modality.
+    /// Returns, for each pair, the cosine similarity of the item to the user's profile in one modality.
     ///
     /// ```text
     /// f̃_i = norm(norm(f_i) − mean of norm(f_j) over items j with train interactions)
     /// x_ui = ⟨f̃_i, norm(Σ f̃_j over train items j of u)⟩
     /// ```
     ///
-    /// with `norm` to length 1. An item without content, and a user whose items have none, has cosine 0. Information about clicks in
-    /// this number is that of the profile's likeness, not of the modality: whatever a cosine does not see is not in it.
+    /// where `norm` scales to length 1 (L2). The cosine is 0 for an item without content, and for a user whose items
+    /// have none. Information about clicks in this number is that of similarity to the profile, not of the modality: it
+    /// lacks whatever a cosine does not see.
     ///
     /// # Errors
     /// When the data lack the modality.
@@ -151,26 +154,28 @@ impl ClickPairs {
         Ok(users.into_par_iter().flat_map_iter(cosines).collect())
     }
 
-    /// For each pair the share of each block of columns in a model's score, in the order of [`HostEmbeddings::blocks`].
+    /// Returns, for each block of columns, its share of the model's score of each pair, in the order of
+    /// [`HostEmbeddings::blocks`].
     ///
-    /// Two of them as sources tell whether a third, such as the synergy block, has anything to add; one block against the rest tells
-    /// what the model would lose.
+    /// Two blocks as sources tell whether a third, such as the synergy block, has anything to add; one block against
+    /// the rest tells what the model would lose without it.
     ///
     /// # Panics
-    /// When the pairs are of other data than the vectors.
+    /// When pairs and embeddings are of different data.
     pub fn block_shares(&self, z: &HostEmbeddings) -> Vec<Vec<f64>> {
         let shares: Vec<Vec<f64>> =
             self.pairs.par_iter().map(|&(user, item)| z.attribute(user as usize, item as usize)).collect();
         (0..z.blocks().len()).map(|block| shares.iter().map(|shares| shares[block]).collect()).collect()
     }
 
-    /// Two numbers a pair as [`Samples`] with `n_bins` quantile bins each: the label is 1 for a click, and a user's pairs are a group.
+    /// Builds [`Samples`] of two numbers for each pair, in `n_bins` quantile bins each. The label is 1 for a click,
+    /// else 0; the pairs of a user form a group.
     ///
     /// # Errors
-    /// As [`Samples::binned`].
+    /// Those of [`Samples::binned`].
     ///
     /// # Panics
-    /// When there is not one number a pair.
+    /// When there is not one number for each pair.
     pub fn samples(&self, values: [&[f64]; 2], n_bins: usize) -> Result<Samples> {
         let labels: Vec<u32> = (0..self.pairs.len()).map(|i| u32::from(i % 2 == 0)).collect();
         let users: Vec<u32> = self.pairs.iter().map(|pair| pair.0).collect();
@@ -178,9 +183,10 @@ impl ClickPairs {
     }
 }
 
-/// How large a part of the scores of a ranking each block has: the mean over ranked pairs of `|share| / Σ |shares|`, which sums to 1.
+/// Returns each block's mean share of the scores in a ranking: the mean over ranked pairs of `|share| / Σ |shares|`.
+/// The shares of all blocks sum to 1.
 ///
-/// Pairs whose shares are all 0 are left out; all means are 0 where there are no others.
+/// Pairs whose shares are all 0 are skipped; if there are no others, all means are 0.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -212,7 +218,8 @@ pub fn mean_block_shares(z: &HostEmbeddings, ranking: &Ranking) -> Vec<(String, 
     z.blocks().iter().enumerate().map(|(at, (name, _))| (name.clone(), mean(at))).collect()
 }
 
-/// Rows of length 1, less the mean of those that train knows, of length 1 again; rows of zeros stay.
+/// L2-normalises rows, subtracts the mean of the non-empty rows with train interactions, and normalises again. Rows of
+/// zeros stay.
 fn centred(features: &ItemFeatures, data: &TrainSet) -> ItemFeatures {
     let (units, width) = (features.clone().l2_normalized(), features.width());
     let degrees = data.interactions.item_degrees();
@@ -232,8 +239,8 @@ fn centred(features: &ItemFeatures, data: &TrainSet) -> ItemFeatures {
     ItemFeatures::from_finite(features.n_items(), width, values).l2_normalized()
 }
 
-/// An item that is not in the ascending list `taken`, with a chance in proportion to its weight; `before[i]` is the sum of the weights
-/// of the items before `i`. `None` where no other item has weight.
+/// Samples an item that is not in the ascending list `taken`, with probability proportional to its weight; `before[i]`
+/// is the sum of the weights of the items before `i`. Returns `None` if no other item has weight.
 fn absent_by_weight(taken: &[u32], before: &[u64], bits: u64) -> Option<u32> {
     let weight = |item: u32| before[item as usize + 1] - before[item as usize];
     let total = before.last()? - taken.iter().map(|&item| weight(item)).sum::<u64>();
@@ -288,7 +295,7 @@ mod tests {
         // User 0 took 0, 1 and 2, user 1 the same; user 2 has no train interaction.
         assert_eq!(pairs.pairs(), [(0, 2), (0, 3), (1, 2), (1, 3)]);
         assert_eq!(pairs.n_skipped(), 1);
-        // Nobody has trained on what is left.
+        // The items that are left have no train interactions.
         let error = ClickPairs::draw(&data, Part::Test, Negatives::Popularity, 3).unwrap_err().to_string();
         assert!(error.contains("no held-out pair"), "{error}");
         assert!(
@@ -300,7 +307,7 @@ mod tests {
     fn cosines_are_to_the_mean_of_centred_train_items() {
         let data = toy();
         let pairs = ClickPairs::draw(&data, Part::Test, Negatives::Uniform, 3).unwrap();
-        // The mean of items 0 and 1 is (½, ½): item 0 becomes (1, -1)/√2, items 1 and 2 (-1, 1)/√2, item 3 stays nothing.
+        // The mean of items 0 and 1 is (½, ½): item 0 becomes (1, -1)/√2, items 1 and 2 (-1, 1)/√2, item 3 stays 0.
         let found = pairs.profile_cosines(&data.train, &Modality::Text).unwrap();
         let expected = [-1.0, 0.0, 0.0, 0.0]; // the profile of user 1 is 0
         assert!(found.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{found:?}");

@@ -1,4 +1,4 @@
-//! How sure a decomposition is: what labels of no use would give, and how far other users would lead.
+//! Uncertainty of a decomposition: a permutation null, and confidence intervals over groups such as users.
 
 use super::pid::{Pid, PidOptions, decompose_checked};
 use super::samples::Samples;
@@ -7,12 +7,13 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How other sets of users are imagined.
+/// How groups are resampled for intervals.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Resampling {
-    /// Half of the groups, without replacement: as far from the whole as another whole set would be, and no cell is counted twice.
+    /// Half of the groups, without replacement. A half deviates from the whole as much as another whole set would, and
+    /// no group is counted twice.
     #[default]
     Half,
     /// As many groups as there are, with replacement.
@@ -24,9 +25,9 @@ pub enum Resampling {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EvidenceOptions {
-    /// Permutations of labels. Default: 20.
+    /// Number of permutations of the labels. Default: 20.
     pub permutations: usize,
-    /// Resamples of groups. Default: 100.
+    /// Number of resamples of the groups. Default: 100.
     pub resamples: usize,
     /// How groups are resampled. Default: half of them, without replacement.
     pub resampling: Resampling,
@@ -48,53 +49,53 @@ impl Default for EvidenceOptions {
     }
 }
 
-/// What is known of one part, in bits.
+/// Estimate of one part of a decomposition, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Estimate {
-    /// For the table as it is.
+    /// Plug-in value: that of the table as it is.
     pub plug_in: f64,
-    /// Corrected for the number of observations.
+    /// Value corrected for the bias of few observations.
     pub corrected: f64,
     /// Mean of the plug-in values with permuted labels: what chance alone gives.
     pub null_mean: f64,
-    /// The largest of them.
+    /// Largest of these plug-in values.
     pub null_max: f64,
-    /// Standard deviation of the corrected value between sets of users.
+    /// Standard deviation of the corrected value over resamples.
     pub deviation: f64,
     /// Lower end of the 95 % interval of the corrected value.
     pub low: f64,
-    /// Its upper end.
+    /// Upper end of that interval.
     pub high: f64,
 }
 
-/// A decomposition of samples with its null and its intervals.
+/// A partial information decomposition of samples, with a permutation null and confidence intervals.
 ///
 /// ```text
 /// null       decompositions with the labels permuted within each group
 /// corrected  plug-in − (cells(x1, x2, y) − cells(x1, x2) − cells(y) + 1) / (2 n ln 2) for I(X1 X2; Y), alike for I(X1; Y), I(X2; Y)
-/// interval   [2 θ − q₀.₉₇₅, 2 θ − q₀.₀₂₅] with q the quantiles of corrected values of resampled groups, θ that of all;
-///            widened to θ, which values near zero fall out of, for resampling makes them larger
+/// interval   [2 θ − q₀.₉₇₅, 2 θ − q₀.₀₂₅] with q the quantiles of corrected values over resamples, θ that of all;
+///            widened to include θ: resampling increases values near zero, so that θ falls out
 /// ```
 ///
-/// Tables with few observations a cell look synergistic whatever the truth is: read a synergy beside its null. `x1 · x2 · y` cells
-/// want some fifty observations each.
+/// Tables with few observations per cell look synergistic whatever the truth is: compare a synergy with its null. Each
+/// of the `x1 · x2 · y` cells needs some fifty observations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PidEvidence {
     /// The decomposition of all samples.
     pub pid: Pid,
-    /// What either source says.
+    /// Redundant information, which both sources share.
     pub redundancy: Estimate,
-    /// What only the first or only the second says.
+    /// Unique information, which only the first or only the second source has.
     pub unique: [Estimate; 2],
-    /// What only both together say.
+    /// Synergistic information, which only both sources have together.
     pub synergy: Estimate,
-    /// All of it, `I(X1 X2; Y)`.
+    /// The total, `I(X1 X2; Y)`.
     pub total: Estimate,
-    /// Observations.
+    /// Number of observations.
     pub n: usize,
-    /// Groups that they come in.
+    /// Number of groups.
     pub n_groups: usize,
     /// Numbers of values of `x1`, `x2` and `y`.
     pub sizes: [usize; 3],
@@ -103,7 +104,7 @@ pub struct PidEvidence {
 impl PidEvidence {
     /// Decomposes the samples, samples with permuted labels, and samples of resampled groups, on all threads.
     ///
-    /// The result is a function of the arguments, whatever the number of threads.
+    /// Deterministic, whatever the number of threads.
     ///
     /// ```
     /// use viral::insight::{EvidenceOptions, PidEvidence, Samples};
@@ -134,7 +135,7 @@ impl PidEvidence {
         }
         let pid = decompose_checked(&samples.table(), &options.pid);
         let n_nulls = options.permutations;
-        // One pool of work: both kinds take about as long.
+        // One parallel loop for permutations and resamples, which take about as long.
         let found: Vec<[f64; 5]> = (0..n_nulls + options.resamples)
             .into_par_iter()
             .map(|i| match i.checked_sub(n_nulls) {
@@ -171,11 +172,11 @@ impl PidEvidence {
         ]
     }
 
-    /// A row for each quantity, in bits.
+    /// Returns a table with a row for each quantity, in bits.
     pub fn table(&self, sources: [&str; 2]) -> Table {
         let mut table = Table::new(["bits", "plug-in", "null", "corrected", "95 % from", "to"]);
         for (name, e) in self.estimates(sources) {
-            // No minus before what rounds to zero.
+            // No minus sign before a value that rounds to zero.
             let four = |x: f64| format!("{:.4}", if x.abs() < 5e-5 { 0.0 } else { x });
             let numbers = [e.plug_in, e.null_mean, e.corrected, e.low, e.high].map(four);
             table.row(std::iter::once(name).chain(numbers));
@@ -183,7 +184,8 @@ impl PidEvidence {
         table
     }
 
-    /// Corrected values with their intervals, and the plug-in values that chance alone gives, as a picture.
+    /// Returns a bar chart of the corrected values with their intervals, and the plug-in values that chance alone
+    /// gives.
     pub fn bars(&self, title: &str, sources: [&str; 2]) -> Bars {
         self.estimates(sources).into_iter().fold(Bars::new(title, "bits"), |bars, (name, e)| {
             bars.bar(name, e.corrected, Some([e.low, e.high]), Some(e.null_mean))
@@ -192,7 +194,7 @@ impl PidEvidence {
 }
 
 impl Estimate {
-    /// Whether it is told from what chance alone gives: above every permutation of the labels, with its interval above zero.
+    /// Whether the value exceeds chance: above every permutation of the labels, with its interval above zero.
     pub fn is_above_chance(&self) -> bool {
         self.plug_in > self.null_max && self.low > 0.0
     }
@@ -219,7 +221,7 @@ impl Estimate {
     }
 }
 
-/// Samples are counts, whose decompositions always are corrected.
+/// Returns the corrected atoms, which decompositions of counts always have.
 fn corrected(pid: &Pid) -> [f64; 5] {
     pid.corrected.unwrap_or(pid.atoms).all()
 }

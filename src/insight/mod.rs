@@ -1,11 +1,11 @@
-//! What a model has learned: how much content says of clicks, in bits; maps of items.
+//! Insight into what a model has learned: how much content tells about clicks, in bits; maps of items.
 //!
 //! | file | |
 //! |---|---|
-//! | `table`, `broja`, `pid` | [`decompose`]: a joint distribution into redundant, unique and synergistic information |
-//! | `samples`, `evidence` | [`Samples`], [`PidEvidence`]: the same of observations, with a null, a correction and intervals |
-//! | `clicks` | [`ClickPairs`]: clicks against what was not taken, by content and by blocks of a model's score |
-//! | `pca`, `tsne`, `sample` | [`Pca`], [`Tsne`]: maps of rows; [`stratified_sample`] of them, [`trustworthiness`] of a map |
+//! | `table`, `broja`, `pid` | [`decompose`]: partial information decomposition (PID) of a joint distribution |
+//! | `samples`, `evidence` | [`Samples`], [`PidEvidence`]: PID of observations, with null, correction, intervals |
+//! | `clicks` | [`ClickPairs`]: clicks against sampled negatives, by content and by blocks of a model's score |
+//! | `pca`, `tsne`, `sample` | [`Pca`], [`Tsne`]: maps of rows; [`stratified_sample`]; [`trustworthiness`] of a map |
 //!
 //! ```
 //! use viral::data::{Modality, Part, PlantedConfig};

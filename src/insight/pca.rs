@@ -1,35 +1,35 @@
-//! Principal components of rows of numbers.
+//! Principal component analysis (PCA) of rows of numbers.
 
 use crate::data::{draw, stream};
 use crate::linalg::symmetric_eigen;
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// The purpose of the stream of first directions, part of its key.
+/// Purpose of the random stream of initial directions, part of its key.
 const START: u64 = 34;
 
-/// Directions that are looked for beside those asked for.
+/// Number of directions searched for in addition to those asked for.
 const SPARE: usize = 6;
 
-/// Products with the covariance before the best directions so far are taken on.
+/// Krylov depth: products with the covariance before a restart from the best directions so far.
 const DEPTH: usize = 8;
 
-/// Rounds after which something is wrong.
+/// Maximum number of rounds; needing more means that something is wrong.
 const MOST_ROUNDS: usize = 500;
 
-/// Relative size of `C v − λ v` at which a component is taken for exact.
+/// Relative size of the residual `C v − λ v` at which a component counts as exact.
 const TOLERANCE: f64 = 1e-8;
 
-/// The directions along which rows vary most.
+/// Principal components: the directions along which rows vary most.
 ///
 /// ```text
 /// C = Σ_i (x_i − x̄)(x_i − x̄)ᵀ / (n − 1),    C v_j = λ_j v_j,    λ_1 ≥ λ_2 ≥ …,    y_i = V (x_i − x̄)
 /// ```
 ///
-/// The covariance itself is never formed: a block Krylov space is searched, from directions that are always the same, until every
-/// component is exact to `‖C v − λ v‖ ≤ 1e-8 λ_1`. So wide rows cost no more than their products: O(n · width · 8) for each of some
-/// tens to hundreds. The sign is the one that makes a component's largest entry positive. The bits do not depend on the number of
-/// threads.
+/// The covariance is never formed. A restarted block Krylov method searches from fixed initial directions until every
+/// component is exact to `‖C v − λ v‖ ≤ 1e-8 λ_1`. So wide rows cost no more than their products: O(n · width · 8) for
+/// each of some tens to hundreds. The sign of a component makes its entry of largest magnitude positive. The result is
+/// bit-identical at any number of threads.
 ///
 /// ```
 /// use viral::insight::Pca;
@@ -50,13 +50,13 @@ pub struct Pca {
 }
 
 impl Pca {
-    /// The first `k` components of rows of `width` numbers each.
+    /// Computes the first `k` components of rows of `width` numbers each.
     ///
     /// # Errors
     /// When a number is not finite, or there are fewer than `k + 1` rows or `k` columns, or `k` is 0.
     ///
     /// # Panics
-    /// When `rows` is no multiple of `width`.
+    /// When the length of `rows` is not a multiple of `width`.
     pub fn fit(rows: &[f32], width: usize, k: usize) -> Result<Self> {
         let n = check_rows(rows, width)?;
         if k == 0 || n <= k || width < k {
@@ -81,20 +81,20 @@ impl Pca {
         &self.variances
     }
 
-    /// The components, one after the other, each of length 1.
+    /// The components, concatenated; each is a unit vector.
     pub fn components(&self) -> &[f64] {
         &self.components
     }
 
-    /// The share of all variance that is along the components; 1 where there is none.
+    /// Explained variance: the share of the total variance along the components; 1 if the total is 0.
     pub fn explained(&self) -> f64 {
         if self.total > 0.0 { self.variances.iter().sum::<f64>() / self.total } else { 1.0 }
     }
 
-    /// Rows by their places along the components, `[n, k]`.
+    /// Projects rows onto the components, `[n, k]`.
     ///
     /// # Panics
-    /// When the rows are of another width.
+    /// When the rows have another width.
     pub fn project(&self, rows: &[f32]) -> Vec<f32> {
         let width = self.mean.len();
         assert!(rows.len().is_multiple_of(width), "project: {} values are no rows of {width}", rows.len());
@@ -106,7 +106,7 @@ impl Pca {
     }
 }
 
-/// The number of rows, when all are finite.
+/// Returns the number of rows, or an error if a number is not finite.
 pub(super) fn check_rows(rows: &[f32], width: usize) -> Result<usize> {
     assert!(width > 0 && rows.len().is_multiple_of(width), "{} values are no rows of {width}", rows.len());
     match rows.iter().position(|x| !x.is_finite()) {
@@ -115,7 +115,7 @@ pub(super) fn check_rows(rows: &[f32], width: usize) -> Result<usize> {
     }
 }
 
-/// Sums over rows, by parts that depend on sizes alone.
+/// Sums over rows, in parts that depend only on sizes, not on the number of threads.
 fn sums_of(rows: &[f32], width: usize, n_sums: usize, add: impl Fn(&[f32], &mut [f64]) + Sync) -> Vec<f64> {
     let part = (rows.len() / width).div_ceil(64).max(64) * width;
     let parts: Vec<Vec<f64>> = rows
@@ -131,7 +131,7 @@ fn sums_of(rows: &[f32], width: usize, n_sums: usize, add: impl Fn(&[f32], &mut 
     sums
 }
 
-/// The covariance times each of some vectors.
+/// Returns the product of the covariance with each vector.
 fn times_covariance(rows: &[f32], width: usize, mean: &[f64], vectors: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let add = |row: &[f32], sums: &mut [f64]| {
         let centred: Vec<f64> = row.iter().zip(mean).map(|(&x, mean)| f64::from(x) - mean).collect();
@@ -151,7 +151,7 @@ fn components(rows: &[f32], width: usize, k: usize, mean: &[f64]) -> Result<(Vec
         |v: usize, at: usize| (draw(stream(&[START, v as u64]), at as u64) >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
     let mut block: Vec<Vec<f64>> = (0..n_block).map(|v| (0..width).map(|at| uniform(v, at)).collect()).collect();
     for _ in 0..MOST_ROUNDS {
-        // An orthonormal basis of block, C block, C² block, …, with C times each.
+        // An orthonormal basis of block, C block, C² block, …, and C times each of its vectors.
         let (mut basis, mut images): (Vec<Vec<f64>>, Vec<Vec<f64>>) = (Vec::new(), Vec::new());
         for _ in 0..DEPTH {
             let first = basis.len();
@@ -188,10 +188,10 @@ fn components(rows: &[f32], width: usize, k: usize, mean: &[f64]) -> Result<(Vec
     Err(Error::Data(format!("the {k} principal components of {width} columns were not found in {MOST_ROUNDS} rounds")))
 }
 
-/// Adds what of a vector is not in the basis yet, unless that is nothing but rounding.
+/// Extends the basis by the part of a vector that is orthogonal to it, unless that is only rounding error.
 fn add_orthonormal(basis: &mut Vec<Vec<f64>>, mut v: Vec<f64>) {
     let before = dot(&v, &v).sqrt();
-    // Twice: once leaves what rounding left of large parts.
+    // The second pass removes what rounding left of large parts.
     for _ in 0..2 {
         for b in basis.iter() {
             let along = dot(b, &v);
@@ -205,7 +205,7 @@ fn add_orthonormal(basis: &mut Vec<Vec<f64>>, mut v: Vec<f64>) {
     }
 }
 
-/// Makes the largest entry positive.
+/// Flips the sign so that the entry of largest magnitude is positive.
 fn turn(v: &mut [f64]) {
     let largest = v.iter().fold(0f64, |a, &b| if b.abs() > a.abs() { b } else { a });
     if largest < 0.0 {
@@ -213,7 +213,7 @@ fn turn(v: &mut [f64]) {
     }
 }
 
-/// In eight sums side by side.
+/// Inner product in eight independent sums, so that it vectorises.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0f64; 8];

@@ -1,4 +1,4 @@
-//! Partial information decomposition: what two sources say of a target, together and each by itself.
+//! Partial information decomposition (PID): what two sources tell about a target, together and each alone.
 
 use super::broja::{Stopped, union_information};
 use super::table::JointTable;
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PidOptions {
-    /// The search ends when its certified error is at most this, in bits. Default: 1e-4.
+    /// The search stops when its certified error is at most this, in bits. Default: 1e-4.
     pub gap: f64,
-    /// The search also ends when the value changes by less than this in each of 20 rounds, in bits: where the optimum lies at the border,
-    /// the bound comes down more slowly than the error. 0 waits for the bound. Default: 1e-7.
+    /// The search also stops when the value changes by less than this in each of 20 rounds, in bits: if the optimum is
+    /// on the boundary, the bound falls more slowly than the error. 0 waits for the bound. Default: 1e-7.
     pub change: f64,
-    /// The search ends after so many rounds. Default: 20,000.
+    /// Maximum number of rounds of the search. Default: 20,000.
     pub max_rounds: usize,
 }
 
@@ -34,19 +34,19 @@ impl PidOptions {
     }
 }
 
-/// The four parts of `I(X1 X2; Y)`, in bits.
+/// The four atoms of `I(X1 X2; Y)`, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Atoms {
-    /// What either source says.
+    /// Redundant information, which both sources share.
     pub redundancy: f64,
-    /// What only the first or only the second says.
+    /// Unique information, which only the first or only the second source has.
     pub unique: [f64; 2],
-    /// What only both together say.
+    /// Synergistic information, which only both sources have together.
     pub synergy: f64,
 }
 
 impl Atoms {
-    /// From `I(X1 X2; Y)`, `I(X1; Y)`, `I(X2; Y)` and the union information.
+    /// Computes the atoms from `I(X1 X2; Y)`, `I(X1; Y)`, `I(X2; Y)` and the union information.
     fn new(total: f64, [first, second]: [f64; 2], union: f64) -> Self {
         Self { redundancy: first + second - union, unique: [union - second, union - first], synergy: total - union }
     }
@@ -62,19 +62,19 @@ impl Atoms {
     }
 }
 
-/// A partial information decomposition, with what is known of its error.
+/// A partial information decomposition, with a bound on its error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Pid {
-    /// The parts for the table as it is.
+    /// Plug-in values: the atoms of the table as it is.
     pub atoms: Atoms,
-    /// The parts less what so few observations add to the mutual information on average (Miller, 1955); these may be slightly below 0.
-    /// `None` for a table of given probabilities.
+    /// The atoms corrected for the mean bias of mutual information estimated from few observations (Miller, 1955); they
+    /// may be slightly below 0. `None` for a table of given probabilities.
     pub corrected: Option<Atoms>,
-    /// The certified bound: with the exact optimum redundancy and synergy are larger, and both unique parts smaller, by at most this
-    /// many bits.
+    /// Certified bound on the error: at the exact optimum, redundancy and synergy are larger, and both unique parts
+    /// smaller, by at most this many bits.
     pub gap: f64,
-    /// Rounds of the search.
+    /// Number of rounds of the search.
     pub rounds: usize,
     /// Why the search ended.
     pub stopped: Stopped,
@@ -82,7 +82,7 @@ pub struct Pid {
 
 /// Splits `I(X1 X2; Y)` into redundancy, unique information of either source, and synergy.
 ///
-/// The definition of Bertschinger, Rauh, Olbrich, Jost and Ay, *Quantifying Unique Information*, 2014, known as BROJA:
+/// Follows Bertschinger, Rauh, Olbrich, Jost and Ay, *Quantifying Unique Information*, 2014, known as BROJA:
 ///
 /// ```text
 /// V  = min I_Q(X1 X2; Y)   over Q with Q(x1, y) = P(x1, y) and Q(x2, y) = P(x2, y)
@@ -90,16 +90,18 @@ pub struct Pid {
 /// S  = I(X1 X2; Y) − V                U2 = V − I(X1; Y)
 /// ```
 ///
-/// All in bits; none is negative, and they sum to `I(X1 X2; Y)`. `V` is found by information projections in turn (Banerjee, Rauh and
-/// Montúfar, *Computing the Unique Information*, 2018), and [`Pid::gap`] bounds its error: the value is that of a distribution with
-/// exactly these margins, and a point of the dual problem says how far below it the optimum can be.
+/// All are in bits, none is negative, and they sum to `I(X1 X2; Y)`. `V` is found by alternating information
+/// projections (Banerjee, Rauh and Montúfar, *Computing the Unique Information*, 2018). [`Pid::gap`] bounds its error:
+/// the value is attained by a distribution with exactly these margins, and a dual feasible point bounds how far below
+/// it the optimum can be.
 ///
-/// Time O(x1 · x2 · y) a sweep, with at most 50 sweeps a round and some tens to thousands of rounds; on the calling thread.
+/// Time O(x1 · x2 · y) per sweep, with at most 50 sweeps per round and tens to thousands of rounds, on the calling
+/// thread.
 ///
 /// ```
 /// use viral::insight::{JointTable, PidOptions, decompose};
 ///
-/// // y is the exclusive or of two fair coins: neither says anything, together they say all.
+/// // y is the XOR of two fair coins: neither alone tells anything, together they tell all.
 /// let table = JointTable::from_weights([2, 2, 2], &[1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0])?;
 /// let pid = decompose(&table, &PidOptions::default())?;
 /// assert!((pid.atoms.synergy - 1.0).abs() < 1e-4 && pid.atoms.redundancy.abs() < 1e-4 && pid.gap <= 1e-4);
@@ -154,7 +156,7 @@ mod tests {
         gate(&cells.iter().map(|&(a, b, y)| (a, b, y, 1.0)).collect::<Vec<_>>())
     }
 
-    /// Sources of a shared bit r, own bits and a bit of an exclusive or: y tells r, both own bits and the exclusive or.
+    /// Each source has a shared bit r, a bit of its own and an input of an XOR; y tells r, both own bits and the XOR.
     fn rdn_unq_xor() -> JointTable {
         let mut cells = Vec::new();
         for bits in 0..32usize {
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn independent_samples_keep_their_parts_near_zero_once_corrected() {
-        // Labels by chance: the truth is 0 throughout.
+        // Random labels: the true values are all 0.
         let (k, n) = (10, 40_000u64);
         let mut counts = vec![0u64; k * k * 2];
         (0..n).for_each(|i| counts[(draw(stream(&[3]), i) % (2 * k * k) as u64) as usize] += 1);

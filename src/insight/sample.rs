@@ -1,4 +1,4 @@
-//! Fewer rows for a map, and how well a map keeps neighbourhoods.
+//! Stratified samples of the rows of a map, and the trustworthiness of a map.
 
 use super::pca::check_rows;
 use crate::data::{draw, stream};
@@ -6,13 +6,13 @@ use crate::linalg::squared_distances;
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// The purpose of the streams of samples, part of their keys.
+/// Purpose of the random streams of samples, part of their keys.
 const SAMPLE: u64 = 36;
 
-/// At most `limit` places of a list of groups, ascending, such that every group keeps its share.
+/// Draws a stratified sample: at most `limit` indices, ascending, such that every group keeps its share.
 ///
-/// Shares are rounded by the largest remainder, so that no group is off by a whole place; which places stand for a group is a function
-/// of the seed and the places. All places are taken where `limit` allows. O(n log n).
+/// Shares are rounded by the largest remainder, so that no group is off by a whole index. The indices that represent a
+/// group depend only on the seed and the indices. All indices are returned if `limit` allows. O(n log n).
 ///
 /// ```
 /// use viral::insight::stratified_sample;
@@ -42,14 +42,14 @@ pub fn stratified_sample(groups: &[u32], limit: usize, seed: u64) -> Vec<usize> 
     sample
 }
 
-/// How well a map keeps neighbourhoods, from 0 to 1 (Venna and Kaski, 2001).
+/// Computes the trustworthiness of a map: how well it preserves neighbourhoods, from 0 to 1 (Venna and Kaski, 2001).
 ///
 /// ```text
 /// T(k) = 1 − 2 / (n k (2n − 3k − 1)) Σ_i Σ_{j among the k nearest of i on the map} max(0, r(i, j) − k)
 /// ```
 ///
-/// with `r(i, j)` the rank of `j` among the rows by distance from row `i`, from 1. Equal distances rank the lower row first. O(n² (width +
-/// log n)), on all threads.
+/// where `r(i, j)` is the rank of row `j` by distance from row `i`, from 1. Ties go to the lower row. O(n² (width + log
+/// n)), on all threads.
 ///
 /// ```
 /// use viral::insight::trustworthiness;
@@ -66,7 +66,7 @@ pub fn stratified_sample(groups: &[u32], limit: usize, seed: u64) -> Vec<usize> 
 /// When a number is not finite, or `k` is not from 1 to less than half of the rows.
 ///
 /// # Panics
-/// When `rows` is no multiple of `width`, or there is not one place a row.
+/// When the length of `rows` is not a multiple of `width`, or there is not one place for each row.
 pub fn trustworthiness(rows: &[f32], width: usize, places: &[[f32; 2]], k: usize) -> Result<f64> {
     let n = check_rows(rows, width)?;
     assert_eq!(n, places.len(), "trustworthiness: {n} rows and {} places", places.len());

@@ -1,4 +1,4 @@
-//! Observations of two sources and a target, in groups that are exchanged and resampled together.
+//! Observations of two sources and a target, in groups: labels are permuted within groups, groups resampled as a whole.
 
 use super::table::JointTable;
 use crate::data::{below, draw, stream};
@@ -23,15 +23,15 @@ const RESAMPLE: u64 = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {
     sizes: [usize; 3],
-    /// In order of groups: place of the pair of sources, `x1 · sizes[1] + x2`, and label.
+    /// Sorted by group, as are `labels`: flat index of the two sources, `x1 · sizes[1] + x2`.
     pairs: Vec<u32>,
     labels: Vec<u32>,
-    /// Where each group begins, and the end.
+    /// CSR offsets: where each group begins, and the end.
     offsets: Vec<usize>,
 }
 
 impl Samples {
-    /// Observations whose sources are numbers from 0 on already. Equal numbers in `groups` make a group.
+    /// Builds samples from sources that are already categories numbered from 0. Equal numbers in `groups` form a group.
     ///
     /// # Errors
     /// When there is no observation, or the table of all values would have 2²⁴ cells or more.
@@ -65,13 +65,13 @@ impl Samples {
         })
     }
 
-    /// Observations whose sources are measured values, each put into `n_bins` bins with equally many values in each.
+    /// Builds samples from measured values, each source discretised into `n_bins` quantile bins of equally many values.
     ///
-    /// The bins' edges are the values at ranks `j n / n_bins`; equal values share a bin, so that there are fewer bins where many are
-    /// equal. The decomposition depends on the number of bins: state it with the result.
+    /// The edges of the bins are the values at ranks `j n / n_bins`. Equal values share a bin, so there are fewer bins
+    /// if many values are equal. The decomposition depends on the number of bins: state it with the result.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and when a value is not finite or `n_bins` is 0.
+    /// Those of [`new`](Self::new); when a value is not finite or `n_bins` is not from 1 to 4096.
     ///
     /// # Panics
     /// When the lists differ in length.
@@ -96,12 +96,12 @@ impl Samples {
         self.sizes
     }
 
-    /// How often each `(x1, x2, y)` was seen.
+    /// Returns the table of how often each `(x1, x2, y)` was observed.
     pub fn table(&self) -> JointTable {
         self.counted(&self.labels, 0..self.n_groups())
     }
 
-    /// The table after labels changed places within each group, at random: with the sources as they are, but of no use.
+    /// Returns the table with labels permuted at random within each group, so that the sources tell nothing about them.
     pub(super) fn permuted(&self, seed: u64, number: u64) -> JointTable {
         let key = stream(&[seed, PERMUTATION, number]);
         let mut labels = self.labels.clone();
@@ -114,14 +114,14 @@ impl Samples {
         self.counted(&labels, 0..self.n_groups())
     }
 
-    /// The table of as many groups as there are, drawn with replacement.
+    /// Returns the table of a bootstrap sample: as many groups as there are, drawn with replacement.
     pub(super) fn resampled(&self, seed: u64, number: u64) -> JointTable {
         let key = stream(&[seed, RESAMPLE, number]);
         let n = self.n_groups();
         self.counted(&self.labels, (0..n as u64).map(|i| below(n as u32, draw(key, i)) as usize))
     }
 
-    /// The table of half of the groups, drawn without replacement.
+    /// Returns the table of half of the groups, drawn without replacement.
     pub(super) fn halved(&self, seed: u64, number: u64) -> JointTable {
         let key = stream(&[seed, RESAMPLE, number]);
         let mut groups: Vec<usize> = (0..self.n_groups()).collect();
@@ -155,7 +155,7 @@ fn bins(values: &[f64], n_bins: usize) -> Result<Vec<u32>> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let mut edges: Vec<f64> = (1..n_bins).filter_map(|j| sorted.get(j * sorted.len() / n_bins).copied()).collect();
-    // An edge at the smallest value, or at that of another edge, has nothing below it.
+    // An edge at the smallest value, or at another edge, would bound an empty bin.
     edges.dedup_by(|a, b| a == b);
     edges.retain(|edge| sorted.first().is_some_and(|least| least < edge));
     Ok(values.iter().map(|value| edges.partition_point(|edge| edge <= value) as u32).collect())

@@ -1,4 +1,4 @@
-//! Joint tables of two sources and a target.
+//! Joint distributions of two sources and a target.
 
 use crate::{Error, Result};
 
@@ -21,10 +21,10 @@ pub struct JointTable {
 }
 
 impl JointTable {
-    /// Observed frequencies, as estimates of probabilities: decompositions of such tables can be corrected for their number.
+    /// Builds a table of observed frequencies. Its decompositions can be corrected for the number of observations.
     ///
     /// # Errors
-    /// When a size is 0, the counts are not `x1 · x2 · y` many, or all are 0.
+    /// When a size is 0, there are not `x1 · x2 · y` counts, or all are 0.
     pub fn from_counts(sizes: [usize; 3], counts: &[u64]) -> Result<Self> {
         let weights: Vec<f64> = counts.iter().map(|&count| count as f64).collect();
         let n = counts.iter().try_fold(0u64, |sum, &count| sum.checked_add(count));
@@ -32,10 +32,10 @@ impl JointTable {
         Ok(Self { n_samples: Some(n), ..Self::from_weights(sizes, &weights)? })
     }
 
-    /// Known probabilities, or numbers in proportion to them.
+    /// Builds a table of known probabilities, or of weights in proportion to them.
     ///
     /// # Errors
-    /// When a size is 0, the weights are not `x1 · x2 · y` many, one is negative or not finite, or all are 0.
+    /// When a size is 0, there are not `x1 · x2 · y` weights, one is negative or not finite, or all are 0.
     pub fn from_weights(sizes: [usize; 3], weights: &[f64]) -> Result<Self> {
         let n_cells = sizes.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).unwrap_or(usize::MAX);
         if n_cells == 0 || n_cells != weights.len() {
@@ -53,7 +53,7 @@ impl JointTable {
         if largest == 0.0 {
             return Err(Error::Data("a joint table: all cells are 0; give at least one observation".into()));
         }
-        // By the largest first: the sum of large numbers may be infinite.
+        // Divides by the largest first: the sum of large numbers may be infinite.
         let sum: f64 = weights.iter().map(|weight| weight / largest).sum();
         let p: Vec<f64> = weights.iter().map(|weight| weight / largest / sum).collect();
         Ok(Self { sizes, p, n_samples: None })
@@ -74,19 +74,19 @@ impl JointTable {
         self.p[(x1 * b + x2) * c + y]
     }
 
-    /// How many observations the frequencies are of; `None` for given probabilities.
+    /// Number of observations; `None` for given probabilities.
     pub fn n_samples(&self) -> Option<u64> {
         self.n_samples
     }
 
-    /// `I(X1 X2; Y)` in bits.
+    /// Mutual information `I(X1 X2; Y)`, in bits.
     pub fn information(&self) -> f64 {
         let [_, _, c] = self.sizes;
         let pairs: Vec<f64> = self.p.chunks_exact(c).map(|cells| cells.iter().sum()).collect();
         information(&self.p, &pairs, &self.target())
     }
 
-    /// `I(X1; Y)` and `I(X2; Y)` in bits.
+    /// Mutual information of each source alone, `I(X1; Y)` and `I(X2; Y)`, in bits.
     pub fn single_information(&self) -> [f64; 2] {
         let target = self.target();
         [0, 1].map(|source| {
@@ -96,7 +96,7 @@ impl JointTable {
         })
     }
 
-    /// How much more than the truth a mutual information of so few observations is on average, to first order: for
+    /// Returns the mean bias of mutual information estimated from this many observations, to first order: for
     /// `I(X1 X2; Y)`, `I(X1; Y)` and `I(X2; Y)`, in bits.
     pub(super) fn biases(&self) -> Option<[f64; 3]> {
         let n = self.n_samples? as f64;
@@ -139,13 +139,13 @@ fn occupied(cells: &[f64]) -> usize {
     cells.iter().filter(|p| **p > 0.0).count()
 }
 
-/// `Σ p(a, y) log₂ (p(a, y) / p(a) p(y))`, never below 0.
+/// Returns the mutual information `Σ p(a, y) log₂ (p(a, y) / p(a) p(y))`, never below 0.
 fn information(joint: &[f64], values: &[f64], target: &[f64]) -> f64 {
     let mut sum = 0.0;
     for (cells, value) in joint.chunks_exact(target.len()).zip(values) {
         for (&p, target) in cells.iter().zip(target) {
             if p > 0.0 {
-                // A quotient of quotients: the product of two tiny probabilities would be 0.
+                // Divides twice: the product of two tiny probabilities would be 0.
                 sum += p * (p / value / target).log2();
             }
         }

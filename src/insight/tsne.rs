@@ -1,4 +1,4 @@
-//! Maps in which near rows stay near: exact t-SNE.
+//! Exact t-SNE: maps in which near rows stay near.
 
 use super::pca::{Pca, check_rows};
 use crate::data::{draw, stream};
@@ -7,13 +7,13 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The purpose of the stream that parts equal rows, part of its key.
+/// Purpose of the random stream that separates equal rows, part of its key.
 const JITTER: u64 = 35;
 
-/// Steps with exaggerated attraction and little momentum.
+/// Steps of early exaggeration, with low momentum.
 const EARLY_STEPS: usize = 250;
 
-/// Affinities below this are none: products with subnormal numbers take thirty times as long.
+/// Affinities below this are set to 0: products with subnormal numbers take thirty times as long.
 const NOTHING: f32 = 1e-30;
 
 /// Settings of [`Tsne`].
@@ -21,13 +21,13 @@ const NOTHING: f32 = 1e-30;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TsneOptions {
-    /// About how many neighbours a row has. Default: 30.
+    /// Perplexity: about how many neighbours a row has. Default: 30.
     pub perplexity: f64,
     /// Steps of gradient descent. Default: 1,000.
     pub steps: usize,
-    /// How many times attraction counts in the first 250 steps. Default: 12.
+    /// Early exaggeration: the factor of attraction in the first 250 steps. Default: 12.
     pub exaggeration: f64,
-    /// Seed of what parts rows that are equal. Default: 0.
+    /// Seed of the jitter that separates equal rows. Default: 0.
     pub seed: u64,
 }
 
@@ -44,11 +44,11 @@ impl Default for TsneOptions {
 /// q_ij ∝ w_ij = 1 / (1 + ‖y_i − y_j‖²),    minimise KL(P ‖ Q) by ∂/∂y_i = 4 Σ_j (p_ij − q_ij) w_ij (y_i − y_j)
 /// ```
 ///
-/// It starts from the first two [principal components](Pca), which keeps the arrangement at large (Kobak and Berens, 2019), and sums
-/// over all pairs in a fixed order: the bits do not depend on the number of threads. Distances between far clusters, and the sizes of
-/// clusters, mean nothing; say so beside the picture.
+/// The map is initialised with the first two [principal components](Pca), which preserves the global arrangement (Kobak
+/// and Berens, 2019). Sums over all pairs have a fixed order, so the result is bit-identical at any number of threads.
+/// Distances between far clusters and sizes of clusters mean nothing; say so next to the picture.
 ///
-/// Time O(n² · steps), memory 8 n² bytes; more than [`Tsne::MOST_ROWS`] rows are refused: take a
+/// Time O(n² · steps), memory 8 n² bytes. More than [`Tsne::MOST_ROWS`] rows are rejected: take a
 /// [`stratified_sample`](super::stratified_sample).
 ///
 /// ```
@@ -70,17 +70,18 @@ pub struct Tsne {
 }
 
 impl Tsne {
-    /// The most rows of a map.
+    /// Maximum number of rows.
     pub const MOST_ROWS: usize = 5000;
 
-    /// A map of rows of `width` numbers each. Distances are Euclidean: give rows of length 1 where directions matter.
+    /// Computes a map of rows of `width` numbers each. Distances are Euclidean: L2-normalise the rows if only
+    /// directions matter.
     ///
     /// # Errors
     /// When a number is not finite, there are fewer than four rows or more than [`MOST_ROWS`](Self::MOST_ROWS), the perplexity is not
     /// from 1 to `(n − 1) / 2`, or an option is out of range.
     ///
     /// # Panics
-    /// When `rows` is no multiple of `width`.
+    /// When the length of `rows` is not a multiple of `width`.
     pub fn fit(rows: &[f32], width: usize, options: &TsneOptions) -> Result<Self> {
         let n = check_rows(rows, width)?;
         if !(4..=Self::MOST_ROWS).contains(&n) {
@@ -106,18 +107,18 @@ impl Tsne {
         }
     }
 
-    /// The place of each row.
+    /// The coordinates of each row on the map.
     pub fn places(&self) -> &[[f32; 2]] {
         &self.places
     }
 
-    /// `KL(P ‖ Q)` of the map, in nats.
+    /// Kullback–Leibler divergence `KL(P ‖ Q)` of the map, in nats.
     pub fn divergence(&self) -> f64 {
         self.divergence
     }
 }
 
-/// `p_ij`, `[n, n]`.
+/// Returns the affinities `p_ij`, `[n, n]`.
 fn affinities(rows: &[f32], width: usize, perplexity: f64) -> Vec<f32> {
     let n = rows.len() / width;
     let mut conditional = vec![0f32; n * n];
@@ -136,13 +137,13 @@ fn affinities(rows: &[f32], width: usize, perplexity: f64) -> Vec<f32> {
     p
 }
 
-/// Squared distances of row `i` to all into conditional probabilities whose entropy is as given, in nats.
+/// Turns the squared distances of row `i` to all rows into conditional probabilities with the given entropy, in nats.
 fn neighbours(distances: &mut [f32], i: usize, entropy: f64) {
     let others = |distances: &[f32]| (0..distances.len()).filter(move |&j| j != i).collect::<Vec<usize>>();
     let others = others(distances);
     let nearest = others.iter().map(|&j| f64::from(distances[j])).fold(f64::INFINITY, f64::min);
     let mean = others.iter().map(|&j| f64::from(distances[j]) - nearest).sum::<f64>() / others.len() as f64;
-    // β in units of the mean distance; equal distances are equal neighbours whatever β is.
+    // β is in units of the mean distance; equal distances are equal neighbours whatever β is.
     let unit = if mean > 0.0 { 1.0 / mean } else { 1.0 };
     let (mut low, mut high, mut beta) = (0f64, f64::INFINITY, 1f64);
     let mut weights = vec![0f64; others.len()];
@@ -171,7 +172,8 @@ fn neighbours(distances: &mut [f32], i: usize, entropy: f64) {
     others.iter().zip(weights).for_each(|(&j, weight)| distances[j] = (weight / sum) as f32);
 }
 
-/// The first two principal components, the first with standard deviation 1e-4; equal rows are parted by a hundredth of that.
+/// Returns the initial places: the first two principal components, the first scaled to standard deviation 1e-4, with
+/// jitter of a hundredth of that to separate equal rows.
 fn start(rows: &[f32], width: usize, seed: u64) -> Result<[Vec<f64>; 2]> {
     let n = rows.len() / width;
     let k = width.min(2);
@@ -186,7 +188,7 @@ fn start(rows: &[f32], width: usize, seed: u64) -> Result<[Vec<f64>; 2]> {
     }))
 }
 
-/// Gradient descent with momentum, and a gain for each coordinate (Jacobs, 1988).
+/// Gradient descent with momentum and adaptive gains for each coordinate (Jacobs, 1988).
 struct Descent {
     y: [Vec<f64>; 2],
     velocity: [Vec<f64>; 2],
@@ -235,7 +237,7 @@ impl Descent {
     }
 }
 
-/// `Σ p ln(p / q)`.
+/// Returns the divergence `Σ p ln(p / q)`.
 fn divergence(p: &[f32], descent: &Descent) -> f64 {
     let places = descent.places();
     let z: f64 = descent.forces(p).iter().map(|sums| sums[4]).sum();
@@ -275,7 +277,7 @@ mod tests {
         for (rows, width) in [(vec![1.0f32; 40], 2), ((0..12).map(|i| i as f32).collect(), 1), (vec![0.0; 10], 1)] {
             let map = Tsne::fit(&rows, width, &options).unwrap();
             assert!(map.places().iter().flatten().all(|x| x.is_finite()), "{map:?}");
-            // Equal rows are parted.
+            // Equal rows are separated.
             assert!(map.places().iter().skip(1).all(|place| place != &map.places()[0]));
         }
         let message = |n: usize, options: &TsneOptions| Tsne::fit(&vec![0.5; n], 1, options).unwrap_err().to_string();

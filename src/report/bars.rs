@@ -1,14 +1,14 @@
-//! Bars: values with intervals, and shares of a whole.
+//! Bar charts: values with intervals, and shares of a whole.
 
 use super::svg::{Anchor, Frame, N_COLOURS, NAME, ROW, Scale, Svg, check_finite, legend, room_for, short};
 
-/// Width of the part of a picture that has the bars, in pixels.
+/// Width of the plotted area, in pixels.
 const WIDTH: f64 = 380.0;
 
-/// The line of what chance alone gives.
+/// Attributes of the line that marks the chance level.
 const CHANCE: &str = "class=\"s1\" fill=\"none\" stroke-width=\"2\" stroke-dasharray=\"3 2\"";
 
-/// Values by name, each with an interval and with what chance alone gives, where these are known.
+/// A bar chart: values by name, each with an interval and a chance level where these are known.
 ///
 /// ```
 /// use viral::report::Bars;
@@ -36,12 +36,12 @@ struct Bar {
 }
 
 impl Bars {
-    /// A picture without bars; `axis` says what the values are.
+    /// Creates a chart without bars; `axis` labels the values.
     pub fn new(title: impl Into<String>, axis: impl Into<String>) -> Self {
         Self { title: title.into(), axis: axis.into(), bars: Vec::new() }
     }
 
-    /// Adds a bar, with the ends of its interval and its value under chance alone.
+    /// Adds a bar, with the ends of its interval and its chance level.
     ///
     /// # Panics
     /// When a number is not finite.
@@ -51,7 +51,7 @@ impl Bars {
         self
     }
 
-    /// Adds dots to the last bar: the values that it is the mean of, such as those of the seeds.
+    /// Sets the dots of the last bar: the values that it is the mean of, such as those of the seeds.
     ///
     /// # Panics
     /// When there is no bar, or a number is not finite.
@@ -65,7 +65,7 @@ impl Bars {
         self
     }
 
-    /// The picture: a row for each bar, whiskers for intervals, dashed lines for chance.
+    /// Renders the chart: a row for each bar, whiskers for intervals, dashed lines for chance.
     pub fn to_svg(&self) -> String {
         let left = 16.0 + room_for(self.bars.iter().map(|bar| bar.name.as_str()));
         let has_null = self.bars.iter().any(|bar| bar.null.is_some());
@@ -121,7 +121,7 @@ impl Bars {
     }
 }
 
-/// Parts of a whole by name, a row for each whole: which share of its scores a model draws from each block, say.
+/// Stacked bars: a row for each whole, divided into named parts, such as the share of each block in a model's scores.
 ///
 /// ```
 /// use viral::report::StackedBars;
@@ -137,15 +137,15 @@ pub struct StackedBars {
 }
 
 impl StackedBars {
-    /// A picture without bars; the parts are in order from the left.
+    /// Creates a chart without bars; the parts are in order from the left.
     pub fn new<S: Into<String>>(title: impl Into<String>, parts: impl IntoIterator<Item = S>) -> Self {
         Self { title: title.into(), parts: parts.into_iter().map(Into::into).collect(), bars: Vec::new() }
     }
 
-    /// Adds a whole with the sizes of its parts, which are brought to a sum of 100 %.
+    /// Adds a whole with the sizes of its parts, which are normalised to 100 %.
     ///
     /// # Panics
-    /// When there is not one size a part, one is negative or not finite, or all are 0.
+    /// When there is not one size for each part, one is negative or not finite, or all are 0.
     pub fn bar(mut self, name: impl Into<String>, sizes: impl IntoIterator<Item = f64>) -> Self {
         let sizes: Vec<f64> = sizes.into_iter().collect();
         let (name, sum) = (name.into(), sizes.iter().sum::<f64>());
@@ -156,7 +156,7 @@ impl StackedBars {
         self
     }
 
-    /// The picture: shares are written into parts that have room for them, and into what pointing at a part shows.
+    /// Renders the chart. Shares are shown inside the parts that have room for them, and in tooltips.
     pub fn to_svg(&self) -> String {
         let left = 16.0 + room_for(self.bars.iter().map(|bar| bar.0.as_str()));
         let (top, step) = (36.0, 30.0);
@@ -184,7 +184,7 @@ impl StackedBars {
                 );
                 svg.draw_with_tip("rect", place, &format!("{name}, {}: {:.1} %", self.parts[part], 100.0 * share));
                 if b - a > 34.0 {
-                    // A plate of the ground's colour: numbers are read on every fill, printed or not.
+                    // A plate in the background colour keeps numbers readable on every fill, also in print.
                     let middle = (a + b) / 2.0;
                     svg.draw(format!(
                         "rect class=\"b\" x=\"{:.1}\" y=\"{:.1}\" width=\"30\" height=\"14\" rx=\"3\"",
@@ -207,7 +207,7 @@ impl StackedBars {
     }
 }
 
-/// Four digits that count.
+/// Formats a number with four significant digits.
 fn number(value: f64) -> String {
     let digits = if value == 0.0 { 0 } else { (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize };
     format!("{value:.digits$}")

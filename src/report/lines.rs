@@ -1,18 +1,18 @@
-//! Curves with bands, Lorenz curves and histograms.
+//! Line charts with bands, Lorenz curves and histograms.
 
 use super::svg::{Frame, N_COLOURS, ROW, Scale, Svg, check_finite, dashes, legend, marker, room_for};
 use std::fmt::Write;
 
-/// Sizes of the plotted area and of what is around it, in pixels.
+/// Sizes of the plotted area and its margins, in pixels.
 const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 52.0;
 const BELOW: f64 = 48.0;
 
-/// One or more curves on linear axes, each with a band where it has an interval.
+/// A line chart: curves on linear axes, each with a band if it has an interval.
 ///
-/// Curves differ in colour, dashes and markers, so that they are told apart in print.
+/// Curves differ in colour, dashes and markers, so that they can be told apart in print.
 ///
 /// ```
 /// use viral::report::Lines;
@@ -31,13 +31,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// A picture without curves.
+    /// Creates a chart without curves.
     pub fn new(title: impl Into<String>, x: impl Into<String>, y: impl Into<String>) -> Self {
         Self { title: title.into(), axes: [x.into(), y.into()], lines: Vec::new(), diagonal: false }
     }
 
-    /// A Lorenz curve, such as that of [`Exposure::lorenz`](crate::eval::Exposure::lorenz), with the diagonal that it would be if all
-    /// were alike. Add further ones by [`line`](Self::line).
+    /// Creates a chart of a Lorenz curve, such as that of [`Exposure::lorenz`](crate::eval::Exposure::lorenz), with the
+    /// diagonal of perfect equality. Add further curves by [`line`](Self::line).
     ///
     /// # Panics
     /// When a number is not finite.
@@ -69,7 +69,7 @@ impl Lines {
         self
     }
 
-    /// The picture. Points are marked where there are at most forty of a curve.
+    /// Renders the chart. A curve has markers if it has at most forty points.
     pub fn to_svg(&self) -> String {
         let points = || self.lines.iter().flat_map(|line| &line.1);
         let ends: &[f64] = if self.diagonal { &[0.0, 1.0] } else { &[] };
@@ -105,7 +105,7 @@ impl Lines {
     }
 }
 
-/// How values are distributed: the share of each of some bins of equal width, one outline a series.
+/// A histogram: the share of values in each of some bins of equal width, with one outline for each series.
 ///
 /// ```
 /// use viral::report::Histogram;
@@ -123,16 +123,16 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// A picture without values; `axis` says what they are.
+    /// Creates a histogram without values; `axis` labels them.
     ///
     /// # Panics
-    /// When there are no bins.
+    /// When `n_bins` is 0.
     pub fn new(title: impl Into<String>, axis: impl Into<String>, n_bins: usize) -> Self {
         assert!(n_bins > 0, "a histogram has at least one bin");
         Self { title: title.into(), axis: axis.into(), n_bins, series: Vec::new() }
     }
 
-    /// Adds values.
+    /// Adds a series of values.
     ///
     /// # Panics
     /// When one is not finite.
@@ -143,7 +143,7 @@ impl Histogram {
         self
     }
 
-    /// The picture; all series share their bins, from the smallest to the largest value.
+    /// Renders the histogram. All series share their bins, from the smallest to the largest value.
     pub fn to_svg(&self) -> String {
         let values = || self.series.iter().flat_map(|series| series.1.iter().copied());
         let (low, high) = values().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
@@ -180,7 +180,7 @@ impl Histogram {
     }
 }
 
-/// A frame with axes and, where there are several names, a legend.
+/// Draws a frame with axes and, if there are several names, a legend.
 fn axes<'n>(
     title: &str,
     [x_name, y_name]: &[String; 2],

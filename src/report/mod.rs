@@ -1,17 +1,17 @@
-//! Results for people: tables for terminals and for Markdown, pictures as SVG, pages as HTML. Nothing here prints.
+//! Reports for people: tables for terminals and Markdown, charts as SVG, pages as HTML. Nothing here prints.
 //!
 //! | picture | |
 //! |---|---|
-//! | [`Bars`] | values with intervals, and what chance alone gives |
-//! | [`StackedBars`] | shares of a whole |
-//! | [`Lines`], [`Histogram`] | curves with bands, Lorenz curves; distributions |
-//! | [`Scatter`] | maps of points by group |
-//! | [`Plot`] | a power law, on logarithmic axes |
+//! | [`Bars`] | bar charts: values with intervals and chance levels |
+//! | [`StackedBars`] | stacked bars: shares of a whole |
+//! | [`Lines`], [`Histogram`] | line charts with bands, Lorenz curves; histograms |
+//! | [`Scatter`] | scatter plots: maps of points by group |
+//! | [`Plot`] | log-log plots of a power law |
 //!
-//! A [`Page`] has [`Section`]s of text, figures and tables in one HTML file.
+//! A [`Page`] is one HTML file with [`Section`]s of text, figures and tables.
 //!
-//! A picture is one SVG element that stands in a file or in a page, refers to nothing outside, and is readable in print, on light and on
-//! dark screens, also without colours. Whatever names and titles hold, they stay text.
+//! A picture is one SVG element, for a file of its own or for a page. It refers to nothing outside, and is readable in
+//! print, on light and dark screens, and without colours. Names and titles are escaped, so they always stay text.
 //!
 //! ```
 //! use viral::report::{Plot, Table};

@@ -1,4 +1,4 @@
-//! Pages: sections of text, figures and tables in one HTML file.
+//! HTML pages: sections of text, figures and tables in one file.
 
 use super::svg::escape;
 use super::table::Table;
@@ -9,14 +9,15 @@ use std::fmt::Write;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What a page begins with, and is known by.
+/// The beginning of every page, by which it is recognised.
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"generator\" content=\"viral report\">\n";
 
-/// A page that stands alone: one HTML file that asks nobody for anything, for a browser, a printer or an archive.
+/// A self-contained page: one HTML file that loads nothing, for a browser, a printer or an archive.
 ///
-/// Every figure has its table, which can be sorted and searched and is read by screen readers. A content security policy lets no script
-/// but the page's own run, and nothing be loaded or sent; whatever titles and names hold, they stay text. Without scripts everything is
-/// there but sorting, searching and quick tips. What the page shows is inside as JSON too, in the element `data`.
+/// Every figure has its numbers as a table, which can be sorted and searched and is accessible to screen readers. A
+/// content security policy allows no script but the page's own, and forbids loading or sending anything. Titles and
+/// names are escaped, so they always stay text. Without scripts, only sorting, searching and quick tooltips are
+/// missing. The element `data` has the content of the page as JSON.
 ///
 /// ```
 /// use viral::report::{Bars, Page, Section, Table};
@@ -56,7 +57,7 @@ enum Part {
 }
 
 impl Section {
-    /// A section without parts.
+    /// Creates a section without parts.
     pub fn new(heading: impl Into<String>) -> Self {
         Self { heading: heading.into(), parts: Vec::new(), values: Value::Null }
     }
@@ -71,10 +72,10 @@ impl Section {
         self.part(Part::Table { caption: caption.into(), table })
     }
 
-    /// Adds a picture of this module with the numbers in it as a table, which is folded up below it.
+    /// Adds a picture of this module, with its numbers as a collapsed table below it.
     ///
     /// # Panics
-    /// When `svg` is no SVG element.
+    /// When `svg` is not an SVG element.
     pub fn figure(self, svg: impl Into<String>, caption: impl Into<String>, table: Table) -> Self {
         let svg = svg.into();
         let is_one = svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>");
@@ -82,12 +83,12 @@ impl Section {
         self.part(Part::Figure { svg, caption: caption.into(), table })
     }
 
-    /// Says what is not there, and the command, or lines of commands, that makes it.
+    /// Adds a note about what is missing, with the command, or lines of commands, that produces it.
     pub fn not_run(self, what: impl Into<String>, command: impl Into<String>) -> Self {
         self.part(Part::NotRun { what: what.into(), command: command.into() })
     }
 
-    /// Sets what [`Page::to_json`] has of the section as `values`: the numbers of its tables before they were rounded, say.
+    /// Sets the `values` of the section in [`Page::to_json`], such as the numbers of its tables before rounding.
     pub fn values(self, values: Value) -> Self {
         Self { values, ..self }
     }
@@ -99,7 +100,7 @@ impl Section {
 }
 
 impl Page {
-    /// A page without sections.
+    /// Creates a page without sections.
     pub fn new(title: impl Into<String>) -> Self {
         Self { title: title.into(), sections: Vec::new() }
     }
@@ -110,12 +111,12 @@ impl Page {
         self
     }
 
-    /// Whether a file's text is that of a page.
+    /// Whether the text of a file is that of a page.
     pub fn is_page(text: &str) -> bool {
         text.starts_with(HEAD)
     }
 
-    /// Everything that the page says and shows: its title, and the heading, the parts and the values of each section.
+    /// Returns the content of the page as JSON: its title, and the heading, parts and values of each section.
     pub fn to_json(&self) -> Value {
         let table = |table: &Table| json!({"header": table.header(), "rows": table.rows()});
         let part = |part: &Part| match part {
@@ -131,7 +132,7 @@ impl Page {
         json!({"title": self.title, "sections": self.sections.iter().map(section).collect::<Vec<_>>()})
     }
 
-    /// The figures, each with a name to save it under: its place on the page and its section's heading, such as
+    /// Returns the figures, each with a file name: its number on the page and its section's heading, such as
     /// `03-what-the-scores-are-made-of`.
     ///
     /// ```
@@ -152,10 +153,10 @@ impl Page {
         all.zip(1..).map(|((name, svg), number)| (format!("{number:02}-{name}"), svg))
     }
 
-    /// The file.
+    /// Renders the HTML file.
     pub fn to_html(&self) -> String {
         let title = escape(&self.title);
-        // Inside of a script element nothing ends it but `</script`, and `<!--` changes what does.
+        // Only `</script` ends a script element, and `<!--` changes how it is parsed; escaping `<` prevents both.
         let data = self.to_json().to_string().replace('<', "\\u003c");
         let mut html = format!(
             "{HEAD}<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; base-uri 'none'; form-action 'none'; \
@@ -199,7 +200,7 @@ impl Part {
             Self::Text(text) => put(html, format_args!("<p>{}</p>\n", escape(text))),
             Self::Table { caption, table } => put_table(html, caption, table),
             Self::Figure { svg, caption, table } => {
-                // In HTML the element needs no name space.
+                // SVG inside HTML needs no namespace.
                 let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
                 put(html, format_args!("<figure>\n<div class=\"picture\">{svg}</div>\n"));
                 let caption = escape(caption);
@@ -228,7 +229,7 @@ fn put_table(html: &mut String, caption: &str, table: &Table) {
     let class = |column: usize| if table.is_numeric(column) { " class=\"n\"" } else { "" };
     let classes: Vec<&str> = (0..table.header().len()).map(class).collect();
     let caption = escape(caption);
-    // Keys scroll what has the focus.
+    // Only an element with the focus can be scrolled by keyboard.
     put(html, format_args!("<div class=\"scroll\" tabindex=\"0\"><table><caption>{caption}</caption>\n<thead><tr>"));
     for (cell, class) in table.header().iter().zip(&classes) {
         put(html, format_args!("<th scope=\"col\"{class}>{}</th>", escape(cell)));
@@ -249,7 +250,7 @@ fn put(html: &mut String, text: std::fmt::Arguments) {
     let _ = html.write_fmt(text);
 }
 
-/// RFC 4648, with padding.
+/// Encodes bytes as base64 (RFC 4648), with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A line plot with logarithmic axes, as SVG.
+//! A log-log line plot, as SVG.
 
 use super::svg::{Anchor, Svg};
 
@@ -10,7 +10,7 @@ const RIGHT: f64 = 16.0;
 const TOP: f64 = 52.0;
 const BOTTOM: f64 = 48.0;
 
-/// `y` against `x`, both positive, both axes logarithmic: a power law is a straight line.
+/// A log-log plot of `y` against `x`, both positive: a power law is a straight line.
 ///
 /// ```
 /// use viral::report::Plot;
@@ -27,7 +27,7 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// A plot of points in order of `x`.
+    /// Creates a plot of points in order of `x`.
     ///
     /// # Panics
     /// When there are fewer than two points or one of their numbers is not positive and finite.
@@ -37,7 +37,7 @@ impl Plot {
         Self { title: title.to_string(), axes: [x.to_string(), y.to_string()], points }
     }
 
-    /// `b` of the power law `y = a xᵇ` that fits best: least squares of the logarithms.
+    /// Returns the exponent `b` of the power law `y = a xᵇ` that fits best, by least squares of the logarithms.
     pub fn exponent(&self) -> f64 {
         let n = self.points.len() as f64;
         let logs: Vec<(f64, f64)> = self.points.iter().map(|&(x, y)| (x.ln(), y.ln())).collect();
@@ -47,7 +47,7 @@ impl Plot {
         covariance / logs.iter().map(|(x, _)| (x - x_mean).powi(2)).sum::<f64>()
     }
 
-    /// The picture: points, the line through them, decades on both axes, the exponent in the title.
+    /// Renders the plot: points, the line through them, decades on both axes, the exponent in the title.
     pub fn to_svg(&self) -> String {
         let (xs, ys) = (Axis::of(self.points.iter().map(|p| p.0)), Axis::of(self.points.iter().map(|p| p.1)));
         let x = |value: f64| LEFT + xs.share(value) * (WIDTH - LEFT - RIGHT);
@@ -76,7 +76,7 @@ impl Plot {
     }
 }
 
-/// Whole decades around all values.
+/// A logarithmic axis of whole decades around all values.
 struct Axis {
     low: i32,
     high: i32,
@@ -98,7 +98,7 @@ impl Axis {
     }
 }
 
-/// `0.01`, `100`, `10k`, `1M`.
+/// Formats a tick: `0.01`, `100`, `10k`, `1M`.
 fn short(value: f64) -> String {
     match value {
         v if v >= 1e9 => format!("{}G", v / 1e9),

@@ -1,14 +1,14 @@
-//! Maps of points by group.
+//! Scatter plots: maps of points by group.
 
 use super::svg::{Anchor, Frame, ROW, Scale, Svg, check_finite, legend, marker, room_for};
 
-/// Size of the plotted area and of what is around it, in pixels.
+/// Size of the plotted area and its margins, in pixels.
 const SIDE: f64 = 380.0;
 const LEFT: f64 = 16.0;
 const TOP: f64 = 34.0;
 
-/// Points of a map, in groups that differ in colour and shape, without numbers on the axes: places on a map mean something only beside
-/// other places.
+/// A scatter plot of a map, in groups that differ in colour and shape. The axes have no numbers: positions on a map
+/// mean something only relative to one another.
 ///
 /// ```
 /// use viral::report::Scatter;
@@ -23,12 +23,12 @@ pub struct Scatter {
     title: String,
     caption: String,
     groups: Vec<String>,
-    /// Group, place and tip.
+    /// Group, position and tooltip.
     points: Vec<(usize, [f64; 2], Option<String>)>,
 }
 
 impl Scatter {
-    /// A map without points; the caption stands below it.
+    /// Creates a map without points; the caption is shown below it.
     pub fn new<S: Into<String>>(
         title: impl Into<String>,
         caption: impl Into<String>,
@@ -38,7 +38,7 @@ impl Scatter {
         Self { title: title.into(), caption: caption.into(), groups, points: Vec::new() }
     }
 
-    /// Adds a point of a group, with what is shown when it is pointed at.
+    /// Adds a point of a group, with a tooltip.
     ///
     /// # Panics
     /// When there is no such group, or a number is not finite.
@@ -49,17 +49,17 @@ impl Scatter {
         self
     }
 
-    /// Adds many points without tips: their groups and places.
+    /// Adds many points without tooltips: their groups and positions.
     ///
     /// # Panics
-    /// As [`point`](Self::point), and when the lists differ in length.
+    /// Those of [`point`](Self::point); when the lists differ in length.
     pub fn points(self, groups: &[u32], places: &[[f32; 2]]) -> Self {
         assert_eq!(groups.len(), places.len(), "scatter '{}': lists of different lengths", self.title);
         let all = groups.iter().zip(places);
         all.fold(self, |map, (&group, &[x, y])| map.point(group as usize, f64::from(x), f64::from(y), None))
     }
 
-    /// The picture. Both axes have the same scale.
+    /// Renders the plot. Both axes have the same scale.
     pub fn to_svg(&self) -> String {
         let range = |axis: usize| {
             let ends = self.points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, place, _)| {

@@ -1,18 +1,18 @@
-//! What all pictures share: a canvas, colours for light, dark and print, axes, legends.
+//! Parts that all pictures share: a canvas, colours for light, dark and print, axes, legends.
 
 use std::fmt::{Display, Write};
 
-/// Height of a row of names, in pixels.
+/// Height of a row of a legend, in pixels.
 pub(super) const ROW: f64 = 18.0;
 
-/// Characters of a name that there is room for.
+/// Maximum number of characters of a name that are shown.
 pub(super) const NAME: f64 = 36.0;
 
-/// Series that have a colour, a dash and a marker of their own; further ones begin again.
+/// Number of series with a colour of their own; further ones reuse the colours with other dashes and markers.
 pub(super) const N_COLOURS: usize = 8;
 
-/// Colours by class: `s` strokes and `f` fills. Print and light screens have the dark variants of colours that all eyes tell apart
-/// (Okabe and Ito, 2008), dark screens the light ones.
+/// Colours by class: `s` for strokes, `f` for fills. Print and light screens have the dark variants of a
+/// colour-blind-safe palette (Okabe and Ito, 2008), dark screens the light ones.
 const STYLE: &str = "\
 .vf{font:12px sans-serif}.vf text{fill:#222}.vf .b{fill:#fff}.vf .g{stroke:#ddd;fill:none}.vf .a{stroke:#666;fill:none}.vf .w{stroke:#222;fill:none}.vf .o{stroke:#fff}\
 .vf .h{font-weight:bold}.vf .f0{fill:#0072b2}.vf .f1{fill:#d55e00}.vf .f2{fill:#009e73}.vf .f3{fill:#b0528a}.vf .f4{fill:#c98500}\
@@ -23,7 +23,7 @@ const STYLE: &str = "\
 .vf .f6{fill:#bbb}.vf .f7{fill:#c9a27e}.vf .s0{stroke:#4db2ec}.vf .s1{stroke:#ff8a3c}.vf .s2{stroke:#2fd0a2}.vf .s3{stroke:#e69ac6}\
 .vf .s4{stroke:#f0b429}.vf .s5{stroke:#9ad4f5}.vf .s6{stroke:#bbb}.vf .s7{stroke:#c9a27e}}";
 
-/// Where a text stands.
+/// Horizontal alignment of a text.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -31,7 +31,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// A picture in the making.
+/// An SVG picture under construction.
 pub(super) struct Svg {
     body: String,
     title: String,
@@ -40,20 +40,20 @@ pub(super) struct Svg {
 }
 
 impl Svg {
-    /// An empty picture with its title in the first row.
+    /// Creates an empty picture with its title in the first row.
     pub(super) fn new(title: &str, width: f64, height: f64) -> Self {
         let mut svg = Self { body: String::new(), title: title.to_string(), width, height };
         svg.styled_text("h", 8.0, 20.0, Anchor::Start, &short(title, width / 6.5));
         svg
     }
 
-    /// An element without text of its own: its name and attributes are ours.
+    /// Draws an element without text. Its name and attributes are not escaped: they must not come from outside.
     pub(super) fn draw(&mut self, element: impl Display) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.body, "<{element}/>");
     }
 
-    /// An element that says `tip` when pointed at.
+    /// Draws an element with a tooltip, which is escaped.
     pub(super) fn draw_with_tip(&mut self, name: &str, attributes: impl Display, tip: &str) {
         let _ = writeln!(self.body, "<{name} {attributes}><title>{}</title></{name}>", escape(tip));
     }
@@ -72,7 +72,7 @@ impl Svg {
             writeln!(self.body, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{}</text>", escape(text));
     }
 
-    /// The document.
+    /// Returns the SVG element.
     pub(super) fn finish(self) -> String {
         let Self { body, title, width, height } = self;
         let title = escape(&title);
@@ -84,7 +84,7 @@ impl Svg {
     }
 }
 
-/// A part of the picture with a linear axis in each direction.
+/// The plotted area, with a linear axis in each direction.
 pub(super) struct Frame {
     pub(super) left: f64,
     pub(super) right: f64,
@@ -95,7 +95,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Place of a point.
+    /// Returns the position of a point, in pixels.
     pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
         (
             self.left + self.x.share(x) * (self.right - self.left),
@@ -103,7 +103,7 @@ impl Frame {
         )
     }
 
-    /// Grid lines with numbers below, and the axis' name.
+    /// Draws grid lines with numbers below, and the name of the axis.
     pub(super) fn x_axis(&self, svg: &mut Svg, name: &str) {
         for tick in self.x.ticks() {
             let at = self.at(tick, self.y.low).0;
@@ -114,7 +114,7 @@ impl Frame {
         svg.text(middle, self.bottom + 34.0, Anchor::Middle, &short(name, room / 6.5));
     }
 
-    /// Grid lines with numbers on the left, and the axis' name above them.
+    /// Draws grid lines with numbers on the left, and the name of the axis above them.
     pub(super) fn y_axis(&self, svg: &mut Svg, name: &str) {
         for tick in self.y.ticks() {
             let at = self.at(self.x.low, tick).1;
@@ -133,7 +133,7 @@ impl Frame {
     }
 }
 
-/// The numbers along an axis.
+/// The range of an axis and its ticks.
 pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
@@ -141,11 +141,11 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// Round numbers around all values.
+    /// Covers all values, with ends and ticks at round numbers.
     pub(super) fn around(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = values.into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        // Equal values stand in the middle of something.
+        // Equal values get a span, too.
         let span = (high - low).max(high.abs() * 1e-6).max(1e-300);
         let rough = span / 5.0;
         let power = 10f64.powf(rough.log10().floor());
@@ -154,7 +154,7 @@ impl Scale {
         Self { low: first * step, high: last.max(first + 1.0) * step, step }
     }
 
-    /// Exactly from one number to another.
+    /// Covers exactly the range from one number to another.
     pub(super) fn of(low: f64, high: f64) -> Self {
         Self { low, high, step: high - low }
     }
@@ -178,13 +178,13 @@ impl Scale {
     }
 }
 
-/// Room that the longest of some names takes.
+/// Returns the width of the longest of some names, in pixels.
 pub(super) fn room_for<'n>(names: impl IntoIterator<Item = &'n str>) -> f64 {
     let longest = names.into_iter().map(|name| name.chars().count()).max().unwrap_or(0);
     (longest as f64).min(NAME) * 6.8
 }
 
-/// Names with their markers from a place down.
+/// Draws a legend: names with their markers, from a position downwards.
 pub(super) fn legend<'n>(
     svg: &mut Svg,
     x: f64,
@@ -199,11 +199,11 @@ pub(super) fn legend<'n>(
     }
 }
 
-/// The marker of a series: colour and shape, so that it is told apart without colours as well.
+/// Returns the marker of a series: colour and shape, so that series can be told apart without colours.
 pub(super) fn marker(series: usize, x: f64, y: f64, r: f64) -> (&'static str, String) {
     let class = series % N_COLOURS;
     let (a, b) = (r * 1.2, r * 0.7);
-    // The ninth has the first one's colour, but the second's shape.
+    // The ninth series has the first one's colour, but the second's shape.
     match (series + series / N_COLOURS) % 4 {
         0 => ("circle", format!("class=\"f{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{r:.1}\"")),
         1 => (
@@ -225,13 +225,13 @@ pub(super) fn marker(series: usize, x: f64, y: f64, r: f64) -> (&'static str, St
     }
 }
 
-/// The dashes of a line, likewise.
+/// Returns the dash pattern of a series, for the same purpose.
 pub(super) fn dashes(series: usize) -> &'static str {
     ["", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\"", " stroke-dasharray=\"9 3 2 3\""]
         [(series + series / N_COLOURS) % 4]
 }
 
-/// Text whose rest is left out where it would be longer than so many characters.
+/// Truncates a text that is longer than `most` characters, with an ellipsis.
 pub(super) fn short(text: &str, most: f64) -> String {
     let most = most.max(4.0) as usize;
     match text.chars().count() > most {
@@ -240,7 +240,7 @@ pub(super) fn short(text: &str, most: f64) -> String {
     }
 }
 
-/// Text that is nothing but text, between tags and in attributes; characters that XML does not allow become blanks.
+/// Escapes text for use between tags and in attributes; characters that XML does not allow become spaces.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -257,7 +257,7 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// That all numbers of a picture have a place.
+/// Panics unless all numbers of a picture are finite.
 pub(super) fn check_finite(what: &str, title: &str, values: impl IntoIterator<Item = f64>) {
     if let Some(value) = values.into_iter().find(|value| !value.is_finite()) {
         panic!("{what} '{title}': {value} has no place in a picture");
@@ -268,7 +268,7 @@ pub(super) fn check_finite(what: &str, title: &str, values: impl IntoIterator<It
 pub(super) mod tests {
     use super::*;
 
-    /// That a picture is well-formed as far as tags go, and that what came from outside is text.
+    /// Asserts that the tags of a picture are well-formed and that text from outside is escaped.
     pub(in super::super) fn check(svg: &str) {
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
         assert!(!svg.contains("<script") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
@@ -285,7 +285,7 @@ pub(super) mod tests {
         assert!(open.is_empty(), "{open:?}");
     }
 
-    /// Names that try to leave their place.
+    /// A name that tries to break out of its element.
     pub(in super::super) const HOSTILE: &str = "</text><script>alert(1)</script>\" onload='x' & \u{1b}[2J";
 
     #[test]

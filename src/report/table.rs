@@ -1,6 +1,7 @@
-//! Rows and columns, set with blanks for a terminal or with bars for Markdown.
+//! Tables of text, for terminals and Markdown.
 
-/// A table of text. Columns whose cells are all numbers (or empty, or a dash) are aligned right, the others left.
+/// A table of text. Columns whose cells are all numbers (or empty, or a dash) are right-aligned, the others
+/// left-aligned.
 ///
 /// ```
 /// # use viral::report::Table;
@@ -15,7 +16,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
+    /// Creates a table without rows.
     pub fn new<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Self {
         Self { header: header.into_iter().map(clean).collect(), rows: Vec::new() }
     }
@@ -23,7 +24,7 @@ impl Table {
     /// Adds a row.
     ///
     /// # Panics
-    /// When it has not as many cells as the header.
+    /// When the row does not have as many cells as the header.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Self {
         let cells: Vec<String> = cells.into_iter().map(clean).collect();
         assert_eq!(cells.len(), self.header.len(), "table: a row of {cells:?} under {:?}", self.header);
@@ -31,7 +32,8 @@ impl Table {
         self
     }
 
-    /// Columns two blanks apart, a rule under the header, each line ended. Widths count characters.
+    /// Formats the table for a terminal: columns two spaces apart, a rule under the header, a line feed after each
+    /// line. Widths count characters.
     pub fn to_text(&self) -> String {
         let widths: Vec<usize> = (0..self.header.len()).map(|c| self.width(c)).collect();
         let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
@@ -46,7 +48,7 @@ impl Table {
         text
     }
 
-    /// A Markdown table, each line ended; bars inside cells are escaped.
+    /// Formats the table as Markdown, with a line feed after each line; bars inside cells are escaped.
     pub fn to_markdown(&self) -> String {
         let line = |cells: &[String]| {
             let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
@@ -79,7 +81,7 @@ impl Table {
     }
 }
 
-/// Cells are one line: titles may hold line breaks, or worse, what a terminal obeys.
+/// Replaces control characters by spaces: titles may contain line breaks or, worse, terminal escape sequences.
 fn clean(cell: impl Into<String>) -> String {
     cell.into().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
