@@ -77,7 +77,8 @@ pub(super) fn compare(
             holm: 1.0,
             benjamini_hochberg: 1.0,
             wilcoxon: wilcoxon_test(&differences)?.p,
-            t: paired_t_test(&differences)?.p,
+            // One user has no spread to compare with.
+            t: if differences.len() < 2 { 1.0 } else { paired_t_test(&differences)?.p },
         });
     }
     let p: Vec<f64> = comparisons.iter().map(|comparison| comparison.p).collect();
