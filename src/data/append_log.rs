@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// since the last sync.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
-/// The state of the end of a line file.
+/// How a line file ended: the length of its complete records, and whether its last line was torn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tail {
     /// Bytes of complete records, including their newlines.
@@ -29,8 +29,8 @@ pub struct Tail {
 
 /// Passes each line of a reader, with its byte offset, to `take`, which returns a message if the line is not a record.
 ///
+/// # Errors
 /// Names the first line that is not a record, unless it is the last and lacks a newline.
-/// By line: a line that is no record, other than a last one without a line end.
 pub fn read_lines(
     path: &Path,
     mut reader: impl BufRead,
@@ -48,8 +48,7 @@ pub fn read_lines(
         let is_ended = buffer.last() == Some(&b'\n');
         match take(tail.whole, &buffer) {
             Ok(()) => {}
-            // A torn write of a killed process. `append` writes no line of this length, so a longer one is something
-            // else.
+            // A line torn when its process was killed; one longer than `append` writes is something else.
             Err(_) if !is_ended && n < AppendLog::MAX_LINE => {
                 tail.torn = n;
                 return Ok(tail);
@@ -175,7 +174,7 @@ impl AppendLog {
         Ok(offset)
     }
 
-    /// Flushes appended records to the disk; appending does so at most every two seconds.
+    /// Flushes appended records to the disk; appending does so every two seconds.
     ///
     /// # Errors
     /// If the system call fails.

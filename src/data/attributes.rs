@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 /// Maximum length of a value, in characters; anything longer is free text, not an attribute.
 const MAX_VALUE: usize = 200;
 
-/// Placeholder values, which mean that there is none.
+/// Placeholder values, which count as missing.
 const NOTHING: [&str; 10] =
     ["unknown", "n/a", "na", "none", "null", "not visible", "not specified", "unspecified", "various", "-"];
 
@@ -34,7 +34,7 @@ impl Default for AttributeOptions {
     }
 }
 
-/// Sizes of an attribute file.
+/// Numbers of items and attributes in an attribute file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeCounts {
     /// Items (lines), including those without attributes.
@@ -178,7 +178,7 @@ impl Attributes {
         &self.vocabulary
     }
 
-    /// Returns the sizes of the file.
+    /// Returns the numbers of items and attributes.
     pub fn counts(&self) -> &AttributeCounts {
         &self.counts
     }

@@ -36,8 +36,8 @@ impl Csr {
         csr
     }
 
-    /// Builds a pattern from distinct `(row, column)` pairs in any order, with the pair index of each nonzero. Returns
-    /// the first duplicated pair if there is one. O(pairs + rows + columns).
+    /// Builds a pattern from distinct `(row, column)` pairs in any order, with the pair index of each nonzero. Fails
+    /// with the first duplicated pair if there is one. O(pairs + rows + columns).
     ///
     /// # Panics
     /// When a row or column is out of range, or there are 2³² pairs or more.

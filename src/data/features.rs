@@ -158,8 +158,7 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// Pairs features with weights: the second modality gets `second`, the first `1 - second`; a single modality gets
-    /// 1.
+    /// Pairs features with weights: the second modality gets `second`, the first the rest; a single one gets 1.
     pub(crate) fn shares(&self, second: f32) -> Vec<(&Modality, &'a ItemFeatures, f32)> {
         match &self.second {
             Some(part) => {

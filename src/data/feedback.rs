@@ -7,7 +7,7 @@ use super::table::Table;
 /// Columns besides `label` that count as feedback if their values are zeros and ones.
 const NAMES: [&str; 9] = ["click", "clicks", "clicked", "is_click", "like", "liked", "is_like", "feedback", "rating"];
 
-/// What the labels of an `.inter` file mean.
+/// The meaning of the labels in an `.inter` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -54,8 +54,7 @@ pub(super) struct Feedback<'a> {
 }
 
 impl<'a> Feedback<'a> {
-    /// Finds the feedback column: `label`, or else one of `NAMES`. `labels` is the column of the split, if there is
-    /// one.
+    /// Finds the feedback column: `label`, or else one of `NAMES`. `labels` is the column of the split, if any.
     pub(super) fn find(table: &Table<'a>, labels: Option<usize>) -> Option<Self> {
         let place = |name: &str| (0..table.header.len()).find(|&column| table.plain_name(column) == name);
         let column = labels.filter(|&column| table.plain_name(column) == "label");
@@ -81,7 +80,7 @@ impl<'a> Feedback<'a> {
         }
     }
 
-    /// Returns an error message if the cells were only zeros and ones: not all rows are interactions then.
+    /// Returns an error message if all cells were zeros and ones, as in feedback: zeros are not interactions.
     pub(super) fn fault(&self) -> Option<String> {
         (self.has_taken && self.has_turned_down && !self.has_more).then(|| {
             format!(

@@ -163,7 +163,7 @@ impl InterFile {
     /// Returns the time of each row; `None` if the file has no times.
     ///
     /// # Errors
-    /// Names the line of a time that cannot be read, or that mixes dates with numbers.
+    /// Names the line of a time that cannot be read, or of a date among numbers.
     pub fn times(&self) -> Result<Option<Vec<f64>>> {
         match &self.bad_time {
             Some(flaw) => Err(flaw.error()),

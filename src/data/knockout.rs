@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 /// | `permuted` | `x_π(i)`, π a permutation of the items with content | the distribution of rows |
 /// | `mean` | the mean of all rows | one vector for all |
 ///
-/// Items without content stay without. The design follows *Are Multimodal Embeddings Truly Beneficial for
+/// Items without content stay so. The design follows *Are Multimodal Embeddings Truly Beneficial for
 /// Recommendation?* (arXiv 2508.07399), in which all noise rows are nearly parallel; here rows have random directions
 /// and keep their norms.
 ///
@@ -94,7 +94,7 @@ impl Knockout {
 }
 
 impl Features {
-    /// Returns these features with some modalities knocked out, each by independent draws that depend only on `seed`.
+    /// Returns these features with some modalities knocked out, each by independent draws from `seed`.
     ///
     /// # Errors
     /// [`Error::MissingModality`] for the first modality that is missing.

@@ -12,7 +12,7 @@ use super::{Dataset, InterFile, Part, ReadOptions, SplitPolicy, Ties, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Reads a folder:
+    /// Reads a data set from a folder:
     ///
     /// | file | |
     /// |---|---|

@@ -18,8 +18,8 @@ pub(super) struct Located {
 /// Finds the interaction files of a folder by the folder's name or by `name`; a path to `<name>.inter` stands for its
 /// folder.
 ///
-/// The name of a folder is the last component of the path as given or, if there is no such file, of the resolved path,
-/// after links, `.` and `..`.
+/// The name of a folder is the last component of the path as given or, if there is no such file, of the path after
+/// resolving links, `.` and `..`.
 pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
     // A dangling link counts as the file that it stands for: reading it reports that it leads nowhere.
     let (dir, of_file) = match is_there(given)? && !given.is_dir() {

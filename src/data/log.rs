@@ -9,7 +9,7 @@ use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TrainSet
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Builds a data set from `(user, item)` pairs, with ids of any printable type: text, integers, ….
+    /// Builds a data set from `(user, item)` pairs, with ids of any printable type, such as text or integers.
     ///
     /// Users and items are indexed in order of first appearance, or in numeric order if all ids of a side are
     /// non-negative integers. Duplicate pairs count once. For timestamps, ratings, items without interactions, and a

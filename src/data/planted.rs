@@ -22,8 +22,8 @@ const D_CODE: usize = 2;
 /// `affinity = redundant·⟨pR, R⟩ + unique_text·⟨pₜ, Uₜ⟩ + unique_visual·⟨pᵥ, Uᵥ⟩ + synergy·⟨pS, S⟩ + popularity`
 ///
 /// where every inner product has variance one over the items, so that strengths are comparable. Users take items
-/// without replacement, with probability proportional to `exp(affinity)`. Features are the L2-normalised `x_text = A
-/// [R, Uₜ, a] + noise` and `x_visual = B [R, Uᵥ, b] + noise`, with A and B fixed and random.
+/// without replacement, with probability proportional to `exp(affinity)`. Features are the L2-normalised
+/// `x_text = A [R, Uₜ, a] + noise` and `x_visual = B [R, Uᵥ, b] + noise`, with A and B fixed and random.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -186,6 +186,7 @@ impl Provenance {
     /// Checks that inputs beside the features still have their recorded hashes: features of titles that have changed
     /// since are outdated. Inputs elsewhere, or missing ones, are skipped. `hashes` caches hashes for other feature
     /// files.
+    ///
     /// # Errors
     /// An input that has changed, with the command to run; an input that cannot be read.
     pub fn check_inputs(&self, features: &Path, hashes: &mut HashMap<PathBuf, String>) -> Result<()> {

@@ -35,8 +35,8 @@ pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a whole file as UTF-8, opened by [`open_file`]. Removes a byte order mark; converts line ends that are CR
-/// alone, as on old Macs, to LF.
+/// Reads a whole file as UTF-8, opened by [`open_file`]. Removes a byte order mark. In a file
+/// without LF, converts CR, the line end of old Macs, to LF.
 ///
 /// # Errors
 /// Those of [`read_file`]; the first line that is not UTF-8.

@@ -10,9 +10,9 @@ use crate::{Error, Result};
 /// Maximum number of unused rows that integer ids may cause; ids with larger gaps are treated as names.
 const MOST_GAPS: usize = 1 << 20;
 
-/// Returns the external id of each feature row in a folder. They come from line n of `item_ids.txt`, which may be an id
-/// in `i_id_mapping.csv` or the name mapped to it, or else from the name of number n in `i_id_mapping.csv`. Rows
-/// without an item have an empty id. `None` if neither file exists.
+/// Returns the external id of each feature row in a folder: from line n of `item_ids.txt`, which may be an id in
+/// `i_id_mapping.csv` or the name mapped to it, or else the name of number n in `i_id_mapping.csv`. Rows without an
+/// item have an empty id. `None` if neither file exists.
 ///
 /// # Errors
 /// A file that cannot be read; a line of `item_ids.txt` without a name in the mapping.

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// How to split interactions into train, valid and test.
 ///
-/// As a word, on command lines and in files: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
+/// Written and parsed as a word, on command lines and in files: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
 ///
 /// ```
 /// use viral::data::SplitPolicy;
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum SplitPolicy {
-    /// By the labels in the file's `x_label` column.
+    /// By the label column of the file, such as `x_label`.
     ByLabel,
     /// 8:1:1 at random, by [`random_split`](super::random_split); labels are ignored.
     Random {

@@ -99,7 +99,7 @@ impl WholeFile {
     }
 }
 
-/// For encoders that write to any writer.
+/// Lets encoders of other formats write into the file.
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.file.write(bytes)

@@ -8,12 +8,12 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rounds of k-means; the quality of the search hardly depends on full convergence.
+/// Rounds of k-means; centres that have nearly converged serve as well.
 const ROUNDS: usize = 4;
 /// Number of items per centre in the sample for k-means.
 const SAMPLE: usize = 32;
 
-/// Finds approximately the `k` nearest neighbours of every item, by searching only near clusters. Use it instead of
+/// Finds the approximate `k` nearest neighbours of every item (ANN search) in a few near clusters. Replaces
 /// [`knn_exact`](super::knn_exact) for large catalogues.
 ///
 /// Spherical k-means forms √n clusters. The candidates of an item are the items of the `n_probe` clusters nearest to

@@ -148,7 +148,7 @@ fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> Row
     RowLists::concat(chunks)
 }
 
-/// Mixes item co-occurrence into an item graph.
+/// Mixes co-occurrence, items taken by the same users, into an item graph.
 ///
 /// ```text
 /// A[i, ·] = (1 − share) S[i, ·] + share · C[i, ·] / Σ_j C[i, j],   C = the k largest numbers of common users in Rᵀ R, C[i, i] = 0

@@ -11,8 +11,8 @@ use sprs::CsMat;
 /// C = Rᵀ R,  C[i, i] = 0;   A[i, j] = 1 for j in the top-k of C[i, ·] with C[i, j] > 0
 /// ```
 ///
-/// Ties go to the lower id; an item with fewer neighbours keeps those. It is not symmetric. Time O(Σ_u deg(u)²) over
-/// users.
+/// Ties go to the lower id; an item with fewer neighbours keeps those. The graph is not symmetric. Time
+/// O(Σ_u deg(u)²) over users.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -50,7 +50,7 @@ pub fn impute_mean(features: &ItemFeatures) -> ItemFeatures {
 /// ```
 ///
 /// This is *NeighMean* of *Do We Really Need to Drop Items with Missing Modalities in Multimodal Recommendation?* (CIKM
-/// 2024, arXiv 2408.11767), except that the mean excludes the item itself and neighbours without a row.
+/// 2024, arXiv 2408.11767), where the mean excludes the item itself and neighbours without a row.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};
@@ -80,8 +80,8 @@ pub fn impute_neighbors(features: &ItemFeatures, graph: &CsMat<f32>) -> ItemFeat
 ///
 /// Existing rows stay fixed. With more hops, the result converges to the harmonic function, in which each missing row
 /// is the mean of its neighbours. This is *MultiHop* of *Training-free Graph-based Imputation of Missing Modalities in
-/// Multimodal Recommendation* (arXiv 2602.17354), except that means are over neighbours that have a row, so rows not
-/// yet reached do not count as zeros.
+/// Multimodal Recommendation* (arXiv 2602.17354), with means over neighbours that have a row, so rows not yet reached
+/// do not count as zeros.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};

@@ -1,4 +1,4 @@
-//! Imputes missing content by random walks on an item graph: personalised PageRank and heat diffusion.
+//! Imputes missing content by walks on an item graph: personalised PageRank and heat diffusion.
 
 use super::impute::{filled, without_self};
 use super::normalize::{add_self_loops, normalize_symmetric};
@@ -6,7 +6,7 @@ use crate::data::ItemFeatures;
 use rayon::prelude::*;
 use sprs::CsMat;
 
-/// Replaces missing rows by means of the existing ones, weighted by random walks on `graph`; rows that no walk connects
+/// Replaces missing rows by means of the existing ones, weighted by walks on `graph`; rows that no walk connects
 /// to an existing one become the mean of all.
 ///
 /// ```text

@@ -33,7 +33,7 @@ pub struct Neighbors {
     pub cosine: Vec<f32>,
 }
 
-/// Finds exactly the `k` nearest neighbours of every item by the mean cosine similarity over modalities.
+/// Finds the exact `k` nearest neighbours of every item by mean cosine similarity over the modalities.
 ///
 /// ```text
 /// S = Σ_m S_m / M,   S_m[i, j] = cos(x_m[i], x_m[j])              (3), with M = 2

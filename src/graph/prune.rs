@@ -6,14 +6,15 @@ use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How a pruned graph weights the pairs to keep.
+/// Which pairs edge dropout is likely to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pruning {
-    /// Uniformly.
+    /// All pairs with equal probability.
     Uniform,
-    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose the most pairs (FREEDOM, arXiv 2211.06924).
+    /// With probability proportional to `1/√(deg(u) deg(i))`: popular items lose the most pairs (FREEDOM, arXiv
+    /// 2211.06924).
     #[default]
     DegreeSensitive,
 }
