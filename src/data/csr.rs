@@ -124,7 +124,7 @@ impl Csr {
         (Self { n_cols, row_ptr, col_idx }, order)
     }
 
-    /// Returns the transpose and the position in `self` of each of its nonzeros. O(nonzeros + columns).
+    /// Returns the transpose and the position in `self` of each of its nonzeros. O(nonzeros + rows + columns).
     pub(crate) fn transpose(&self) -> (Self, Vec<u32>) {
         let mut row_ptr = vec![0u32; self.n_cols + 1];
         self.col_idx.iter().for_each(|&col| row_ptr[col as usize + 1] += 1);

@@ -197,7 +197,7 @@ impl Dataset {
         found.ok_or_else(|| Error::unknown_item(id, &self.item_ids))
     }
 
-    /// Counts users, items and pairs. O(users + train pairs).
+    /// Counts users, items and pairs. O(users + items + train pairs).
     pub fn counts(&self) -> Counts {
         let train = &self.train.interactions;
         let without = |degrees: Vec<u32>| degrees.iter().filter(|&&degree| degree == 0).count();

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Name of the lock file.
 const NAME: &str = ".lock";
 
-/// Exclusive write access to a folder until dropped; other processes are refused meanwhile.
+/// Exclusive write access to a folder until dropped; whoever else asks for it meanwhile is refused.
 ///
 /// It is an operating-system lock on the file `.lock`, so it ends with the process, even if the process is killed. On
 /// file systems without locks, other writers are not detected.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// |---|---|---|
 /// | `noise` | `‖x_i‖ z / ‖z‖`, `z` standard normal | norms, and which items have content |
 /// | `permuted` | `x_π(i)`, π a permutation of the items with content | the distribution of rows |
-/// | `mean` | the mean of all rows | one vector for all |
+/// | `mean` | the mean row of the items with content | one vector for all |
 ///
 /// Items without content stay so. The design follows *Are Multimodal Embeddings Truly Beneficial for
 /// Recommendation?* (arXiv 2508.07399), in which all noise rows are nearly parallel; here rows have random directions

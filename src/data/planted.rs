@@ -162,8 +162,8 @@ impl PlantedConfig {
     /// Generates the catalogue. Equal configs give equal catalogues. O(users · items), about 0.1 s for the default.
     ///
     /// # Panics
-    /// When there are no users or features, when a user would take more than half of the items, or when a strength is
-    /// not finite.
+    /// When there are no users or features, more than 2²⁴ users or items, more than 2¹³ features or fewer than six
+    /// items, when a user could take over half of the items, or when a strength, popularity or noise is not finite.
     pub fn generate(&self) -> Planted {
         let Self { n_users, n_items, d_text, d_visual, .. } = *self;
         if let Err(error) = self.check() {

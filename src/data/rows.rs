@@ -15,7 +15,7 @@ const MOST_GAPS: usize = 1 << 20;
 /// item have an empty id. `None` if neither file exists.
 ///
 /// # Errors
-/// A file that cannot be read; a line of `item_ids.txt` without a name in the mapping.
+/// A file that cannot be read; without `item_ids.txt`, ids in the mapping that are not integers or have large gaps.
 pub fn feature_rows(dir: impl AsRef<Path>) -> Result<Option<Vec<String>>> {
     let (ids_path, mapping_path) = (dir.as_ref().join("item_ids.txt"), dir.as_ref().join("i_id_mapping.csv"));
     let names = read_pairs(&mapping_path, "itemID")?;

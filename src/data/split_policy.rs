@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// How to split interactions into train, valid and test.
 ///
-/// Written and parsed as a word, on command lines and in files: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
+/// On command lines and in files, a word: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
 ///
 /// ```
 /// use viral::data::SplitPolicy;

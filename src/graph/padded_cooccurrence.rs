@@ -11,7 +11,7 @@ const PADDING: u64 = 40;
 /// padded to `k` by repeats, and each copy counts in the softmax over the counts.
 ///
 /// ```text
-/// list of u: its neighbours; while it is shorter than k, append an entry drawn uniformly from the current list
+/// the list of u: its neighbours; while it is shorter than k, append an entry drawn uniformly from the current list
 /// A[u, v] = n_v exp(C[u, v]) / Σ_w n_w exp(C[u, w]),    n_v the copies of v in the list of u
 /// ```
 ///
