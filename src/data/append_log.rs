@@ -1,7 +1,8 @@
-//! Append-only lines about what took long to make or was paid for: each is written before the next one is begun.
+//! Append-only line files (journals) for results that were slow or costly to produce: each record is written before the
+//! next one is started.
 //!
-//! A killed process leaves at most a torn last line, which is dropped when the file is next opened. Damage anywhere else
-//! is an error: nothing that was made is thrown away in silence.
+//! If the process is killed, at most the last line is torn; it is dropped when the file is next opened. Damage anywhere
+//! else is an error: no completed record is discarded silently.
 
 use super::regular::check_if_there;
 use super::whole::lock_for_long;
@@ -11,25 +12,25 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often records are pushed through to the disk. A killed process loses nothing either way; a machine without power
-/// loses the records since.
+/// Interval between syncs to disk. A killed process loses nothing either way; a power failure loses the records written
+/// since the last sync.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 
-/// How a file of lines ended.
+/// How a line file ended: the length of its complete records, and whether its last line was torn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tail {
-    /// Bytes of whole records, line ends included.
+    /// Bytes of complete records, including their newlines.
     pub whole: u64,
-    /// Bytes of a torn last line.
+    /// Bytes of a torn last line, or 0.
     pub torn: u64,
-    /// Whether the last record is whole but lacks its line end, which is counted in `whole`.
+    /// Whether the last record is complete but lacks its newline, which `whole` counts all the same.
     pub lacks_line_end: bool,
 }
 
-/// Hands out each line of a reader with the place where it begins; `take` says what is wrong with a line that is no record.
+/// Passes each line of a reader, with its byte offset, to `take`, which returns a message if the line is not a record.
 ///
 /// # Errors
-/// By line: a line that is no record, other than a last one without a line end.
+/// Names the first line that is not a record, unless it is the last and lacks a newline.
 pub fn read_lines(
     path: &Path,
     mut reader: impl BufRead,
@@ -47,7 +48,7 @@ pub fn read_lines(
         let is_ended = buffer.last() == Some(&b'\n');
         match take(tail.whole, &buffer) {
             Ok(()) => {}
-            // The last line of a killed process; a longer one than it could have written is something else.
+            // A line torn when its process was killed; one longer than `append` writes is something else.
             Err(_) if !is_ended && n < AppendLog::MAX_LINE => {
                 tail.torn = n;
                 return Ok(tail);
@@ -67,7 +68,7 @@ pub fn read_lines(
     }
 }
 
-/// An open file of lines: nobody else can open it before this is dropped, or its process has ended.
+/// An append-only line file under an exclusive lock: nobody else can open it until this is dropped or its process ends.
 ///
 /// ```
 /// # use viral::data::AppendLog;
@@ -77,7 +78,7 @@ pub fn read_lines(
 /// let mut log = AppendLog::open(&path, |_, _| Ok(()))?;
 /// log.append(b"{\"epoch\":0}".to_vec(), "epoch 0")?;
 /// drop(log);
-/// // A process was killed while it wrote: the torn line goes, what was whole stays.
+/// // A process was killed in the middle of a write: the torn line is dropped, complete lines stay.
 /// std::fs::write(&path, "{\"epoch\":0}\n{\"epo").map_err(viral::Error::io(&path))?;
 /// let mut lines = Vec::new();
 /// let log = AppendLog::open(&path, |_, line| match line.trim_ascii_end().ends_with(b"}") {
@@ -99,13 +100,13 @@ pub struct AppendLog {
 }
 
 impl AppendLog {
-    /// No line is longer, in bytes; one that is was not written here.
+    /// Upper limit on the length of a line, in bytes; a longer one was not written by this type.
     pub const MAX_LINE: u64 = 1 << 20;
 
-    /// Opens a file, or starts one, and hands out what is in it, as [`read_lines`] does. A torn last line is cut off.
+    /// Opens or creates a file and passes its lines to `take`, as [`read_lines`] does. A torn last line is cut off.
     ///
     /// # Errors
-    /// If another process has it open, or if it is damaged anywhere but at its end: by line.
+    /// If another process has the file open, or if it is damaged anywhere but at its end (names the line).
     pub fn open(path: &Path, take: impl FnMut(u64, &[u8]) -> std::result::Result<(), String>) -> Result<Self> {
         let path = path.to_path_buf();
         check_if_there(&path)?;
@@ -135,20 +136,20 @@ impl AppendLog {
         Ok(Self { path, file, tail, end: tail.whole, synced: Instant::now(), is_broken: false })
     }
 
-    /// Its path.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How the file ended when it was opened.
+    /// Returns how the file ended when it was opened.
     pub fn tail(&self) -> Tail {
         self.tail
     }
 
-    /// Appends a line, given without its end, in one write; gives its place. `what` names it in errors.
+    /// Appends a line, given without its newline, in one write and returns its byte offset. `what` names it in errors.
     ///
     /// # Errors
-    /// If it cannot be written; what was written of it is taken back, and no further line is taken.
+    /// If it is too long or cannot be written; a partial write is undone, and every later append fails.
     pub fn append(&mut self, mut line: Vec<u8>, what: &str) -> Result<u64> {
         line.push(b'\n');
         let offset = self.end;
@@ -158,11 +159,11 @@ impl AppendLog {
         if line.len() as u64 >= AppendLog::MAX_LINE {
             return Err(Error::file(&self.path, format!("the record of {what} is too long")));
         }
-        // Readers share the place in the file.
+        // Readers share the file position.
         let written = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(&line));
         if let Err(error) = written {
             self.is_broken = true;
-            // If this fails as well, opening the file finds a torn line and drops it.
+            // If this fails as well, the next `open` finds a torn line and drops it.
             let _ = self.file.set_len(offset);
             return Err(Error::io(&self.path)(error));
         }
@@ -173,27 +174,27 @@ impl AppendLog {
         Ok(offset)
     }
 
-    /// Pushes what was written through to the disk, as happens every two seconds.
+    /// Flushes appended records to the disk; appending does so every two seconds.
     ///
     /// # Errors
-    /// If the system cannot.
+    /// If the system call fails.
     pub fn sync(&mut self) -> Result<()> {
         self.synced = Instant::now();
         self.file.sync_data().map_err(Error::io(&self.path))
     }
 
-    /// Reads lines by their places, one at a time.
+    /// Returns a reader of single lines by byte offset.
     ///
     /// # Errors
-    /// If the file cannot be opened once more.
+    /// If the file handle cannot be duplicated.
     pub fn reader(&self) -> Result<LineReader> {
-        // The same open file: where locks bind readers too, another one could not read.
+        // Duplicates the handle: where locks bind readers too, a newly opened one could not read.
         let file = self.file.try_clone().map_err(Error::io(&self.path))?;
         Ok(LineReader { path: self.path.clone(), reader: BufReader::new(file), buffer: Vec::new() })
     }
 }
 
-/// Reads single lines of an [`AppendLog`] by their places.
+/// Reads single lines of an [`AppendLog`] by byte offset.
 #[derive(Debug)]
 pub struct LineReader {
     path: PathBuf,
@@ -202,10 +203,10 @@ pub struct LineReader {
 }
 
 impl LineReader {
-    /// What `parse` makes of the line that begins at a place.
+    /// Reads the line that starts at a byte offset and parses it with `parse`.
     ///
     /// # Errors
-    /// If the line cannot be read, or `parse` says what is wrong with it.
+    /// If the line cannot be read, or `parse` rejects it.
     pub fn read<T>(&mut self, offset: u64, parse: impl FnOnce(&[u8]) -> std::result::Result<T, String>) -> Result<T> {
         self.buffer.clear();
         self.reader.seek(SeekFrom::Start(offset)).map_err(Error::io(&self.path))?;

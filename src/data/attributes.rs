@@ -1,4 +1,4 @@
-//! What items are said to be, in words: `attributes.jsonl`, normalised, as a vocabulary and as features.
+//! Categorical item attributes from `attributes.jsonl`: normalised, as a vocabulary and as multi-hot features.
 
 use super::{ItemFeatures, open_file};
 use crate::{Error, Result};
@@ -9,22 +9,22 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
-/// No value is longer, in characters; one that is, is no attribute but a text.
+/// Maximum length of a value, in characters; anything longer is free text, not an attribute.
 const MAX_VALUE: usize = 200;
 
-/// Words that stand for nothing.
+/// Placeholder values, which count as missing.
 const NOTHING: [&str; 10] =
     ["unknown", "n/a", "na", "none", "null", "not visible", "not specified", "unspecified", "various", "-"];
 
-/// Words that are written in two ways: the first is kept.
+/// Spelling variants, as (kept, replaced).
 const SPELLINGS: [(&str, &str); 4] = [("colour", "color"), ("colours", "colors"), ("grey", "gray"), ("greys", "grays")];
 
-/// Which attributes are kept.
+/// Frequency thresholds for the attribute vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttributeOptions {
-    /// Attributes of fewer items are dropped: what one item has tells nothing about another. Default: 2.
+    /// Attributes of fewer items are dropped: an attribute of one item says nothing about others. Default: 2.
     pub min_items: usize,
-    /// Of more attributes than these the rarest are dropped. Default: 4096.
+    /// Maximum size of the vocabulary; beyond it, the rarest attributes are dropped. Default: 4096.
     pub max_attributes: usize,
 }
 
@@ -34,22 +34,22 @@ impl Default for AttributeOptions {
     }
 }
 
-/// How much there is of everything in a file of attributes.
+/// Numbers of items and attributes in an attribute file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttributeCounts {
-    /// Lines: items, those without attributes included.
+    /// Items (lines), including those without attributes.
     pub n_items: usize,
-    /// Items that have an attribute which is kept.
+    /// Items with at least one kept attribute.
     pub n_covered: usize,
-    /// Attributes that are kept.
+    /// Kept attributes: the size of the vocabulary.
     pub n_attributes: usize,
-    /// Different attributes that are dropped, for too few items have them.
+    /// Distinct attributes dropped as too rare.
     pub n_dropped: usize,
-    /// Kept attributes of all items together.
+    /// Pairs of an item and a kept attribute.
     pub n_pairs: usize,
 }
 
-/// One line: how much there is.
+/// A one-line summary.
 impl std::fmt::Display for AttributeCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { n_items, n_covered, n_attributes, n_dropped, n_pairs } = self;
@@ -60,17 +60,18 @@ impl std::fmt::Display for AttributeCounts {
     }
 }
 
-/// The attributes of items, from a file with an object a line, as `viral describe --prompt attributes` writes it:
+/// Item attributes from a JSON Lines file, as `viral describe --prompt attributes` writes it:
 ///
 /// ```json
 /// {"id": "B001", "attributes": {"category": "rattle", "colour": ["red", "white"], "material": "wood"}}
 /// {"id": "B002", "attributes": null}
 /// ```
 ///
-/// A value is a text, which commas, semicolons and slashes divide, a list of texts, a number, or nothing. Each becomes an attribute
-/// `name: value`, normalised: Unicode in its compatible composed form (NFKC), lower case, single blanks, no punctuation at either
-/// end, British spelling of *colour* and *grey*, and `bibs` as `bib` where both are there under that name. `unknown` and its like
-/// are none. Attributes of fewer than [`min_items`](AttributeOptions::min_items) items are dropped. Time and memory are O(file).
+/// A value is a string, a list of strings, a number or null. Strings are split at commas, semicolons and slashes. Each
+/// part becomes an attribute `name: value`, normalised to Unicode NFKC, lower case, single spaces, no punctuation at
+/// either end, and British spelling of *colour* and *grey*. `bibs` becomes `bib` if both occur under the same name.
+/// Placeholders such as `unknown` are ignored. Attributes of fewer than [`min_items`](AttributeOptions::min_items)
+/// items are dropped. Time and memory are O(file).
 ///
 /// ```
 /// use viral::data::{AttributeOptions, Attributes};
@@ -89,7 +90,7 @@ impl std::fmt::Display for AttributeCounts {
 pub struct Attributes {
     path: PathBuf,
     vocabulary: Vec<String>,
-    /// The attributes of each item, by their places in the vocabulary, in order.
+    /// Vocabulary indices of each item's attributes, ascending.
     items: HashMap<String, Vec<u32>>,
     counts: AttributeCounts,
 }
@@ -101,10 +102,11 @@ struct Line {
 }
 
 impl Attributes {
-    /// Reads a file.
+    /// Reads an attribute file.
     ///
     /// # Errors
-    /// By line: no such object, a value of another kind or too long, an item given twice. By file: no attribute that is kept.
+    /// Names the line if it is not such an object, has a value of another type or one that is too long, or repeats an
+    /// item. Names the file if no attribute is kept.
     pub fn read(path: impl AsRef<Path>, options: AttributeOptions) -> Result<Self> {
         let path = path.as_ref();
         let mut items: BTreeMap<String, BTreeSet<Attribute>> = BTreeMap::new();
@@ -142,7 +144,7 @@ impl Attributes {
         let n_all = n_items_of.len();
         let mut kept: Vec<(&Attribute, usize)> =
             n_items_of.into_iter().filter(|(_, n)| *n >= options.min_items.max(1)).collect();
-        // The order of names decides between those of as many items.
+        // Ties in frequency are broken by name.
         kept.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         kept.truncate(options.max_attributes);
         kept.sort_unstable();
@@ -171,28 +173,29 @@ impl Attributes {
         Ok(Self { path: path.to_path_buf(), vocabulary, items: rows, counts })
     }
 
-    /// The attributes, `name: value`, in alphabetical order.
+    /// Returns the attributes, as `name: value`, in alphabetical order.
     pub fn vocabulary(&self) -> &[String] {
         &self.vocabulary
     }
 
-    /// How much there is.
+    /// Returns the numbers of items and attributes.
     pub fn counts(&self) -> &AttributeCounts {
         &self.counts
     }
 
-    /// The attributes of an item, by their places in the vocabulary; none where it has none or no line.
+    /// Returns the vocabulary indices of an item's attributes; empty if the item has none or is not in the file.
     pub fn of(&self, id: &str) -> &[u32] {
         self.items.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// As features of these items: 1 for an attribute that an item has, else 0; an item without any has no features.
+    /// Builds multi-hot features of these items: 1 for each attribute an item has, else 0. An item without attributes
+    /// has no features.
     ///
     /// # Shapes
     /// - output: `[ids, vocabulary]`
     ///
     /// # Errors
-    /// Not one of the items has an attribute.
+    /// If none of the items has an attribute.
     pub fn features(&self, ids: &[String]) -> Result<ItemFeatures> {
         let width = self.vocabulary.len();
         let mut values = vec![0f32; ids.len() * width];
@@ -214,10 +217,10 @@ impl Attributes {
     }
 }
 
-/// Name and value.
+/// `(name, value)`.
 type Attribute = (String, String);
 
-/// The values of an attribute, normalised.
+/// Splits and normalises the values of an attribute.
 fn values(value: &Value) -> std::result::Result<Vec<String>, &'static str> {
     let texts: Vec<String> = match value {
         Value::Null => Vec::new(),
@@ -233,7 +236,7 @@ fn values(value: &Value) -> std::result::Result<Vec<String>, &'static str> {
     if texts.iter().any(|text| text.chars().count() > MAX_VALUE) {
         return Err("has more than 200 characters");
     }
-    // Before texts are divided: a slash is part of this one.
+    // Checked before splitting: the placeholder `n/a` contains a slash.
     let texts = texts.iter().filter(|text| !is_nothing(text)).flat_map(|text| text.split([',', ';', '/']));
     Ok(texts.map(normalised).filter(|text| !text.is_empty() && !is_nothing(text)).collect())
 }
@@ -242,7 +245,7 @@ fn is_nothing(text: &str) -> bool {
     NOTHING.contains(&text.trim().trim_end_matches('.').to_lowercase().as_str())
 }
 
-/// A name or a value as all spellings of it are written.
+/// Normalises a name or value, so that its spelling variants become equal.
 fn normalised(text: &str) -> String {
     let text: String = text.nfkc().collect::<String>().to_lowercase().nfkc().collect();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control() || c == '_').filter(|word| !word.is_empty());
@@ -252,7 +255,7 @@ fn normalised(text: &str) -> String {
     line.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace()).to_string()
 }
 
-/// `bibs` as `bib`, if that is there too.
+/// Replaces a plural such as `bibs` by `bib` if that value occurs under the same name.
 fn singular((name, value): Attribute, all: &BTreeSet<Attribute>) -> Attribute {
     let one = value.strip_suffix('s').filter(|one| one.chars().count() >= 3).map(|one| (name.clone(), one.to_string()));
     one.filter(|one| all.contains(one)).unwrap_or((name, value))

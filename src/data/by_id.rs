@@ -1,15 +1,15 @@
-//! Features and titles from memory, attached to the items by their external ids.
+//! Features and titles from memory, matched to items by external id.
 
 use std::collections::HashMap;
 
 use super::{Dataset, ItemFeatures, Mask, Modality};
 use crate::Result;
 
-/// How many ids an error names.
+/// Maximum number of ids that an error names.
 const NAMED: usize = 3;
 
 impl Dataset {
-    /// Sets the features of a modality from a vector for each item, in any order.
+    /// Sets the features of a modality from pairs of external id and vector, one for each item, in any order.
     ///
     /// ```
     /// use viral::data::{Dataset, Modality, SplitPolicy};
@@ -23,8 +23,8 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// An item without a vector (see [`with_partial_features`](Self::with_partial_features)); an id of no item, or one that
-    /// comes twice; vectors of different length, empty ones, NaN or infinite numbers. Each names the ids.
+    /// An item without a vector (see [`with_partial_features`](Self::with_partial_features)); an unknown or repeated
+    /// id; vectors that are empty, differ in length, or contain NaN or infinity. Each error names the ids.
     pub fn with_features<I: ToString, V: AsRef<[f32]>>(
         self,
         modality: Modality,
@@ -45,11 +45,11 @@ impl Dataset {
         self.with_rows(modality, features)
     }
 
-    /// Sets the features of a modality where some items have no vector: these get rows of zeros. Returns the data set and
-    /// which items that are, those with a vector of zeros included.
+    /// Sets the features of a modality that only some items have: the others get rows of zeros. Also returns the mask
+    /// of items without features, which includes those whose vector is all zeros.
     ///
     /// # Errors
-    /// Those of [`with_features`](Self::with_features), but for the first.
+    /// Those of [`with_features`](Self::with_features), except the first.
     pub fn with_partial_features<I: ToString, V: AsRef<[f32]>>(
         self,
         modality: Modality,
@@ -67,10 +67,10 @@ impl Dataset {
         Ok((self.with_rows(modality, features)?, mask))
     }
 
-    /// Sets titles from pairs of an item's id and its title, in any order. Items without one get an empty title.
+    /// Sets titles from pairs of external id and title, in any order. Items without one get an empty title.
     ///
     /// # Errors
-    /// An id of no item, or one that comes twice.
+    /// An unknown or repeated id.
     pub fn with_titles_by_id<I: ToString, T: Into<String>>(
         self,
         titles: impl IntoIterator<Item = (I, T)>,
@@ -86,7 +86,7 @@ impl Dataset {
         self.with_titles(by_item.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// The features, zeros where there is no vector; for each item, whether there is one.
+    /// Builds the feature matrix, zero where an item has no vector, and a flag for each item that has one.
     fn rows_by_id<I: ToString, V: AsRef<[f32]>>(
         &self,
         modality: &Modality,
@@ -130,7 +130,7 @@ impl Dataset {
     }
 }
 
-/// Whose turn has been, by external id.
+/// Matches external ids to items and records which have been seen.
 struct Places<'a> {
     index: HashMap<&'a str, usize>,
     taken: Vec<bool>,
@@ -148,7 +148,7 @@ impl<'a> Places<'a> {
         Self { index, taken: vec![false; ids.len()], unknown, repeated, n_items: ids.len(), example }
     }
 
-    /// The item of an id, when there is one and it comes for the first time.
+    /// Returns the item with an id, if there is one and it is seen for the first time.
     fn take(&mut self, id: &str) -> Option<usize> {
         let Some(&item) = self.index.get(id) else {
             self.unknown.push(id.to_string());
@@ -161,7 +161,7 @@ impl<'a> Places<'a> {
         Some(item)
     }
 
-    /// Which items have been, unless there was an id of no item or one came twice.
+    /// Returns which items were seen, or an error if an id was unknown or repeated.
     fn finish(self) -> std::result::Result<Vec<bool>, String> {
         if !self.unknown.is_empty() {
             return Err(format!(
@@ -184,7 +184,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The first of some ids, for an error.
+/// Lists the first few ids for an error message.
 fn some_of<S: AsRef<str>>(ids: &[S]) -> String {
     let mut named = ids.iter().take(NAMED).map(S::as_ref).collect::<Vec<_>>().join(", ");
     if ids.len() > NAMED {
@@ -216,7 +216,7 @@ mod tests {
             data.features().require([Modality::Audio], "test")?[0].values(),
             [1.0, 0.5, 2.0, 0.5, 3.0, 0.5, 4.0, 0.5]
         );
-        // Numbers as ids are in numeric order.
+        // Numeric ids are sorted numerically.
         let data = Dataset::from_log("n", [(7u64, 30u64), (7, 4)], SplitPolicy::Everything)?;
         let data = data.with_features(Modality::Text, [(30u64, [30.0]), (4, [4.0])])?;
         assert_eq!(data.features().require([Modality::Text], "test")?[0].values(), [4.0, 30.0]);

@@ -1,4 +1,4 @@
-//! Counter-based randomness: every draw is a hash of where it is used, so nothing depends on order or threads.
+//! Counter-based random numbers: every draw is a hash of its position, so results depend on neither order nor threads.
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -12,27 +12,27 @@ pub fn splitmix64(x: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The key of a stream named by `words`, in their order: seed, purpose, epoch, …
+/// Derives the key of a random stream from `words`, in order: seed, purpose, epoch, …
 pub(crate) fn stream(words: &[u64]) -> u64 {
     words.iter().fold(0, |key, &word| splitmix64(key ^ word))
 }
 
-/// The draw at `position` of the stream of `key`: what SplitMix64 seeded with `key` gives as its output number `position`.
+/// Returns a draw from a stream: output number `position` of SplitMix64 seeded with `key`.
 pub(crate) fn draw(key: u64, position: u64) -> u64 {
     splitmix64(key.wrapping_add(position.wrapping_mul(GOLDEN)))
 }
 
-/// A number below `n` from 64 random bits (Lemire's multiply-shift; its bias is below n / 2⁶⁴).
+/// Maps 64 random bits to a number below `n` (Lemire's multiply-shift; its bias is below n / 2⁶⁴).
 pub(crate) fn below(n: u32, bits: u64) -> u32 {
     ((u128::from(bits) * u128::from(n)) >> 64) as u32
 }
 
-/// A number in (0, 1), never its ends, from 64 random bits.
+/// Maps 64 random bits to the open interval (0, 1).
 pub(crate) fn unit(bits: u64) -> f64 {
     ((bits >> 12) as f64 + 0.5) / (1u64 << 52) as f64
 }
 
-/// A standard normal number, number `position` of the stream of `key` (Box–Muller).
+/// Returns standard normal number `position` of the stream of `key` (Box–Muller).
 pub(crate) fn normal(key: u64, position: u64) -> f64 {
     let radius = (-2.0 * unit(draw(key, 2 * position)).ln()).sqrt();
     radius * (std::f64::consts::TAU * unit(draw(key, 2 * position + 1))).cos()
@@ -65,7 +65,7 @@ mod tests {
         let key = stream(&[7]);
         let mut seen = [0u32; 10];
         (0..100_000).for_each(|i| seen[below(10, draw(key, i)) as usize] += 1);
-        // Binomial(100000, 0.1) has a standard deviation of 95: five of them.
+        // Binomial(100000, 0.1) has a standard deviation of 95; five of them are allowed.
         assert!(seen.iter().all(|&n| n.abs_diff(10_000) < 475), "{seen:?}");
         assert_eq!((below(10, 0), below(10, u64::MAX)), (0, 9));
         assert!(unit(0) > 0.0 && unit(u64::MAX) < 1.0);

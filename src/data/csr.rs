@@ -1,8 +1,8 @@
-//! Compressed sparse rows: the one form in which interactions, graphs and sparse matrices keep their pattern.
+//! Compressed sparse rows (CSR): the one format for the sparsity patterns of interactions, graphs and sparse matrices.
 
-/// Where the nonzeros of a matrix are: the columns of each row, ascending and distinct, row after row.
+/// The sparsity pattern of a matrix in CSR format: the columns of each row, ascending and distinct.
 ///
-/// Memory: 4 bytes a nonzero and 4 a row.
+/// Memory: 4 bytes per nonzero and 4 per row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Csr {
     n_cols: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Csr {
 }
 
 impl Csr {
-    /// The pattern of `(row, column)` pairs in any order; a pair given twice counts once. O(pairs + rows + columns).
+    /// Builds a pattern from `(row, column)` pairs in any order; duplicates are merged. O(pairs + rows + columns).
     ///
     /// # Panics
     /// When a row or column is out of range, or there are 2³² pairs or more.
@@ -20,7 +20,7 @@ impl Csr {
         let mut n = 0;
         for row in 0..n_rows {
             let (start, end) = (csr.row_ptr[row] as usize, csr.row_ptr[row + 1] as usize);
-            // Rows before this one have become shorter by their repetitions, and so this one begins at `n`.
+            // Earlier rows have shrunk by their duplicates, so this one now starts at `n`.
             csr.row_ptr[row] = n as u32;
             let first = n;
             for e in start..end {
@@ -36,8 +36,8 @@ impl Csr {
         csr
     }
 
-    /// The pattern of distinct `(row, column)` pairs in any order, and which pair each nonzero is; or else the first pair
-    /// that is given twice. O(pairs + rows + columns).
+    /// Builds a pattern from distinct `(row, column)` pairs in any order, with the pair index of each nonzero. Fails
+    /// with the first duplicated pair if there is one. O(pairs + rows + columns).
     ///
     /// # Panics
     /// When a row or column is out of range, or there are 2³² pairs or more.
@@ -55,11 +55,11 @@ impl Csr {
         }
     }
 
-    /// The pattern whose row `r` has the columns `col_idx[row_ptr[r]..row_ptr[r + 1]]`.
+    /// Builds the pattern whose row `r` has the columns `col_idx[row_ptr[r]..row_ptr[r + 1]]`.
     ///
     /// # Panics
-    /// When the row pointers do not begin with 0, fall, or do not end with the number of columns given, or when the columns
-    /// of a row do not ascend or are not below `n_cols`.
+    /// When the row pointers do not begin with 0, decrease, or do not end with the number of columns given, or when the
+    /// columns of a row do not ascend or are not below `n_cols`.
     pub(crate) fn from_parts(n_cols: usize, row_ptr: Vec<u32>, col_idx: Vec<u32>) -> Self {
         assert!(row_ptr.first() == Some(&0), "sparse rows: row pointers begin with {:?}, not with 0", row_ptr.first());
         let end = row_ptr[row_ptr.len() - 1] as usize;
@@ -85,8 +85,8 @@ impl Csr {
         Self { n_cols, row_ptr, col_idx }
     }
 
-    /// Two counting sorts: by column, then by row, which leaves the columns of a row ascending and keeps the order of
-    /// repetitions. Also which pair each nonzero is.
+    /// Sorts pairs with two stable counting sorts, by column and then by row: the columns of a row ascend, and
+    /// duplicates keep their order. Also returns the pair index of each nonzero.
     fn sorted(n_rows: usize, n_cols: usize, n: usize, pair: impl Fn(usize) -> (u32, u32)) -> (Self, Vec<u32>) {
         assert!(u32::try_from(n).is_ok(), "sparse rows: {n} pairs are too many for 32-bit indices");
         let (mut row_ptr, mut next_of_col) = (vec![0u32; n_rows + 1], vec![0u32; n_cols + 1]);
@@ -102,7 +102,7 @@ impl Csr {
         }
         accumulate(&mut row_ptr);
         if ascend {
-            // As the pairs of a pruned graph do, in every epoch.
+            // Already sorted, as the pairs of a pruned graph are in every epoch.
             let col_idx = (0..n).map(|e| pair(e).1).collect();
             return (Self { n_cols, row_ptr, col_idx }, (0..n as u32).collect());
         }
@@ -124,7 +124,7 @@ impl Csr {
         (Self { n_cols, row_ptr, col_idx }, order)
     }
 
-    /// The transpose, and where each of its nonzeros is here. O(nonzeros + columns).
+    /// Returns the transpose and the position in `self` of each of its nonzeros. O(nonzeros + rows + columns).
     pub(crate) fn transpose(&self) -> (Self, Vec<u32>) {
         let mut row_ptr = vec![0u32; self.n_cols + 1];
         self.col_idx.iter().for_each(|&col| row_ptr[col as usize + 1] += 1);
@@ -154,27 +154,27 @@ impl Csr {
         self.col_idx.len()
     }
 
-    /// Where each row begins; one entry more than rows.
+    /// Row pointers: the offset of each row, then the number of nonzeros.
     pub(crate) fn row_ptr(&self) -> &[u32] {
         &self.row_ptr
     }
 
-    /// The columns of all rows, row after row.
+    /// Column indices of the nonzeros, row by row.
     pub(crate) fn col_idx(&self) -> &[u32] {
         &self.col_idx
     }
 
-    /// Where the nonzeros of a row are.
+    /// Positions of a row's nonzeros.
     pub(crate) fn span(&self, row: usize) -> std::ops::Range<usize> {
         self.row_ptr[row] as usize..self.row_ptr[row + 1] as usize
     }
 
-    /// The columns of a row, ascending.
+    /// Column indices of a row, ascending.
     pub(crate) fn row(&self, row: usize) -> &[u32] {
         &self.col_idx[self.span(row)]
     }
 
-    /// The row of each nonzero.
+    /// Row index of each nonzero.
     pub(crate) fn row_idx(&self) -> Vec<u32> {
         let mut rows = Vec::with_capacity(self.nnz());
         for (row, span) in self.row_ptr.windows(2).enumerate() {
@@ -183,12 +183,12 @@ impl Csr {
         rows
     }
 
-    /// Nonzeros of each row.
+    /// Number of nonzeros in each row.
     pub(crate) fn row_degrees(&self) -> Vec<u32> {
         self.row_ptr.windows(2).map(|w| w[1] - w[0]).collect()
     }
 
-    /// Nonzeros of each column.
+    /// Number of nonzeros in each column.
     pub(crate) fn col_degrees(&self) -> Vec<u32> {
         let mut degrees = vec![0u32; self.n_cols];
         self.col_idx.iter().for_each(|&col| degrees[col as usize] += 1);
@@ -196,7 +196,7 @@ impl Csr {
     }
 }
 
-/// Prefix sums in place: counts behind a zero become where each begins.
+/// Computes prefix sums in place: counts after a leading zero become offsets.
 fn accumulate(counts: &mut [u32]) {
     let mut sum = 0;
     for count in counts {
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(csr.col_degrees(), [1, 1, 1, 0, 1]);
     }
 
-    /// Against a set, which sorts and counts once by itself.
+    /// Compares with a sorted set.
     #[test]
     fn random_pairs_are_those_of_a_sorted_set() {
         for (n_rows, n_cols, n) in [(1, 1, 3), (1, 50, 40), (50, 1, 40), (17, 23, 300), (9, 9, 0)] {

@@ -1,4 +1,4 @@
-//! A catalogue with its split: what models see, and what is held out from them.
+//! A catalogue with its train, valid and test split.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use super::{Features, Interactions, ItemFeatures, Modality, Part, hex};
 use crate::{Error, Result};
 
-/// What a model may see: the train interactions and the items' content. Held-out interactions are not in here.
+/// The data a model may see: train interactions and item features. Held-out interactions are excluded.
 #[derive(Debug, Clone)]
 pub struct TrainSet {
     /// Train pairs.
     pub interactions: Interactions,
-    /// What items are like, by modality; empty where the catalogue has no content.
+    /// Item features by modality; empty if the catalogue has no content.
     pub features: Features,
 }
 
@@ -25,7 +25,7 @@ pub struct TrainSet {
 /// let train = TrainSet { interactions: part(&[(0, 0), (1, 1)]), features: Features::new() };
 /// let data = Dataset::new("shop", train, part(&[(0, 1)]), part(&[(1, 2)]))?;
 /// assert_eq!((data.part(Part::Test).n_pairs(), data.counts().items_without_train), (1, 1));
-/// // A pair that is in two parts is refused: nothing held out can leak into train.
+/// // A pair that is in two parts is refused: no held-out pair can leak into train.
 /// let (train, again) = (data.train.clone(), data.train.interactions.clone());
 /// assert!(Dataset::new("shop", train, again, part(&[])).is_err());
 /// # Ok::<(), viral::Error>(())
@@ -34,26 +34,26 @@ pub struct TrainSet {
 pub struct Dataset {
     /// Name for reports.
     pub name: String,
-    /// What models see.
+    /// The data models see.
     pub train: TrainSet,
     /// Held out for early stopping.
     pub valid: Interactions,
-    /// Held out for the final figure.
+    /// Held out for the final evaluation.
     pub test: Interactions,
     /// External id of each user.
     pub user_ids: Vec<String>,
     /// External id of each item.
     pub item_ids: Vec<String>,
-    /// Title of each item, where the data have them.
+    /// Title of each item, if the data have titles.
     pub titles: Option<Vec<String>>,
 }
 
-/// How much of everything a [`Dataset`] has.
+/// Sizes of a [`Dataset`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Users, those without interactions included.
+    /// Users, including those without interactions.
     pub n_users: usize,
-    /// Items, those without interactions included.
+    /// Items, including those without interactions.
     pub n_items: usize,
     /// Train pairs.
     pub n_train: usize,
@@ -61,19 +61,19 @@ pub struct Counts {
     pub n_valid: usize,
     /// Test pairs.
     pub n_test: usize,
-    /// Users that training never sees.
+    /// Users without a train pair.
     pub users_without_train: usize,
-    /// Items that training sees at most as content and as negatives.
+    /// Items without a train pair: training sees them only through their content and as negatives.
     pub items_without_train: usize,
 }
 
 impl Dataset {
-    /// A data set from parts; users and items get their numbers as external ids, and there are no titles.
+    /// Builds a data set from its parts, without titles. The indices of users and items become their external ids.
     ///
     /// Parts may be empty, and users and items may lack train interactions.
     ///
     /// # Errors
-    /// When the parts disagree about the number of users or items, when features have another number of rows, or when
+    /// When the parts disagree about the number of users or items, when features have the wrong number of rows, or when
     /// two parts share a pair.
     pub fn new(name: impl Into<String>, train: TrainSet, valid: Interactions, test: Interactions) -> Result<Self> {
         let (n_users, n_items) = (train.interactions.n_users(), train.interactions.n_items());
@@ -82,21 +82,21 @@ impl Dataset {
         Self { name: name.into(), train, valid, test, user_ids, item_ids, titles: None }.validated()
     }
 
-    /// Replaces the external ids of the users; fails when there are too few or too many, or one comes twice.
+    /// Replaces the external ids of the users; fails if their number is wrong or one is repeated.
     pub fn with_user_ids(mut self, user_ids: Vec<String>) -> Result<Self> {
         self.check_distinct("user", &user_ids)?;
         self.user_ids = user_ids;
         self.validated()
     }
 
-    /// Replaces the external ids of the items; fails when there are too few or too many, or one comes twice.
+    /// Replaces the external ids of the items; fails if their number is wrong or one is repeated.
     pub fn with_item_ids(mut self, item_ids: Vec<String>) -> Result<Self> {
         self.check_distinct("item", &item_ids)?;
         self.item_ids = item_ids;
         self.validated()
     }
 
-    /// Sets the titles of the items; fails when there are too few or too many.
+    /// Sets the titles of the items; fails if their number is wrong.
     pub fn with_titles(mut self, titles: Vec<String>) -> Result<Self> {
         self.titles = Some(titles);
         self.validated()
@@ -165,7 +165,7 @@ impl Dataset {
         self.train.interactions.n_items()
     }
 
-    /// The interactions of a part.
+    /// Returns the interactions of a part.
     pub fn part(&self, part: Part) -> &Interactions {
         match part {
             Part::Train => &self.train.interactions,
@@ -174,12 +174,12 @@ impl Dataset {
         }
     }
 
-    /// The items' content, by modality.
+    /// Returns the item features by modality.
     pub fn features(&self) -> &Features {
         &self.train.features
     }
 
-    /// The number of the user with that external id. O(users); build a map for many look-ups.
+    /// Returns the index of the user with an external id. O(users); build a map for many look-ups.
     ///
     /// # Errors
     /// [`Error::UnknownUser`], with examples of ids.
@@ -188,7 +188,7 @@ impl Dataset {
         found.ok_or_else(|| Error::unknown_user(id, &self.user_ids))
     }
 
-    /// The number of the item with that external id. O(items); build a map for many look-ups.
+    /// Returns the index of the item with an external id. O(items); build a map for many look-ups.
     ///
     /// # Errors
     /// [`Error::UnknownItem`], with examples of ids.
@@ -197,7 +197,7 @@ impl Dataset {
         found.ok_or_else(|| Error::unknown_item(id, &self.item_ids))
     }
 
-    /// How much of everything there is. O(users + train pairs).
+    /// Counts users, items and pairs. O(users + items + train pairs).
     pub fn counts(&self) -> Counts {
         let train = &self.train.interactions;
         let without = |degrees: Vec<u32>| degrees.iter().filter(|&&degree| degree == 0).count();
@@ -212,14 +212,14 @@ impl Dataset {
         }
     }
 
-    /// The external id of the first user that has both train and test items, or of the first user.
+    /// Returns the external id of the first user with both train and test items, or else of the first user.
     pub fn example_user(&self) -> Option<&str> {
         let has_both = |&u: &usize| !self.train.interactions.of_user(u).is_empty() && !self.test.of_user(u).is_empty();
         self.user_ids.get((0..self.n_users()).find(has_both).unwrap_or(0)).map(String::as_str)
     }
 
-    /// SHA-256, in hexadecimal, of everything that figures depend on: sizes, pairs and features, not names. A
-    /// checkpoint keeps it, so that it is not continued on other data. O(all data).
+    /// Returns the SHA-256, in hexadecimal, of everything that results depend on: sizes, pairs and features, not names.
+    /// A checkpoint stores it and cannot be resumed on other data. O(all data).
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let number = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
@@ -234,14 +234,14 @@ impl Dataset {
             number(hash, features.map_or(0, ItemFeatures::width));
             let values = features.into_iter().flat_map(ItemFeatures::values);
             values.for_each(|value| hash.update(value.to_le_bytes()));
-            // Rows of zeros are missing; only where one is said to be there, the values do not tell.
+            // A row of zeros means missing features unless it is marked as present, which the values alone do not show.
             if let Some(features) = features {
                 let is_zero = |item: &usize| features.row(*item).iter().all(|&value| value == 0.0);
                 let there = (0..features.n_items()).filter(|&item| features.has(item));
                 there.filter(is_zero).for_each(|item| hash.update(format!("zeros of {item} are there\n")));
             }
         };
-        // These two always have their place, there or not: checkpoints of earlier versions stay valid.
+        // These two are always hashed, present or not: checkpoints of earlier versions stay valid.
         let first = [Modality::Text, Modality::Visual];
         first.iter().for_each(|modality| content(&mut hash, self.train.features.get(modality)));
         for (modality, features) in self.train.features.iter().filter(|(modality, _)| !first.contains(modality)) {
@@ -253,7 +253,7 @@ impl Dataset {
     }
 }
 
-/// One line on what there is to learn from.
+/// A one-line summary.
 impl std::fmt::Display for Dataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let n = self.counts();
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_of_text_and_visual_features_is_that_of_earlier_versions() {
-        // SHA-256 by Python's hashlib of the layout that version 0.1.0 hashed: sizes, the parts, text, visual.
+        // SHA-256, by Python's hashlib, of the layout that version 0.1.0 hashed: sizes, parts, text, visual.
         assert_eq!(toy().fingerprint(), "3b0535948172a13c8b0466b775f25a710b9409fe7c0ce416ed0d314aec048f82");
     }
 

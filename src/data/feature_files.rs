@@ -1,4 +1,4 @@
-//! The feature files of a folder: found by their names, read, and put into the order of the items.
+//! The feature files of a folder: finds them by name, reads them and aligns their rows with the items.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::sidecar::read_row_ids;
 use super::{AttributeOptions, Attributes, Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
 use crate::{Error, Result};
 
-/// The file of each modality to be read: those that `options` name, and those of the folder that are named
+/// Finds the feature file of each modality: those that `options` names, and those in the folder that are named
 /// `<modality>_feat.npy` or `.safetensors`.
 pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modality, PathBuf>> {
     let mut names: Vec<String> = Vec::new();
@@ -50,28 +50,28 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
     Ok(found.into_iter().map(|(modality, name)| (modality, dir.join(name))).chain(named).collect())
 }
 
-/// Whose rows a folder's feature files hold.
+/// The items that the rows of a folder's feature files must match.
 pub(super) struct Rows<'a> {
     /// The folder.
     pub(super) dir: &'a Path,
     /// The file of interactions.
     pub(super) inter: &'a Path,
-    /// The items of that file.
+    /// The items of the interaction file.
     pub(super) items: &'a Ids,
-    /// The first of them whose id is no plain integer.
+    /// The first item whose id is not a plain integer.
     pub(super) odd_item: Option<&'a Flaw>,
-    /// Their external ids.
+    /// External ids of the items.
     pub(super) names: &'a [String],
-    /// The largest integer id that the mapping lists: it may know more items than have users.
+    /// The largest integer id in the mapping, which may list items without interactions.
     pub(super) max_mapped: Option<u64>,
 }
 
-/// Reads features and puts their rows into dense order.
+/// Reads features and puts their rows into the order of the dense item indices.
 ///
-/// `hashes` keeps those of the inputs of the files read so far: several are made from one catalogue.
+/// `hashes` caches the hashes of input files: several feature files are made from one catalogue.
 pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, String>) -> Result<ItemFeatures> {
     let Rows { dir, inter, items, odd_item, names, max_mapped } = *rows;
-    // What has ids in its lines needs no order.
+    // Attribute files name the item in every line, so their order does not matter.
     if path.extension().is_some_and(|extension| extension == "jsonl") {
         let attributes = Attributes::read(path, AttributeOptions::default())?;
         let count = |ids: &[String]| ids.iter().filter(|id| !attributes.of(id).is_empty()).count();
@@ -125,7 +125,7 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, S
     select(features, &rows)
 }
 
-/// The row of each item, by the lines of `item_ids.txt`: its ids, or else the names that the mapping gives them.
+/// Returns the feature row of each item from the lines of `item_ids.txt`, by id or else by the name in the mapping.
 fn rows_by_id(row_of: &HashMap<String, usize>, rows: &Rows<'_>, ids_path: &Path) -> Result<Vec<usize>> {
     let Rows { inter, items, names, .. } = *rows;
     let of = |ids: &[String]| ids.iter().map(|id| row_of.get(id).copied()).collect::<Option<Vec<usize>>>();
@@ -193,7 +193,7 @@ mod tests {
         let missing = message(&[INTER, ("text_feat.npy", "9")], &ReadOptions::new().only([Modality::Visual]));
         assert!(missing.starts_with("image_feat.npy: is not there, nor is image_feat.safetensors"), "{missing}");
         assert!(missing.contains("--modality visual=FILE"), "{missing}");
-        // A file takes the place of the usual one, which may then be anything.
+        // The named file replaces the usual one, which may then hold anything.
         let files = [INTER, ("audio_feat.npy", "9"), ("image_feat.npy", "1")];
         let data = read_folder(&files, &options)?;
         assert_eq!(first_values(data.features()), [("visual".to_string(), 10.0), ("audio".to_string(), 10.0)]);
@@ -254,7 +254,7 @@ mod tests {
         let expected = "text_feat.npy: 2 of 9 rows are other items': \
                         row 7 is of item 8 by text_feat.npy.provenance.json, here of 7; row 8 is of item 7";
         assert!(message.contains(expected), "{message}");
-        // With names, the names are what counts.
+        // With a mapping, names are compared instead of ids.
         let mapping = "asin\titemID\nA\t0\nB\t1\nC\t2\nD\t7\nE\t8\n";
         std::fs::write(dir.join("i_id_mapping.csv"), mapping).unwrap();
         let names = ["A", "B", "C", "", "", "", "", "D", "E"].map(str::to_string);
@@ -271,7 +271,7 @@ mod tests {
         let sha256 = super::super::sha256_of_file(dir.join("items.jsonl"))?;
         for file in ["text_feat.npy", "image_feat.npy"] {
             let provenance = Provenance::new(ids.clone(), 1).with_input("items.jsonl", &sha256);
-            // What is not there cannot have changed.
+            // A missing input cannot have changed.
             let provenance = provenance.with_input("elsewhere.npy", "00").with_input("../toy/toy.inter", "00");
             provenance.with_encoder(Origin::named("encoder")).write_beside(dir.join(file))?;
         }

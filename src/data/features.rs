@@ -1,4 +1,4 @@
-//! The content of a catalogue: feature vectors by modality.
+//! The item features of a catalogue, by modality.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// let features = Features::new()
 ///     .with(Modality::Visual, ItemFeatures::new(2, 3, vec![0.5; 6])?)
 ///     .with(Modality::Text, ItemFeatures::new(2, 4, vec![0.5; 8])?);
-/// // A model asks for what it needs, in its own order, and says who is asking.
+/// // A model requests the modalities it needs, in its own order, and gives its name for errors.
 /// let [visual, text] = features.require([Modality::Visual, Modality::Text], "my-model")?;
 /// assert_eq!((visual.width(), text.width()), (3, 4));
 /// // A model that takes any number of modalities iterates.
@@ -28,7 +28,7 @@ use crate::{Error, Result};
 pub struct Features(BTreeMap<Modality, ItemFeatures>);
 
 impl Features {
-    /// No features.
+    /// Creates an empty collection.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,27 +39,27 @@ impl Features {
         self
     }
 
-    /// Adds or replaces the features of a modality, and returns those that were there before.
+    /// Adds or replaces the features of a modality; returns the previous ones.
     pub fn insert(&mut self, modality: Modality, features: ItemFeatures) -> Option<ItemFeatures> {
         self.0.insert(modality, features)
     }
 
-    /// Takes the features of a modality out.
+    /// Removes and returns the features of a modality.
     pub fn remove(&mut self, modality: &Modality) -> Option<ItemFeatures> {
         self.0.remove(modality)
     }
 
-    /// The features of a modality, where there are any.
+    /// Returns the features of a modality, if there are any.
     pub fn get(&self, modality: &Modality) -> Option<&ItemFeatures> {
         self.0.get(modality)
     }
 
-    /// Modalities with their features, in the order text, visual, audio, multimodal, then by name.
+    /// Iterates over modalities and features, in the order text, visual, audio, multimodal, then by name.
     pub fn iter(&self) -> btree_map::Iter<'_, Modality, ItemFeatures> {
         self.0.iter()
     }
 
-    /// The modalities, in the order of [`iter`](Self::iter).
+    /// Iterates over the modalities, in the order of [`iter`](Self::iter).
     pub fn modalities(&self) -> impl Iterator<Item = &Modality> {
         self.0.keys()
     }
@@ -69,12 +69,12 @@ impl Features {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no features.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The features of some items, in the order given, of every modality: [`ItemFeatures::select`].
+    /// Selects the rows of some items, in the given order, in every modality: see [`ItemFeatures::select`].
     ///
     /// ```
     /// use viral::data::{Features, ItemFeatures, Modality};
@@ -91,10 +91,10 @@ impl Features {
         Self(self.0.iter().map(|(modality, all)| (modality.clone(), all.clone().select(rows))).collect())
     }
 
-    /// The features of all modalities that a model needs, in the order asked for; `who` is the model's name.
+    /// Returns the features of all modalities that a model needs, in the order requested; `who` is the model's name.
     ///
     /// # Errors
-    /// [`Error::MissingModality`] for the first that is not there.
+    /// [`Error::MissingModality`] for the first modality that is missing.
     pub fn require<const N: usize>(&self, modalities: [Modality; N], who: &str) -> Result<[&ItemFeatures; N]> {
         match modalities.iter().find(|modality| !self.0.contains_key(modality)) {
             Some(missing) => Err(self.missing(Some(missing), who)),
@@ -102,7 +102,7 @@ impl Features {
         }
     }
 
-    /// These features, for a model that needs at least one modality and takes whichever there are.
+    /// Returns all features, for a model that needs at least one modality and takes any.
     ///
     /// # Errors
     /// [`Error::MissingModality`] when there are none.
@@ -110,12 +110,12 @@ impl Features {
         if self.is_empty() { Err(self.missing(None, who)) } else { Ok(self) }
     }
 
-    /// The two modalities of a model that is made for text and image: these two where both are there. Where one of them is not,
-    /// [`Modality::Multimodal`], which has something of both, takes its place, and where neither is, it is there alone; others
-    /// than these three take no part.
+    /// Returns the two modalities of a model designed for text and image. If one of them is missing,
+    /// [`Modality::Multimodal`], which combines both, replaces it; if both are missing, it is the only modality. Other
+    /// modalities are ignored.
     ///
     /// # Errors
-    /// [`Error::MissingModality`] for the first of text and image that is not there, where `multimodal` is not either.
+    /// [`Error::MissingModality`] for the first of text and image that is missing, if `multimodal` is missing too.
     pub(crate) fn require_pair(&self, who: &str) -> Result<Pair<'_>> {
         let of = |modality: Modality, name| self.get(&modality).map(|rows| Part { modality, name, rows });
         let (text, visual) = (of(Modality::Text, "text"), of(Modality::Visual, "visual"));
@@ -142,11 +142,11 @@ impl Features {
     }
 }
 
-/// What [`Features::require_pair`] finds.
+/// The result of [`Features::require_pair`].
 pub(crate) struct Pair<'a> {
-    /// Text, or what takes its place.
+    /// Text, or its replacement.
     pub(crate) first: Part<'a>,
-    /// Image, or what takes its place; `None` where the first is all there is.
+    /// Image, or its replacement; `None` if there is only one modality.
     pub(crate) second: Option<Part<'a>>,
 }
 
@@ -158,7 +158,7 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// The second with its weight, then the first with the rest; the first alone has everything.
+    /// Pairs features with weights: the second modality gets `second`, the first the rest; a single one gets 1.
     pub(crate) fn shares(&self, second: f32) -> Vec<(&Modality, &'a ItemFeatures, f32)> {
         match &self.second {
             Some(part) => {

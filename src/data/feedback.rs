@@ -1,24 +1,24 @@
-//! Labels that say whether a user took what they were shown, and not which part of a split a row belongs to.
+//! Labels that say whether a user took a shown item, as opposed to labels that assign rows to the parts of a split.
 
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 
-/// Columns that hold feedback where they hold zeros and ones, beside `label`.
+/// Columns besides `label` that count as feedback if their values are zeros and ones.
 const NAMES: [&str; 9] = ["click", "clicks", "clicked", "is_click", "like", "liked", "is_like", "feedback", "rating"];
 
-/// What the labels of an `.inter` file mean.
+/// The meaning of the labels in an `.inter` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Labels {
-    /// The part of a split: 0 train, 1 valid, 2 test. A column `label` of zeros and ones alone is refused, as is one such as
-    /// `click` or `rating` beside no labels: it says what users turned down, and a model would learn from that as if they had
-    /// taken it. A split is never in doubt in a column `x_label` or `split`.
+    /// The part of a split: 0 train, 1 valid, 2 test. A `label` column of only zeros and ones is refused, and so is one
+    /// such as `click` or `rating` if there are no labels: its zeros are rejected items, which a model would learn as
+    /// taken. A column `x_label` or `split` is always read as a split.
     #[default]
     Parts,
-    /// Whether the user took the item: rows with 0 or less are left out, and the others are interactions. The column is `label`,
-    /// or else `click`, `is_click`, `clicked`, `like`, `liked`, `is_like`, `feedback` or `rating`.
+    /// Whether the user took the item: rows with 0 or less are left out, the others are interactions. The column is
+    /// `label`, or else `click`, `is_click`, `clicked`, `like`, `liked`, `is_like`, `feedback` or `rating`.
     Feedback,
 }
 
@@ -43,9 +43,9 @@ impl std::str::FromStr for Labels {
     }
 }
 
-/// The column that may hold feedback, and what its cells have been so far.
+/// The column that may hold feedback, with the kinds of values seen so far.
 pub(super) struct Feedback<'a> {
-    /// Its place in the header.
+    /// Its index in the header.
     pub(super) column: usize,
     name: &'a str,
     has_taken: bool,
@@ -54,7 +54,7 @@ pub(super) struct Feedback<'a> {
 }
 
 impl<'a> Feedback<'a> {
-    /// Finds the column: `label`, or else one of the others. `labels` is the column of the split, if there is one.
+    /// Finds the feedback column: `label`, or else one of `NAMES`. `labels` is the column of the split, if any.
     pub(super) fn find(table: &Table<'a>, labels: Option<usize>) -> Option<Self> {
         let place = |name: &str| (0..table.header.len()).find(|&column| table.plain_name(column) == name);
         let column = labels.filter(|&column| table.plain_name(column) == "label");
@@ -63,7 +63,7 @@ impl<'a> Feedback<'a> {
         Some(Self { column, name, has_taken: false, has_turned_down: false, has_more: false })
     }
 
-    /// Takes note of a cell.
+    /// Records the value of a cell.
     pub(super) fn see(&mut self, cell: &str) {
         match cell.parse::<f64>() {
             Ok(1.0) => self.has_taken = true,
@@ -80,7 +80,7 @@ impl<'a> Feedback<'a> {
         }
     }
 
-    /// What is wrong with taking all rows for interactions, where the cells were ones and zeros and nothing else.
+    /// Returns an error message if all cells were zeros and ones, as in feedback: zeros are not interactions.
     pub(super) fn fault(&self) -> Option<String> {
         (self.has_taken && self.has_turned_down && !self.has_more).then(|| {
             format!(

@@ -1,10 +1,10 @@
-//! Floating-point numbers in files: half, single and double precision, in either byte order, as `f32`.
+//! Decodes floating-point numbers of half, single or double precision, in either byte order, to `f32`.
 
 use std::io::Read;
 
 use half::{bf16, f16};
 
-/// How a number is stored.
+/// Storage format of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Float {
     F16,
@@ -14,7 +14,7 @@ pub(super) enum Float {
 }
 
 impl Float {
-    /// Bytes of one number.
+    /// Size of a number in bytes.
     pub(super) fn size(self) -> usize {
         match self {
             Float::F16 | Float::Bf16 => 2,
@@ -24,7 +24,7 @@ impl Float {
     }
 }
 
-/// Reads `count` numbers and hands each to `put` with its position; memory is one small buffer.
+/// Decodes `count` numbers and passes each to `put` with its position. Uses one small buffer.
 pub(super) fn decode(
     mut reader: impl Read,
     float: Float,
@@ -57,7 +57,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// [`decode`] into a row-major matrix, from a file in rows or, with `by_columns`, in columns.
+/// Like [`decode`], into a matrix in row-major order, from a file in row-major or, if `by_columns`, column-major order.
 pub(super) fn decode_matrix(
     reader: impl Read,
     float: Float,

@@ -1,4 +1,4 @@
-//! One writer at a time in a folder.
+//! An exclusive lock on a folder: one writer at a time.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use super::regular::check_if_there;
 use super::whole::{lock_for_long, remove_unfinished};
 use crate::{Error, Result};
 
-/// The name of the file that is locked.
+/// Name of the lock file.
 const NAME: &str = ".lock";
 
-/// The right to write into a folder, until it is dropped: a second process that asks for it meanwhile is refused.
+/// Exclusive write access to a folder until dropped; whoever else asks for it meanwhile is refused.
 ///
-/// The lock is the operating system's, on the file `.lock`, so that it ends with the process however that ends. Where a file
-/// system knows no locks, nobody else is watched for.
+/// It is an operating-system lock on the file `.lock`, so it ends with the process, even if the process is killed. On
+/// file systems without locks, other writers are not detected.
 ///
 /// ```
 /// # use viral::data::FolderLock;
@@ -30,17 +30,17 @@ const NAME: &str = ".lock";
 #[derive(Debug)]
 pub struct FolderLock {
     folder: PathBuf,
-    /// The folders that were made, the innermost first.
+    /// Folders created by `acquire`, innermost first.
     made: Vec<PathBuf>,
     _file: File,
 }
 
 impl FolderLock {
-    /// Makes the folder if it is missing, locks it, and removes the unfinished files ([`WholeFile`](super::WholeFile)) that
-    /// killed processes left in it.
+    /// Creates the folder if it is missing, locks it, and removes unfinished files ([`WholeFile`](super::WholeFile))
+    /// that killed processes left in it.
     ///
     /// # Errors
-    /// If another process writes into the folder, it cannot be made or written into, or a file is in its place.
+    /// If another process holds the lock, the folder cannot be created or written to, or a file is in its place.
     pub fn acquire(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         if let Some(file) = folder.ancestors().find(|above| above.is_file()) {
@@ -68,7 +68,7 @@ impl FolderLock {
                 }
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
-            // Who had it before may have removed the file after it was opened here; then another is the one to lock.
+            // The previous holder may have removed the file after it was opened here; then retry with the new one.
             if is_at(&file, &path) {
                 remove_unfinished(folder, true);
                 return Ok(Self { folder: folder.to_path_buf(), made, _file: file });
@@ -76,17 +76,17 @@ impl FolderLock {
         }
     }
 
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Ends the lock and removes the folders that were made for it, where nothing was put into them.
+    /// Releases the lock and removes the folders that `acquire` created, if they are empty.
     pub fn abandon(mut self) {
         let made = std::mem::take(&mut self.made);
         drop(self);
         for folder in made {
-            // Anything in it, or another process, keeps it.
+            // Fails if the folder has files or another process uses it, and then it stays.
             let _ = std::fs::remove_dir(folder);
         }
     }
@@ -94,14 +94,14 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // Elsewhere an open file cannot be removed, or it cannot be told afterwards which file was locked.
+        // Elsewhere an open file cannot be removed, or `is_at` cannot tell afterwards which file was locked.
         if cfg!(unix) {
             let _ = std::fs::remove_file(self.folder.join(NAME));
         }
     }
 }
 
-/// Whether an open file is the one at a path.
+/// Whether an open file is the one now at a path.
 #[cfg(unix)]
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -127,7 +127,7 @@ mod tests {
         assert!(["another run", "--out"].iter().all(|words| refused.contains(words)), "{refused}");
         drop(lock);
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
-        // Folders that were there, and those with something in them, stay.
+        // Folders that existed before, and those with files in them, stay.
         FolderLock::acquire(&folder).unwrap().abandon();
         assert!(folder.exists());
         std::fs::remove_dir(&folder).unwrap();

@@ -1,22 +1,22 @@
-//! Items or users taken out of a data set entirely, as if they came after training.
+//! Holds out items or users entirely, to simulate cold start: as if they arrived after training.
 
 use super::{Dataset, Interactions, TrainSet, splitmix64};
 use crate::{Error, Result};
 
-/// A data set without some of its items or users: [`Dataset::hold_out_items`] and [`Dataset::hold_out_users`].
+/// A data set without some of its items or users, from [`Dataset::hold_out_items`] or [`Dataset::hold_out_users`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HeldOut {
-    /// What is left, to train on.
+    /// The remaining data, to train on.
     pub rest: Dataset,
-    /// The numbers, in the whole data set, of the items or users that were taken out, ascending.
+    /// Indices, in the whole data set, of the held-out items or users, ascending.
     pub taken: Vec<u32>,
-    /// The numbers of those that were left, ascending.
+    /// Indices, in the whole data set, of the remaining ones, ascending.
     pub left: Vec<u32>,
 }
 
 impl Interactions {
-    /// The interactions with some of the items, which are numbered anew in the order given.
+    /// Keeps the interactions with some items, which are renumbered in the given order.
     ///
     /// ```
     /// use viral::data::Interactions;
@@ -35,7 +35,7 @@ impl Interactions {
         Self::from_pairs(self.n_users(), items.len(), &pairs.collect::<Vec<_>>())
     }
 
-    /// The interactions of some of the users, who are numbered anew in the order given.
+    /// Keeps the interactions of some users, who are renumbered in the given order.
     ///
     /// # Panics
     /// When a user is not below `n_users`.
@@ -48,8 +48,8 @@ impl Interactions {
 }
 
 impl Dataset {
-    /// Takes a share of the items out, drawn uniformly: they and all their interactions are unknown to the rest, as items are
-    /// that come after training.
+    /// Holds out a uniformly drawn share of the items with all their interactions. The rest does not contain them, as
+    /// if they arrived after training (cold start).
     ///
     /// ```
     /// use viral::data::PlantedConfig;
@@ -61,7 +61,7 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// A share that is not between 0 and 1, or that takes none or all of them.
+    /// A share that is not between 0 and 1, or that takes no items or all of them.
     pub fn hold_out_items(&self, share: f64, seed: u64) -> Result<HeldOut> {
         let (taken, left) = draw("items", self.n_items(), share, seed)?;
         let of = |all: &Interactions| all.select_items(&left);
@@ -77,10 +77,10 @@ impl Dataset {
         Ok(HeldOut { rest, taken, left })
     }
 
-    /// Takes a share of the users out, drawn uniformly: they and all their interactions are unknown to the rest.
+    /// Holds out a uniformly drawn share of the users with all their interactions. The rest does not contain them.
     ///
     /// # Errors
-    /// A share that is not between 0 and 1, or that takes none or all of them.
+    /// A share that is not between 0 and 1, or that takes no users or all of them.
     pub fn hold_out_users(&self, share: f64, seed: u64) -> Result<HeldOut> {
         let (taken, left) = draw("users", self.n_users(), share, seed)?;
         let of = |all: &Interactions| all.select_users(&left);
@@ -95,7 +95,7 @@ impl Dataset {
     }
 }
 
-/// Those of `n` whose keyed numbers are the smallest, and the others.
+/// Draws a share of `0..n`, the numbers with the smallest keyed hashes; returns them and the others, both ascending.
 fn draw(what: &str, n: usize, share: f64, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
     let count = (share * n as f64).round();
     if !(share > 0.0 && share < 1.0 && count >= 1.0 && count < n as f64) {

@@ -1,11 +1,11 @@
-//! From external ids to dense indices and back.
+//! Maps external ids to dense indices and back.
 
 use std::collections::HashMap;
 
-/// The external ids of one side of a file, by dense index: every index has an id, every id one index.
+/// External ids of the users or items of a file, by dense index: a one-to-one mapping.
 ///
-/// When all ids are non-negative integers in plain decimal notation, dense order is numeric, so a file that numbers its
-/// items 0, 1, 2, … keeps its numbers; gaps are closed. Otherwise dense order is that of first appearance.
+/// If all ids are non-negative integers in plain decimal notation, indices follow numeric order, so a file that numbers
+/// its items 0, 1, 2, … keeps its numbers; gaps are closed. Otherwise they follow the order of first appearance.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ids {
     names: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// How many.
+    /// Number of ids.
     pub fn len(&self) -> usize {
         self.names.len()
     }
@@ -23,39 +23,39 @@ impl Ids {
         self.names.is_empty()
     }
 
-    /// The ids as the file writes them.
+    /// Returns the ids as they are written in the file, in dense order.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The ids as integers, ascending, when all of them are: number `n` owns row `n` of a feature matrix.
+    /// Returns the ids as integers, ascending, if all of them are integers: id `n` owns row `n` of a feature matrix.
     pub fn numbers(&self) -> Option<&[u64]> {
         self.numbers.as_deref()
     }
 
-    /// The ids, in dense order. O(1).
+    /// Returns the ids in dense order without copying. O(1).
     pub fn into_names(self) -> Vec<String> {
         self.names
     }
 }
 
-/// `"12"` as 12; `None` for anything that [`u64`] would not print in the same way, such as `"007"`, which is a name.
+/// Parses `"12"` as 12. Returns `None` for text that [`u64`] would not print in the same way, such as `"007"`.
 pub(super) fn plain_number(id: &str) -> Option<u64> {
     let canonical = id == "0" || (!id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit()));
     if canonical { id.parse().ok() } else { None }
 }
 
-/// Gives out indices in order of first appearance while a file is read.
+/// Assigns indices in order of first appearance while a file is read.
 #[derive(Default)]
 pub(super) struct Intern<'a> {
     index: HashMap<&'a str, u32>,
     names: Vec<&'a str>,
-    /// How the ids are written that have blanks around them.
+    /// The original cells of ids that are surrounded by blanks.
     cells: HashMap<u32, &'a str>,
 }
 
 impl<'a> Intern<'a> {
-    /// The index of `id`, new or known.
+    /// Returns the index of `id`, adding it if it is new.
     pub(super) fn index(&mut self, id: &'a str) -> u32 {
         *self.index.entry(id).or_insert_with(|| {
             self.names.push(id);
@@ -63,8 +63,8 @@ impl<'a> Intern<'a> {
         })
     }
 
-    /// The index of an id without the blanks that may be around it in its cell. Another id that differs from it in these alone
-    /// would be the same one; it comes back as it is written.
+    /// Returns the index of the id in a cell, with surrounding blanks trimmed. If the same id appeared earlier with
+    /// other blanks, returns that earlier spelling as the error.
     pub(super) fn index_of_cell(&mut self, cell: &'a str) -> Result<u32, &'a str> {
         let id = cell.trim();
         let n_known = self.names.len();
@@ -76,7 +76,7 @@ impl<'a> Intern<'a> {
         if first == cell { Ok(index) } else { Err(first) }
     }
 
-    /// The ids in dense order, and the dense index of each index given out so far. O(n log n).
+    /// Returns the ids in dense order, and the dense index of each index assigned so far. O(n log n).
     pub(super) fn finish(self) -> (Ids, Vec<u32>) {
         let numbers: Option<Vec<u64>> = self.names.iter().map(|id| plain_number(id)).collect();
         let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(ids.names(), ["10", "B002", "9"]);
         assert_eq!(ids.numbers(), None);
         assert_eq!(dense, [0, 1, 2, 0]);
-        // Distinct ids stay distinct: as numbers these two would be one.
+        // Distinct ids stay distinct: as numbers, these two would be equal.
         assert_eq!(finish(&["7", "007"]).0.len(), 2);
     }
 

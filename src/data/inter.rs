@@ -1,4 +1,4 @@
-//! MMRec's `.inter` files: one interaction a line.
+//! MMRec's `.inter` files: one interaction per line.
 
 use crate::named::named;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// Seen by models; `0` in a file.
+    /// Used for training; `0` in a file.
     Train,
     /// Held out for early stopping; `1` in a file.
     Valid,
-    /// Held out for the final figure; `2` in a file.
+    /// Held out for the final evaluation; `2` in a file.
     Test,
 }
 
@@ -29,13 +29,13 @@ named! {
     Test => "test",
 }
 
-/// What to do with a pair that a file gives twice under the same label.
+/// How to treat a pair that occurs twice in a file under the same label.
 ///
 /// The same pair under two labels is always an error: held-out data would leak into train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Duplicates {
-    /// Keep the first row, with the earliest of their times.
+    /// Keep the first row, with the earliest time of all its duplicates.
     #[default]
     KeepFirst,
     /// Fail, naming both lines.
@@ -49,13 +49,13 @@ pub struct InterRow {
     pub user: u32,
     /// Dense index of the item.
     pub item: u32,
-    /// The part that its label names, where it has a label that names one.
+    /// The part that the label names, if there is a valid label.
     pub part: Option<Part>,
-    /// When, in the file's own unit or, of a date, in seconds since 1970, where it has a time that can be read.
+    /// The time, if it can be read: in the file's own unit, or, if it is a date, in seconds since 1970.
     pub time: Option<f64>,
 }
 
-/// An `.inter` file: UTF-8 text, a header that names the columns, then one interaction a line.
+/// An `.inter` file: UTF-8 text with a header that names the columns, then one interaction per line.
 ///
 /// | column | accepted names | |
 /// |---|---|---|
@@ -64,10 +64,10 @@ pub struct InterRow {
 /// | label | `x_label`, `label`, `split` | optional; 0 train, 1 valid, 2 test |
 /// | time | `timestamp`, `time` | optional; a number, or a date that [`parse_time`](super::parse_time) reads |
 ///
-/// Columns come in any order, in any case, with or without RecBole's `:type`; further ones (`rating`) are ignored, but for
-/// feedback: see [`Labels`]. Labels and times are looked at when they are asked for, and not before. Cells are separated by tabs
-/// where the header has one, else by commas. LF, CRLF and CR alone end lines; a byte order mark and blank lines at the end are
-/// accepted.
+/// Columns may come in any order and case, with or without RecBole's `:type`. Other columns (`rating`) are ignored,
+/// except feedback: see [`Labels`]. Labels and times are validated only when they are requested. Cells are separated by
+/// tabs if the header has one, else by commas. Lines end in LF, CRLF or CR alone; a byte order mark and blank lines at
+/// the end are accepted.
 ///
 /// ```
 /// use viral::data::InterFile;
@@ -87,17 +87,17 @@ pub struct InterFile {
     pub users: Ids,
     /// External ids of the items, by dense index.
     pub items: Ids,
-    /// Rows left out because an earlier one says the same.
+    /// Number of duplicate rows left out.
     pub n_duplicates: usize,
-    /// Rows left out because the user turned the item down; 0 unless labels were read as [`Labels::Feedback`].
+    /// Rows left out because the user rejected the item; 0 unless labels are read as [`Labels::Feedback`].
     pub n_turned_down: usize,
     pub(super) bad_label: Option<Flaw>,
     pub(super) bad_time: Option<Flaw>,
-    /// The first item whose id is no plain integer; the message is its id.
+    /// The first item whose id is not a plain integer; the message is the id.
     pub(super) odd_item: Option<Flaw>,
 }
 
-/// What is wrong with a cell that may not be needed.
+/// An error in a cell, reported only if the cell is needed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Flaw {
     pub(super) path: PathBuf,
@@ -112,25 +112,26 @@ impl Flaw {
 }
 
 impl InterFile {
-    /// Reads a file, the first of duplicate rows kept, with the earliest time. O(rows).
+    /// Reads a file. The first of duplicate rows is kept, with the earliest time. O(rows).
     ///
     /// # Errors
-    /// Names the file and the line: a missing, empty or header-only file, a missing column, a row of another length, an
-    /// empty id, text that is not UTF-8, one pair under two labels, labels that look like feedback.
+    /// Names the file and the line: a missing, empty or header-only file, a missing column, a row of the wrong length,
+    /// an empty id, text that is not UTF-8, a pair under two labels, or labels that look like feedback.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         Self::read_with(path, Duplicates::default(), Labels::default())
     }
 
-    /// Like [`read`](Self::read), with a policy for duplicates and a meaning of labels.
+    /// Like [`read`](Self::read), with a policy for duplicates and an interpretation of labels.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read); where labels are feedback, a file without such a column.
+    /// Those of [`read`](Self::read); a file without a feedback column if labels are feedback.
     pub fn read_with(path: impl AsRef<Path>, duplicates: Duplicates, labels: Labels) -> Result<Self> {
         Self::read_parts(&[(path.as_ref().to_path_buf(), None)], duplicates, labels)
     }
 
-    /// Reads a split in a file for each part, as RecBole's `x.train.inter`, `x.valid.inter` and `x.test.inter`: a file's rows
-    /// have the part that stands beside it, whatever their labels, or that of their labels where none does.
+    /// Reads a split stored as one file per part, such as RecBole's `x.train.inter`, `x.valid.inter` and
+    /// `x.test.inter`. All rows of a file belong to the part given with it, whatever their labels; if none is given,
+    /// labels decide.
     ///
     /// # Errors
     /// Those of [`read_with`](Self::read_with).
@@ -143,15 +144,15 @@ impl InterFile {
         reader.finish()
     }
 
-    /// The `(user, item)` pairs, in file order.
+    /// Returns the `(user, item)` pairs, in file order.
     pub fn pairs(&self) -> Vec<(u32, u32)> {
         self.rows.iter().map(|row| (row.user, row.item)).collect()
     }
 
-    /// The part of each row; `None` when the file has no labels.
+    /// Returns the part of each row; `None` if the file has no labels.
     ///
     /// # Errors
-    /// A label that is no number or names no part, by its line.
+    /// Names the line of a label that is not a number or not a known part.
     pub fn parts(&self) -> Result<Option<Vec<Part>>> {
         match &self.bad_label {
             Some(flaw) => Err(flaw.error()),
@@ -159,10 +160,10 @@ impl InterFile {
         }
     }
 
-    /// The time of each row; `None` when the file has no times.
+    /// Returns the time of each row; `None` if the file has no times.
     ///
     /// # Errors
-    /// A time that is none, and a date among numbers, by its line.
+    /// Names the line of a time that cannot be read, or of a date among numbers.
     pub fn times(&self) -> Result<Option<Vec<f64>>> {
         match &self.bad_time {
             Some(flaw) => Err(flaw.error()),
@@ -186,7 +187,7 @@ pub(super) mod tests {
         read_bytes(text.as_bytes(), Duplicates::KeepFirst)
     }
 
-    /// The message from the file's name on.
+    /// Returns the message from the file name on.
     pub(in super::super) fn message<T>(result: Result<T>) -> String {
         let message = result.map(|_| ()).unwrap_err().to_string();
         message[message.find("toy.inter").unwrap()..].to_string()
@@ -271,7 +272,7 @@ pub(super) mod tests {
         let text = "userID\titemID\tx_label\n0\t1\t0\n0\t2\t0\n0\t1\t0\n";
         let file = read(text)?;
         assert_eq!((file.pairs(), file.n_duplicates), (vec![(0, 0), (0, 1)], 1));
-        // The newest first: the same times, and so the same parts by time.
+        // In reverse order: the times, and so the temporal split, stay the same.
         let timed = read("userID\titemID\ttimestamp\n0\t1\t300\n0\t2\t200\n0\t1\t100\n")?;
         assert_eq!((timed.pairs(), timed.times()?), (vec![(0, 0), (0, 1)], Some(vec![100.0, 200.0])));
         let expected = "toy.inter:4: user 0, item 1 is already in line 2; remove one of the two, \

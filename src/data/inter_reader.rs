@@ -1,4 +1,4 @@
-//! From the rows of `.inter` files to an [`InterFile`].
+//! Builds an [`InterFile`] from the rows of `.inter` files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ const ITEM: [&str; 3] = ["itemid", "item_id", "item"];
 const LABEL: [&str; 3] = ["x_label", "label", "split"];
 const TIME: [&str; 2] = ["timestamp", "time"];
 
-/// Where a pair was first.
+/// The first occurrence of a pair.
 struct First<'a> {
     file: &'a Path,
     line: usize,
@@ -24,7 +24,7 @@ struct First<'a> {
     row: usize,
 }
 
-/// Takes in files, row by row.
+/// Collects the rows of one or more files.
 pub(super) struct Reader<'a> {
     duplicates: Duplicates,
     labels: Labels,
@@ -38,7 +38,7 @@ pub(super) struct Reader<'a> {
     bad_label: Option<Flaw>,
     bad_time: Option<Flaw>,
     odd_item: Option<Flaw>,
-    /// Whether times are numbers, by the first of them.
+    /// Whether times are numbers, decided by the first one.
     numbers: Option<bool>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         let item_column = required(&table, "item", &ITEM, "itemID (or item_id, item)")?;
         let labels = table.find(&LABEL)?;
         let flaw = |line: usize, message: String| Some(Flaw { path: path.to_path_buf(), line, message });
-        // Two columns of times are a fault only where times are needed.
+        // Two time columns are an error only if times are needed.
         let time_column = table.find(&TIME).unwrap_or_else(|error| {
             self.bad_time = self.bad_time.take().or_else(|| match error {
                 Error::Line { line, message, .. } => flaw(line, message),
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
             Some(feedback) if self.labels == Labels::Feedback => labels.filter(|&column| column != feedback.column),
             _ => labels,
         };
-        // Beside a column of parts, others are nobody's concern.
+        // If there is a column of parts, feedback columns are ignored.
         let is_suspect = self.labels == Labels::Parts
             && feedback.as_ref().is_some_and(|feedback| labels.is_none_or(|column| column == feedback.column));
 
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
                 if is_suspect {
                     feedback.see(cells[feedback.column]);
                 } else if self.labels == Labels::Feedback {
-                    // The item is part of the catalogue all the same.
+                    // A rejected item still belongs to the catalogue.
                     let taken = feedback.is_taken(cells[feedback.column]).map_err(|m| table.error(line, m))?;
                     if !taken {
                         self.n_turned_down += 1;
@@ -164,7 +164,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(&First { row: at, .. }) => {
                     self.n_duplicates += 1;
-                    // A user came to an item when they first did, wherever in the file that stands.
+                    // An interaction dates from its earliest row, wherever that is in the file.
                     if let (Some(time), Some(kept)) = (row.time, &mut self.rows[at].time) {
                         *kept = kept.min(time);
                     }
@@ -281,10 +281,10 @@ mod tests {
         }
         assert!(message(of("x_label", ["0", "1", "2"], Labels::Feedback)).contains("no column of feedback"));
         assert!(message(of("click", ["0", "yes", "1"], Labels::Feedback)).starts_with("toy.inter:3: `click` is `yes`"));
-        // Beside parts, ratings are nobody's concern; as feedback, they choose.
+        // Ratings are ignored if there is a split; as feedback, they select rows.
         let both = "user\titem\tx_label\tclick\nu\ta\t0\t1\nu\tb\t1\t0\nu\tc\t2\t1\n";
         assert_eq!(read(both)?.rows.len(), 3);
-        // A pair that was turned down and then taken is taken, and no leak.
+        // A pair that was first rejected and then taken counts as taken, and is not a leak.
         let again = "user\titem\tlabel\nu\ta\t0\nu\ta\t1\n";
         assert!(message(read(again)).contains("looks like feedback"));
         Ok(())
@@ -301,7 +301,7 @@ mod tests {
             let message = message(read(&format!("user\titem\n{rows}")));
             assert!(message.starts_with(&format!("toy.inter:{line}: ")) && message.contains(words), "{message}");
         }
-        // Written alike everywhere, blanks are no part of an id.
+        // Blanks used consistently are not part of an id.
         let file = read("user, item\nu, a\nu, b\nv, a\n")?;
         assert_eq!(
             (file.users.names(), file.items.names()),

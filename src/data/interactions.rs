@@ -1,10 +1,10 @@
-//! Who interacted with what: the one interaction type, used as train, seen and held-out.
+//! User–item interactions: the one type for train, seen and held-out pairs.
 
 use super::csr::Csr;
 
-/// A set of `(user, item)` pairs in compressed rows: one sorted, duplicate-free list of items a user.
+/// A set of `(user, item)` pairs in CSR format: a sorted list of distinct items for each user.
 ///
-/// Memory: 4 bytes a pair and 4 a user.
+/// Memory: 4 bytes per pair and 4 per user.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -17,7 +17,7 @@ use super::csr::Csr;
 pub struct Interactions(Csr);
 
 impl Interactions {
-    /// Builds from pairs in any order; a pair given twice counts once. O(pairs + users + items).
+    /// Builds the set from pairs in any order; duplicates are merged. O(pairs + users + items).
     ///
     /// # Panics
     /// When a user is not below `n_users` or an item not below `n_items`, or there are 2³² pairs or more.
@@ -26,17 +26,17 @@ impl Interactions {
         Self(Csr::from_pairs(n_users, n_items, pairs))
     }
 
-    /// The pairs as a pattern: a row for each user, a column for each item.
+    /// Returns the sparsity pattern: a row for each user, a column for each item.
     pub(crate) fn csr(&self) -> &Csr {
         &self.0
     }
 
-    /// Number of users, those without items included.
+    /// Number of users, including those without items.
     pub fn n_users(&self) -> usize {
         self.0.n_rows()
     }
 
-    /// Number of items, those without users included.
+    /// Number of items, including those without users.
     pub fn n_items(&self) -> usize {
         self.0.n_cols()
     }
@@ -46,37 +46,37 @@ impl Interactions {
         self.0.nnz()
     }
 
-    /// The items of a user, ascending.
+    /// Returns the items of a user, ascending.
     pub fn of_user(&self, user: usize) -> &[u32] {
         self.0.row(user)
     }
 
-    /// Whether the pair is in the set. O(log items of the user).
+    /// Whether the set contains a pair. O(log items of the user).
     pub fn contains(&self, user: usize, item: u32) -> bool {
         self.of_user(user).binary_search(&item).is_ok()
     }
 
-    /// Where each user's items begin in [`items`](Self::items); `n_users + 1` entries.
+    /// Returns the offset of each user's items in [`items`](Self::items); `n_users + 1` entries.
     pub fn offsets(&self) -> &[u32] {
         self.0.row_ptr()
     }
 
-    /// The items of all users, user after user.
+    /// Returns the items of all users, concatenated in user order.
     pub fn items(&self) -> &[u32] {
         self.0.col_idx()
     }
 
-    /// All pairs, by user and then by item.
+    /// Iterates over all pairs, by user and then by item.
     pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + Clone + '_ {
         (0..self.n_users()).flat_map(move |u| self.of_user(u).iter().map(move |&i| (u as u32, i)))
     }
 
-    /// The first pair that both sets have. O(pairs of the one · log(items of a user in the other)).
+    /// Returns the first pair that is in both sets. O(pairs of `self` · log(items of a user in `other`)).
     pub fn first_common(&self, other: &Self) -> Option<(u32, u32)> {
         self.pairs().find(|&(user, item)| (user as usize) < other.n_users() && other.contains(user as usize, item))
     }
 
-    /// The pairs of either set: what a user has seen is train and valid together. O(pairs + users + items).
+    /// Returns the union of both sets, such as train and valid: all that a user has seen. O(pairs + users + items).
     ///
     /// # Panics
     /// When the sizes differ.
@@ -87,18 +87,18 @@ impl Interactions {
         Self::from_pairs(self.n_users(), self.n_items(), &pairs)
     }
 
-    /// Items of each user.
+    /// Returns the number of items of each user.
     pub fn user_degrees(&self) -> Vec<u32> {
         self.0.row_degrees()
     }
 
-    /// Users of each item.
+    /// Returns the number of users of each item.
     pub fn item_degrees(&self) -> Vec<u32> {
         self.0.col_degrees()
     }
 }
 
-/// Panics with the first id that is out of range.
+/// Panics if an id is out of range; names the first.
 pub(crate) fn check_ids(n_users: usize, n_items: usize, pairs: &[(u32, u32)]) {
     for &(user, item) in pairs {
         assert!((user as usize) < n_users, "user {user} of {n_users}");

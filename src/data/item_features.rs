@@ -5,9 +5,9 @@ use std::path::Path;
 use super::{npy, safetensors, write_whole};
 use crate::{Error, Result};
 
-/// Feature vectors of all items in one modality, row-major `[n_items, width]`, finite, and which items have one.
+/// Feature vectors of all items in one modality: row-major `[n_items, width]`, finite, with a mask of missing rows.
 ///
-/// An item whose row is all zeros has no content in this modality: models do not take its row for a vector, and
+/// An item whose row is all zeros has no content in this modality: models do not treat the row as a vector, and
 /// [`Imputation`](crate::graph::Imputation) may fill it.
 ///
 /// ```
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 ///
 /// let features = ItemFeatures::new(3, 2, vec![1.0, 2.0, 0.0, 0.0, 3.0, 4.0])?;
 /// assert_eq!((features.has(0), features.has(1), features.n_missing()), (true, false, 1));
-/// // What is taken away becomes a row of zeros.
+/// // Removed features become rows of zeros.
 /// let fewer = features.without(&[true, false, false]);
 /// assert_eq!((fewer.row(0), fewer.there()), (&[0.0, 0.0][..], Some(&[false, false, true][..])));
 /// # Ok::<(), viral::Error>(())
@@ -25,15 +25,16 @@ pub struct ItemFeatures {
     n_items: usize,
     width: usize,
     values: Vec<f32>,
-    /// Which rows there are; the others are zeros. `None`: all.
+    /// Which items have features; the rows of the others are zeros. `None` if all have.
     there: Option<Vec<bool>>,
 }
 
 impl ItemFeatures {
-    /// Shape `[n_items, width]` over `values`, row after row. Rows of zeros are missing: an item without content.
+    /// Builds features of shape `[n_items, width]` from row-major `values`. Rows of zeros are missing: items without
+    /// content.
     ///
     /// # Errors
-    /// When a value is NaN or infinite, naming rows; when there are no columns.
+    /// When a value is NaN or infinite (names the rows), or when there are no columns.
     ///
     /// # Panics
     /// When `values` is not `n_items * width` long.
@@ -43,11 +44,11 @@ impl ItemFeatures {
         Self::checked([n_items, width], values).map_err(|message| Error::Data(format!("features: {message}")))
     }
 
-    /// Reads a matrix with one row per item, by extension: `x.npy` (f2, f4, f8), `x.safetensors` (F16, BF16, F32, F64;
-    /// its only matrix, or the one named as `x.safetensors#name`). Numbers become `f32`.
+    /// Reads a matrix with one row per item, by extension: `x.npy` (f2, f4, f8), or `x.safetensors` (F16, BF16, F32,
+    /// F64; its only matrix, or the one named as in `x.safetensors#name`). Numbers are converted to `f32`.
     ///
     /// # Errors
-    /// Names the file: missing, of another kind, truncated, not a matrix of floats, NaN or infinite values (with rows).
+    /// Names the file: missing, of another type, truncated, not a matrix of floats, NaN or infinite values (with rows).
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let (path, name) = split_name(path.as_ref());
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -59,17 +60,17 @@ impl ItemFeatures {
         Self::checked(shape, values).map_err(|message| Error::file(path, message))
     }
 
-    /// Writes a `.npy` file of 32-bit floats, whole or not at all.
+    /// Writes a `.npy` file of 32-bit floats, atomically.
     ///
     /// # Errors
-    /// A file that cannot be written; a name that does not end in `.npy`.
+    /// A file that cannot be written, or a name that does not end in `.npy`.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         Self::check_name(path)?;
         write_whole(path, &npy::bytes([self.n_items, self.width], &self.values))
     }
 
-    /// Finds out whether features can be written under a name, before anything is.
+    /// Checks, before anything is computed, that features can be written under a file name.
     ///
     /// # Errors
     /// A name that does not end in `.npy`.
@@ -100,7 +101,7 @@ impl ItemFeatures {
         ))
     }
 
-    /// [`new`](Self::new) for values known to be finite.
+    /// Like [`new`](Self::new), for values known to be finite.
     pub(crate) fn from_finite(n_items: usize, width: usize, values: Vec<f32>) -> Self {
         debug_assert!(values.len() == n_items * width && values.iter().all(|value| value.is_finite()));
         let there = values.chunks_exact(width).map(|row| row.iter().any(|&value| value != 0.0)).collect();
@@ -112,8 +113,9 @@ impl ItemFeatures {
         self
     }
 
-    /// Says which items have content, whatever the numbers are: the rows of the others become zeros, and a row of zeros that
-    /// is said to be there counts as a vector like any other. A file has no place for the latter: read again, it is missing.
+    /// Sets which items have content, regardless of the values. The rows of the others become zeros, and a row of zeros
+    /// that is marked as present counts as a vector like any other. Files do not store that mark: when read again, such
+    /// a row is missing.
     ///
     /// ```
     /// use viral::data::ItemFeatures;
@@ -124,7 +126,7 @@ impl ItemFeatures {
     /// ```
     ///
     /// # Panics
-    /// When `there` has not an entry for each item.
+    /// When `there` does not have one entry per item.
     pub fn with_there(mut self, there: &[bool]) -> Self {
         let (found, n_items) = (there.len(), self.n_items);
         assert_eq!(found, n_items, "features: {found} entries of a mask for {n_items} items");
@@ -134,10 +136,10 @@ impl ItemFeatures {
         self.known(there.to_vec())
     }
 
-    /// These features where more is missing: rows of items with `true` become zeros.
+    /// Marks more items as missing: rows of items with `true` become zeros.
     ///
     /// # Panics
-    /// When `missing` has not an entry for each item.
+    /// When `missing` does not have one entry per item.
     pub fn without(self, missing: &[bool]) -> Self {
         let (found, n_items) = (missing.len(), self.n_items);
         assert_eq!(found, n_items, "features: {found} entries of a mask for {n_items} items");
@@ -145,7 +147,7 @@ impl ItemFeatures {
         self.with_there(&there)
     }
 
-    /// The given rows, in the given order. O(rows · width), or O(rows) when they are all rows in order.
+    /// Selects rows in the given order. O(rows · width), or O(rows) if these are all rows in order.
     ///
     /// # Panics
     /// When a row is not below `n_items`.
@@ -163,9 +165,9 @@ impl ItemFeatures {
         Self { n_items: rows.len(), width: self.width, values, there: None }.known(there)
     }
 
-    /// Each row divided by its length (the L2 norm); rows of zeros stay zeros. O(items · width) time.
+    /// L2-normalises each row; rows of zeros stay zeros. O(items · width) time.
     ///
-    /// A model whose features are normalised does not depend on the scale that their encoder happens to have.
+    /// This makes a model independent of the scale of the encoder's output.
     ///
     /// ```
     /// use viral::data::ItemFeatures;
@@ -176,7 +178,7 @@ impl ItemFeatures {
     /// ```
     pub fn l2_normalized(mut self) -> Self {
         for row in self.values.chunks_exact_mut(self.width) {
-            // In f64, so that rows near either end of f32's range neither overflow nor vanish.
+            // In f64, so that rows near the limits of f32's range neither overflow nor underflow.
             let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
             if length > 0.0 {
                 row.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
@@ -185,7 +187,7 @@ impl ItemFeatures {
         self
     }
 
-    /// The file that a path of features names: `x.safetensors` of `x.safetensors#name`, any other path itself.
+    /// Returns the file part of a feature path: `x.safetensors` for `x.safetensors#name`, any other path unchanged.
     pub fn file_of(path: &Path) -> &Path {
         split_name(path).0
     }
@@ -200,7 +202,7 @@ impl ItemFeatures {
         self.width
     }
 
-    /// All values, row after row.
+    /// Returns all values in row-major order.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -214,7 +216,7 @@ impl ItemFeatures {
         self.there.as_ref().is_none_or(|there| there[item])
     }
 
-    /// Which items have content; `None` where all have.
+    /// Returns which items have content; `None` if all have.
     pub fn there(&self) -> Option<&[bool]> {
         self.there.as_deref()
     }
@@ -224,7 +226,7 @@ impl ItemFeatures {
         self.there.iter().flatten().filter(|there| !**there).count()
     }
 
-    /// The vector of one item; zeros where it has none.
+    /// Returns the vector of an item; zeros if it has none.
     pub fn row(&self, item: usize) -> &[f32] {
         &self.values[item * self.width..][..self.width]
     }
@@ -282,7 +284,7 @@ mod tests {
         let none = features.clone().without(&[false; 3]);
         assert_eq!(none, features);
         assert_eq!(features.clone().without(&[true; 3]).n_missing(), 3);
-        // An explicit mask takes zeros for a vector, and is part of what features are.
+        // An explicit mask makes rows of zeros count as vectors, and is part of equality.
         let zeros_count = features.clone().with_there(&[true; 3]);
         assert!(zeros_count.has(0) && zeros_count.there().is_none() && zeros_count != features);
         assert!(zeros_count.clone().select(&[1, 0]).has(1) && zeros_count.l2_normalized().has(0));

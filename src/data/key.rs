@@ -1,14 +1,14 @@
-//! The place of a training step, from which every random number of the step follows.
+//! Keys of training steps, from which all random numbers of a step derive.
 
 use super::counter::{splitmix64, stream};
 
-/// The purpose of the streams of a step, part of their keys.
+/// Domain separator of step streams in the key.
 const STEP: u64 = 5;
 
-/// Where training stands: seed, epoch and step.
+/// Identifies a training step by seed, epoch and step.
 ///
-/// Whatever a step draws is a function of its key, of the name of the stream and of the position in it. So the numbers
-/// do not depend on the number of threads, on what was drawn before, or on whether the run was interrupted and resumed.
+/// Each random number of a step is a function of this key, the name of its stream and its position there. So the
+/// numbers do not depend on the number of threads, on earlier draws, or on whether the run was interrupted and resumed.
 ///
 /// ```
 /// use viral::data::StepKey;
@@ -29,31 +29,31 @@ pub struct StepKey {
 }
 
 impl StepKey {
-    /// The stream of random numbers with this name: distinct names give independent streams.
+    /// Returns the random stream with a name; distinct names give independent streams.
     pub fn stream(&self, name: &str) -> StreamKey {
         let key = stream(&[self.seed, STEP, self.epoch as u64, self.step as u64]);
         StreamKey(key).stream(name)
     }
 }
 
-/// A stream of random numbers: the number at a position is a function of the two.
+/// Key of a random stream: each number is a function of the key and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamKey(pub(crate) u64);
 
 impl StreamKey {
-    /// The stream of a seed, for draws outside of training.
+    /// Creates the stream of a seed, for draws outside of training.
     pub fn new(seed: u64) -> Self {
         Self(stream(&[seed, STEP]))
     }
 
-    /// A stream within this one, such as that of one layer.
+    /// Derives a sub-stream, for example that of one layer.
     pub fn stream(&self, name: &str) -> Self {
         let words = name.as_bytes().chunks(8).map(|chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
             u64::from_le_bytes(word)
         });
-        // The length tells "a" from "a\0".
+        // The length distinguishes "a" from "a\0".
         let start = splitmix64(self.0 ^ splitmix64(name.len() as u64));
         Self(words.fold(start, |key, word| splitmix64(key ^ word)))
     }

@@ -1,4 +1,4 @@
-//! Features that say nothing, in the place of a modality: whoever trains on them learns whether the modality was used.
+//! Knockouts replace a modality by uninformative features: training on them shows whether a model uses the modality.
 
 use super::counter::{below, draw, normal, stream};
 use super::{Features, ItemFeatures, Modality};
@@ -6,16 +6,18 @@ use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What takes the place of a modality's features to see whether a model that is trained on them needs what they say.
+/// An uninformative replacement for a modality's features, to test whether a model trained on it needs their
+/// information.
 ///
-/// | kind | row of item i | what is left |
+/// | kind | row of item i | what is preserved |
 /// |---|---|---|
-/// | `noise` | `‖x_i‖ z / ‖z‖`, `z` standard normal | lengths, and who has content |
+/// | `noise` | `‖x_i‖ z / ‖z‖`, `z` standard normal | norms, and which items have content |
 /// | `permuted` | `x_π(i)`, π a permutation of the items with content | the distribution of rows |
-/// | `mean` | the mean of all rows | one vector for all |
+/// | `mean` | the mean row of the items with content | one vector for all |
 ///
-/// Items without content stay without. The design follows *Are Multimodal Embeddings Truly Beneficial for Recommendation?* (arXiv
-/// 2508.07399), whose noise has all rows nearly parallel; here rows point anywhere and keep their lengths.
+/// Items without content stay so. The design follows *Are Multimodal Embeddings Truly Beneficial for
+/// Recommendation?* (arXiv 2508.07399), in which all noise rows are nearly parallel; here rows have random directions
+/// and keep their norms.
 ///
 /// ```
 /// use viral::data::{Features, ItemFeatures, Knockout, Modality};
@@ -32,11 +34,11 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Knockout {
-    /// Directions drawn anew, lengths kept.
+    /// Random directions with the original norms.
     Noise,
-    /// The rows of other items.
+    /// Rows permuted among the items with content.
     Permuted,
-    /// The same row for all.
+    /// The mean row for every item.
     Mean,
 }
 
@@ -51,7 +53,7 @@ impl Knockout {
     /// All kinds.
     pub const ALL: &'static [Self] = &[Self::Noise, Self::Permuted, Self::Mean];
 
-    /// Features of the same shape, with content for the same items. `key` is the stream that is drawn from.
+    /// Returns features of the same shape, with content for the same items. `key` is that of the random stream.
     fn apply(self, features: &ItemFeatures, key: u64) -> ItemFeatures {
         let (n_items, width) = (features.n_items(), features.width());
         let there: Vec<bool> = (0..n_items).map(|item| features.has(item)).collect();
@@ -72,7 +74,7 @@ impl Knockout {
             }
             Self::Permuted => {
                 let mut order = present.clone();
-                // Fisher and Yates.
+                // Fisher–Yates shuffle.
                 for i in (1..order.len()).rev() {
                     order.swap(i, below(i as u32 + 1, draw(key, i as u64)) as usize);
                 }
@@ -92,10 +94,10 @@ impl Knockout {
 }
 
 impl Features {
-    /// These features with some modalities knocked out, each by draws of its own that are functions of `seed`.
+    /// Returns these features with some modalities knocked out, each by independent draws from `seed`.
     ///
     /// # Errors
-    /// [`Error::MissingModality`] for the first modality that is not there.
+    /// [`Error::MissingModality`] for the first modality that is missing.
     pub fn with_knockouts(&self, knockouts: &[(Modality, Knockout)], seed: u64) -> Result<Self> {
         let mut features = self.clone();
         for (modality, knockout) in knockouts {
@@ -156,7 +158,7 @@ mod tests {
         let mean = mean.get(&Modality::Text).unwrap();
         assert!((0..10).filter(|&i| i != 4).all(|i| mean.row(i) == mean.row(0)));
         assert_ne!(of(Knockout::Noise, 2), of(Knockout::Noise, 1));
-        // Two modalities with the same rows are not knocked out alike.
+        // Two modalities with the same rows are knocked out differently.
         let both = [(Modality::Text, Knockout::Noise), (Modality::Visual, Knockout::Noise)];
         let both = whole.with_knockouts(&both, 1).unwrap();
         assert_ne!(both.get(&Modality::Text), both.get(&Modality::Visual));

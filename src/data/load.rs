@@ -1,4 +1,4 @@
-//! From a folder of files to a [`Dataset`].
+//! Reads a [`Dataset`] from a folder of files.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,20 +12,20 @@ use super::{Dataset, InterFile, Part, ReadOptions, SplitPolicy, Ties, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Reads a folder:
+    /// Reads a data set from a folder:
     ///
     /// | file | |
     /// |---|---|
     /// | `<name>.inter` | the interactions, see [`InterFile`]; `<name>` is the folder's name, as given or where a link leads |
-    /// | `<name>.train.inter`, `.valid.inter`, `.test.inter` | the same in a file for each part, as RecBole's |
-    /// | `<modality>_feat.npy` | features, optional, or `.safetensors`: row n for the item with the integer id n |
+    /// | `<name>.train.inter`, `.valid.inter`, `.test.inter` | the same, one file per part, as in RecBole |
+    /// | `<modality>_feat.npy` | optional: features, or `.safetensors`; row n is for the item with integer id n |
     /// | `i_id_mapping.csv`, `u_id_mapping.csv` | optional: names (`asin`) and ids; the names become external ids |
-    /// | `items.jsonl` | optional: `{"id": external id, "title": …}` a line |
-    /// | `item_ids.txt` | needed for features when item ids are not integers: one id, or name, a line, line n for row n |
+    /// | `items.jsonl` | optional: `{"id": external id, "title": …}` per line |
+    /// | `item_ids.txt` | needed for features if item ids are not integers: an id or name per line, line n for row n |
     ///
-    /// Every feature file is read: `text_feat.npy`, `image_feat.npy` (or `visual_feat.npy`), `audio_feat.npy`, and any other
-    /// [`Modality`](super::Modality). Where [`Provenance`](super::Provenance) or a [`Mask`](super::Mask) lies beside one,
-    /// the features are held to it.
+    /// Every feature file is read: `text_feat.npy`, `image_feat.npy` (or `visual_feat.npy`), `audio_feat.npy`, and any
+    /// other [`Modality`](super::Modality). If there is a [`Provenance`](super::Provenance) or [`Mask`](super::Mask)
+    /// file beside one, the features are checked against it.
     ///
     /// ```
     /// use viral::data::Dataset;
@@ -43,17 +43,17 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// All of [`InterFile::read`]'s and [`ItemFeatures::read`](super::ItemFeatures::read)'s; features with another number of
-    /// rows than there are item ids; features whose provenance names other items, or inputs that have changed since; two files for one modality; a train, valid
-    /// or test part without interactions.
+    /// All errors of [`InterFile::read`] and [`ItemFeatures::read`](super::ItemFeatures::read); features whose number
+    /// of rows does not match the item ids; features whose provenance names other items, or inputs that have changed
+    /// since; two files for one modality; a train, valid or test part without interactions.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
         Self::read_with(dir, &ReadOptions::new())
     }
 
-    /// [`read`](Self::read), as the options say: other names and files, some modalities only, another split.
+    /// Like [`read`](Self::read), with options: other names and files, only some modalities, another split.
     ///
     /// # Errors
-    /// Those of [`read`](Self::read); a modality or a file that the options name and that is not there. With
+    /// Those of [`read`](Self::read); a modality or file that the options name but that is missing. With
     /// [`SplitPolicy::Everything`], valid and test may be empty.
     pub fn read_with(dir: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let Located { dir, name, files } = locate(dir.as_ref(), options.name.as_deref())?;
@@ -91,10 +91,10 @@ impl Dataset {
     }
 }
 
-/// How to read what has neither labels nor times.
+/// Advice for data with neither labels nor times.
 const RANDOM: &str = "split it at random (--split random)";
 
-/// The part of each row; fails when a part is empty that must not be.
+/// Assigns each row to a part; fails if a required part is empty.
 fn split(path: &Path, file: &InterFile, policy: SplitPolicy) -> Result<Vec<Part>> {
     let lacking = |column: &str, without: &str, instead: &str| {
         let message = format!("no {column} column, so no {without}; add one, or {instead}");
@@ -128,7 +128,7 @@ pub(super) mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    /// A folder `toy` of text files; `*_feat.npy` files get one column: row number times ten.
+    /// Creates a folder `toy` of text files; `*_feat.npy` files get one column: ten times the row number.
     pub(in super::super) fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
         let outer = tempfile::tempdir().unwrap();
         let dir = outer.path().join("toy");
@@ -153,7 +153,7 @@ pub(super) mod tests {
         Dataset::read_with(dir, options)
     }
 
-    /// The message without the folder.
+    /// Returns the message without the folder.
     pub(in super::super) fn message(files: &[(&str, &str)], options: &ReadOptions) -> String {
         let (_outer, dir) = folder(files);
         let message = Dataset::read_with(&dir, options).unwrap_err().to_string();
@@ -181,7 +181,7 @@ pub(super) mod tests {
         assert_eq!(data.train.interactions.pairs().collect::<Vec<_>>(), [(0, 0), (0, 3), (1, 1), (1, 2)]);
         assert_eq!(data.valid.pairs().collect::<Vec<_>>(), [(0, 2)]);
         assert_eq!(data.test.pairs().collect::<Vec<_>>(), [(1, 4), (2, 4)]);
-        // Gaps closed, and every item has the row of its own id.
+        // Gaps are closed, and every item has the row of its own id.
         assert_eq!(
             data.features().get(&Modality::Text).map(ItemFeatures::values),
             Some(&[0.0, 10.0, 20.0, 70.0, 80.0][..])
@@ -223,7 +223,7 @@ pub(super) mod tests {
         let random = read(&files, &options.with_split(SplitPolicy::Random { seed: 4 }))?;
         assert_eq!((random.counts().n_train, random.counts().n_test), (24, 3));
         assert!(message(&files, &ReadOptions::new()).starts_with("toy.inter: "));
-        // A pair is enough where nothing is held out.
+        // One pair is enough if nothing is held out.
         let few = ("toy.inter", "userID\titemID\n0\t0\n1\t0\n");
         let everything = read(&[few], &ReadOptions::new().with_split(SplitPolicy::Everything))?.counts();
         assert_eq!((everything.n_train, everything.n_valid, everything.n_test), (2, 0, 0));

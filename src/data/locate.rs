@@ -1,26 +1,27 @@
-//! The file of interactions that a path means.
+//! Finds the interaction files that a path refers to.
 
 use std::path::{Path, PathBuf};
 
 use super::{Part, is_there};
 use crate::{Error, Result};
 
-/// Where a data set is.
+/// The location of a data set.
 pub(super) struct Located {
     /// Its folder.
     pub(super) dir: PathBuf,
     /// Its name.
     pub(super) name: String,
-    /// Its files of interactions: `<name>.inter`, or one for each part.
+    /// Its interaction files: `<name>.inter`, or one for each part.
     pub(super) files: Vec<(PathBuf, Option<Part>)>,
 }
 
-/// Finds the interactions of a folder by its name, or by `name`; a path of a file `<name>.inter` means its folder.
+/// Finds the interaction files of a folder by the folder's name or by `name`; a path to `<name>.inter` stands for its
+/// folder.
 ///
-/// The name of a folder is the last component of the path as given, or, if there is no such file, where the path leads: through
-/// links, or from `.` and `..`.
+/// The name of a folder is the last component of the path as given or, if there is no such file, of the path after
+/// resolving links, `.` and `..`.
 pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
-    // A link that leads nowhere is looked at as the file that it stands for, and said to lead nowhere when that is read.
+    // A dangling link counts as the file that it stands for: reading it reports that it leads nowhere.
     let (dir, of_file) = match is_there(given)? && !given.is_dir() {
         true => in_folder(given)?,
         false => (given.to_path_buf(), None),
@@ -39,7 +40,7 @@ pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
     let wanted = dir.join(format!("{}.inter", names[0]));
     let others = others(&dir)?;
     let Some(example) = others.first() else {
-        // In the system's own words.
+        // Reports the system's own error.
         let found = std::fs::metadata(&wanted).map_err(Error::io(&wanted));
         return Err(found
             .err()
@@ -52,7 +53,7 @@ pub(super) fn locate(given: &Path, name: Option<&str>) -> Result<Located> {
     Err(Error::file(wanted, message))
 }
 
-/// The folder and the name of the data set that a file belongs to.
+/// Returns the folder and the name of the data set that a file belongs to.
 fn in_folder(file: &Path) -> Result<(PathBuf, Option<String>)> {
     let stem = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".inter"));
     let Some(stem) = stem else {
@@ -82,10 +83,10 @@ fn files_of(dir: &Path, name: &str) -> Result<Vec<(PathBuf, Option<Part>)>> {
     }
 }
 
-/// What a folder may be called: one name at least.
+/// Returns the candidate names of a folder, at least one.
 fn names_of(dir: &Path) -> Result<Vec<String>> {
     let resolved = dir.canonicalize().map_err(Error::io(dir))?;
-    // Where the shell went through a link, it remembers so.
+    // `PWD` keeps the name of a link through which the shell entered the folder.
     let by_shell = std::env::var_os("PWD").map(PathBuf::from).filter(|path| {
         let is_here = dir == Path::new(".") || dir.as_os_str().is_empty();
         is_here && path.canonicalize().is_ok_and(|path| path == resolved)
@@ -101,7 +102,7 @@ fn names_of(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The names of all data sets of a folder, in their order.
+/// Returns the names of all data sets in a folder, sorted.
 fn others(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {

@@ -1,4 +1,4 @@
-//! Interactions from memory: events with ids of any kind become a data set.
+//! Builds data sets from interaction events in memory, with ids of any type.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TrainSet
 use crate::{Error, Result};
 
 impl Dataset {
-    /// A data set from pairs of a user and an item, with ids of any kind: text, integers, anything that can be printed.
+    /// Builds a data set from `(user, item)` pairs, with ids of any printable type, such as text or integers.
     ///
-    /// Users and items are numbered in the order in which they first appear, or by number where all ids of a side are
-    /// non-negative integers. A pair given again is counted once. For timestamps, ratings, items that nobody took yet, and
-    /// a report of what was counted, see [`InteractionLog`].
+    /// Users and items are indexed in order of first appearance, or in numeric order if all ids of a side are
+    /// non-negative integers. Duplicate pairs count once. For timestamps, ratings, items without interactions, and a
+    /// report of what was kept, see [`InteractionLog`].
     ///
     /// ```
     /// use viral::data::{Dataset, SplitPolicy};
@@ -28,8 +28,9 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// No pair; an empty id; a train, valid or test part without a pair, unless the policy is [`SplitPolicy::Everything`];
-    /// [`SplitPolicy::ByLabel`] and [`SplitPolicy::Temporal`], for pairs have neither labels nor times.
+    /// No pair; an empty id; a train, valid or test part without a pair, unless the policy is
+    /// [`SplitPolicy::Everything`]; [`SplitPolicy::ByLabel`] or [`SplitPolicy::Temporal`], because pairs have neither
+    /// labels nor times.
     pub fn from_log<U: ToString, I: ToString>(
         name: impl Into<String>,
         log: impl IntoIterator<Item = (U, I)>,
@@ -48,19 +49,19 @@ pub struct LogEvent {
     pub user: String,
     /// External id of the item.
     pub item: String,
-    /// When, in any unit.
+    /// Timestamp, in any unit.
     pub time: Option<f64>,
-    /// How much the user liked the item, on any scale.
+    /// Rating of the item by the user, on any scale.
     pub rating: Option<f64>,
 }
 
 impl LogEvent {
-    /// An event without time and rating.
+    /// Creates an event without time and rating.
     pub fn new(user: impl ToString, item: impl ToString) -> Self {
         Self { user: user.to_string(), item: item.to_string(), time: None, rating: None }
     }
 
-    /// Sets when it was, in any unit.
+    /// Sets the timestamp, in any unit.
     pub fn at(mut self, time: f64) -> Self {
         self.time = Some(time);
         self
@@ -75,8 +76,8 @@ impl LogEvent {
 
 /// A log of events in memory that becomes a [`Dataset`].
 ///
-/// Events rated below [`with_min_rating`](Self::with_min_rating) are left out. Of a pair of user and item that comes
-/// again, the earliest event is kept: by time where events have one, and else, or at the same time, by the order of the log.
+/// Events rated below [`with_min_rating`](Self::with_min_rating) are left out. Of repeated events of the same user and
+/// item, the earliest is kept: by time if they have one; without times, or at equal times, by the order of the log.
 ///
 /// ```
 /// use viral::data::{InteractionLog, LogEvent, SplitPolicy};
@@ -86,7 +87,7 @@ impl LogEvent {
 ///     log.push(LogEvent::new("ann", item).at(day).rated(rating));
 /// }
 /// let (data, report) = log.into_dataset("shop", SplitPolicy::Temporal)?;
-/// // Train, valid and test are in the order of the days, and the lamp is there although nobody took it.
+/// // Train, valid and test follow the order of the days, and the lamp is included although nobody took it.
 /// let of_ann = [&data.train.interactions, &data.valid, &data.test].map(|part| part.of_user(0)[0] as usize);
 /// assert_eq!(of_ann.map(|item| data.item_ids[item].as_str()), ["cup", "cot", "bib"]);
 /// assert_eq!((report.repeated, report.below_threshold, report.items), (1, 1, 4));
@@ -102,7 +103,7 @@ pub struct InteractionLog {
     min_rating: Option<f64>,
 }
 
-/// An event with numbers in the place of ids.
+/// An event with indices instead of ids.
 #[derive(Debug, Clone, Copy)]
 struct Compact {
     user: u32,
@@ -111,7 +112,7 @@ struct Compact {
     rating: Option<f64>,
 }
 
-/// Ids by the order in which they first came.
+/// Ids indexed in order of first appearance.
 #[derive(Debug, Clone, Default)]
 struct Names {
     index: HashMap<String, u32>,
@@ -131,7 +132,7 @@ impl Names {
 }
 
 impl InteractionLog {
-    /// A log without events.
+    /// Creates an empty log.
     pub fn new() -> Self {
         Self::default()
     }
@@ -142,8 +143,8 @@ impl InteractionLog {
         self
     }
 
-    /// Makes items part of the catalogue whether or not anybody took them. They are numbered first, in this order, unless
-    /// all items are numbered by number.
+    /// Adds items to the catalogue even if nobody took them. They get the first indices, in this order, unless all item
+    /// ids are integers, which are indexed in numeric order.
     pub fn with_items<I: ToString>(mut self, items: impl IntoIterator<Item = I>) -> Self {
         for item in items {
             let index = self.items.index(item.to_string());
@@ -152,7 +153,7 @@ impl InteractionLog {
         self
     }
 
-    /// Adds an event at the end.
+    /// Appends an event.
     pub fn push(&mut self, event: LogEvent) {
         let (user, item) = (self.users.index(event.user), self.items.index(event.item));
         self.events.push(Compact { user, item, time: event.time, rating: event.rating });
@@ -168,15 +169,15 @@ impl InteractionLog {
         self.events.is_empty()
     }
 
-    /// Makes a data set, and says what was counted. O(events · log events).
+    /// Builds a data set and reports what was kept and left out. O(events · log events).
     ///
-    /// Users and items are numbered as in [`Dataset::from_log`], by the events that are kept. With
-    /// [`SplitPolicy::Temporal`], the order of events at the same time is one by chance ([`Ties`]).
+    /// Users and items are indexed as in [`Dataset::from_log`], by the events that are kept. With
+    /// [`SplitPolicy::Temporal`], events at the same time are ordered pseudorandomly ([`Ties`]).
     ///
     /// # Errors
-    /// No event that counts; an empty id; a time, a rating or a threshold that is not finite; an event without a rating
-    /// where there is a threshold, or without a time where the split is temporal; a train, valid or test part without a pair,
-    /// unless the policy is [`SplitPolicy::Everything`]; [`SplitPolicy::ByLabel`], for events have no labels.
+    /// No event that is kept; an empty id; a time, rating or threshold that is not finite; an event without a rating if
+    /// there is a threshold, or without a time if the split is temporal; a train, valid or test part without a pair,
+    /// unless the policy is [`SplitPolicy::Everything`]; [`SplitPolicy::ByLabel`], because events have no labels.
     pub fn into_dataset(self, name: impl Into<String>, split: SplitPolicy) -> Result<(Dataset, LogReport)> {
         let name = name.into();
         let fault = |message: String| Error::Data(format!("data set {name}: {message}"));
@@ -233,7 +234,7 @@ impl InteractionLog {
         Ok((data, report))
     }
 
-    /// The events that count, each pair once, in the order of the log; and how many are rated too low.
+    /// Returns the events to keep, one per pair, in log order, and the number of events rated too low.
     fn kept(&self, split: SplitPolicy) -> std::result::Result<(Vec<Compact>, usize), String> {
         if self.min_rating.is_some_and(|rating| !rating.is_finite()) {
             return Err("the lowest rating that counts is not a finite number".to_string());
@@ -273,7 +274,7 @@ impl InteractionLog {
         Ok((kept.into_iter().map(|(_, event)| event).collect(), below_threshold))
     }
 
-    /// Whether an event is rated too low; fails when it lacks what it needs.
+    /// Whether an event is rated too low; fails if it lacks a required value.
     fn is_low(&self, index: usize, event: &Compact, split: SplitPolicy) -> std::result::Result<bool, String> {
         let (user, item) = (&self.users.names[event.user as usize], &self.items.names[event.item as usize]);
         let fault = |what: &str| Err(format!("event {index} (user '{user}', item '{item}', counted from 0): {what}"));

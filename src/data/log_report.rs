@@ -1,28 +1,28 @@
-//! What became of the events of a log.
+//! Counts of the events of a log that were kept and left out.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What an [`InteractionLog`](super::InteractionLog) had in it, and what became of it.
+/// Counts of the events of an [`InteractionLog`](super::InteractionLog), kept and left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogReport {
-    /// Events of the log.
+    /// Events in the log.
     pub events: usize,
-    /// The lowest rating that counts, if one was set.
+    /// The minimum rating, if one was set.
     pub min_rating: Option<f64>,
-    /// Events rated below that, left out.
+    /// Events left out because they are rated below it.
     pub below_threshold: usize,
-    /// Events left out because the same user and item come in an event that is kept.
+    /// Events left out because another event of the same user and item is kept.
     pub repeated: usize,
-    /// Distinct pairs of user and item: the data set's interactions, all parts together.
+    /// Distinct user–item pairs: the interactions of the data set, over all parts.
     pub interactions: usize,
     /// Users with an interaction.
     pub users: usize,
-    /// Items, those without interactions included.
+    /// Items, including those without interactions.
     pub items: usize,
-    /// Items that are listed by [`InteractionLog::with_items`](super::InteractionLog::with_items) and have no interaction.
+    /// Items listed by [`InteractionLog::with_items`](super::InteractionLog::with_items) that have no interaction.
     pub items_without_interactions: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Which items a feature file has nothing about, in a file beside it: said, not guessed from the numbers.
+//! Mask files, which list the items without features explicitly instead of inferring them from rows of zeros.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use super::regular::{is_there, read_text};
 use super::{ItemFeatures, write_whole};
 use crate::{Error, Result};
 
-/// How many items an error names.
+/// Maximum number of items that an error names.
 const NAMED: usize = 3;
 
-/// What lies beside a feature file as `<feature file>.mask.jsonl`: a line for each item without content, with the reason.
+/// A mask file, stored as `<feature file>.mask.jsonl`: one line for each item without content, with the reason.
 ///
 /// ```text
 /// {"id":"B002","reason":"no picture"}
 /// ```
 ///
-/// The rows of these items are zeros, and no other row is. [`Dataset::read`](super::Dataset::read) holds the features to
-/// that where the file is there. No line at all says that every item has content.
+/// The rows of these items, and no others, are zeros. [`Dataset::read`](super::Dataset::read) checks the features
+/// against the mask if there is one. An empty mask file says that every item has content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mask {
-    /// Why there is nothing, by the item's external id.
+    /// The reason why an item has no content, by external id.
     pub reasons: BTreeMap<String, String>,
 }
 
@@ -33,14 +33,14 @@ struct Line {
 }
 
 impl Mask {
-    /// Where the mask of a feature file lies; that of `x.safetensors#name` is the file's.
+    /// Returns the path of a feature file's mask; for `x.safetensors#name`, that of the file.
     pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
         let mut path = super::ItemFeatures::file_of(features.as_ref()).as_os_str().to_owned();
         path.push(".mask.jsonl");
         path.into()
     }
 
-    /// Writes it beside a feature file, whole or not at all.
+    /// Writes the mask beside a feature file, atomically.
     pub fn write_beside(&self, features: impl AsRef<Path>) -> Result<()> {
         let path = Self::path_beside(features);
         let mut text = Vec::new();
@@ -52,10 +52,10 @@ impl Mask {
         write_whole(&path, &text)
     }
 
-    /// Reads what lies beside a feature file, if anything does.
+    /// Reads the mask beside a feature file, if there is one.
     ///
     /// # Errors
-    /// By line: no object with `id` and `reason`; an item given twice.
+    /// Names the line: not an object with `id` and `reason`, or a repeated item.
     pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = Self::path_beside(features);
         if !is_there(&path)? {
@@ -76,10 +76,10 @@ impl Mask {
         Ok(Some(Self { reasons }))
     }
 
-    /// Holds features, row n about `item_ids[n]`, to the mask. O(all values).
+    /// Checks features, in which row n belongs to `item_ids[n]`, against the mask. O(all values).
     ///
     /// # Errors
-    /// Rows of zeros about items that the mask does not name, or other rows about items that it does; the first are named.
+    /// Rows of zeros of items that are not in the mask, or other rows of items that are; names the first.
     pub fn check(&self, features: &Path, found: &ItemFeatures, item_ids: &[String]) -> Result<()> {
         let path = Self::path_beside(features);
         let beside = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,15 +1,15 @@
-//! Content that is taken away, to find out what a model does without it.
+//! Removes item content, to measure how well a model works without it.
 
 use super::counter::{draw, stream};
 use super::{Features, Modality};
 
-/// The purpose of the draws, part of their key.
+/// Domain separator of these draws in the key.
 const MISSING: u64 = 50;
 
-/// Which items lose their content when `share` of all do: drawn evenly, `round(share · n_items)` of them.
+/// Draws uniformly which items lose their content: `round(share · n_items)` of them.
 ///
-/// The items of a smaller share are among those of a larger one with the same seed, so that a curve over shares has not the
-/// noise of a new draw at each of its points. A function of its arguments. O(n_items ln n_items) time.
+/// With the same seed, the items of a smaller share are a subset of those of a larger one, so a curve over shares does
+/// not have the noise of independent draws. Deterministic. O(n_items ln n_items) time.
 ///
 /// ```
 /// use viral::data::missing_items;
@@ -33,7 +33,7 @@ pub fn missing_items(n_items: usize, share: f64, seed: u64) -> Vec<bool> {
 }
 
 impl Features {
-    /// These features where items with `true` have nothing in the modalities named; those that are not there are passed over.
+    /// Removes the content of items with `true` from the given modalities; modalities that are missing are ignored.
     ///
     /// ```
     /// use viral::data::{Features, ItemFeatures, Modality};
@@ -47,7 +47,7 @@ impl Features {
     /// ```
     ///
     /// # Panics
-    /// When `missing` has not an entry for each item.
+    /// When `missing` does not have one entry per item.
     pub fn without(&self, modalities: &[Modality], missing: &[bool]) -> Self {
         let fewer = |(modality, features): (&Modality, &super::ItemFeatures)| {
             let features = features.clone();
@@ -87,7 +87,7 @@ mod tests {
         for seed in 0..2000 {
             ids(&missing_items(50, 0.3, seed)).iter().for_each(|&item| counts[item] += 1);
         }
-        // Binomial(2000, 0.3) has a standard deviation of 20.5: five of them.
+        // Binomial(2000, 0.3) has a standard deviation of 20.5; five of them are allowed.
         assert!(counts.iter().all(|&n| n.abs_diff(600) < 103), "{counts:?}");
     }
 

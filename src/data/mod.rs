@@ -1,28 +1,28 @@
-//! Interactions, features and splits, from files or made up: plain Rust, no tensors.
+//! Interactions, features and splits, read from files or generated: plain Rust, no tensors.
 //!
 //! | file | |
 //! |---|---|
-//! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: what models see and what is held out |
-//! | `interactions` | [`Interactions`]: who interacted with what, on `csr` (compressed sparse rows) |
-//! | `modality`, `features` | [`Modality`]; [`Features`]: what a catalogue has of each |
-//! | `knockout` | [`Knockout`]: features that say nothing, to see whether a modality is used |
+//! | `dataset` | [`Dataset`], [`TrainSet`], [`Counts`]: training data for models, with held-out parts |
+//! | `interactions` | [`Interactions`]: user–item pairs, on `csr` (compressed sparse rows) |
+//! | `modality`, `features` | [`Modality`]; [`Features`]: item features by modality |
+//! | `knockout` | [`Knockout`]: uninformative features, to see whether a modality is used |
 //! | `item_features` | [`ItemFeatures`] from `.npy` (`npy`, [`npy_header`]) or `.safetensors` (`safetensors`, [`TensorFile`]), both on `floats` |
 //! | `inter`, `inter_reader` | [`InterFile`]: MMRec's `.inter`, on `table` (delimited text) and [`ids`](Ids) |
-//! | `feedback`, `time` | [`Labels`]: parts of a split, or what users took; [`parse_time`]: numbers and dates |
-//! | `load` | [`Dataset::read`]: a folder, as [`options`](ReadOptions) say, found by `locate`, with its `feature_files` and `sidecar` files |
-//! | `log`, `log_report` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory; [`LogReport`]: what was counted |
+//! | `feedback` | [`Labels`]: labels as parts of a split, or as user feedback |
+//! | `load` | [`Dataset::read`]: a folder, with [`options`](ReadOptions), on `locate`, `feature_files` and `sidecar` |
+//! | `log`, `log_report` | [`Dataset::from_log`], [`InteractionLog`]: interactions from memory; [`LogReport`] |
 //! | `by_id` | [`Dataset::with_features`], [`Dataset::with_titles_by_id`]: vectors and titles from memory |
-//! | `provenance`, `mask` | [`Provenance`]: what feature files were made from; [`Mask`]: which items they lack; both checked |
-//! | `missing` | [`missing_items`], [`Features::without`]: content taken away, to see what a model does without it |
-//! | `attributes` | [`Attributes`]: what items are said to be, in words, as features |
-//! | `rows` | [`feature_rows`], [`read_row_ids`]: which item each feature row of a folder is about |
-//! | `regular` | [`open_file`], [`read_file`], [`read_text`]: what is read, which is neither a pipe nor a device |
-//! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: files that are written whole or not at all; [`AppendLog`]: line by line |
-//! | `folder_lock` | [`FolderLock`]: by one process at a time |
+//! | `provenance`, `mask` | [`Provenance`]: inputs of feature files; [`Mask`]: items without features; both validated |
+//! | `missing` | [`missing_items`], [`Features::without`]: removes content, to test models without it |
+//! | `attributes` | [`Attributes`]: categorical item attributes, as features |
+//! | `rows` | [`feature_rows`], [`read_row_ids`]: the item of each feature row in a folder |
+//! | `regular` | [`open_file`], [`read_file`], [`read_text`]: input files, but no pipes or devices |
+//! | `whole`, `append_log` | [`WholeFile`], [`write_whole`]: atomic writes; [`AppendLog`]: append-only line files |
+//! | `folder_lock` | [`FolderLock`]: one writing process at a time in a folder |
 //! | `time` | [`parse_time`]: numbers and dates |
 //! | `split`, `ties`, `split_policy`, `n_core` | [`random_split`], [`temporal_split`], [`Ties`]; [`SplitPolicy`]; [`n_core`] |
-//! | `planted` | [`PlantedConfig`]: catalogues whose signal is known, with their [`truth`](PlantedTruth) |
-//! | `key` | [`StepKey`]: what every random number of a step is a function of |
+//! | `planted` | [`PlantedConfig`]: synthetic catalogues with known signal, with their [`truth`](PlantedTruth) |
+//! | `key` | [`StepKey`]: key of all random numbers of a training step |
 //! | `sampler` | [`Sampler`]: batches as a function of (seed, epoch, step), on `counter` |
 //!
 //! ```
@@ -33,7 +33,7 @@
 //! let data = Dataset::from_log("shop", log, SplitPolicy::Random { seed: 0 })?.with_features(Modality::Text, vectors)?;
 //! assert_eq!((data.n_users(), data.n_items(), data.test.n_pairs()), (2, 3, 2));
 //! println!("{data}");
-//! // What models see: train pairs and features, in batches with a negative for each pair.
+//! // A model sees train pairs and features, in batches with one negative per pair.
 //! let order = Sampler::new(1, 2).epoch(&data.train.interactions, 0);
 //! assert_eq!(order.batches().map(|triplets| triplets.len()).sum::<usize>(), data.train.interactions.n_pairs());
 //! # Ok::<(), viral::Error>(())

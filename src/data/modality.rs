@@ -1,4 +1,4 @@
-//! The kinds of content that items have.
+//! Content modalities of items: text, images, audio and others.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// A content modality of items: the name of one of a catalogue's feature matrices.
+/// A content modality of items, which names one of a catalogue's feature matrices.
 ///
 /// Written and parsed as a word, on command lines and in files: `text`, `visual` (or `image`, its name in files),
-/// `audio`, `multimodal`, or a name of one's own. The order is that of the variants; names of one's own come last, alphabetically.
+/// `audio`, `multimodal`, or a custom name. Modalities are ordered as the variants; custom names come last,
+/// alphabetically.
 ///
 /// ```
 /// use viral::data::Modality;
@@ -25,35 +26,36 @@ use crate::{Error, Result};
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum Modality {
-    /// Titles, descriptions, or whatever takes their place.
+    /// Titles, descriptions or other text.
     Text,
     /// Images, or text that describes them.
     Visual,
     /// Sound.
     Audio,
-    /// Text and image together, as one model sees them: a vector of a vision-language model, which is by itself what other models
-    /// have of two modalities.
+    /// Text and image encoded together, as by a vision-language model: one vector replaces the separate features of
+    /// both.
     Multimodal,
-    /// Anything else, by a name of one's own; made by [`Modality::named`] or by parsing.
+    /// A custom modality, created by [`Modality::named`] or by parsing.
     Named(ModalityName),
 }
 
-/// The name of a [`Modality::Named`]: lower-case ASCII letters, digits, `_` and `-`, and no name of another modality.
+/// The name of a [`Modality::Named`]: lower-case ASCII letters, digits, `_` and `-`; not the name of another modality.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModalityName(String);
 
 impl ModalityName {
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Modality {
-    /// The modality of that name; `text`, `visual` (or `image`), `audio` and `multimodal` are the variants of those names.
+    /// Returns the modality with a name: the variant for `text`, `visual` (or `image`), `audio` and `multimodal`, or
+    /// else a custom modality.
     ///
     /// # Errors
-    /// When the name is empty or has other characters than `a` to `z`, `0` to `9`, `_` and `-`.
+    /// When the name is empty or has characters other than `a` to `z`, `0` to `9`, `_` and `-`.
     pub fn named(name: &str) -> Result<Self> {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
         match name {
@@ -69,7 +71,7 @@ impl Modality {
         }
     }
 
-    /// The name: `text`, `visual`, `audio`, `multimodal`, or one's own.
+    /// Returns the name: `text`, `visual`, `audio`, `multimodal`, or a custom one.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text => "text",
@@ -80,7 +82,7 @@ impl Modality {
         }
     }
 
-    /// The usual name of its feature file, without the extension: `text_feat`, `image_feat`, `audio_feat`, …
+    /// Returns the usual name of its feature file, without extension: `text_feat`, `image_feat`, `audio_feat`, …
     pub fn file_stem(&self) -> String {
         let name = if *self == Self::Visual { "image" } else { self.as_str() };
         format!("{name}_feat")

@@ -1,15 +1,15 @@
-//! The k-core of interactions: only users and items with enough of them.
+//! The k-core of interactions: the pairs left after removing users and items with few interactions.
 
-/// Positions, ascending, of the pairs that stay when users with fewer than `k_user` and items with fewer than `k_item`
-/// pairs are removed, again and again, until none is left to remove. The result is the largest such set, whatever the
-/// order of removal; it may be empty. Pairs given twice count twice.
+/// Computes the k-core of user–item pairs: repeatedly removes users with fewer than `k_user` and items with fewer than
+/// `k_item` pairs until none is left to remove. Returns the ascending positions of the remaining pairs, which may be
+/// none. The result is the largest such set and does not depend on the order of removal. Duplicate pairs count twice.
 ///
-/// O(pairs + users + items): each pair is removed at most once, when the queue comes to its user or its item.
+/// O(pairs + users + items): each pair is removed at most once, when its user or its item leaves the queue.
 ///
 /// ```
 /// use viral::data::n_core;
 ///
-/// // Item 2 has one user; without it user 1 has one item, too few.
+/// // Item 2 has one user. Without it, user 1 has one item, too few.
 /// let pairs = [(0, 0), (0, 1), (1, 0), (1, 2), (2, 0), (2, 1)];
 /// assert_eq!(n_core(&pairs, 2, 2), [0, 1, 4, 5]);
 /// ```
@@ -32,7 +32,7 @@ pub fn n_core(pairs: &[(u32, u32)], k_user: usize, k_item: usize) -> Vec<usize> 
             let (user, item) = pairs[position];
             let (other, neighbour) = (1 - s, [item, user][s]);
             let degree = &mut degrees[other][neighbour as usize];
-            // It crosses its threshold once, and that is when it joins the queue.
+            // Each node crosses its threshold only once, so it is queued only once.
             if *degree == sides[other].k {
                 queue.push((other, neighbour));
             }
@@ -42,7 +42,7 @@ pub fn n_core(pairs: &[(u32, u32)], k_user: usize, k_item: usize) -> Vec<usize> 
     (0..pairs.len()).filter(|&position| alive[position]).collect()
 }
 
-/// The pairs of each user, or of each item, in compressed rows.
+/// The pairs of each user, or of each item, in CSR format.
 struct Side {
     k: usize,
     offsets: Vec<usize>,
@@ -77,7 +77,7 @@ mod tests {
     use super::super::counter::{below, draw};
     use super::*;
 
-    /// The definition: remove and count again.
+    /// Naive reference: removes and recounts.
     fn plain(pairs: &[(u32, u32)], k_user: usize, k_item: usize) -> Vec<usize> {
         let mut kept: Vec<usize> = (0..pairs.len()).collect();
         loop {
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn removals_cascade() {
-        // A chain: user 0's loss takes item 0 below 2, which takes user 1, which takes item 1.
+        // A chain: the loss of user 0 takes item 0 below 2, which removes user 1 and then item 1.
         let pairs = [(0, 0), (1, 0), (1, 1), (2, 1)];
         assert_eq!(n_core(&pairs, 2, 2), [] as [usize; 0]);
         let square = [(5, 1), (5, 2), (6, 1), (6, 2), (7, 2)];

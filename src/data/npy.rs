@@ -1,4 +1,4 @@
-//! NumPy's `.npy`: a magic, a version, a Python dictionary as header, then the numbers.
+//! NumPy's `.npy` format: magic bytes, a version, a Python dictionary as header, then the numbers.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -7,16 +7,16 @@ use super::floats::{Float, decode_matrix};
 use super::open_file;
 use crate::{Error, Result};
 
-/// Longer headers than this are not a matrix's: NumPy itself writes 118 bytes.
+/// Maximum header length. A matrix needs far less: NumPy itself writes 118 bytes.
 const MAX_HEADER: u64 = 1 << 16;
 
-/// A matrix: its shape and its values, row after row.
+/// A matrix: its shape and its row-major values.
 pub(super) type Matrix = ([usize; 2], Vec<f32>);
 
 /// Reads a two-dimensional array of floats: format versions 1.0, 2.0 and 3.0; dtypes f2, f4 and f8 in either byte
 /// order; C and Fortran order.
 ///
-/// Strict: the file must be exactly as long as its header says, and nothing is ever unpickled.
+/// The reader is strict: the file must be exactly as long as its header says, and nothing is ever unpickled.
 pub(super) fn read(path: &Path) -> Result<Matrix> {
     let file = open_file(path)?;
     let length = file.metadata().map_err(Error::io(path))?.len();
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<Matrix> {
     })
 }
 
-/// The bytes of a file that [`read`] takes: version 1.0, `<f4`, row after row.
+/// Encodes a file that [`read`] accepts: version 1.0, `<f4`, row-major.
 pub(super) fn bytes(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
     let mut bytes = npy_header("<f4", shape);
     bytes.reserve_exact(size_of_val(values));
@@ -35,10 +35,10 @@ pub(super) fn bytes(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// The header of a NumPy `.npy` file that holds a matrix: its numbers follow, row after row.
+/// Returns the header of a NumPy `.npy` file that holds a matrix; its numbers follow in row-major order.
 ///
-/// `dtype` says how each number is stored, as NumPy's `dtype.str` does: `<f4` for little-endian floats of 4 bytes, `<f2` for
-/// those of 2. The header has format version 1.0 and a multiple of 64 bytes.
+/// `dtype` is the storage format of a number, as in NumPy's `dtype.str`: `<f4` for little-endian 4-byte floats, `<f2`
+/// for 2-byte ones. The header has format version 1.0 and a length that is a multiple of 64 bytes.
 ///
 /// ```
 /// use viral::data::{ItemFeatures, npy_header};
@@ -55,7 +55,7 @@ pub(super) fn bytes(shape: [usize; 2], values: &[f32]) -> Vec<u8> {
 /// ```
 pub fn npy_header(dtype: &str, [n_rows, width]: [usize; 2]) -> Vec<u8> {
     let header = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({n_rows}, {width}), }}");
-    // Spaces and a line feed at the end bring the numbers to a multiple of 64 bytes, as the format asks.
+    // Spaces and a line feed align the numbers to 64 bytes, as the format requires.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 11;
     let mut bytes = Vec::with_capacity(11 + padded);
     bytes.extend(b"\x93NUMPY\x01\x00");
@@ -116,7 +116,7 @@ fn parse(reader: &mut impl Read, length: u64) -> std::result::Result<Matrix, Fau
     }
     let mut header = vec![0u8; header_length as usize];
     reader.read_exact(&mut header)?;
-    // Versions 1.0 and 2.0 are Latin-1, 3.0 is UTF-8; a matrix of floats has only ASCII in its header.
+    // Headers are Latin-1 in versions 1.0 and 2.0 and UTF-8 in 3.0; that of a float matrix is ASCII.
     let Header { float, big_endian, by_columns, shape } = Header::parse(&String::from_utf8_lossy(&header))?;
 
     let [n_rows, width] = shape;
@@ -148,7 +148,7 @@ struct Header {
 }
 
 impl Header {
-    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`: these three keys, in any order.
+    /// Parses `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`: exactly these keys, in any order.
     fn parse(header: &str) -> std::result::Result<Self, String> {
         let malformed = || {
             let shown: String = header.trim_end().chars().take(100).collect();
@@ -207,7 +207,7 @@ impl Header {
     }
 }
 
-/// A Python string literal without escapes, and what follows it.
+/// Parses a Python string literal without escapes; also returns the rest of the text.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     text[1..].split_once(quote)
@@ -235,7 +235,7 @@ fn dtype(descr: &str) -> std::result::Result<(Float, bool), String> {
 pub(super) mod tests {
     use super::*;
 
-    /// The bytes of a `.npy` file.
+    /// Builds the bytes of a `.npy` file.
     pub(in super::super) fn npy(version: u8, header: &str, data: &[u8]) -> Vec<u8> {
         let mut bytes = b"\x93NUMPY".to_vec();
         bytes.extend([version, 0]);
@@ -310,7 +310,7 @@ pub(super) mod tests {
         assert_eq!(message(&oversized), format!("the header claims 4294967295 bytes, 94 are left; {again}"));
         let absurd = npy(2, &" ".repeat(70_000), &[]);
         assert_eq!(message(&absurd), "a header of 70000 bytes; a matrix needs about 118, write it again");
-        // No prefix of a file panics or is read.
+        // No prefix of a file is accepted or panics.
         (0..whole.len()).for_each(|end| assert!(read_bytes(&whole[..end]).is_err()));
     }
 

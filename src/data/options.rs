@@ -1,4 +1,4 @@
-//! How a folder is to be read.
+//! Options for reading a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::{Duplicates, Labels, Modality, SplitPolicy};
 use crate::{Error, Result};
 
-/// How to read a folder; the default suits a folder laid out as MMRec's.
+/// Options for reading a data folder; the defaults suit MMRec's folder layout.
 ///
 /// ```
 /// use viral::data::{Modality, ReadOptions, SplitPolicy};
 ///
-/// // The text features of another file, no other modality but the audio features, and a split by time.
+/// // Text features from another file, audio as the only other modality, and a temporal split.
 /// let options = ReadOptions::new()
 ///     .with_modality(Modality::Text, "titles.npy")
 ///     .only([Modality::Audio])
@@ -20,58 +20,58 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// The data set's name and that of its `.inter` file; the folder's name if `None`.
+    /// Name of the data set and of its `.inter` file; `None`: the folder's name.
     pub name: Option<String>,
-    /// The modalities read from their usual files, which must be there; `None`: all of which there are.
+    /// Modalities to read from their usual files, which must exist; `None`: all that exist.
     pub only: Option<BTreeSet<Modality>>,
-    /// Files of features by modality, in the place of the usual ones or beside them; they must be there. Paths are relative
-    /// to the folder: `.npy`, `.safetensors` or `x.safetensors#name`, and for words `.jsonl`, as [`Attributes`](super::Attributes)
-    /// by the default [`AttributeOptions`](super::AttributeOptions).
+    /// Feature files by modality, which replace or complement the usual ones; they must exist. Paths are relative to
+    /// the folder: `.npy`, `.safetensors`, `x.safetensors#name`, or `.jsonl` for attributes, read as
+    /// [`Attributes`](super::Attributes) with the default [`AttributeOptions`](super::AttributeOptions).
     pub files: BTreeMap<Modality, PathBuf>,
-    /// What to do with rows given twice.
+    /// How to treat duplicate rows.
     pub duplicates: Duplicates,
-    /// What the labels of the interactions mean.
+    /// The meaning of the interaction labels.
     pub labels: Labels,
     /// How to split. `None`: by label, which fails if the file has no labels.
     pub split: Option<SplitPolicy>,
 }
 
 impl ReadOptions {
-    /// The default options.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the name of the data set and its `.inter` file.
+    /// Sets the name of the data set and of its `.inter` file.
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets the file of a modality's features; it must be there.
+    /// Sets the feature file of a modality; it must exist.
     pub fn with_modality(mut self, modality: Modality, path: impl Into<PathBuf>) -> Self {
         self.files.insert(modality, path.into());
         self
     }
 
-    /// Reads the usual files of these modalities and of no others; files set by [`with_modality`](Self::with_modality) are
+    /// Restricts the usual feature files to these modalities; files set by [`with_modality`](Self::with_modality) are
     /// read as well.
     pub fn only(mut self, modalities: impl IntoIterator<Item = Modality>) -> Self {
         self.only = Some(modalities.into_iter().collect());
         self
     }
 
-    /// Reads no features.
+    /// Disables features.
     pub fn without_features(mut self) -> Self {
         self.files.clear();
         self.only([])
     }
 
-    /// Takes a modality as a command line gives it: `name=FILE` is [`with_modality`](Self::with_modality), a bare `name`
-    /// adds to those that [`only`](Self::only) restricts to.
+    /// Applies a command-line argument: `name=FILE` is [`with_modality`](Self::with_modality), and a bare `name` adds
+    /// to the modalities of [`only`](Self::only).
     ///
     /// # Errors
-    /// A name that is none, an empty file name, a file for a modality that has one already.
+    /// An invalid modality name, an empty file name, or a second file for a modality.
     pub fn with_modality_argument(mut self, argument: &str) -> Result<Self> {
         match argument.split_once('=') {
             None => {
@@ -92,19 +92,19 @@ impl ReadOptions {
         Ok(self)
     }
 
-    /// Sets what to do with rows given twice.
+    /// Sets how to treat duplicate rows.
     pub fn with_duplicates(mut self, duplicates: Duplicates) -> Self {
         self.duplicates = duplicates;
         self
     }
 
-    /// Sets what the labels of the interactions mean: parts of a split, or what users took.
+    /// Sets the meaning of the interaction labels: parts of a split, or whether users took items.
     pub fn with_labels(mut self, labels: Labels) -> Self {
         self.labels = labels;
         self
     }
 
-    /// Sets how to split.
+    /// Sets how to split the interactions.
     pub fn with_split(mut self, split: SplitPolicy) -> Self {
         self.split = Some(split);
         self

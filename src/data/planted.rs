@@ -1,4 +1,4 @@
-//! A made-up catalogue whose unique, redundant and synergistic signal is set by the caller and known afterwards.
+//! Synthetic catalogues with planted unique, redundant and synergistic signal of known strength.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,48 +9,48 @@ use super::truth::{Factor, PlantedTruth};
 use super::{Dataset, Features, ItemFeatures, Modality, TrainSet};
 use crate::{Error, Result};
 
-/// Numbers of each shared or unique factor, and bits of the synergy code.
+/// Dimension of each shared or unique factor, and number of bits of the synergy code.
 const D_FACTOR: usize = 4;
 const D_CODE: usize = 2;
 
-/// What a catalogue is made of. `PlantedConfig::new().with_synergy(0.0).generate()`.
+/// Settings of a synthetic catalogue with known signal. `PlantedConfig::new().with_synergy(0.0).generate()`.
 ///
-/// Every item has four factors: R, which both modalities show; Uₜ, which only its text shows; Uᵥ, which only its image
-/// shows; and the synergy S = a ⊙ b, an exclusive or of signs: the text shows a, the image shows b, either alone says
-/// nothing about S, both together determine it. A user u likes an item i as much as
+/// Every item has four factors: R, encoded in both modalities; Uₜ, only in text; Uᵥ, only in the image; and the synergy
+/// S = a ⊙ b, an exclusive or of signs. The text encodes a and the image b: either alone says nothing about S, both
+/// together determine it. The affinity of a user u for an item i is
 ///
 /// `affinity = redundant·⟨pR, R⟩ + unique_text·⟨pₜ, Uₜ⟩ + unique_visual·⟨pᵥ, Uᵥ⟩ + synergy·⟨pS, S⟩ + popularity`
 ///
-/// where every inner product has variance one over the items, so that strengths compare; and takes items without
-/// replacement with chances in proportion to `exp(affinity)`. Features are the L2-normalised
+/// where every inner product has variance one over the items, so that strengths are comparable. Users take items
+/// without replacement, with probability proportional to `exp(affinity)`. Features are the L2-normalised
 /// `x_text = A [R, Uₜ, a] + noise` and `x_visual = B [R, Uᵥ, b] + noise`, with A and B fixed and random.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PlantedConfig {
-    /// Users. Default: 1500.
+    /// Number of users. Default: 1500.
     pub n_users: usize,
-    /// Items. Default: 600.
+    /// Number of items. Default: 600.
     pub n_items: usize,
-    /// Interactions of a user, on average: uniform from half to one and a half of it, and three at least. Default: 8.
+    /// Average interactions per user: drawn uniformly from 0.5 to 1.5 times this, at least three. Default: 8.
     pub interactions_per_user: usize,
     /// Width of the text features. Default: 48.
     pub d_text: usize,
     /// Width of the visual features. Default: 64.
     pub d_visual: usize,
-    /// Strength of what both modalities show. Default: 2.
+    /// Strength of the redundant signal, which both modalities encode. Default: 2.
     pub redundant: f32,
-    /// Strength of what only texts show. Default: 2.
+    /// Strength of the signal unique to text. Default: 2.
     pub unique_text: f32,
-    /// Strength of what only images show. Default: 2.
+    /// Strength of the signal unique to images. Default: 2.
     pub unique_visual: f32,
-    /// Strength of what only text and image together show. Default: 2.
+    /// Strength of the synergistic signal, which only text and image together encode. Default: 2.
     pub synergy: f32,
-    /// The item of popularity rank r gets the weight r to the power of minus this. Default: 0.5.
+    /// Exponent a of item popularity: the item of popularity rank r has weight r⁻ᵃ. Default: 0.5.
     pub popularity_exponent: f32,
-    /// Standard deviation of the features' noise, where their signal has one. Default: 0.1.
+    /// Standard deviation of the feature noise; that of the signal is 1. Default: 0.1.
     pub noise: f32,
-    /// What all draws depend on. Default: 0.
+    /// Random seed. Default: 0.
     pub seed: u64,
 }
 
@@ -102,23 +102,24 @@ with! {
     with_seed seed: u64, "Sets what all draws depend on.";
 }
 
-/// The most users, and the most items.
+/// Maximum number of users, and of items.
 const MOST: usize = 1 << 24;
-/// The most features of a modality.
+/// Maximum width of a modality.
 const WIDEST: usize = 1 << 13;
 
-/// A made-up catalogue and what is in it.
+/// A synthetic catalogue with its ground truth.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Planted {
     /// The catalogue, split 8:1:1.
     pub data: Dataset,
-    /// What was planted.
+    /// The planted factors.
     pub truth: PlantedTruth,
 }
 
 impl Dataset {
-    /// A made-up catalogue to try things on, without a file: [`PlantedConfig`]'s default, with text and visual features.
+    /// Generates a synthetic catalogue for experiments without files: [`PlantedConfig`]'s default, with text and visual
+    /// features.
     ///
     /// ```
     /// let data = viral::data::Dataset::planted();
@@ -130,15 +131,15 @@ impl Dataset {
 }
 
 impl PlantedConfig {
-    /// The default catalogue: 1,500 users, 600 items, short histories, all four sources equally strong.
+    /// Creates the default config: 1,500 users, 600 items, short histories, all four sources equally strong.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether there is such a catalogue.
+    /// Validates the settings.
     ///
     /// # Errors
-    /// [`Error::Config`] of what makes [`generate`](Self::generate) panic.
+    /// [`Error::Config`] for settings that make [`generate`](Self::generate) panic.
     pub fn check(&self) -> Result<()> {
         let Self { n_users, n_items, interactions_per_user, d_text, d_visual, .. } = *self;
         let settings = [self.redundant, self.unique_text, self.unique_visual, self.synergy, self.noise];
@@ -158,11 +159,11 @@ impl PlantedConfig {
         Err(Error::Config(format!("planted: {fault}")))
     }
 
-    /// Makes the catalogue. Equal configs make equal catalogues. O(users · items), some 0.1 s for the default.
+    /// Generates the catalogue. Equal configs give equal catalogues. O(users · items), about 0.1 s for the default.
     ///
     /// # Panics
-    /// When there are no users or features, when a user would take more than half of the items, or when a strength is
-    /// not finite.
+    /// When there are no users or features, more than 2²⁴ users or items, more than 2¹³ features or fewer than six
+    /// items, when a user could take over half of the items, or when a strength, popularity or noise is not finite.
     pub fn generate(&self) -> Planted {
         let Self { n_users, n_items, d_text, d_visual, .. } = *self;
         if let Err(error) = self.check() {
@@ -222,7 +223,7 @@ impl PlantedConfig {
         }
     }
 
-    /// Sampling without replacement in proportion to exp(affinity): the largest affinities after adding Gumbel noise.
+    /// Samples items without replacement in proportion to exp(affinity): takes the top-n after adding Gumbel noise.
     fn interactions(&self, truth: &PlantedTruth) -> Vec<(u32, u32)> {
         let (lengths, gumbels) = (stream(&[self.seed, 30]), stream(&[self.seed, 31]));
         let mut pairs = Vec::with_capacity(self.n_users * self.interactions_per_user);
@@ -241,7 +242,7 @@ impl PlantedConfig {
         pairs
     }
 
-    /// L2-normalised rows of a fixed random map of the shown factors, plus noise.
+    /// Builds L2-normalised features: a fixed random linear map of the given factors, plus noise.
     fn features(&self, width: usize, shown: [&Factor; 2], code: &[f32], purpose: u64) -> ItemFeatures {
         let d_in = 2 * D_FACTOR + D_CODE;
         let map = self.normals(d_in * width, 100 + purpose);
@@ -279,7 +280,7 @@ mod tests {
         if x < 0.0 { -1.0 } else { 1.0 }
     }
 
-    /// Fits the direction Σ yᵢ xᵢ to the first half of the items; gives the signs it reads off all items.
+    /// Fits the direction Σ yᵢ xᵢ to the first half of the items and predicts the signs of all items.
     fn probe(features: &ItemFeatures, signs: &[f32]) -> Vec<f32> {
         let mut direction = vec![0.0; features.width()];
         for (item, sign) in signs.iter().enumerate().take(signs.len() / 2) {
@@ -289,7 +290,7 @@ mod tests {
         (0..features.n_items()).map(|item| sign_of(along(item))).collect()
     }
 
-    /// The share of the second half of the items where two signs agree.
+    /// Returns the share of the second half of the items in which two signs agree.
     fn agreement(a: &[f32], b: &[f32]) -> f32 {
         let half = a.len() / 2;
         a[half..].iter().zip(&b[half..]).filter(|(x, y)| x == y).count() as f32 / (a.len() - half) as f32
@@ -302,7 +303,7 @@ mod tests {
         for bit in 0..D_CODE {
             let bits = |values: &[f32]| values.iter().skip(bit).step_by(D_CODE).copied().collect::<Vec<f32>>();
             let (synergy, a, b) = (bits(&truth.synergy.items), bits(&truth.text_code), bits(&truth.visual_code));
-            // Chance is 0.5 with a standard error of 0.016 on 1,000 items.
+            // By chance 0.5, with a standard error of 0.016 on 1,000 items.
             for alone in [probe(text, &synergy), probe(visual, &synergy), a.clone(), b.clone()] {
                 let found = agreement(&alone, &synergy);
                 assert!((found - 0.5).abs() < 0.08, "one modality alone: {found}");
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn users_choose_by_the_sources_that_have_strength() {
-        // The synergy term of the chosen items, in units of its standard deviation over all items.
+        // The synergy term of the chosen items, in standard deviations over all items.
         let chosen = |strength: f32| {
             let Planted { data, truth } = PlantedConfig::new().with_n_users(300).with_synergy(strength).generate();
             let unit = Factor { strength: 1.0, ..truth.synergy };
@@ -336,7 +337,7 @@ mod tests {
         let before: Vec<f32> = (0..600).map(|item| truth.affinity(3, item)).collect();
         truth.synergy.items.iter_mut().for_each(|s| *s = -*s);
         assert_eq!(before, (0..600).map(|item| truth.affinity(3, item)).collect::<Vec<f32>>());
-        // A strength changes what users do, not what items are.
+        // A strength changes what users choose, not the items.
         let other = config.with_synergy(1.0).generate().truth;
         assert_eq!((truth.redundant, truth.text_code), (other.redundant, other.text_code));
     }

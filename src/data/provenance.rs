@@ -1,4 +1,4 @@
-//! What a feature file was made from, in a file beside it: whose rows they are, and the hashes of everything behind them.
+//! Provenance files: which item each feature row belongs to, and hashes of the inputs that the features were made from.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -10,44 +10,44 @@ use sha2::{Digest, Sha256};
 use super::{is_there, open_file, read_file, write_whole};
 use crate::{Error, Result};
 
-/// The only version of the file so far.
+/// The only format version so far.
 const FORMAT: u32 = 1;
 
-/// How many mismatching rows an error names.
+/// Maximum number of mismatching rows that an error names.
 const NAMED: usize = 3;
 
-/// Something that took part in making features: a prompt, a model, an encoder.
+/// A source of features: a prompt, a model or an encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// SHA-256 in hexadecimal of what it consists of; `None` where only the name is known, as of a model behind a server.
+    /// SHA-256 of its content, in hexadecimal; `None` if only the name is known, as for a model behind a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
 impl Origin {
-    /// By its name alone.
+    /// Creates an origin of which only the name is known.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), sha256: None }
     }
 
-    /// A name and the hash of its content, such as a prompt's text.
+    /// Creates an origin from its name and content, such as a prompt's text, which is hashed.
     pub fn of_bytes(name: impl Into<String>, content: &[u8]) -> Self {
         Self { name: name.into(), sha256: Some(hex(Sha256::digest(content))) }
     }
 
-    /// A file, by its path and the hash of its content.
+    /// Creates an origin from a file: its path and the hash of its content.
     pub fn of_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Ok(Self { name: path.display().to_string(), sha256: Some(sha256_of_file(path)?) })
     }
 }
 
-/// What lies beside a feature file as `<feature file>.provenance.json`.
+/// The provenance of a feature file, stored as `<feature file>.provenance.json`.
 ///
-/// [`Dataset::read`](super::Dataset::read) holds the features to it where it is there: the number of rows, the width,
-/// which item each row belongs to, and the inputs that lie beside the features, which must be what they were.
+/// If there is one, [`Dataset::read`](super::Dataset::read) checks the features against it: the number of rows, the
+/// width, the item of each row, and that inputs in the folder of the features are unchanged.
 ///
 /// ```
 /// # use viral::data::{Origin, Provenance};
@@ -57,36 +57,36 @@ impl Origin {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// Version of this file.
+    /// Format version.
     pub format: u32,
-    /// Rows of the feature file.
+    /// Number of rows of the feature file.
     pub n_rows: usize,
-    /// Columns of the feature file.
+    /// Number of columns of the feature file.
     pub width: usize,
-    /// SHA-256 of the ids, each with a line feed behind it.
+    /// SHA-256 of the ids, each followed by a line feed.
     pub ids_sha256: String,
-    /// SHA-256 of each input: by its name, such as `items.jsonl`, where it is in the folder of the features, and by its path
-    /// where it is elsewhere.
+    /// SHA-256 of each input, keyed by its file name, such as `items.jsonl`, if it is in the folder of the features, or
+    /// else by its path.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// What was asked.
+    /// The prompt sent to the model.
     #[serde(default)]
     pub prompt: Option<Origin>,
-    /// Who answered.
+    /// The model that answered.
     #[serde(default)]
     pub model: Option<Origin>,
-    /// What made vectors of the answers.
+    /// The encoder that turned the answers into vectors.
     #[serde(default)]
     pub encoder: Option<Origin>,
-    /// Items that have features without their picture, of features that are made of pictures and words together.
+    /// For features made from pictures and words together: the number of items whose features lack the picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_without_picture: Option<usize>,
-    /// The external id of the item of each row.
+    /// External id of the item of each row.
     pub ids: Vec<String>,
 }
 
 impl Provenance {
-    /// Of features with one row for each of these external ids, `width` columns wide.
+    /// Creates the provenance of features with one row per external id and `width` columns.
     pub fn new(ids: Vec<String>, width: usize) -> Self {
         let (n_rows, ids_sha256) = (ids.len(), hash_of_ids(&ids));
         let (format, inputs) = (FORMAT, BTreeMap::new());
@@ -94,7 +94,7 @@ impl Provenance {
         Self { format, n_rows, width, ids_sha256, inputs, prompt, model, encoder, n_without_picture, ids }
     }
 
-    /// What an input of features is called: by its name where it is in their folder, else by its path as given.
+    /// Returns the key of an input: its file name if it is in the folder of the features, else its path as given.
     ///
     /// ```
     /// # use viral::data::Provenance;
@@ -110,7 +110,7 @@ impl Provenance {
         };
         match input.file_name() {
             Some(name) if folder(input) == folder(features.as_ref()) => name.to_string_lossy().into_owned(),
-            // A path without a folder would be taken for a file beside the features.
+            // A bare file name would be read as a file beside the features.
             _ if input.components().count() == 1 => Path::new(".").join(input).display().to_string(),
             _ => input.display().to_string(),
         }
@@ -140,20 +140,20 @@ impl Provenance {
         self
     }
 
-    /// Sets the number of items that have features without their picture.
+    /// Sets the number of items whose features lack the picture.
     pub fn with_n_without_picture(mut self, n: usize) -> Self {
         self.n_without_picture = Some(n);
         self
     }
 
-    /// Where the provenance of a feature file lies; that of `x.safetensors#name` is the file's.
+    /// Returns the path of a feature file's provenance; for `x.safetensors#name`, that of the file.
     pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
         let mut path = super::ItemFeatures::file_of(features.as_ref()).as_os_str().to_owned();
         path.push(".provenance.json");
         path.into()
     }
 
-    /// Writes it beside a feature file, whole or not at all.
+    /// Writes the provenance beside a feature file, atomically.
     pub fn write_beside(&self, features: impl AsRef<Path>) -> Result<()> {
         let path = Self::path_beside(features);
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, format!("not written: {e}")))?;
@@ -161,10 +161,10 @@ impl Provenance {
         write_whole(&path, &text)
     }
 
-    /// Reads what lies beside a feature file, if anything does.
+    /// Reads the provenance beside a feature file, if there is one.
     ///
     /// # Errors
-    /// When the file is not a provenance, of a later version, or does not agree with itself.
+    /// When the file is not a provenance, has an unknown version, or is inconsistent.
     pub fn read_beside(features: impl AsRef<Path>) -> Result<Option<Self>> {
         let path = Self::path_beside(features);
         if !is_there(&path)? {
@@ -183,17 +183,18 @@ impl Provenance {
         Ok(Some(found))
     }
 
-    /// Holds the inputs that lie beside the features to their hashes: titles that have changed since are not what the features
-    /// say. Inputs that lie elsewhere, or are gone, are passed over. `hashes` keeps what was computed, for other features.
+    /// Checks that inputs beside the features still have their recorded hashes: features of titles that have changed
+    /// since are outdated. Inputs elsewhere, or missing ones, are skipped. `hashes` caches hashes for other feature
+    /// files.
     ///
     /// # Errors
-    /// An input that has changed, with what to run; one that cannot be read.
+    /// An input that has changed, with the command to run; an input that cannot be read.
     pub fn check_inputs(&self, features: &Path, hashes: &mut HashMap<PathBuf, String>) -> Result<()> {
         let file = super::ItemFeatures::file_of(features);
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for (name, recorded) in &self.inputs {
             let input = folder.join(name);
-            // A matrix that took the place of the one it was imported from is the feature file itself.
+            // A matrix that replaced the one it was imported from is the feature file itself.
             if name.contains(['/', '\\']) || input == file || !input.is_file() {
                 continue;
             }
@@ -216,12 +217,11 @@ impl Provenance {
         Ok(())
     }
 
-    /// Holds features to what is written beside them: their shape, and the item that each used row is about.
-    /// `row_of_item[i]` is the row of the item whose external id is `item_ids[i]`; rows that no item uses may be
-    /// anyone's.
+    /// Checks features against their provenance: their shape, and the item of each used row. `row_of_item[i]` is the
+    /// row of the item with external id `item_ids[i]`; rows that no item uses may belong to any item.
     ///
     /// # Errors
-    /// Another number of rows or columns; rows of other items, the first of which are named.
+    /// A wrong number of rows or columns, or rows of other items; names the first.
     pub fn check(
         &self,
         features: &Path,
@@ -259,7 +259,7 @@ impl Provenance {
     }
 }
 
-/// SHA-256 of a file's content, in hexadecimal; the file is read in pieces.
+/// Computes the SHA-256 of a file's content, in hexadecimal; reads the file in chunks.
 pub fn sha256_of_file(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let mut file = open_file(path)?;
@@ -274,7 +274,7 @@ pub fn sha256_of_file(path: impl AsRef<Path>) -> Result<String> {
     }
 }
 
-/// Bytes in hexadecimal.
+/// Formats bytes in hexadecimal.
 pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

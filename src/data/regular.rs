@@ -1,4 +1,4 @@
-//! Files that are read: regular ones, for a pipe would be waited for and a device has no end.
+//! Opens regular files only: a read from a pipe may wait forever, and a device has no end.
 
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Opens a file to read it. Whatever this library reads is opened here.
+/// Opens a file for reading. This library opens all its input files here.
 ///
 /// ```
 /// use viral::data::open_file;
@@ -16,8 +16,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// # Errors
-/// A file that is missing or cannot be read; a folder, a pipe or a device in its place, which is not opened; a link that leads
-/// nowhere.
+/// A file that is missing or cannot be read; a folder, pipe or device, which is not opened; a dangling link.
 pub fn open_file(path: impl AsRef<Path>) -> Result<File> {
     let path = path.as_ref();
     let found = std::fs::metadata(path).map_err(|error| missing(path, error))?;
@@ -25,7 +24,7 @@ pub fn open_file(path: impl AsRef<Path>) -> Result<File> {
     File::open(path).map_err(Error::io(path))
 }
 
-/// Reads a whole file, opened as by [`open_file`].
+/// Reads a whole file, opened by [`open_file`].
 ///
 /// # Errors
 /// Those of [`open_file`]; a file that cannot be read to its end.
@@ -36,8 +35,8 @@ pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a whole file as UTF-8, opened as by [`open_file`]: its byte order mark removed, its line ends LF or CRLF also where they
-/// were CR alone, as on old Macs.
+/// Reads a whole file as UTF-8, opened by [`open_file`]. Removes a byte order mark. In a file
+/// without LF, converts CR, the line end of old Macs, to LF.
 ///
 /// # Errors
 /// Those of [`read_file`]; the first line that is not UTF-8.
@@ -54,10 +53,10 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
     Ok(if text.contains('\n') { text } else { text.replace('\r', "\n") })
 }
 
-/// Whether anything is at a place, be it a link that leads nowhere: reading that says so.
+/// Whether anything exists at a path, including a dangling link, which is reported when it is read.
 ///
 /// # Errors
-/// A place that cannot be looked at.
+/// A path that cannot be inspected.
 pub fn is_there(path: impl AsRef<Path>) -> Result<bool> {
     match std::fs::symlink_metadata(path.as_ref()) {
         Ok(_) => Ok(true),
@@ -66,8 +65,8 @@ pub fn is_there(path: impl AsRef<Path>) -> Result<bool> {
     }
 }
 
-/// That nothing but a file is at a place that is about to be written: neither a folder nor a pipe, a device or a link, which a file
-/// would take the place of.
+/// Checks that a path about to be written is free or a regular file: a file may not replace a folder, pipe, device or
+/// link.
 pub(crate) fn check_replaceable(path: &Path) -> Result<()> {
     if !is_there(path)? {
         return Ok(());
@@ -79,7 +78,7 @@ pub(crate) fn check_replaceable(path: &Path) -> Result<()> {
     }
 }
 
-/// That a file which is opened for writing is one, where it is there.
+/// Checks that an existing file about to be opened for writing is a regular file.
 pub(super) fn check_if_there(path: &Path) -> Result<()> {
     std::fs::metadata(path).map_or(Ok(()), |found| check_regular(path, &found))
 }
@@ -91,7 +90,7 @@ fn check_regular(path: &Path, found: &Metadata) -> Result<()> {
     }
 }
 
-/// What cannot be looked at: where a link is there, it is to blame.
+/// Builds the error for a path that cannot be inspected; a dangling link is named.
 fn missing(path: &Path, error: std::io::Error) -> Error {
     match std::fs::read_link(path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
@@ -102,7 +101,7 @@ fn missing(path: &Path, error: std::io::Error) -> Error {
     }
 }
 
-/// What is there that is no file.
+/// Describes something that is not a regular file.
 fn kind(found: &Metadata) -> &'static str {
     let kind = found.file_type();
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! Which item each row of a feature file is about, as the files of a folder say.
+//! Maps the feature rows of a folder to items.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,28 +7,28 @@ use super::ids::plain_number;
 use super::sidecar::{read_pairs, read_row_ids};
 use crate::{Error, Result};
 
-/// The most rows that numbers as ids may ask for beyond the number of items: ids with such gaps are names.
+/// Maximum number of unused rows that integer ids may cause; ids with larger gaps are treated as names.
 const MOST_GAPS: usize = 1 << 20;
 
-/// The external id of the item of each feature row of a folder: line n of `item_ids.txt`, which may be an id of
-/// `i_id_mapping.csv` or the name that this gives it, or else the name of number n in `i_id_mapping.csv`; nobody's rows have an
-/// empty id. `None` if neither file is there.
+/// Returns the external id of each feature row in a folder: from line n of `item_ids.txt`, which may be an id in
+/// `i_id_mapping.csv` or the name mapped to it, or else the name of number n in `i_id_mapping.csv`. Rows without an
+/// item have an empty id. `None` if neither file exists.
 ///
 /// # Errors
-/// A file that cannot be read; a line of `item_ids.txt` without a name in the mapping.
+/// A file that cannot be read; without `item_ids.txt`, ids in the mapping that are not integers or have large gaps.
 pub fn feature_rows(dir: impl AsRef<Path>) -> Result<Option<Vec<String>>> {
     let (ids_path, mapping_path) = (dir.as_ref().join("item_ids.txt"), dir.as_ref().join("i_id_mapping.csv"));
     let names = read_pairs(&mapping_path, "itemID")?;
     if let Some((row_of, n_rows)) = read_row_ids(&ids_path)? {
         let mut rows = vec![String::new(); n_rows];
-        // Lines are ids where as many are ids as are names.
+        // Lines are taken for ids if at least as many of them are known ids as known names.
         let by_id = names.as_ref().filter(|names| {
             let known: HashSet<&str> = names.values().map(String::as_str).collect();
             let n_ids = row_of.keys().filter(|&line| names.contains_key(line)).count();
             n_ids >= row_of.keys().filter(|line| known.contains(line.as_str())).count()
         });
         for (line, row) in row_of {
-            // Rows may be about items that the catalogue does not have.
+            // Rows may belong to items that are not in the catalogue.
             rows[row] = match by_id {
                 Some(names) => names.get(&line).cloned().unwrap_or_default(),
                 None => line,
@@ -45,7 +45,7 @@ pub fn feature_rows(dir: impl AsRef<Path>) -> Result<Option<Vec<String>>> {
     })
 }
 
-/// Puts the name of number n into row n; `None` if not all ids are numbers that are fit for it.
+/// Puts the name of integer id n into row n; `None` if an id is not an integer or the gaps are too large.
 pub fn rows_by_number<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Vec<String>> {
     let numbered = pairs.map(|(id, name)| Some((usize::try_from(plain_number(id)?).ok()?, name)));
     let numbered: Vec<(usize, &str)> = numbered.collect::<Option<_>>()?;

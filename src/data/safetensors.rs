@@ -1,4 +1,4 @@
-//! Matrices in `.safetensors` files.
+//! Reads matrices from `.safetensors` files.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -11,15 +11,15 @@ use super::npy::Matrix;
 use super::open_file;
 use crate::{Error, Result};
 
-/// An open `.safetensors` file: its header is read and checked, tensors are read one by one.
+/// An open `.safetensors` file. The header is read and validated on opening; tensors are read one at a time.
 ///
-/// Unlike a file that is mapped into memory, it costs the memory of one tensor at a time, and a file that is truncated
-/// while it is read gives an error.
+/// Unlike a memory-mapped file, it needs memory for only one tensor at a time, and gives an error if the file is
+/// truncated during reading.
 #[derive(Debug)]
 pub struct TensorFile {
     path: PathBuf,
     file: File,
-    /// Where the tensors' bytes begin, and where the file ends.
+    /// Offset of the tensor data, and length of the file.
     start: u64,
     length: u64,
     metadata: Metadata,
@@ -29,7 +29,7 @@ impl TensorFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// A file that is missing, too short for its header, or no safetensors file.
+    /// A file that is missing, too short for its header, or not a safetensors file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let mut file = open_file(path)?;
@@ -60,20 +60,20 @@ impl TensorFile {
         Ok(Self { path: path.to_path_buf(), file, start, length, metadata })
     }
 
-    /// The tensors' names, in the order of their bytes.
+    /// Returns the tensor names, in the order of their data.
     pub fn names(&self) -> Vec<String> {
         self.metadata.offset_keys()
     }
 
-    /// The shape of a tensor.
+    /// Returns the shape of a tensor, or `None` if there is no such tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.metadata.info(name).map(|info| &info.shape[..])
     }
 
-    /// The numbers of a tensor as `f32`: F16, BF16, F32 or F64.
+    /// Reads the values of a tensor as `f32`; it must be F16, BF16, F32 or F64.
     ///
     /// # Errors
-    /// No tensor of this name; numbers of another kind; a file that ends too early.
+    /// No tensor of this name; another data type; a truncated file.
     pub fn values(&mut self, name: &str) -> Result<Vec<f32>> {
         let path = &self.path;
         let info = self.metadata.info(name).ok_or_else(|| {
@@ -87,7 +87,7 @@ impl TensorFile {
             Dtype::F64 => Float::F64,
             other => return Err(Error::file(path, format!("dtype {other:?} is no float; save it as F32"))),
         };
-        // Parsing has checked that every tensor's offsets span its shape, not that the file is that long.
+        // The parser has checked that a tensor's offsets match its shape, but not that the file is long enough.
         let [from, to] = [info.data_offsets.0, info.data_offsets.1].map(|offset| self.start + offset as u64);
         if to > self.length {
             let length = self.length;
@@ -101,7 +101,7 @@ impl TensorFile {
     }
 }
 
-/// Reads the tensor `name`, or without a name the file's only matrix; F16, BF16, F32 or F64.
+/// Reads the tensor `name` or, without a name, the only matrix of the file; F16, BF16, F32 or F64.
 ///
 /// Only the header and that tensor are read.
 pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Matrix> {
@@ -130,7 +130,7 @@ pub(super) fn read(path: &Path, name: Option<&str>) -> Result<Matrix> {
             return Err(Error::file(path, message));
         }
     };
-    // A name that is not there is named by `values`.
+    // `values` reports a missing tensor.
     let values = file.values(&name)?;
     Ok((shape.unwrap_or_default(), values))
 }

@@ -1,14 +1,14 @@
-//! The order of training: shuffled pairs, each with a negative item, as a function of (seed, epoch, step).
+//! Training order: shuffled pairs, each with a negative item, as a function of (seed, epoch, step).
 
 use super::Interactions;
 use super::counter::{below, draw, stream};
 
-/// The purpose of a stream of draws, part of its key.
+/// Domain separators of the random streams in their keys.
 const ORDER: u64 = 1;
 const NEGATIVES: u64 = 2;
 
-/// Draws training batches. Two samplers of one seed give the same batches on every machine, whatever was drawn before:
-/// a run that resumes at a step continues exactly.
+/// Samples training batches. Samplers with equal seeds give the same batches on every machine, whatever was drawn
+/// before: a run that resumes at a step continues exactly.
 ///
 /// ```
 /// use viral::data::{Interactions, Sampler};
@@ -27,7 +27,7 @@ pub struct Sampler {
     batch_size: usize,
 }
 
-/// One step's triples `(users[i], positives[i], negatives[i])`: plain host data.
+/// The triples `(users[i], positives[i], negatives[i])` of one step, in host memory.
 ///
 /// ```
 /// use viral::data::Triplets;
@@ -43,7 +43,7 @@ pub struct Triplets {
 }
 
 impl Triplets {
-    /// Triples of a user, an item they have and one they have not.
+    /// Creates triples of a user, an item they have interacted with and one they have not.
     ///
     /// # Panics
     /// When the three lists differ in length.
@@ -53,17 +53,17 @@ impl Triplets {
         Self { users, positives, negatives }
     }
 
-    /// Users, as often as the order brings them.
+    /// Returns the users; a user may occur several times.
     pub fn users(&self) -> &[u32] {
         &self.users
     }
 
-    /// For each an item that the user has in train.
+    /// Returns the positives: for each triple, an item of the user in train.
     pub fn positives(&self) -> &[u32] {
         &self.positives
     }
 
-    /// For each an item of the catalogue that the user has not in train.
+    /// Returns the negatives: for each triple, an item that the user does not have in train.
     pub fn negatives(&self) -> &[u32] {
         &self.negatives
     }
@@ -73,13 +73,13 @@ impl Triplets {
         self.users.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no triples.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
 }
 
-/// All train pairs in the order of one epoch.
+/// The shuffled train pairs of one epoch.
 #[derive(Debug, Clone)]
 pub struct EpochOrder<'a> {
     train: &'a Interactions,
@@ -89,7 +89,7 @@ pub struct EpochOrder<'a> {
 }
 
 impl Sampler {
-    /// A sampler of `batch_size` pairs a step.
+    /// Creates a sampler of `batch_size` pairs per step.
     ///
     /// # Panics
     /// When `batch_size` is 0.
@@ -98,18 +98,18 @@ impl Sampler {
         Self { seed, batch_size }
     }
 
-    /// What the draws depend on, besides epoch and position.
+    /// Returns the seed of all draws.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// Pairs of a step; the last step of an epoch may have fewer.
+    /// Number of pairs per step; the last step of an epoch may have fewer.
     pub fn batch_size(&self) -> usize {
         self.batch_size
     }
 
-    /// Shuffles the train pairs for an epoch, by hash. Pairs of a user who has every item are left out: there is no
-    /// negative for them. O(pairs).
+    /// Shuffles the train pairs for an epoch, by hash. Pairs of users who have every item are left out, since there is
+    /// no negative for them. O(pairs).
     pub fn epoch<'a>(&self, train: &'a Interactions, epoch: usize) -> EpochOrder<'a> {
         let key = stream(&[self.seed, ORDER, epoch as u64]);
         let has_negatives = |user: u32| train.of_user(user as usize).len() < train.n_items();
@@ -121,18 +121,18 @@ impl Sampler {
 }
 
 impl EpochOrder<'_> {
-    /// Number of steps, the last and perhaps shorter one included.
+    /// Number of steps, including the last, possibly shorter one.
     pub fn n_steps(&self) -> usize {
         self.pairs.len().div_ceil(self.batch_size)
     }
 
-    /// Number of pairs: the train pairs less those of users who have every item.
+    /// Number of pairs: the train pairs without those of users who have every item.
     pub fn n_pairs(&self) -> usize {
         self.pairs.len()
     }
 
-    /// The batch of a step. Its negatives are uniform over the items that the user has not in train, those without any
-    /// train interaction included. O(batch · log(items of a user)).
+    /// Returns the batch of a step. Negatives are uniform over the items that the user does not have in train,
+    /// including items without any train interaction. O(batch · log(items of a user)).
     ///
     /// # Panics
     /// When `step` is not below [`n_steps`](Self::n_steps).
@@ -151,16 +151,16 @@ impl EpochOrder<'_> {
         }
     }
 
-    /// All batches, in order.
+    /// Iterates over all batches, in order.
     pub fn batches(&self) -> impl ExactSizeIterator<Item = Triplets> + '_ {
         (0..self.n_steps()).map(|step| self.batch(step))
     }
 }
 
-/// Pairs in the order of their hashes, which all differ, for `draw` is a bijection.
+/// Sorts pairs by their hashes, which are distinct because `draw` is a bijection.
 ///
-/// Hashes spread evenly, so their leading bits bring `n_about` pairs close to their places: into buckets of some ten
-/// pairs, each of which is sorted by itself.
+/// This is a bucket sort: hashes are uniform, so their leading bits spread `n_about` pairs over buckets of about ten
+/// pairs, each of which is sorted separately.
 fn sorted(hashed: impl Iterator<Item = (u64, (u32, u32))> + Clone, n_about: usize) -> Vec<(u32, u32)> {
     let bits = (n_about / 8).max(2).ilog2();
     let bucket = |hash: u64| (hash >> (64 - bits)) as usize;
@@ -181,9 +181,9 @@ fn sorted(hashed: impl Iterator<Item = (u64, (u32, u32))> + Clone, n_about: usiz
     pairs.into_iter().map(|(_, pair)| pair).collect()
 }
 
-/// An item below `n_items` that is not in the ascending list `seen`, uniformly, from 64 random bits.
+/// Maps 64 random bits to a uniform item below `n_items` that is not in the ascending list `seen`.
 ///
-/// One draw and no rejection: the r-th absent item is r plus the number of seen items before it, and
+/// It needs one draw and no rejection: the r-th absent item is r plus the number of seen items before it, and
 /// `seen[k] - k` counts the absent items before `seen[k]`.
 pub(crate) fn absent(seen: &[u32], n_items: usize, bits: u64) -> u32 {
     let rank = below((n_items - seen.len()) as u32, bits);
@@ -194,7 +194,7 @@ pub(crate) fn absent(seen: &[u32], n_items: usize, bits: u64) -> u32 {
     rank + before as u32
 }
 
-/// The number of entries with `seen[k] - k <= rank`, which never falls as k grows, by halving.
+/// Counts entries with `seen[k] - k <= rank` by binary search: the left side never decreases with k.
 fn absent_before(seen: &[u32], rank: u32) -> usize {
     let (mut low, mut high) = (0, seen.len());
     while low < high {
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn toy() -> Interactions {
-        // User 1 has nothing, user 2 all but item 3, user 3 everything; item 5 has one user only.
+        // User 1 has no items, user 2 all but item 3, user 3 all; item 5 has only one other user.
         let pairs = [(0, 0), (0, 2), (2, 0), (2, 1), (2, 2), (2, 4), (2, 5)];
         let everything = (0..6).map(|item| (3, item));
         Interactions::from_pairs(4, 6, &pairs.into_iter().chain(everything).collect::<Vec<_>>())
@@ -235,7 +235,7 @@ mod tests {
                 }
             }
             pairs.sort_unstable();
-            // All but those of user 3, who has everything.
+            // All pairs except those of user 3, who has every item.
             assert_eq!(pairs, train.pairs().filter(|&(user, _)| user != 3).collect::<Vec<_>>());
         }
     }
@@ -256,7 +256,7 @@ mod tests {
     fn the_order_never_changes_between_versions() {
         let train = Interactions::from_pairs(2, 5, &[(0, 0), (0, 1), (1, 2), (1, 4)]);
         let batch = Sampler::new(42, 4).epoch(&train, 1).batch(0);
-        // Computed from the definition by a program of its own in Python; checkpoints resume on it.
+        // Computed from the definition by an independent Python program; resuming checkpoints relies on it.
         let expected = Triplets { users: vec![1, 1, 0, 0], positives: vec![2, 4, 1, 0], negatives: vec![0, 1, 3, 4] };
         assert_eq!(batch, expected);
     }
@@ -269,7 +269,7 @@ mod tests {
             Sampler::new(3, 8).epoch(&train, epoch).batch(0).negatives.iter().for_each(|&n| seen[n as usize] += 1);
         }
         for (item, &count) in seen.iter().enumerate() {
-            // 30,000 draws over 5 items; five standard deviations are 346.
+            // 30,000 draws over 5 items: five standard deviations are 346.
             let expected = if train.contains(0, item as u32) { 0 } else { 6000 };
             assert!(count.abs_diff(expected) < 346 && (expected > 0 || count == 0), "{item}: {count}");
         }
@@ -282,7 +282,7 @@ mod tests {
             let n_items = if seen.len() > 10 { 200 } else { 10 };
             let list: Vec<u32> = (0..n_items as u32).filter(|item| !seen.contains(item)).collect();
             for (rank, &item) in list.iter().enumerate() {
-                // The middle of the rank's share of 64-bit numbers.
+                // The midpoint of the interval of 64-bit numbers that map to this rank.
                 let bits = ((rank as u128 * 2 + 1) * (1u128 << 63) / list.len() as u128) as u64;
                 assert_eq!(absent(&seen, n_items, bits), item);
                 assert_eq!(rank + absent_before(&seen, rank as u32), item as usize);

@@ -1,4 +1,4 @@
-//! The optional files beside an `.inter`: external names, titles, and the order of feature rows.
+//! Optional files beside an `.inter` file: external names, titles and the order of feature rows.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,14 +16,14 @@ use crate::{Error, Result};
 pub(super) struct Names {
     /// The name of each dense index.
     pub(super) names: Vec<String>,
-    /// The largest integer id that the mapping lists, when all are integers: it may know more items than have users.
+    /// The largest integer id in the mapping, if all are integers; the mapping may list items without interactions.
     pub(super) max_number: Option<u64>,
 }
 
 /// Reads MMRec's `i_id_mapping.csv` or `u_id_mapping.csv` (header `asin⇥itemID`: name, then id), if there is one.
 ///
 /// # Errors
-/// All of [`read_pairs`]'s. By file: an id of `ids` without a name.
+/// All errors of [`read_pairs`]. Names the file: an id in `ids` without a name.
 pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Option<Names>> {
     let Some(by_id) = read_pairs(path, id_column)? else { return Ok(None) };
     let name = |id: &String| {
@@ -35,13 +35,13 @@ pub(super) fn read_mapping(path: &Path, id_column: &str, ids: &Ids) -> Result<Op
     Ok(Some(Names { names, max_number: numbers.and_then(|numbers| numbers.into_iter().max()) }))
 }
 
-/// All names of a mapping by their ids, if the file is there.
+/// Reads all names of a mapping, keyed by id, if the file exists.
 ///
-/// `id_column` (`itemID`, `userID`) tells the column of ids, the last one if no column has that name; the first other
-/// column has the names.
+/// `id_column` (`itemID`, `userID`) is the column of ids, or the last column if none has that name; the first other
+/// column holds the names.
 ///
 /// # Errors
-/// By line: an empty cell, an id or a name given twice.
+/// Names the line: an empty cell, or a repeated id or name.
 pub(super) fn read_pairs(path: &Path, id_column: &str) -> Result<Option<HashMap<String, String>>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let table = Table::new(path, &text, &format!("name\t{id_column}"))?;
@@ -72,8 +72,8 @@ pub(super) fn read_pairs(path: &Path, id_column: &str) -> Result<Option<HashMap<
     Ok(Some(by_id))
 }
 
-/// What a cell says that is quoted because of quotes inside, as pandas writes it: `"12"" ruler"` is `12" ruler`. Quotes around
-/// a cell without any inside are its own.
+/// Unquotes a cell that is quoted because it contains quotes, as pandas writes it: `"12"" ruler"` is `12" ruler`.
+/// Quotes around a cell without inner quotes are kept.
 fn unquoted(cell: &str) -> Cow<'_, str> {
     let inside = cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"'));
     match inside.filter(|inside| inside.contains('"') && !inside.replace("\"\"", "").contains('"')) {
@@ -82,13 +82,15 @@ fn unquoted(cell: &str) -> Cow<'_, str> {
     }
 }
 
-/// Reads titles from `items.jsonl`, if there is one: a JSON object a line, with `id` (text or an integer) and `title`.
+/// Reads titles from `items.jsonl`, if it exists: one JSON object per line, with `id` (a string or integer) and
+/// `title`.
 ///
-/// Items without a line, and those whose line has no title or `null`, get an empty one, for metadata often lack some; lines about
-/// items that are not in `item_ids` are passed over, for metadata often cover more than a catalogue.
+/// Metadata are often incomplete, so items without a line, or whose line has no title or `null`, get an empty title.
+/// They often cover more than a catalogue, so lines of items that are not in `item_ids` are ignored.
 ///
 /// # Errors
-/// By line: not a JSON object, no `id`, a title that is no text, an id given twice. By file: not one line is about an item.
+/// Names the line: not a JSON object, no `id`, a title that is not a string, or a repeated id. Names the file if no
+/// line matches an item.
 pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec<String>>> {
     let Some(text) = read_if_there(path)? else { return Ok(None) };
     let index: HashMap<&str, usize> = item_ids.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect();
@@ -125,11 +127,11 @@ pub(super) fn read_titles(path: &Path, item_ids: &[String]) -> Result<Option<Vec
     Ok(Some(titles.into_iter().map(Option::unwrap_or_default).collect()))
 }
 
-/// Reads a file such as `item_ids.txt`, if there is one: an item id a line, line n for feature row n, the first line for
-/// row 0. Gives the row of each id, and the number of rows.
+/// Reads a file such as `item_ids.txt`, if it exists: one item id per line; line n is feature row n, and the first line
+/// is row 0. Returns the row of each id and the number of rows.
 ///
 /// # Errors
-/// By line: an empty id, an id given twice.
+/// Names the line: an empty or repeated id.
 pub fn read_row_ids(path: impl AsRef<Path>) -> Result<Option<(HashMap<String, usize>, usize)>> {
     let path = path.as_ref();
     let Some(text) = read_if_there(path)? else { return Ok(None) };
@@ -161,7 +163,7 @@ mod tests {
     use super::super::ids::Intern;
     use super::*;
 
-    /// A file in a folder that goes when the first value is dropped.
+    /// Creates a file in a folder that is deleted when the first value is dropped.
     fn file(name: &str, text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);

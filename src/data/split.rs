@@ -1,19 +1,20 @@
-//! Splitting interactions into train, valid and test, user by user.
+//! Splits each user's interactions into train, valid and test.
 
 use super::counter::{draw, stream};
 use super::{Part, Ties};
 
-/// Eight train interactions for one valid and one test: the ratios of MMRec's data sets.
+/// The 8:1:1 ratios of train, valid and test, as in MMRec's data sets.
 pub const RATIOS: [u32; 3] = [8, 1, 1];
 
-/// The purpose of a stream of draws, part of its key.
+/// Domain separator of the random stream in its key.
 const SPLIT: u64 = 3;
 
-/// Splits each user's interactions at random; the part of each pair, in the order of `pairs`. O(pairs · log pairs).
+/// Splits each user's interactions randomly. Returns the part of each pair, in the order of `pairs`. O(pairs · log
+/// pairs).
 ///
-/// A user with n interactions gives ⌊n·r/Σr⌋ of them to test and to valid, but at least one each, test before valid, as
-/// long as one stays in train: 5 interactions at 8:1:1 are 3, 1 and 1; 2 are 1, 0 and 1; a single one is train. The draw
-/// depends on seed, user and item alone: not on the order of the pairs, nor on the machine.
+/// Test and valid each get ⌊n·r/Σr⌋ of a user's n interactions, but at least one (test first) as long as one stays in
+/// train. At 8:1:1, 5 interactions are split 3, 1, 1; 2 are split 1, 0, 1; a single one is train. The draw depends only
+/// on seed, user and item, not on the order of the pairs or the machine.
 ///
 /// ```
 /// use viral::data::{Part, RATIOS, random_split};
@@ -34,10 +35,10 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
     })
 }
 
-/// Splits each user's interactions by time: the earliest are train, then come valid and, last, test. The order of events at the
-/// same time is that of [`Ties`]: neither that of the ids nor that of `pairs`. The part of each pair. O(pairs · log pairs).
+/// Splits each user's interactions by time: the earliest are train, then follow valid and test. Events at the same time
+/// are ordered by [`Ties`], not by ids or the order of `pairs`. Returns the part of each pair. O(pairs · log pairs).
 ///
-/// Sizes as in [`random_split`]. The split is in time for every user alone: one user's test may lie before another's
+/// Sizes are as in [`random_split`]. The split is temporal only within each user: one user's test may precede another's
 /// train.
 ///
 /// ```
@@ -50,17 +51,17 @@ pub fn random_split(pairs: &[(u32, u32)], ratios: [u32; 3], seed: u64) -> Vec<Pa
 /// ```
 ///
 /// # Panics
-/// When there are not as many times as pairs, the train ratio is 0, or `ties` do not know a user or an item.
+/// When the numbers of times and pairs differ, the train ratio is 0, or `ties` does not know a user or an item.
 pub fn temporal_split(pairs: &[(u32, u32)], times: &[f64], ratios: [u32; 3], ties: &Ties) -> Vec<Part> {
     assert_eq!(pairs.len(), times.len(), "temporal_split: {} pairs and {} times", pairs.len(), times.len());
-    // Flipping the bits of negative numbers makes the order of the bits that of the numbers (IEEE 754 totalOrder).
+    // Flipping the bits of negative numbers orders the bit patterns as the numbers (IEEE 754 totalOrder).
     split_users(pairs, ratios, |index| {
         let bits = (times[index] + 0.0).to_bits(); // -0 is 0
         (if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }, ties.key(pairs[index]))
     })
 }
 
-/// Orders each user's pairs by `key`, ties by position, and cuts the order into train, valid and test.
+/// Sorts each user's pairs by `key`, ties by position, and cuts them into train, valid and test.
 fn split_users(pairs: &[(u32, u32)], ratios: [u32; 3], key: impl Fn(usize) -> (u64, u64)) -> Vec<Part> {
     assert!(ratios[0] > 0, "split: the train ratio is 0");
     let mut order: Vec<_> = pairs.iter().enumerate().map(|(i, pair)| (pair.0, key(i), i)).collect();
@@ -78,7 +79,7 @@ fn split_users(pairs: &[(u32, u32)], ratios: [u32; 3], key: impl Fn(usize) -> (u
     parts
 }
 
-/// How many of `n` interactions each part gets.
+/// Returns how many of `n` interactions go to each part.
 fn sizes(n: usize, ratios: [u32; 3]) -> [usize; 3] {
     let total: u128 = ratios.iter().map(|&ratio| u128::from(ratio)).sum();
     let share = |ratio: u32| (n as u128 * u128::from(ratio) / total) as usize;
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_ratios_and_leave_a_train_item() {
-        // 5 to 14 interactions are split as in MMRec's Baby and Sports (n - 2, 1, 1).
+        // 5 to 14 interactions are split as in MMRec's Baby and Sports: (n - 2, 1, 1).
         for n in 5..15 {
             assert_eq!(sizes(n, RATIOS), [n - 2, 1, 1]);
         }
@@ -145,7 +146,7 @@ mod tests {
             .zip(&parts)
             .filter(|(_, part)| **part == Part::Test)
             .for_each(|(p, _)| tests[p.1 as usize / 10] += 1);
-        // Binomial(100, 0.1) has a standard deviation of 3: five of them.
+        // Binomial(100, 0.1) has a standard deviation of 3; five of them are allowed.
         assert!(tests.iter().all(|&n| n < 25), "{tests:?}");
         let turned: Vec<_> = pairs.iter().rev().copied().collect();
         let of_turned = temporal_split(&turned, &[1.0; 1000], RATIOS, &ties);

@@ -1,4 +1,4 @@
-//! How interactions are divided into train, valid and test.
+//! Policies for splitting interactions into train, valid and test.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Interactions, Part};
 use crate::{Error, Result};
 
-/// How interactions are divided into train, valid and test.
+/// How to split interactions into train, valid and test.
 ///
-/// As a word, on command lines and in files: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
+/// On command lines and in files, a word: `label`, `random` (seed 0) or `random:SEED`, `temporal`, `everything`.
 ///
 /// ```
 /// use viral::data::SplitPolicy;
@@ -23,18 +23,18 @@ use crate::{Error, Result};
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum SplitPolicy {
-    /// As the file's `x_label` says.
+    /// By the label column of the file, such as `x_label`.
     ByLabel,
     /// 8:1:1 at random, by [`random_split`](super::random_split); labels are ignored.
     Random {
-        /// What the draw depends on.
+        /// Random seed.
         seed: u64,
     },
-    /// 8:1:1 by timestamps, by [`temporal_split`](super::temporal_split): the order of events at the same time is one by chance,
-    /// which depends on the external ids of user and item alone ([`Ties`](super::Ties)). Labels are ignored.
+    /// 8:1:1 by timestamps, by [`temporal_split`](super::temporal_split). Events at the same time are ordered
+    /// pseudorandomly, by the external ids of user and item only ([`Ties`](super::Ties)). Labels are ignored.
     Temporal,
-    /// Everything in train, valid and test empty: for the last training before a model goes into service, for a number of
-    /// epochs found beforehand. Labels are ignored.
+    /// Everything in train; valid and test are empty. For the final training before deployment, with a number of epochs
+    /// chosen beforehand. Labels are ignored.
     Everything,
 }
 
@@ -87,15 +87,15 @@ impl From<SplitPolicy> for String {
     }
 }
 
-/// The names of the parts that have no pair, `valid or test`, where a policy other than
-/// [`Everything`](SplitPolicy::Everything) leaves one empty.
+/// Returns the names of empty parts, such as `valid or test`, unless the policy is
+/// [`Everything`](SplitPolicy::Everything), which allows them.
 pub(super) fn empty_parts(policy: SplitPolicy, parts: &[Part]) -> Option<String> {
     let all = [(Part::Train, "train"), (Part::Valid, "valid"), (Part::Test, "test")];
     let missing: Vec<&str> = all.iter().filter(|(part, _)| !parts.contains(part)).map(|&(_, name)| name).collect();
     (policy != SplitPolicy::Everything && !missing.is_empty()).then(|| missing.join(" or "))
 }
 
-/// Train, valid and test interactions, from pairs and the part of each.
+/// Builds the train, valid and test interactions from pairs and the part of each.
 pub(super) fn by_part(n_users: usize, n_items: usize, pairs: &[(u32, u32)], parts: &[Part]) -> [Interactions; 3] {
     [Part::Train, Part::Valid, Part::Test].map(|part| {
         let of_part = pairs.iter().zip(parts).filter(|&(_, &p)| p == part).map(|(&pair, _)| pair);

@@ -1,18 +1,18 @@
-//! Delimited text with positions in its errors: what `.inter` files and id mappings are made of.
+//! Delimited text with line numbers in errors: the format of `.inter` files and id mappings.
 
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The lines of a text with their 1-based numbers; LF or CRLF; blank lines at the end are dropped.
+/// Iterates over the lines of a text with 1-based numbers. Lines end in LF or CRLF; blank lines at the end are dropped.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let end = text.trim_end_matches(['\n', '\r', ' ']).len();
-    // Blanks behind the last cell are its own.
+    // Spaces after the last cell belong to that cell.
     let n_blanks = text[end..].bytes().take_while(|&byte| byte == b' ' && end > 0).count();
     text[..end + n_blanks].lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
-/// Rows of equally many cells under a header; tabs where the header has one, commas otherwise.
+/// A header and rows of equally many cells, separated by tabs if the header has one, else by commas.
 pub(super) struct Table<'a> {
     path: &'a Path,
     text: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Reads the header; fails when there is none or no row follows. `columns` says what the header should be.
+    /// Reads the header; fails if it is missing or no row follows. `columns` is the expected header, for errors.
     pub(super) fn new(path: &'a Path, text: &'a str, columns: &str) -> Result<Self> {
         let mut lines = lines(text);
         let header = match lines.next() {
@@ -47,7 +47,7 @@ impl<'a> Table<'a> {
         self.for_each_untrimmed(|line, cells, _| row(line, cells))
     }
 
-    /// [`for_each`](Self::for_each), with the cells as they are written behind the trimmed ones.
+    /// Like [`for_each`](Self::for_each), with the untrimmed cells as the last argument.
     pub(super) fn for_each_untrimmed(
         &self,
         mut row: impl FnMut(usize, &[&'a str], &[&'a str]) -> Result<()>,
@@ -76,7 +76,7 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// The column whose name, in lower case and without a `:type`, is one of `names`; fails when two are.
+    /// Finds the column whose plain name (lower case, without `:type`) is in `names`; fails if there are two.
     pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>> {
         let mut found = (0..self.header.len()).filter(|&c| names.contains(&self.plain_name(c).as_str()));
         match (found.next(), found.next()) {
@@ -88,12 +88,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The name of a column in lower case, without a `:type`.
+    /// Returns the name of a column in lower case, without RecBole's `:type`.
     pub(super) fn plain_name(&self, column: usize) -> String {
         self.header[column].split(':').next().unwrap_or_default().to_ascii_lowercase()
     }
 
-    /// An error at a line of this table.
+    /// Builds an error at a line of this table.
     pub(super) fn error(&self, line: usize, message: impl Into<String>) -> Error {
         Error::line(self.path, line, message)
     }

@@ -1,24 +1,24 @@
-//! The order of events at the same time.
+//! Tie-breaking between events at the same time.
 
 use super::StreamKey;
 use super::counter::{splitmix64, stream};
 
-/// The purpose of a stream of draws, part of its key.
+/// Domain separator of the hashes in their keys.
 const TIES: u64 = 6;
 
-/// Which of two events at the same time comes first in a [`temporal_split`](super::temporal_split): an order by a hash of seed,
-/// user and item.
+/// Breaks ties between events at the same time in a [`temporal_split`](super::temporal_split), by a hash of seed, user
+/// and item.
 ///
-/// Many logs have whole days for times, and then the order decides what becomes test. It must have nothing to do with ids:
-/// larger ones are newer products, and a test part of these would measure something else. Nor does it depend on the order of a
-/// file.
+/// Many logs have only dates, so this order decides which events become test. It must not follow the ids: larger ids
+/// are often newer products, and a test part of these would measure something else. Nor does it depend on the file
+/// order.
 ///
 /// ```
 /// use viral::data::{Part, RATIOS, Ties, temporal_split};
 ///
 /// let ties = Ties::new(0, &["ann"], &["cup", "cot", "bib"]);
 /// let parts = temporal_split(&[(0, 0), (0, 1), (0, 2)], &[5.0; 3], RATIOS, &ties);
-/// // Listed the other way round, every item has the same part.
+/// // With the items listed in reverse, every item is in the same part.
 /// let ties = Ties::new(0, &["ann"], &["bib", "cot", "cup"]);
 /// let turned = temporal_split(&[(0, 0), (0, 1), (0, 2)], &[5.0; 3], RATIOS, &ties);
 /// assert_eq!(parts, turned.into_iter().rev().collect::<Vec<Part>>());
@@ -30,7 +30,7 @@ pub struct Ties {
 }
 
 impl Ties {
-    /// By the external ids of all users and items, in the order of their numbers. O(ids).
+    /// Hashes the external ids of all users and items, given in index order. O(ids).
     pub fn new<U: AsRef<str>, I: AsRef<str>>(seed: u64, users: &[U], items: &[I]) -> Self {
         let hash = |side: u64, id: &str| StreamKey(stream(&[seed, TIES, side])).stream(id).0;
         Self {
@@ -39,7 +39,7 @@ impl Ties {
         }
     }
 
-    /// The place of a pair among those of the same user at the same time.
+    /// Returns the sort key of a pair among those of the same user at the same time.
     pub(super) fn key(&self, (user, item): (u32, u32)) -> u64 {
         let known = (user as usize) < self.users.len() && (item as usize) < self.items.len();
         assert!(known, "Ties: pair ({user}, {item}) of {} users and {} items", self.users.len(), self.items.len());

@@ -1,12 +1,12 @@
-//! Times as text: numbers in any unit, and dates as seconds since 1970.
+//! Parses times: numbers in any unit, or dates as seconds since 1970.
 
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// A time as tables write it: a finite number in any unit, or a date as seconds since 1970 in UTC. `None` for anything else.
+/// Parses a time: a finite number in any unit, or a date, as seconds since 1970 in UTC. `None` for anything else.
 ///
-/// Dates are `YYYY-MM-DD` or `YYYY/MM/DD`, alone or followed by a blank or `T` and `HH:MM`, `HH:MM:SS` or
-/// `HH:MM:SS.fraction`, then nothing, `Z`, `UTC` or an offset such as `+02:00`. Other orders of day and month are not read:
-/// which is which cannot be told.
+/// Dates are `YYYY-MM-DD` or `YYYY/MM/DD`, optionally followed by a space or `T` and `HH:MM`, `HH:MM:SS` or
+/// `HH:MM:SS.fraction`, then nothing, `Z`, `UTC` or an offset such as `+02:00`. Other orders of day and month are
+/// ambiguous and not accepted.
 ///
 /// ```
 /// use viral::data::parse_time;
@@ -23,13 +23,13 @@ pub fn parse_time(text: &str) -> Option<f64> {
     }
 }
 
-/// Whether a time is written as a number and not as a date.
+/// Whether a time is written as a number, not as a date.
 pub(super) fn is_number(text: &str) -> bool {
     text.parse::<f64>().is_ok()
 }
 
 fn date(text: &str) -> Option<f64> {
-    // Characters that take more than one byte are in no date, and indices below are bytes.
+    // The indices below are bytes, and no date has multi-byte characters.
     if !text.is_ascii() || text.len() < 10 {
         return None;
     }
@@ -49,7 +49,7 @@ fn date(text: &str) -> Option<f64> {
     Some(midnight + time_of_day(rest.strip_prefix([' ', 'T', 't'])?)?)
 }
 
-/// Seconds since midnight in UTC of `HH:MM[:SS[.fraction]][zone]`.
+/// Parses `HH:MM[:SS[.fraction]][zone]` as seconds since midnight in UTC.
 fn time_of_day(text: &str) -> Option<f64> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, ':' | '.'))).unwrap_or(text.len());
     let (clock, zone) = text.split_at(end);
@@ -73,7 +73,7 @@ fn time_of_day(text: &str) -> Option<f64> {
     Some((hour * 3600 + minute * 60) as f64 + seconds - offset(zone.trim_start())?)
 }
 
-/// Seconds that a zone is ahead of UTC.
+/// Parses the offset of a time zone from UTC, in seconds.
 fn offset(zone: &str) -> Option<f64> {
     if matches!(zone, "" | "Z" | "z" | "UTC" | "GMT") {
         return Some(0.0);
@@ -112,7 +112,7 @@ fn days_of_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days of the Gregorian calendar, for years from 0 on.
+/// Counts days in the Gregorian calendar, for years from 0 on.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let leap_days = |year: i64| year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     let years = (year - 1970) * 365 + leap_days(year - 1) - leap_days(1969);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn dates_are_seconds_since_1970() {
-        // By `date -u -d … +%s`.
+        // From `date -u -d … +%s`.
         for (text, seconds) in [
             ("1970-01-01", 0.0),
             ("1969-12-31", -86_400.0),

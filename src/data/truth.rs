@@ -1,62 +1,62 @@
-//! What a made-up catalogue was made from.
+//! Ground truth of synthetic catalogues.
 
-/// One source of preference: a vector for each item and each user.
+/// One source of preference: a latent vector for each item and each user.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Factor {
-    /// What the inner products are multiplied with.
+    /// Factor by which the inner products are scaled.
     pub strength: f32,
-    /// Numbers in a vector.
+    /// Dimension of the vectors.
     pub d: usize,
-    /// `[n_items, d]`, row after row; each entry has mean 0 and variance 1.
+    /// Item vectors, `[n_items, d]`, row-major; each entry has mean 0 and variance 1.
     pub items: Vec<f32>,
-    /// `[n_users, d]`, row after row; unit length.
+    /// User vectors, `[n_users, d]`, row-major, of unit length.
     pub users: Vec<f32>,
 }
 
 impl Factor {
-    /// What this source adds to a user's affinity to an item.
+    /// Returns the contribution of this source to a user's affinity for an item.
     pub fn affinity(&self, user: usize, item: usize) -> f32 {
         let (user, item) = (&self.users[user * self.d..][..self.d], &self.items[item * self.d..][..self.d]);
         self.strength * user.iter().zip(item).map(|(p, z)| p * z).sum::<f32>()
     }
 }
 
-/// The factors behind a made-up catalogue.
+/// The latent factors behind a synthetic catalogue.
 ///
 /// ```
 /// use viral::data::PlantedConfig;
 ///
 /// let truth = PlantedConfig::new().with_n_users(20).with_n_items(30).generate().truth;
-/// // How much user 3 likes item 4 because of what only text and picture together show.
+/// // The part of user 3's affinity for item 4 that comes from the synergy of text and picture.
 /// let synergy = truth.synergy.affinity(3, 4);
 /// assert!(synergy.is_finite() && truth.affinity(3, 4) != synergy);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlantedTruth {
-    /// R: shown by both modalities.
+    /// R: redundant, encoded in both modalities.
     pub redundant: Factor,
-    /// Uₜ: shown by texts only.
+    /// Uₜ: unique to text.
     pub unique_text: Factor,
-    /// Uᵥ: shown by images only.
+    /// Uᵥ: unique to images.
     pub unique_visual: Factor,
-    /// S = a ⊙ b: shown by both together only.
+    /// S = a ⊙ b: synergistic, encoded only in both together.
     pub synergy: Factor,
-    /// The signs a that texts show, `[n_items, synergy.d]`.
+    /// The signs a that text encodes, `[n_items, synergy.d]`.
     pub text_code: Vec<f32>,
-    /// The signs b that images show, `[n_items, synergy.d]`.
+    /// The signs b that images encode, `[n_items, synergy.d]`.
     pub visual_code: Vec<f32>,
-    /// What an item's popularity adds to everybody's affinity.
+    /// Popularity term of each item in every user's affinity, `[n_items]`.
     pub popularity: Vec<f32>,
 }
 
 impl PlantedTruth {
-    /// How much a user likes an item: the four sources and popularity.
+    /// Returns a user's affinity for an item: the sum of the four sources and popularity.
     pub fn affinity(&self, user: usize, item: usize) -> f32 {
         let sources = [&self.redundant, &self.unique_text, &self.unique_visual, &self.synergy];
         sources.iter().map(|source| source.affinity(user, item)).sum::<f32>() + self.popularity[item]
     }
 
-    /// A title that tells, as a text may, the strongest directions of R and Uₜ: "A rattle for naps, no. 17".
+    /// Returns a title that reveals the strongest directions of R and Uₜ, as text would: "A rattle for naps, no. 17".
     pub(super) fn title(&self, item: usize) -> String {
         const KINDS: [&str; 8] = ["cup", "cot", "rattle", "blanket", "bib", "stroller", "lamp", "puzzle"];
         const USES: [&str; 8] =

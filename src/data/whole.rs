@@ -1,4 +1,4 @@
-//! Files written atomically: whole or not at all.
+//! Writes files atomically: completely or not at all.
 
 use std::fs::{File, TryLockError};
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
@@ -11,11 +11,11 @@ use super::folder_lock::is_at;
 use super::{is_there, open_file};
 use crate::{Error, Result};
 
-/// A file that is written atomically: it grows beside its place, under another name, until [`commit`](Self::commit) puts
-/// it there. Dropped before that, it leaves nothing behind; what a killed process leaves goes when the next file is written beside
-/// it.
+/// A file that is written atomically: it is written beside its destination under a temporary name, and
+/// [`commit`](Self::commit) renames it. Dropped without a commit, it is removed; what a killed process leaves behind is
+/// removed when the next file is written to the same folder.
 ///
-/// A reader, or a process that starts again after a crash, sees the old file or the new one, never half of it.
+/// A reader, or a process restarted after a crash, sees the old file or the new one, never a partial one.
 ///
 /// ```
 /// # use viral::data::WholeFile;
@@ -37,11 +37,11 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Starts a file that will be at `path`. Makes its folder if that is missing.
+    /// Starts a file that will be at `path`. Creates its folder if that is missing.
     ///
     /// # Errors
-    /// If the folder cannot be made or written to, or a file is in its place; if something else than a file is at `path`: a
-    /// folder, a link, a device.
+    /// If the folder cannot be created or written to, or a file is in its place; if something other than a file is at
+    /// `path`, such as a folder, link or device.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -54,14 +54,14 @@ impl WholeFile {
         std::fs::create_dir_all(folder).map_err(Error::io(path))?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(UNFINISHED);
-        // Temporary files are for their owner alone; what takes the place of an ordinary file is as readable as one.
+        // Temporary files are private to their owner; a committed file gets the permissions of an ordinary one.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         remove_unfinished(folder, false);
         loop {
             let file = builder.tempfile_in(folder).map_err(Error::io(path))?;
-            // Locked while it is written: one that is not was left by a process that was killed. Where there are no locks,
-            // nobody removes it either.
+            // Locked while it is written: an unlocked one was left by a killed process. On file systems without locks,
+            // nobody else removes it.
             let is_lost = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
             if !is_lost && is_at(file.as_file(), file.path()) {
                 return Ok(Self { path: path.to_path_buf(), file: BufWriter::new(file) });
@@ -77,29 +77,29 @@ impl WholeFile {
         self.file.write_all(bytes).map_err(Error::io(&self.path))
     }
 
-    /// Writes over bytes that are there already.
+    /// Overwrites bytes written earlier.
     pub(crate) fn write_at(&mut self, place: u64, bytes: &[u8]) -> std::io::Result<()> {
         self.file.seek(SeekFrom::Start(place))?;
         self.file.write_all(bytes)?;
         self.file.seek(SeekFrom::End(0)).map(|_| ())
     }
 
-    /// Flushes to disk and renames: a reader sees the old file or the new one.
+    /// Flushes to disk and renames the file to its path: a reader sees the old file or the new one.
     ///
     /// # Errors
-    /// If either fails; the old file, if there is one, then stays as it is.
+    /// If either fails; an existing file then stays unchanged.
     pub fn commit(self) -> Result<()> {
         let Self { path, file } = self;
         let file = file.into_inner().map_err(|e| Error::io(&path)(e.into_error()))?;
         File::sync_all(file.as_file()).map_err(Error::io(&path))?;
-        // Something else may have come there meanwhile.
+        // Something else may have been created there meanwhile.
         check_replaceable(&path)?;
         file.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
         Ok(())
     }
 }
 
-/// For writers of formats that write into anything.
+/// Lets encoders of other formats write into the file.
 impl Write for WholeFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.file.write(bytes)
@@ -110,11 +110,11 @@ impl Write for WholeFile {
     }
 }
 
-/// What the names of unfinished files begin with.
+/// Name prefix of unfinished files.
 const UNFINISHED: &str = ".viral-";
 
-/// Removes the unfinished files that killed processes left in a folder, as far as they can be: those that nobody is writing. Where
-/// the file system has no locks to tell by, only if nobody else writes into the folder.
+/// Removes, where possible, unfinished files that killed processes left in a folder: those that no process has locked.
+/// On file systems without locks, removes them only if `is_ours`, that is, nobody else writes to the folder.
 pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -133,8 +133,8 @@ pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
     }
 }
 
-/// That a report can be written at a path, to be asked before long work and not after it: where no file is, or one that `is_of_kind`
-/// takes for an earlier one. `what` ends the sentence "is there already and …".
+/// Checks, before long work, that a report can be written to a path: nothing is there, or a file that `is_of_kind`
+/// accepts as an earlier report. `what` ends the error "is there already and …".
 ///
 /// ```
 /// use std::io::{BufRead, BufReader};
@@ -149,7 +149,7 @@ pub(super) fn remove_unfinished(folder: &Path, is_ours: bool) {
 /// ```
 ///
 /// # Errors
-/// A path where no file can be written, or where another one is.
+/// A path where no file can be written, or where there is another file.
 pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<File>) -> bool) -> Result<()> {
     let _unfinished = WholeFile::create(path)?;
     if is_there(path)? && !is_of_kind(BufReader::new(open_file(path)?)) {
@@ -159,8 +159,8 @@ pub fn check_place(path: &Path, what: &str, is_of_kind: impl FnOnce(BufReader<Fi
     Ok(())
 }
 
-/// Checks that a file to be written later will not be where a folder is to be made, or a folder above it. [`check_place`] cannot tell
-/// while neither exists.
+/// Checks that a file to be written later is neither at the path of a folder to be created nor at one of its parents.
+/// [`check_place`] cannot tell this while neither exists.
 ///
 /// ```
 /// use std::path::Path;
@@ -181,8 +181,8 @@ pub fn check_apart(file: &Path, folder: &Path) -> Result<()> {
     }
 }
 
-/// A lock that is kept while a run lasts. One that is taken is tried again for a moment: a process that starts a program holds
-/// copies of what it had open until the program runs, locks that it gave back included.
+/// Takes a lock for the duration of a run, retrying for a moment if it is held: between fork and exec, a child process
+/// holds copies of its parent's open files, including locks that the parent has released.
 pub(super) fn lock_for_long(file: &File) -> std::result::Result<(), TryLockError> {
     for _ in 0..20 {
         match file.try_lock() {
@@ -193,10 +193,10 @@ pub(super) fn lock_for_long(file: &File) -> std::result::Result<(), TryLockError
     file.try_lock()
 }
 
-/// Writes a file atomically: whole or not at all, as [`WholeFile`] does. Makes its folder if that is missing.
+/// Writes a file atomically, completely or not at all, as [`WholeFile`] does. Creates its folder if that is missing.
 ///
 /// # Errors
-/// If it cannot be written; the old file, if there is one, then stays as it is.
+/// If it cannot be written; an existing file then stays unchanged.
 pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let mut file = WholeFile::create(path)?;
     file.write(bytes)?;
@@ -223,7 +223,7 @@ mod tests {
         write_whole(&path, b"all")?;
         write_whole(&path, b"of it")?;
         assert_eq!((names(), std::fs::read(&path).unwrap()), (vec!["file.txt".to_string()], b"of it".to_vec()));
-        // What nobody is writing any more goes; what somebody is writing stays.
+        // Files that no process is writing are removed; files being written stay.
         let mut open = WholeFile::create(&path)?;
         open.write(b"later")?;
         let left = folder.path().join("new/.viral-left");

@@ -1,32 +1,32 @@
-//! The user-item graph.
+//! The bipartite user–item graph.
 
 use crate::data::{Csr, Interactions, check_ids};
 use sprs::CsMat;
 #[cfg(feature = "flex")]
 use std::ops::Range;
 
-/// What MMRec (and so LightGCN, FREEDOM and their published figures) adds to every degree.
+/// Epsilon that MMRec (and so LightGCN, FREEDOM and their published figures) adds to every degree.
 pub const MMREC_EPS: f64 = 1e-7;
 
-/// The symmetrically normalised user-item graph, users first.
+/// Builds the symmetrically normalised user–item adjacency matrix, users first.
 ///
 /// ```text
 /// A[u, U+i] = A[U+i, u] = 1 / √((deg(u) + eps)(deg(i) + eps))      (1), with eps = 0
 /// ```
 ///
 /// With `eps` 0 this is Eq. 1 of the paper and of LightGCN (arXiv 2002.02126); with [`MMREC_EPS`] it is MMRec's
-/// `get_norm_adj_mat`. Values are computed in `f64` and rounded once. A node without pairs has an empty row.
+/// `get_norm_adj_mat`. Values are computed in `f64` and rounded once. The row of a node without pairs is empty.
 ///
-/// Time and memory O(pairs + users + items): no sorting but by counting.
+/// Time and memory O(pairs + users + items): sorting is by counting only.
 ///
 /// ```
 /// use viral::data::Interactions;
 /// use viral::graph::bipartite_adjacency;
 ///
-/// // User 0 met both items, user 1 the second alone.
+/// // User 0 interacted with both items, user 1 only with the second.
 /// let graph = bipartite_adjacency(&Interactions::from_pairs(2, 2, &[(0, 0), (0, 1), (1, 1)]), 0.0);
 /// assert_eq!((graph.shape(), graph.nnz()), ((4, 4), 6));
-/// // Item 1 is node 2 + 1; it and user 0 have two edges each.
+/// // Item 1 is node 2 + 1; it and user 0 have degree 2.
 /// assert!((graph[[0, 3]] - 0.5).abs() < 1e-6 && graph[[3, 0]] == graph[[0, 3]]);
 /// ```
 ///
@@ -36,7 +36,7 @@ pub fn bipartite_adjacency(interactions: &Interactions, eps: f64) -> CsMat<f32> 
     adjacency(interactions.csr(), eps)
 }
 
-/// As [`bipartite_adjacency`], of pairs in any order, each given once: the kept pairs of a pruned graph, normalised by their
+/// Like [`bipartite_adjacency`], for distinct pairs in any order: the kept pairs of a pruned graph, normalised by their
 /// own degrees (FREEDOM, arXiv 2211.06924).
 ///
 /// Time and memory O(pairs + users + items).
@@ -62,7 +62,7 @@ pub fn bipartite_adjacency_of(n_users: usize, n_items: usize, pairs: &[(u32, u32
     }
 }
 
-/// The user-item graph with every edge 1, users first: the raw material of other normalisations.
+/// Builds the unweighted user–item adjacency matrix, users first, as input for other normalisations.
 ///
 /// Time and memory O(pairs + users + items).
 ///
@@ -82,10 +82,10 @@ pub fn bipartite_pattern(interactions: &Interactions) -> CsMat<f32> {
     assemble(interactions.csr(), |_, _| 1.0)
 }
 
-/// The interactions themselves, `R[u, i] = 1` where user `u` met item `i`: what items send to users; its transpose is what users
-/// send to items.
+/// Builds the interaction matrix, `R[u, i] = 1` where user `u` interacted with item `i`. It propagates from items to
+/// users; its transpose propagates from users to items.
 ///
-/// For layers that treat the two sides apart. Time and memory O(pairs + users).
+/// For layers that treat the two sides separately. Time and memory O(pairs + users).
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -107,7 +107,7 @@ pub fn interaction_matrix(interactions: &Interactions) -> CsMat<f32> {
     CsMat::new((pairs.n_rows(), pairs.n_cols()), pointers, columns, vec![1.0; pairs.nnz()])
 }
 
-/// `1/√(deg + eps)`; only read where there is an edge, so a degree of 0 does no harm.
+/// Computes `1/√(deg + eps)`. It is read only where there is an edge, so a degree of 0 does no harm.
 fn inverse_roots(degrees: &[u32], eps: f64) -> Vec<f64> {
     degrees.iter().map(|&d| 1.0 / (f64::from(d) + eps).sqrt()).collect()
 }
@@ -117,12 +117,12 @@ fn adjacency(pairs: &Csr, eps: f64) -> CsMat<f32> {
     assemble(pairs, |user, item| (users[user] * items[item]) as f32)
 }
 
-/// Some rows of a matrix: where each begins and the last ends, columns and values.
+/// Some rows of a matrix in CSR format: row pointers, columns and values.
 #[cfg(feature = "flex")]
 pub(crate) type SomeRows = (Vec<i32>, Vec<u32>, Vec<f32>);
 
-/// The rows of some users, and behind them those of some items, of [`bipartite_adjacency`] from the pattern of the pairs, without
-/// the others.
+/// Computes only some users' rows of [`bipartite_adjacency`], followed by some items' rows, from the pattern of the
+/// pairs.
 #[cfg(feature = "flex")]
 pub(crate) fn bipartite_rows(pairs: &Csr, eps: f64, users: &Range<usize>, items: &Range<usize>) -> SomeRows {
     let degrees = [pairs.row_degrees(), pairs.col_degrees()];
@@ -153,7 +153,7 @@ pub(crate) fn bipartite_rows(pairs: &Csr, eps: f64, users: &Range<usize>, items:
     (pointers, columns, values)
 }
 
-/// `[[0, R], [Rᵀ, 0]]` from the pattern of `R`.
+/// Builds `[[0, R], [Rᵀ, 0]]` from the pattern of `R`.
 fn assemble(pairs: &Csr, value: impl Fn(usize, usize) -> f32) -> CsMat<f32> {
     let (n_users, n_pairs) = (pairs.n_rows(), pairs.nnz());
     let n = n_users + pairs.n_cols();
@@ -177,7 +177,7 @@ fn assemble(pairs: &Csr, value: impl Fn(usize, usize) -> f32) -> CsMat<f32> {
 mod tests {
     use super::*;
 
-    /// User 0 met items 0 and 1, user 2 met item 1; user 1 and item 2 met nobody.
+    /// User 0 has items 0 and 1, user 2 has item 1; user 1 and item 2 have no interactions.
     const PAIRS: [(u32, u32); 3] = [(2, 1), (0, 1), (0, 0)];
 
     #[cfg(feature = "flex")]

@@ -1,4 +1,4 @@
-//! Neighbours among the items of near clusters: for catalogues whose square cannot be searched.
+//! Approximate k-nearest neighbours by clustering, for catalogues too large for an exact search.
 
 use super::knn::{Neighbors, check_k, gather, unit_rows};
 use super::rows::RowLists;
@@ -8,23 +8,24 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rounds of k-means; centres that have moved little are as good.
+/// Rounds of k-means; centres that have nearly converged serve as well.
 const ROUNDS: usize = 4;
-/// Items of the sample that k-means sees, for each centre.
+/// Number of items per centre in the sample for k-means.
 const SAMPLE: usize = 32;
 
-/// The `k` nearest neighbours of every item, looked for in a few clusters: [`knn_exact`](super::knn_exact) for large
-/// catalogues.
+/// Finds the approximate `k` nearest neighbours of every item (ANN search) in a few near clusters. Replaces
+/// [`knn_exact`](super::knn_exact) for large catalogues.
 ///
-/// Candidates are the items of the `n_probe` clusters nearest to the item's own, itself included, of √n clusters by spherical
-/// k-means. Most of the nearest are found, all of them where `n_probe` is the number of clusters; what is found is in exact
-/// order with exact cosines.
+/// Spherical k-means forms √n clusters. The candidates of an item are the items of the `n_probe` clusters nearest to
+/// its own, including its own. Most of the nearest neighbours are found, and all of them if `n_probe` is the number of
+/// clusters; those found have exact cosines and are in exact order.
 ///
-/// A million items of width 128 take 256 · 10¹² operations exactly and 4 · 10¹² with 16 probes. Of the ten nearest of real items
-/// 16 of 84 clusters hold 93 % by text and 87 % by picture (Amazon Baby, `tests/suite/graphs.rs`).
+/// For a million items of width 128, the exact search takes 256 · 10¹² operations and 16 probes take 4 · 10¹². On real
+/// items, 16 of 84 clusters contain 93 % of the ten nearest by text and 87 % by picture (Amazon Baby,
+/// `tests/suite/graphs.rs`).
 ///
-/// Time O(n · √n · n_probe · Σ width), memory O(n · (k + Σ width)). Nothing is random, and the result does not depend on the
-/// number of threads.
+/// Time O(n · √n · n_probe · Σ width), memory O(n · (k + Σ width)). The result is deterministic and does not depend on
+/// the number of threads.
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -32,7 +33,7 @@ const SAMPLE: usize = 32;
 ///
 /// let angles = (0..100).flat_map(|item| [(item as f32).cos(), (item as f32).sin()]).collect();
 /// let features = ItemFeatures::new(100, 2, angles)?;
-/// // With all ten clusters it is the exact search.
+/// // With all ten clusters, the search is exact.
 /// let (near, exact) = (knn_approximate(&[&features], 3, false, 10)?, knn_exact(&[&features], 3, false)?);
 /// assert_eq!(near.index, exact.index);
 /// # Ok::<(), viral::Error>(())
@@ -53,7 +54,7 @@ pub fn knn_approximate(
     Ok(approximate_rows(modalities, 0..n_items, k, include_self, n_probe)?.into_neighbors(k))
 }
 
-/// The neighbours of some of the items, of which there are `k`. The clusters are those of all items.
+/// Finds the `k` nearest neighbours of a range of items, with clusters of all items.
 pub(super) fn approximate_rows(
     modalities: &[&ItemFeatures],
     items: Range<usize>,
@@ -86,7 +87,7 @@ pub(super) fn approximate_rows(
                 width,
                 n_others,
                 |query, columns, scores| {
-                    // Self is no candidate, and it is in the item's own cluster.
+                    // Exclude the item itself, which is in its own cluster.
                     let own = candidates.partition_point(|&item| item < members[query]);
                     if columns.contains(&own) {
                         scores[own - columns.start] = f32::NEG_INFINITY;
@@ -109,7 +110,7 @@ pub(super) fn approximate_rows(
     }))
 }
 
-/// Those of some ascending ids that are in a range.
+/// Returns those ascending ids that are in a range.
 fn within<'m>(ids: &'m [u32], range: &Range<usize>) -> &'m [u32] {
     let first = |end: usize| ids.partition_point(|&id| (id as usize) < end);
     &ids[first(range.start)..first(range.end)]
@@ -119,11 +120,11 @@ fn row(units: &[f32], width: usize, item: u32) -> &[f32] {
     &units[item as usize * width..][..width]
 }
 
-/// Items by their nearest centre.
+/// Items clustered by their nearest centre.
 struct Clusters {
-    /// Ascending.
+    /// Items of each cluster, ascending.
     members: Vec<Vec<u32>>,
-    /// For each cluster all clusters, nearest first.
+    /// For each cluster, all clusters by proximity, nearest first.
     order: TopK,
 }
 
@@ -131,7 +132,7 @@ impl Clusters {
     fn new(units: &[f32], width: usize, n: usize) -> Self {
         let n_items = units.len() / width;
         let mut sample: Vec<u32> = (0..n_items as u32).collect();
-        // Any order that has nothing to do with that of the catalogue.
+        // A pseudorandom order, unrelated to that of the catalogue.
         sample.sort_unstable_by_key(|&item| (splitmix64(u64::from(item)), item));
         sample.truncate(SAMPLE * n);
         let mut centers: Vec<f32> = sample[..n].iter().flat_map(|&item| row(units, width, item)).copied().collect();
@@ -145,7 +146,7 @@ impl Clusters {
             }
             for (center, sum) in centers.chunks_exact_mut(width).zip(sums.chunks_exact(width)) {
                 let norm = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
-                // A centre that nobody chose stays where it is.
+                // A centre without items stays where it is.
                 if norm > 0.0 {
                     center.iter_mut().zip(sum).for_each(|(center, sum)| *center = sum / norm);
                 }
@@ -154,7 +155,7 @@ impl Clusters {
         let mut members = vec![Vec::new(); n];
         let nearest = top_products(n_items, |q| row(units, width, q as u32), &centers, width, 1, |_, _, _| ());
         nearest.ids.iter().zip(0..).for_each(|(&center, item)| members[center as usize].push(item));
-        // Its own cluster is the nearest to a cluster, even where centres coincide.
+        // A cluster is nearest to itself, even if centres coincide.
         let order = top_products(
             n,
             |q| row(&centers, width, q as u32),
@@ -174,7 +175,8 @@ impl Clusters {
         self.members.len()
     }
 
-    /// The items of the `n_probe` clusters nearest to one, ascending; of more clusters where those have no `k` others.
+    /// Returns the items of the `n_probe` clusters nearest to one, ascending; of more clusters if those have fewer than
+    /// `k` other items.
     fn around(&self, cluster: usize, n_probe: usize, k: usize) -> Vec<u32> {
         let near = &self.order.ids[self.order.places(cluster)];
         let mut items = Vec::new();
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
     use crate::graph::knn_exact;
 
-    /// Items around 40 directions, as far from them as those are from each other.
+    /// Generates items around 40 directions, as far from them as those are from each other.
     fn features(n: usize, width: usize, seed: u64) -> ItemFeatures {
         let noise = |i: u64| (splitmix64(seed << 40 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
         let value = |item: usize, c: usize| {

@@ -1,4 +1,4 @@
-//! The user-user graph: who chose the same items.
+//! Co-occurrence graphs: users with items in common, and items with users in common.
 
 use super::normalize::{row_stochastic, softmax_rows, uniform_rows};
 use super::rows::{RowLists, RowMaker};
@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 use sprs::CsMat;
 use std::ops::Range;
 
-/// Rows that one worker takes at a time.
+/// Number of rows per parallel task.
 const CHUNK: usize = 256;
 
-/// How strongly each of a user's neighbours counts.
+/// How to weight a user's neighbours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NeighborWeight {
-    /// Softmax over the counts of the user's neighbours: the authors' `softmax`, without their random padding.
+    /// Softmax over the neighbours' counts: the authors' `softmax`, without their random padding.
     #[default]
     Softmax,
     /// Counts divided by their sum.
     Counts,
-    /// One share each.
+    /// Equal weights.
     Uniform,
 }
 
@@ -34,17 +34,18 @@ named! {
     Uniform => "uniform",
 }
 
-/// The user-user graph: each user's `k` neighbours with most items in common, weighted.
+/// Builds the user–user graph: each user's `k` neighbours with most items in common, weighted.
 ///
 /// ```text
 /// C = R Rᵀ,  C[u, u] = 0;   A[u, ·] = weight(top-k of C[u, ·])      (§2.4 of the paper, as Eq. 3)
 /// ```
 ///
-/// Nearly all counts on real data are 1, so the tie rule makes the graph: higher count first, then lower id. A user with
-/// fewer than `k` neighbours keeps those; a user without has an empty row. The authors' code
-/// (`generate-u-u-matrix.py`) pads short rows by random repeats instead, afresh in every epoch.
+/// Nearly all counts on real data are 1, so the tie-breaking rule determines the graph: higher count first, then lower
+/// id. A user with fewer than `k` neighbours keeps those; a user without any has an empty row. The authors' code
+/// (`generate-u-u-matrix.py`) instead pads short rows by random repeats, drawn anew in every epoch.
 ///
-/// Time O(Σ_i deg(i)²) over items; memory O(k · users) and one counter per user a thread: `R Rᵀ` is never held.
+/// Time O(Σ_i deg(i)²) over items; memory O(k · users) and one counter per user and thread: `R Rᵀ` is never
+/// materialised.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -62,7 +63,7 @@ pub fn user_cooccurrence(interactions: &Interactions, k: usize, weight: Neighbor
     weighted(&cooccurrence_counts(interactions, k), weight)
 }
 
-/// As [`user_cooccurrence`], with the users' rows made by `users`.
+/// Like [`user_cooccurrence`], with rows computed by `users`.
 pub(crate) fn user_cooccurrence_by(
     users: &dyn RowMaker,
     interactions: &Interactions,
@@ -80,7 +81,7 @@ fn weighted(counts: &CsMat<f32>, weight: NeighborWeight) -> CsMat<f32> {
     }
 }
 
-/// As [`user_cooccurrence`], with the number of common items itself as the weight.
+/// Like [`user_cooccurrence`], but weighted by the number of common items.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -96,13 +97,13 @@ pub fn cooccurrence_counts(interactions: &Interactions, k: usize) -> CsMat<f32> 
     count_rows(interactions, 0..interactions.n_users(), k).into_graph()
 }
 
-/// As [`cooccurrence_counts`], with the rows made by `users`.
+/// Like [`cooccurrence_counts`], with rows computed by `users`.
 fn counts_by(users: &dyn RowMaker, interactions: &Interactions, k: usize) -> Result<CsMat<f32>> {
     let lists = users.rows(interactions.n_users(), &|users| Ok(count_rows(interactions, users, k)))?;
     Ok(lists.into_graph())
 }
 
-/// The rows of some users.
+/// Computes the rows of a range of users.
 fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> RowLists {
     let n_users = interactions.n_users();
     let (users_of_item, _) = interactions.csr().transpose();
@@ -122,7 +123,7 @@ fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> Row
                             counts[other as usize] += 1;
                         }
                     }
-                    // The count in the upper half, the id reversed in the lower: larger is better.
+                    // Packs the count into the upper half and the inverted id into the lower, so that larger is better.
                     for met in met.iter_mut() {
                         let other = *met as usize;
                         let count = if other == user { 0 } else { counts[other] };
@@ -147,13 +148,13 @@ fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> Row
     RowLists::concat(chunks)
 }
 
-/// Mixes co-occurrence, the items that users took together, into an item graph.
+/// Mixes co-occurrence, items taken by the same users, into an item graph.
 ///
 /// ```text
 /// A[i, ·] = (1 − share) S[i, ·] + share · C[i, ·] / Σ_j C[i, j],   C = the k largest numbers of common users in Rᵀ R, C[i, i] = 0
 /// ```
 ///
-/// An item that nobody took together with another keeps its row: new items have no other neighbours than those of like content. Ties go
+/// An item that co-occurs with no other keeps its row, so new items have only neighbours with similar content. Ties go
 /// to the lower id. Time O(Σ_u deg(u)²) over users.
 ///
 /// ```
@@ -170,12 +171,12 @@ fn count_rows(interactions: &Interactions, users: Range<usize>, k: usize) -> Row
 /// - `graph`, output: `[n_items, n_items]`
 ///
 /// # Panics
-/// When the graph has not a row for each item.
+/// When the graph does not have one row per item.
 pub fn with_cooccurrence(graph: &CsMat<f32>, interactions: &Interactions, k: usize, share: f32) -> CsMat<f32> {
     mixed(graph, &item_counts(interactions, k), share)
 }
 
-/// As [`with_cooccurrence`], with the rows of co-occurring items made by `items`.
+/// Like [`with_cooccurrence`], with the co-occurrence rows computed by `items`.
 pub(crate) fn with_cooccurrence_by(
     items: &dyn RowMaker,
     graph: &CsMat<f32>,
@@ -198,12 +199,12 @@ fn mixed(graph: &CsMat<f32>, counts: &CsMat<f32>, share: f32) -> CsMat<f32> {
     &graph + &together
 }
 
-/// [`cooccurrence_counts`] of items: the users that two of them have in common, `[n_items, n_items]`.
+/// Like [`cooccurrence_counts`], for items: counts the users that two items have in common, `[n_items, n_items]`.
 pub(super) fn item_counts(interactions: &Interactions, k: usize) -> CsMat<f32> {
     cooccurrence_counts(&of_items(interactions), k)
 }
 
-/// The same interactions with items in the place of users.
+/// Returns the transposed interactions, with items in place of users.
 fn of_items(interactions: &Interactions) -> Interactions {
     let pairs: Vec<(u32, u32)> = interactions.pairs().map(|(user, item)| (item, user)).collect();
     Interactions::from_pairs(interactions.n_items(), interactions.n_users(), &pairs)
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
     use crate::graph::rows::Piecewise;
 
-    /// Common items: users 0 and 1 two, 0 and 2 one, 0 and 3 one, 1 and 3 one; user 4 chose what nobody else did.
+    /// Common items: users 0 and 1 have two, 0 and 2 one, 0 and 3 one, 1 and 3 one; user 4 shares none.
     fn interactions() -> Interactions {
         Interactions::from_pairs(5, 4, &[(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 2), (3, 1), (4, 3)])
     }

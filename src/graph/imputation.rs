@@ -1,4 +1,4 @@
-//! What stands where content is missing, by name.
+//! Imputation methods for missing content, selected by name.
 
 use super::{
     heat_weights, impute_by_walks, impute_mean, impute_multi_hop, impute_neighbors, impute_ridge, item_cooccurrence,
@@ -10,14 +10,14 @@ use crate::named::named;
 use serde::{Deserialize, Serialize};
 use sprs::CsMat;
 
-/// What stands where items lack a modality. Rows that there are never change; where none is missing features stay as they
-/// are, bit by bit.
+/// An imputation method for items that lack a modality. Existing rows never change; if no row is missing, features stay
+/// bit-identical.
 ///
 /// ```
 /// use viral::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
 /// use viral::graph::Imputation;
 ///
-/// // Items 0 and 2 were taken together, and item 1 with neither.
+/// // Items 0 and 2 co-occur; item 1 co-occurs with neither.
 /// let interactions = Interactions::from_pairs(2, 3, &[(0, 0), (0, 2), (1, 1)]);
 /// let text = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.0, 3.0, 0.0, 0.0])?;
 /// let data = TrainSet { interactions, features: Features::new().with(Modality::Text, text) };
@@ -33,22 +33,23 @@ use sprs::CsMat;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Imputation {
-    /// Nothing: models know what is missing, and do without. The default.
+    /// No imputation: models handle missing rows themselves. The default.
     #[default]
     ZeroAware,
-    /// Zeros that models take for content, as libraries without masks do: what the others are to be better than.
+    /// Zeros that models treat as content, as libraries without masks do: the baseline for the other methods.
     Zeros,
     /// The mean of all rows: [`impute_mean`].
     Mean,
-    /// The mean of the rows of the 20 items that were most often taken together with it: [`impute_neighbors`].
+    /// The mean of the rows of the 20 items that co-occur with it most often: [`impute_neighbors`].
     Neighbors,
-    /// The same from afar, 10 hops over that graph: [`impute_multi_hop`].
+    /// The same over 10 hops in that graph: [`impute_multi_hop`].
     MultiHop,
-    /// Personalised PageRank over that graph, with a chance of 0.1 to return: [`impute_by_walks`] of [`page_rank_weights`].
+    /// Personalised PageRank on that graph, with a restart probability of 0.1: [`impute_by_walks`] of
+    /// [`page_rank_weights`].
     PageRank,
-    /// Heat that spreads over that graph for a time of 5: [`impute_by_walks`] of [`heat_weights`].
+    /// Heat diffusion on that graph for a time of 5: [`impute_by_walks`] of [`heat_weights`].
     Heat,
-    /// What the other modalities tell, by a ridge regression: [`impute_ridge`](impute_ridge()).
+    /// Ridge regression on the other modalities: [`impute_ridge`](impute_ridge()).
     Ridge,
 }
 
@@ -64,16 +65,16 @@ named! {
     Ridge => "ridge",
 }
 
-/// Neighbours of an item in the graph of items taken together.
+/// Number of neighbours of an item in the co-occurrence graph.
 const NEIGHBORS: usize = 20;
 const HOPS: usize = 10;
 const RETURN: f64 = 0.1;
 const TIME: f64 = 5.0;
-/// Weight of the penalty, in mean variances of what is regressed on.
+/// Penalty weight, relative to the mean variance of the regressors.
 const RIDGE: f64 = 0.1;
 
 impl Imputation {
-    /// All of them, in the order of reports.
+    /// All methods, in the order of reports.
     pub const ALL: &'static [Self] = &[
         Self::ZeroAware,
         Self::Zeros,
@@ -85,10 +86,10 @@ impl Imputation {
         Self::Ridge,
     ];
 
-    /// The features of `data` with what is missing filled in. Only train pairs are looked at.
+    /// Returns the features of `data` with missing rows imputed. Uses train pairs only.
     ///
     /// # Errors
-    /// Rows so large that a regression on them has no solution.
+    /// When values are so large that the ridge regression has no solution.
     pub fn apply(self, data: &TrainSet) -> Result<Features> {
         let is_whole = data.features.iter().all(|(_, rows)| rows.there().is_none());
         if is_whole || self == Self::ZeroAware {

@@ -1,17 +1,18 @@
-//! Missing content filled in by means: of all, and of items that are taken together.
+//! Imputes missing content by means: of all items, or of co-occurring ones.
 
 use super::cooccurrence::item_counts;
 use crate::data::{Interactions, ItemFeatures};
 use rayon::prelude::*;
 use sprs::CsMat;
 
-/// The item-item graph of what users took together: each item's `k` partners with most users in common, all alike.
+/// Builds the item–item co-occurrence graph: each item's `k` neighbours with most users in common, unweighted.
 ///
 /// ```text
 /// C = Rᵀ R,  C[i, i] = 0;   A[i, j] = 1 for j in the top-k of C[i, ·] with C[i, j] > 0
 /// ```
 ///
-/// Ties go to the lower id; an item with fewer partners keeps those. It is not symmetric. Time O(Σ_u deg(u)²) over users.
+/// Ties go to the lower id; an item with fewer neighbours keeps those. The graph is not symmetric. Time
+/// O(Σ_u deg(u)²) over users.
 ///
 /// ```
 /// use viral::data::Interactions;
@@ -28,7 +29,7 @@ pub fn item_cooccurrence(interactions: &Interactions, k: usize) -> CsMat<f32> {
     item_counts(interactions, k).map(|_| 1.0)
 }
 
-/// Missing rows become the mean of all rows that there are; nothing changes where there is none.
+/// Replaces missing rows by the mean of all existing rows; changes nothing if there are none.
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -42,14 +43,14 @@ pub fn impute_mean(features: &ItemFeatures) -> ItemFeatures {
     filled(features, |_, _| false)
 }
 
-/// Missing rows become the mean of the rows that there are among their neighbours in `graph`, or of all where no neighbour has one.
+/// Replaces missing rows by the mean of the existing rows of their neighbours in `graph`, or else of all existing rows.
 ///
 /// ```text
-/// x_i = mean of x_j over j with A[i, j] > 0, j ≠ i, and x_j there
+/// x_i = mean of x_j over j with A[i, j] > 0, j ≠ i, and x_j not missing
 /// ```
 ///
-/// The *NeighMean* of *Do We Really Need to Drop Items with Missing Modalities in Multimodal Recommendation?* (CIKM 2024,
-/// arXiv 2408.11767), where the item itself and neighbours without a row are no part of the mean.
+/// This is *NeighMean* of *Do We Really Need to Drop Items with Missing Modalities in Multimodal Recommendation?* (CIKM
+/// 2024, arXiv 2408.11767), where the mean excludes the item itself and neighbours without a row.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};
@@ -70,21 +71,23 @@ pub fn impute_neighbors(features: &ItemFeatures, graph: &CsMat<f32>) -> ItemFeat
     impute_multi_hop(features, &graph.map(|&weight| f32::from(u8::from(weight > 0.0))), 1)
 }
 
-/// Missing rows become what comes to them from those that there are in `n_hops` hops over `graph`, or the mean of all where nothing comes.
+/// Replaces missing rows by propagating existing rows over `n_hops` hops of `graph`; rows that nothing reaches become
+/// the mean of all existing rows.
 ///
 /// ```text
-/// x_i ← Σ_j A[i, j] x_j / Σ_j A[i, j]   over j ≠ i that have a row by then, for each missing i, n_hops times
+/// x_i ← Σ_j A[i, j] x_j / Σ_j A[i, j]   over j ≠ i that have a row by now, for each missing i, n_hops times
 /// ```
 ///
-/// Rows that there are stay what they are in each hop. With more hops this goes to the harmonic function: each missing row is the mean
-/// of its neighbours'. The *MultiHop* of *Training-free Graph-based Imputation of Missing Modalities in Multimodal Recommendation* (arXiv 2602.17354)
-/// with means over the neighbours that have a row, so that rows that nothing has reached yet do not count as zeros.
+/// Existing rows stay fixed. With more hops, the result converges to the harmonic function, in which each missing row
+/// is the mean of its neighbours. This is *MultiHop* of *Training-free Graph-based Imputation of Missing Modalities in
+/// Multimodal Recommendation* (arXiv 2602.17354), with means over neighbours that have a row, so rows not yet reached
+/// do not count as zeros.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};
 /// use viral::graph::{impute_multi_hop, item_cooccurrence};
 ///
-/// // A chain of items, of which only the first has a row.
+/// // A chain of items of which only the first has a row.
 /// let graph = item_cooccurrence(&Interactions::from_pairs(2, 3, &[(0, 0), (0, 1), (1, 1), (1, 2)]), 10);
 /// let features = ItemFeatures::new(3, 1, vec![4.0, 0.0, 0.0])?;
 /// assert_eq!(impute_multi_hop(&features, &graph, 2).values(), [4.0, 4.0, 4.0]);
@@ -92,7 +95,7 @@ pub fn impute_neighbors(features: &ItemFeatures, graph: &CsMat<f32>) -> ItemFeat
 /// ```
 ///
 /// # Shapes
-/// - `graph`: `[n_items, n_items]`, entries from 0 on
+/// - `graph`: `[n_items, n_items]`, non-negative
 ///
 /// # Panics
 /// When the graph has another shape.
@@ -126,7 +129,7 @@ pub fn impute_multi_hop(features: &ItemFeatures, graph: &CsMat<f32>, n_hops: usi
     })
 }
 
-/// A sum of weighed rows, in `f64` and in order.
+/// A weighted sum of rows, accumulated in `f64` and in order.
 struct Sum {
     total: f64,
     row: Vec<f64>,
@@ -147,14 +150,14 @@ impl Sum {
     }
 }
 
-/// The mean of all rows that there are.
+/// Returns the mean of all existing rows.
 pub(super) fn mean_row(features: &ItemFeatures) -> Option<Vec<f32>> {
     let mut sum = Sum::new(features.width());
     (0..features.n_items()).filter(|&item| features.has(item)).for_each(|item| sum.add(1.0, features.row(item)));
     sum.mean()
 }
 
-/// Features whose missing rows `fill` writes; the mean of all where it says that it has nothing.
+/// Fills missing rows with `fill`, or with the mean of all existing rows where `fill` returns false.
 pub(super) fn filled(features: &ItemFeatures, mut fill: impl FnMut(usize, &mut [f32]) -> bool) -> ItemFeatures {
     let (Some(there), Some(mean)) = (features.there(), mean_row(features)) else { return features.clone() };
     let mut values = features.values().to_vec();
@@ -163,11 +166,11 @@ pub(super) fn filled(features: &ItemFeatures, mut fill: impl FnMut(usize, &mut [
             row.copy_from_slice(&mean);
         }
     }
-    // A mean that cancels to zeros is no content either.
+    // A mean that cancels to zeros counts as missing again.
     ItemFeatures::from_finite(features.n_items(), features.width(), values)
 }
 
-/// The graph without edges from items to themselves: they would be neighbours of their own.
+/// Zeroes the self-loops of the graph, so that no item is its own neighbour.
 pub(super) fn without_self(features: &ItemFeatures, graph: &CsMat<f32>) -> CsMat<f32> {
     let (shape, n_items) = (graph.shape(), features.n_items());
     assert_eq!(shape, (n_items, n_items), "imputation: a graph {shape:?} for {n_items} items");

@@ -1,26 +1,27 @@
-//! Missing content filled in from the other modalities.
+//! Imputes missing content from the other modalities by ridge regression.
 
 use super::impute::{filled, mean_row};
 use crate::data::{Features, ItemFeatures, Modality};
 use crate::linalg::{View, matmul, solve_positive_definite};
 use crate::{Error, Result};
 
-/// Missing rows become what a ridge regression makes of the item's other modalities, or the mean of all rows where it has none.
+/// Replaces missing rows by a ridge regression on the item's other modalities, or by the mean of all existing rows if
+/// it has none.
 ///
 /// ```text
 /// W = argmin Σ_i ‖(y_i - ȳ) - Wᵀ (x_i - x̄)‖² + λ ‖W‖²,   λ = penalty · Σ_i ‖x_i - x̄‖² / width of x
 /// y_i = ȳ + Wᵀ (x_i - x̄) for items without y
 /// ```
 ///
-/// over the items that have `y` and another modality; `x` are the other modalities side by side, and one that an item lacks is at its
-/// mean. All regressions are on what there was before. With `n` items and `d` columns of `x`, O(n d² + d³) time, or O(n² d + n³) where
-/// items are fewer; memory O(min(n, d)²).
+/// The sum is over items that have `y` and another modality. `x` concatenates the other modalities; one that an item
+/// lacks is set to its mean. All regressions use the original features, not imputed ones. With `n` items and `d`
+/// columns of `x`, O(n d² + d³) time, or O(n² d + n³) if n < d; memory O(min(n, d)²).
 ///
 /// ```
 /// use viral::data::{Features, ItemFeatures, Modality};
 /// use viral::graph::impute_ridge;
 ///
-/// // The text is twice the image, and one.
+/// // The text is twice the image, plus one.
 /// let visual = ItemFeatures::new(4, 1, vec![1.0, 2.0, 3.0, 4.0])?;
 /// let text = ItemFeatures::new(4, 1, vec![3.0, 5.0, 7.0, 0.0])?;
 /// let features = Features::new().with(Modality::Visual, visual).with(Modality::Text, text);
@@ -30,7 +31,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// # Errors
-/// A penalty that is no number above 0; rows so large that the regression has no solution.
+/// A penalty that is not a positive number; values so large that the regression has no solution.
 ///
 /// # Panics
 /// When modalities have different numbers of items.
@@ -47,7 +48,7 @@ pub fn impute_ridge(features: &Features, penalty: f64) -> Result<Features> {
     features.iter().map(fill).collect()
 }
 
-/// The missing rows of `target` by its regression on `others`.
+/// Imputes the missing rows of `target` by its regression on `others`.
 fn regressed(
     target: &ItemFeatures,
     others: &[&ItemFeatures],
@@ -68,7 +69,7 @@ fn regressed(
     let y: Vec<f32> =
         fit.iter().flat_map(|&item| target.row(item).iter().zip(&y_mean).map(|(y, mean)| y - mean)).collect();
     let squares: f64 = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    // Where no item differs from another, any penalty does.
+    // If all items are equal, any penalty will do.
     let lambda = if squares > 0.0 { penalty * squares / d as f64 } else { 1.0 };
     let no_solution = |()| {
         let message =
@@ -99,14 +100,14 @@ fn regressed(
     }))
 }
 
-/// `A B`, of these dimensions.
+/// Computes `A B`, of shape `[rows, columns]`.
 fn product(a: View, b: View, [rows, columns]: [usize; 2]) -> Vec<f32> {
     let mut out = vec![0.0; rows * columns];
     matmul(&mut out, a, b, 1.0, false);
     out
 }
 
-/// `(A + λ I)⁻¹ B`.
+/// Computes `(A + λ I)⁻¹ B`.
 fn solved(a: Vec<f32>, b: Vec<f32>, n: usize, lambda: f64) -> std::result::Result<Vec<f32>, ()> {
     let wide = |x: Vec<f32>| x.into_iter().map(f64::from).collect::<Vec<f64>>();
     let (mut a, mut b) = (wide(a), wide(b));
@@ -115,7 +116,7 @@ fn solved(a: Vec<f32>, b: Vec<f32>, n: usize, lambda: f64) -> std::result::Resul
     Ok(b.into_iter().map(|x| x as f32).collect())
 }
 
-/// The mean row over `items`, of those that have one; zeros where none has.
+/// Returns the mean of the existing rows among `items`; zeros if there are none.
 fn mean_of(items: &[usize], features: &ItemFeatures) -> Vec<f32> {
     mean_row(&features.clone().select(items)).unwrap_or_else(|| vec![0.0; features.width()])
 }
@@ -124,7 +125,7 @@ fn side_by_side_means(modalities: &[&ItemFeatures], items: &[usize]) -> Vec<f32>
     modalities.iter().flat_map(|features| mean_of(items, features)).collect()
 }
 
-/// Rows of all modalities side by side less their means; zeros where an item has none.
+/// Concatenates the rows of all modalities, centred by their means; zeros where an item has none.
 fn centred(modalities: &[&ItemFeatures], items: &[usize], means: &[f32]) -> Vec<f32> {
     let mut rows = Vec::with_capacity(items.len() * means.len());
     for &item in items {

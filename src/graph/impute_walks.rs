@@ -1,4 +1,4 @@
-//! Missing content filled in by walks over a graph of items: personalised PageRank, and heat.
+//! Imputes missing content by walks on an item graph: personalised PageRank and heat diffusion.
 
 use super::impute::{filled, without_self};
 use super::normalize::{add_self_loops, normalize_symmetric};
@@ -6,14 +6,15 @@ use crate::data::ItemFeatures;
 use rayon::prelude::*;
 use sprs::CsMat;
 
-/// Missing rows become means of those that there are, weighed by walks over `graph`; or the mean of all where no walk leads.
+/// Replaces missing rows by means of the existing ones, weighted by walks on `graph`; rows that no walk connects
+/// to an existing one become the mean of all.
 ///
 /// ```text
-/// x_i = Σ_j P[i, j] x_j / Σ_j P[i, j] over j that there are,   P = Σ_l c_l Hˡ,   H = D^-½ (A + I) D^-½
+/// x_i = Σ_j P[i, j] x_j / Σ_j P[i, j] over j with a row,   P = Σ_l c_l Hˡ,   H = D^-½ (A + I) D^-½
 /// ```
 ///
-/// `weights` are the `c_l`, from 0 on: of [`page_rank_weights`] or [`heat_weights`]. `P` is never held: O(edges · width) time a
-/// length, memory that of the features.
+/// `weights` are the `c_l`, for l from 0 on, given by [`page_rank_weights`] or [`heat_weights`]. `P` is never
+/// materialised: O(edges · width) time per walk length, and as much memory as the features.
 ///
 /// ```
 /// use viral::data::{Interactions, ItemFeatures};
@@ -21,14 +22,14 @@ use sprs::CsMat;
 ///
 /// let graph = item_cooccurrence(&Interactions::from_pairs(2, 4, &[(0, 0), (0, 1), (1, 1), (1, 2)]), 10);
 /// let features = ItemFeatures::new(4, 1, vec![4.0, 0.0, 8.0, 1.0])?;
-/// // As near to the first item as to the third, and no walk to the fourth.
+/// // It is as near to the first item as to the third, and no walk leads to the fourth.
 /// let row = impute_by_walks(&features, &graph, &page_rank_weights(0.1)).row(1).to_vec();
 /// assert!((row[0] - 6.0).abs() < 1e-5);
 /// # Ok::<(), viral::Error>(())
 /// ```
 ///
 /// # Shapes
-/// - `graph`: `[n_items, n_items]`, entries from 0 on
+/// - `graph`: `[n_items, n_items]`, non-negative
 ///
 /// # Panics
 /// When the graph has another shape.
@@ -36,7 +37,7 @@ pub fn impute_by_walks(features: &ItemFeatures, graph: &CsMat<f32>, weights: &[f
     let graph = normalize_symmetric(&add_self_loops(&without_self(features, graph)), 0.0);
     let Some(known) = features.there() else { return features.clone() };
     let (n_items, width) = (features.n_items(), features.width());
-    // Each row with a last column that says whether it is there: its walks sum up the weights.
+    // An extra last column is 1 for existing rows, so that its walks sum up the weights.
     let stride = width + 1;
     let mut walked = vec![0f32; n_items * stride];
     for (item, row) in walked.chunks_exact_mut(stride).enumerate().filter(|(item, _)| known[*item]) {
@@ -63,8 +64,8 @@ pub fn impute_by_walks(features: &ItemFeatures, graph: &CsMat<f32>, weights: &[f
     })
 }
 
-/// `c_l = α (1 - α)ˡ`: walks that end with a chance of `alpha` at each node, personalised PageRank. As many as leave out less than 2 % of
-/// all, up to a thousand.
+/// Returns the weights `c_l = α (1 - α)ˡ` of personalised PageRank: walks that end at each node with probability
+/// `alpha`. The series is truncated when less than 2 % of the total weight is left, or after a thousand terms.
 ///
 /// ```
 /// use viral::graph::page_rank_weights;
@@ -81,7 +82,8 @@ pub fn page_rank_weights(alpha: f64) -> Vec<f64> {
     (0..n as i32).map(|l| alpha * (1.0 - alpha).powi(l)).collect()
 }
 
-/// `c_l = e^-t tˡ / l!`, of `exp(-t (I - H))`: heat that spreads for a time of `t`. As many as leave out less than a millionth of all.
+/// Returns the weights `c_l = e^-t tˡ / l!` of heat diffusion, `exp(-t (I - H))`, for a time of `t`. The series is
+/// truncated when less than a millionth of the total weight is left.
 ///
 /// ```
 /// use viral::graph::heat_weights;

@@ -1,4 +1,4 @@
-//! Item-item graphs of the published models, by kind.
+//! The item–item graphs of the published models, by kind.
 
 use super::Neighbors;
 use super::clusters::approximate_rows;
@@ -11,19 +11,19 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sprs::CsMat;
 
-/// How an item-item graph is made from the features.
+/// How to build an item–item graph from features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ItemGraph {
-    /// The nearest neighbours by the mean cosine of all modalities, without the item itself, each edge weighed by that mean
-    /// (3): VIRAL as printed.
+    /// The nearest neighbours by the mean cosine of all modalities, excluding the item itself, each edge weighted by
+    /// that mean (3): VIRAL as printed.
     MeanCosine,
-    /// In each modality the item and its nearest neighbours, all alike (`1 / k`), then the weighted sum over modalities:
-    /// FREEDOM, and VIRAL as its authors' code has it.
+    /// In each modality, the item and its nearest neighbours with equal weights (`1 / k`), then the weighted sum over
+    /// modalities: FREEDOM, and VIRAL as in its authors' code.
     Mixture,
-    /// As `Mixture`, each edge weighed by its cosine and normalised by the roots of both row sums: LATTICE's graph of the raw
-    /// features.
+    /// Like `Mixture`, but each edge is weighted by its cosine and normalised by the roots of both row sums: LATTICE's
+    /// graph of the raw features.
     CosineMixture,
 }
 
@@ -34,7 +34,7 @@ named! {
     CosineMixture => "cosine_mixture",
 }
 
-/// How neighbours are looked for.
+/// How to search for nearest neighbours.
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -49,18 +49,18 @@ named! {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KnnSearch {
-    /// Among all items: [`knn_exact`].
+    /// Exactly, among all items: [`knn_exact`].
     #[default]
     Exact,
-    /// Among the items of the nearest clusters: [`knn_approximate`].
+    /// Approximately, among the items of the nearest clusters: [`knn_approximate`].
     Approximate {
-        /// Clusters that are searched for each item.
+        /// Number of clusters to search for each item.
         n_probe: usize,
     },
 }
 
 impl KnnSearch {
-    /// The `k` nearest neighbours of every item by the mean of the modalities' cosines.
+    /// Finds the `k` nearest neighbours of every item by the mean of the modalities' cosines.
     ///
     /// # Errors
     /// Those of [`knn_exact`] and [`knn_approximate`].
@@ -71,7 +71,7 @@ impl KnnSearch {
         self.neighbors_by(&Here, modalities, k, include_self)
     }
 
-    /// As [`neighbors`](Self::neighbors), looked for by `items`.
+    /// Like [`neighbors`](Self::neighbors), with rows computed by `items`.
     fn neighbors_by(
         self,
         items: &dyn RowMaker,
@@ -88,7 +88,7 @@ impl KnnSearch {
     }
 }
 
-/// The kNN item graph of a kind, from the features of one modality or several, each with its weight.
+/// Builds a kNN item graph from the features of one or more modalities, each with its weight.
 ///
 /// ```text
 /// MeanCosine:     A[i, j] = S[i, j] for j in the top-k of S[i, ·] without i,  S = Σ_m cos_m / M        (3)
@@ -96,12 +96,12 @@ impl KnnSearch {
 /// CosineMixture:  the same with B_m[i, j] = cos_m(i, j)
 /// ```
 ///
-/// A catalogue with fewer than `k` items has all of them as neighbours of each. [`MeanCosine`](ItemGraph::MeanCosine) has no use
-/// for the weights. The graphs are not made symmetric. Time and memory are those of the search.
+/// In a catalogue with fewer than `k` items, every item is a neighbour of each. [`MeanCosine`](ItemGraph::MeanCosine)
+/// ignores the weights. The graphs are not symmetrised. Time and memory are those of the search.
 ///
-/// An item that lacks a modality is nobody's neighbour there, and its own neighbours are those by the modalities that it has: their
-/// weights are scaled to the sum of all, and `S[i, ·]` is the mean over the modalities of `i`. An item without any content is linked
-/// to itself alone, or to none under `MeanCosine`.
+/// An item that lacks a modality is nobody's neighbour in it. Its own neighbours come from the modalities it has, whose
+/// weights are rescaled to the sum of all; `S[i, ·]` is the mean over the modalities of `i`. An item without any
+/// content is linked only to itself, or to nothing under `MeanCosine`.
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -109,10 +109,10 @@ impl KnnSearch {
 ///
 /// let visual = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0])?;
 /// let text = ItemFeatures::new(3, 2, vec![0.0, 1.0, 1.0, 0.0, 0.1, 0.9])?;
-/// // FREEDOM's graph: a tenth of the visual neighbours and nine tenths of the textual ones.
+/// // FREEDOM's graph: visual neighbours with weight 0.1 and textual ones with 0.9.
 /// let graph = item_graph(ItemGraph::Mixture, &[(&visual, 0.1), (&text, 0.9)], 2, KnnSearch::Exact)?;
 /// assert_eq!(graph.shape(), (3, 3));
-/// // Item 0 looks like item 1 and reads like item 2; it is its own neighbour by both.
+/// // Item 0 looks like item 1 and reads like item 2; in both modalities it is its own neighbour.
 /// assert!((graph[[0, 0]] - 0.5).abs() < 1e-6);
 /// assert!((graph[[0, 1]] - 0.05).abs() < 1e-6 && (graph[[0, 2]] - 0.45).abs() < 1e-6);
 /// # Ok::<(), viral::Error>(())
@@ -122,7 +122,7 @@ impl KnnSearch {
 /// - output: `[n_items, n_items]`
 ///
 /// # Errors
-/// When `k` is 0, there is no item or, without the item itself, only one; or a weight is not finite.
+/// When `k` is 0, there is no item, or only one if the item itself is excluded; or when a weight is not finite.
 ///
 /// # Panics
 /// When there is no modality or they have different numbers of items.
@@ -135,7 +135,7 @@ pub fn item_graph(
     item_graph_by(&Here, kind, modalities, k, search)
 }
 
-/// As [`item_graph`], with the neighbours looked for by `items`.
+/// Like [`item_graph`], with neighbour rows computed by `items`.
 pub(crate) fn item_graph_by(
     items: &dyn RowMaker,
     kind: ItemGraph,
@@ -161,7 +161,7 @@ pub(crate) fn item_graph_by(
             let features: Vec<&ItemFeatures> = modalities.iter().map(|&(features, _)| features).collect();
             let k = k.min(n_items.saturating_sub(1));
             let graph = search.neighbors_by(items, &features, k, false)?.weighted();
-            // The graph is of all modalities, so that any of an item's factors scales its row.
+            // The graph covers all modalities, so the row is scaled by the factor of any modality that the item has.
             Ok(scaled(graph, |item| {
                 shares(modalities, &vec![1.0; modalities.len()], item).into_iter().max_by(f32::total_cmp)
             }))
@@ -171,8 +171,8 @@ pub(crate) fn item_graph_by(
     }
 }
 
-/// What the weights of the modalities are multiplied by for an item that lacks some: 0 for these, and as much for the others as leaves
-/// the sum what it was. 1 where nothing or everything is missing, or what is there has no weight.
+/// Returns factors for the modalities' weights for an item that lacks some: 0 for these, and for the others the factor
+/// that preserves the sum. All are 1 if nothing or everything is missing, or the present modalities have no weight.
 fn shares(modalities: &[(&ItemFeatures, f32)], weights: &[f32], item: usize) -> Vec<f32> {
     let has: Vec<bool> = modalities.iter().map(|(features, _)| features.has(item)).collect();
     let there: f32 = weights.iter().zip(&has).filter(|(_, has)| **has).map(|(weight, _)| weight).sum();
@@ -183,7 +183,7 @@ fn shares(modalities: &[(&ItemFeatures, f32)], weights: &[f32], item: usize) -> 
     has.into_iter().map(|has| if has { all / there } else { 0.0 }).collect()
 }
 
-/// The graphs of the modalities with rows scaled by [`shares`].
+/// Scales the rows of the modalities' graphs by [`shares`].
 fn shared_out(modalities: &[(&ItemFeatures, f32)], weights: &[f32], parts: Vec<CsMat<f32>>) -> Vec<CsMat<f32>> {
     let scale = |(m, part)| scaled(part, |item| Some(shares(modalities, weights, item)[m]));
     match modalities.iter().any(|(features, _)| features.there().is_some()) {
@@ -201,8 +201,8 @@ fn scaled(mut graph: CsMat<f32>, factor: impl Fn(usize) -> Option<f32>) -> CsMat
     graph
 }
 
-/// All modalities with their shares in a mixture: `visual` for the visual one and the rest for the others, in equal parts. A
-/// modality that is alone has everything, so the shares add up to 1.
+/// Returns all modalities with their shares in a mixture: `visual` for the visual one, and the rest in equal parts for
+/// the others. A single modality gets everything, so the shares sum to 1.
 ///
 /// ```
 /// use viral::data::{Features, ItemFeatures, Modality};
@@ -225,7 +225,7 @@ pub fn modality_shares(features: &Features, visual: f64) -> Vec<(&ItemFeatures, 
     features.iter().map(|(modality, features)| (features, share(modality) as f32)).collect()
 }
 
-/// The weighted sum of graphs, `Σ_m w_m A_m`, over the union of their edges; O(edges) time and memory.
+/// Computes the weighted sum of graphs, `Σ_m w_m A_m`, over the union of their edges; O(edges) time and memory.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -283,7 +283,7 @@ mod tests {
         let graph = |kind| dense(&item_graph(kind, &[(&a, 0.3), (&b, 0.7)], k, KnnSearch::Exact).unwrap());
         let near = |x: &ItemFeatures| knn_exact(&[x], k, true).unwrap();
         assert_eq!(graph(ItemGraph::MeanCosine), dense(&knn_exact(&[&a, &b], k, false).unwrap().weighted()));
-        // All alike: a row has k edges of 1 / k in each modality.
+        // Equal weights: in each modality, a row has k edges of 1 / k.
         let alike = |x: &ItemFeatures| dense(&near(x).binary()) / k as f32;
         let difference = graph(ItemGraph::Mixture) - (alike(&a) * 0.3 + alike(&b) * 0.7);
         assert!(difference.iter().all(|x| x.abs() < 1e-6));

@@ -1,4 +1,4 @@
-//! Item-item graphs: items with similar content.
+//! Exact k-nearest neighbours of items by content.
 
 use super::normalize::normalize_symmetric;
 use super::rows::RowLists;
@@ -8,8 +8,8 @@ use crate::{Error, Result};
 use sprs::CsMat;
 use std::ops::Range;
 
-/// The nearest neighbours of every item, nearest first: what [`knn_exact`] and
-/// [`knn_approximate`](super::knn_approximate) find.
+/// The nearest neighbours of every item, nearest first, as found by [`knn_exact`] and
+/// [`knn_approximate`](super::knn_approximate).
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -25,26 +25,26 @@ use std::ops::Range;
 pub struct Neighbors {
     /// Number of items.
     pub n_items: usize,
-    /// Neighbours of each item.
+    /// Number of neighbours of each item.
     pub k: usize,
-    /// Their ids, row after row: `[n_items, k]`.
+    /// Neighbour ids, row-major: `[n_items, k]`.
     pub index: Vec<u32>,
-    /// Their cosines: `[n_items, k]`.
+    /// Cosine similarity of each neighbour: `[n_items, k]`.
     pub cosine: Vec<f32>,
 }
 
-/// The `k` nearest neighbours of every item by the mean of the modalities' cosines, exactly.
+/// Finds the exact `k` nearest neighbours of every item by mean cosine similarity over the modalities.
 ///
 /// ```text
 /// S = Σ_m S_m / M,   S_m[i, j] = cos(x_m[i], x_m[j])              (3), with M = 2
 /// ```
 ///
-/// With `include_self` every item is its own first neighbour, even among duplicates. An item whose features are all 0 has
-/// cosine 0 with everything, itself included. A tie goes to the lower id.
+/// With `include_self` every item is its own first neighbour, even among duplicates. An item whose features are all 0
+/// has cosine 0 with everything, including itself. Ties go to the lower id.
 ///
-/// It is one product of the modalities' unit vectors side by side: time O(n² · Σ width) in blocks of a matrix product;
-/// memory O(n · (k + Σ width)) and one tile a thread. The result does not depend on the number of threads. Where the square
-/// of the catalogue is too much, see [`knn_approximate`](super::knn_approximate).
+/// The computation is one product of the concatenated unit vectors of all modalities: time O(n² · Σ width) in blocks of
+/// a matrix product; memory O(n · (k + Σ width)) and one tile per thread. The result does not depend on the number of
+/// threads. For catalogues too large for quadratic time, see [`knn_approximate`](super::knn_approximate).
 ///
 /// ```
 /// use viral::data::ItemFeatures;
@@ -67,13 +67,13 @@ pub fn knn_exact(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> 
     Ok(exact_rows(modalities, 0..n_items, k, include_self).into_neighbors(k))
 }
 
-/// The neighbours of some of the items, of which there are `k`.
+/// Finds the `k` nearest neighbours of a range of items.
 pub(super) fn exact_rows(modalities: &[&ItemFeatures], items: Range<usize>, k: usize, include_self: bool) -> RowLists {
     let width = modalities.iter().map(|m| m.width()).sum();
     let units = unit_rows(modalities, width);
     let (first, n_others) = (items.start, k - usize::from(include_self));
     let row = |query: usize| &units[(first + query) * width..][..width];
-    // Self is no candidate here: where it belongs to the neighbours it is their first, whatever rounding says.
+    // Exclude the item itself here; `gather` puts it first where it is wanted, regardless of rounding.
     let others = top_products(items.len(), row, &units, width, n_others, |query, columns, scores| {
         if columns.contains(&(first + query)) {
             scores[first + query - columns.start] = f32::NEG_INFINITY;
@@ -85,7 +85,7 @@ pub(super) fn exact_rows(modalities: &[&ItemFeatures], items: Range<usize>, k: u
     })
 }
 
-/// The number of items, if each has `k` neighbours to find.
+/// Returns the number of items, or an error if they cannot have `k` neighbours each.
 pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool) -> Result<usize> {
     let n_items =
         modalities.first().map_or_else(|| panic!("nearest neighbours: no modality is given"), |m| m.n_items());
@@ -103,7 +103,8 @@ pub(super) fn check_k(modalities: &[&ItemFeatures], k: usize, include_self: bool
     Ok(n_items)
 }
 
-/// The items' neighbours from `others`, which has an item's ids and sums of cosines, nearest first; itself where it belongs.
+/// Collects the rows of `items`: `others` gives an item's neighbours and sums of cosines, nearest first; the item
+/// itself is put in front if `include_self`.
 pub(super) fn gather<I: Iterator<Item = (u32, f32)>>(
     modalities: &[&ItemFeatures],
     items: Range<usize>,
@@ -127,7 +128,7 @@ pub(super) fn gather<I: Iterator<Item = (u32, f32)>>(
     RowLists { lengths: vec![k as u32; items.len()], ids, values }
 }
 
-/// Every modality's rows at unit length, side by side; rows of zeros stay.
+/// L2-normalises the rows of every modality and concatenates them; rows of zeros stay zeros.
 pub(crate) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> {
     let n_items = modalities[0].n_items();
     let mut units = Vec::with_capacity(n_items * width);
@@ -143,18 +144,20 @@ pub(crate) fn unit_rows(modalities: &[&ItemFeatures], width: usize) -> Vec<f32> 
 }
 
 impl Neighbors {
-    /// The graph with every edge 1, `[n_items, n_items]`. As in the other two, a cosine of 0 is no edge but from an item to itself: an item
-    /// without content has nothing in common with any other, and would have the first items as neighbours otherwise.
+    /// Returns the graph with every edge 1, `[n_items, n_items]`. As in the other two graphs, a cosine of 0 makes no
+    /// edge, except a self-loop: an item without content is similar to no other, and would otherwise have the first
+    /// items as neighbours.
     pub fn binary(&self) -> CsMat<f32> {
         self.graph(|_| 1.0)
     }
 
-    /// `D^-1/2 B D^-1/2` of the [`binary`](Self::binary) one, eps 1e-7: every edge is `1 / k` between items of k neighbours.
+    /// Returns `D^-1/2 B D^-1/2` of the [`binary`](Self::binary) graph, with eps 1e-7: edges between items with k
+    /// neighbours are `1 / k`.
     pub fn normalized(&self) -> CsMat<f32> {
         normalize_symmetric(&self.binary(), 1e-7)
     }
 
-    /// The graph with the cosines on its edges.
+    /// Returns the graph weighted by cosine similarity.
     pub fn weighted(&self) -> CsMat<f32> {
         self.graph(|cosine| cosine)
     }
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn neighbours_come_nearest_first() {
-        // Directions of 0, 90, 30 and 200 degrees; lengths do not matter.
+        // Directions of 0, 90, 30 and 200 degrees; norms do not matter.
         let x = features(&[[2.0, 0.0], [0.0, 0.1], [3f32.sqrt(), 1.0], [-0.939_693, -0.342_02]]);
         let found = knn_exact(&[&x], 3, false).unwrap();
         assert_eq!(found.index, [2, 1, 3, 2, 0, 3, 0, 1, 3, 1, 0, 2]);
@@ -212,7 +215,7 @@ mod tests {
         let found = knn_exact(&[&x], 2, true).unwrap();
         assert_eq!(found.index[2..4], [1, 0]);
         assert_eq!(found.cosine[2..4], [0.0, 0.0]);
-        // So it has no neighbour but itself, and is nobody's.
+        // So it has no neighbour but itself, and is no other item's neighbour.
         let graph = knn_exact(&[&x], 2, true).unwrap().normalized();
         assert_eq!(graph.indices(), [0, 2, 1, 0, 2]);
         assert!(graph.data().iter().zip([0.5, 0.5, 1.0, 0.5, 0.5]).all(|(v, expected)| (v - expected).abs() < 1e-6));

@@ -1,30 +1,30 @@
-//! Graphs between users and items, built on the CPU as [`sprs::CsMat`]: plain numbers, no tensors.
+//! Graphs over users and items, built on the CPU as [`sprs::CsMat`], without tensors.
 //!
 //! | file | graph | paper |
 //! |---|---|---|
-//! | `bipartite` | users and items that met | Eq. 1 |
-//! | `knn` | the nearest items by content, exactly | Eq. 3 |
-//! | `clusters` | the nearest items among those of near clusters | |
-//! | `item_graph` | items with similar content, as the published models link them | Eq. 3 |
-//! | `cooccurrence` | users who chose the same items | §2.4 |
-//! | `padded_cooccurrence` | the same with short rows padded at random, epoch by epoch | DRAGON, COHESION |
-//! | `imputation`, `impute`, `impute_walks`, `impute_ridge` | [`Imputation`]: missing content from items that are taken together, and from other modalities | |
-//! | `normalize` | symmetric, by row, softmax | |
-//! | `prune` | a random part of the pairs, epoch by epoch | FREEDOM |
-//! | `rows` | rows that one process makes, or several | |
+//! | `bipartite` | user–item interactions | Eq. 1 |
+//! | `knn` | exact k-nearest neighbours of items by content | Eq. 3 |
+//! | `clusters` | approximate k-nearest neighbours, among the items of near clusters | |
+//! | `item_graph` | items with similar content, as in the published models | Eq. 3 |
+//! | `cooccurrence` | users with items in common | §2.4 |
+//! | `padded_cooccurrence` | the same, with short rows padded randomly in each epoch | DRAGON, COHESION |
+//! | `imputation`, `impute`, `impute_walks`, `impute_ridge` | [`Imputation`] of missing content | |
+//! | `normalize` | symmetric, row-stochastic and softmax normalisation | |
+//! | `prune` | a random subset of the pairs in each epoch | FREEDOM |
+//! | `rows` | rows computed by one process or several | |
 //!
-//! Row `i`, column `j` of a graph weighs what node `i` receives from node `j`.
+//! Entry `[i, j]` of a graph is the weight of what node `i` receives from node `j`.
 //!
 //! ```
 //! use viral::data::{Interactions, ItemFeatures};
 //! use viral::graph::{NeighborWeight, bipartite_adjacency, knn_exact, user_cooccurrence};
 //!
 //! let interactions = Interactions::from_pairs(2, 3, &[(0, 0), (0, 1), (1, 1), (1, 2)]);
-//! // Users and items in one graph, users first, both directions of each pair, normalised by the roots of the degrees.
+//! // Users and items in one graph, users first, with both directions of each pair, symmetrically normalised by degree.
 //! let user_item = bipartite_adjacency(&interactions, 0.0);
 //! assert_eq!((user_item.shape(), user_item.nnz()), ((5, 5), 8));
 //! assert!((user_item[[0, 2]] - 0.5f32.sqrt()).abs() < 1e-6);
-//! // Users who chose the same items, and items with similar content.
+//! // Users with items in common, and items with similar content.
 //! let user_user = user_cooccurrence(&interactions, 10, NeighborWeight::Counts);
 //! assert_eq!(user_user[[0, 1]], 1.0);
 //! let text = ItemFeatures::new(3, 2, vec![1.0, 0.0, 0.9, 0.1, 0.0, 1.0])?;

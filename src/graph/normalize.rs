@@ -1,13 +1,13 @@
-//! Normalisations of a graph's values; its pattern stays.
+//! Normalises the values of a graph; the sparsity pattern stays.
 //!
-//! Each takes O(edges) time and returns a graph of its own. Sums are taken in `f64`.
+//! Each function takes O(edges) time and returns a new graph. Sums are computed in `f64`.
 
 use sprs::CsMat;
 
-/// `A'[i, j] = A[i, j] / √((s_i + eps)(s_j + eps))` with the row sums `s`: `D^-1/2 A D^-1/2`.
+/// Normalises symmetrically, `D^-1/2 A D^-1/2`: `A'[i, j] = A[i, j] / √((s_i + eps)(s_j + eps))` with the row sums `s`.
 ///
-/// A node whose `s + eps` is not positive has no root: its edges become 0 (as in LATTICE, where an infinite root is set to
-/// 0). MMRec's item graphs take `eps` 1e-7.
+/// If `s + eps` of a node is not positive, its edges become 0 (as in LATTICE, where an infinite inverse root is set to
+/// 0). MMRec's item graphs use an `eps` of 1e-7.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -32,7 +32,8 @@ pub fn normalize_symmetric(graph: &CsMat<f32>, eps: f64) -> CsMat<f32> {
     graph
 }
 
-/// `A'[i, j] = A[i, j] / s_i` with the row sums `s`: `D^-1 A`. A row whose sum is 0 becomes 0.
+/// Normalises each row to sum 1, `D^-1 A`: `A'[i, j] = A[i, j] / s_i` with the row sums `s`. A row whose sum is 0
+/// becomes 0.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -50,7 +51,8 @@ pub fn row_stochastic(graph: &CsMat<f32>) -> CsMat<f32> {
     })
 }
 
-/// `A'[i, j] = exp(A[i, j]) / Σ_l exp(A[i, l])` over the edges of row `i`; an empty row stays empty.
+/// Takes the softmax over the edges of each row: `A'[i, j] = exp(A[i, j]) / Σ_l exp(A[i, l])`. An empty row stays
+/// empty.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -68,7 +70,7 @@ pub fn softmax_rows(graph: &CsMat<f32>) -> CsMat<f32> {
     })
 }
 
-/// `A'[i, j] = 1 / n_i` with `n_i` edges in row `i`; an empty row stays empty.
+/// Gives all `n_i` edges of row `i` equal weights, `A'[i, j] = 1 / n_i`; an empty row stays empty.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -84,7 +86,7 @@ pub fn uniform_rows(graph: &CsMat<f32>) -> CsMat<f32> {
     })
 }
 
-/// `A + I`. O(edges + nodes) time.
+/// Adds the identity, `A + I`. O(edges + nodes) time.
 ///
 /// ```
 /// use sprs::CsMat;
@@ -105,7 +107,7 @@ fn row_sums(graph: &CsMat<f32>) -> Vec<f64> {
     graph.outer_iterator().map(|row| row.data().iter().map(|&x| f64::from(x)).sum()).collect()
 }
 
-/// `graph`, which is stored by rows, with `change(row, values)` applied to every row.
+/// Applies `change(row, values)` to every row of `graph`, which must be in CSR format.
 fn map_rows(mut graph: CsMat<f32>, mut change: impl FnMut(usize, &mut [f32])) -> CsMat<f32> {
     for i in 0..graph.rows() {
         let row = graph.indptr().outer_inds_sz(i);
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn symmetric_divides_by_both_roots() {
-        // Row sums 4, 4 and 0: node 2 has no root, so what points at it becomes 0.
+        // Row sums are 4, 4 and 0: node 2 has no root, so edges to it become 0.
         assert_eq!(normalize_symmetric(&graph(), 0.0).data(), [0.25, 0.0, 0.0]);
         // With eps 5: roots 1/3, 1/3 and 1/√5.
         let shifted = normalize_symmetric(&graph(), 5.0);

@@ -1,37 +1,37 @@
-//! The user-user graph whose short rows are filled up at random, anew in each epoch.
+//! The user–user graph with short rows padded at random, anew in each epoch.
 
 use crate::data::{below, draw, stream};
 use rayon::prelude::*;
 use sprs::CsMat;
 
-/// The purpose of the draws, part of their key.
+/// Domain separator of these draws in the key.
 const PADDING: u64 = 40;
 
-/// The user-user graph of DRAGON and COHESION as their authors have it: rows of fewer than `k` neighbours are padded to `k`
-/// by repeats, and each copy takes its part in the softmax over the counts.
+/// Builds the user–user graph of DRAGON and COHESION as in their authors' code: rows with fewer than `k` neighbours are
+/// padded to `k` by repeats, and each copy counts in the softmax over the counts.
 ///
 /// ```text
-/// the list of u: its neighbours; while it is shorter than k, an entry at a uniformly drawn place of the list as it is
+/// the list of u: its neighbours; while it is shorter than k, append an entry drawn uniformly from the current list
 /// A[u, v] = n_v exp(C[u, v]) / Σ_w n_w exp(C[u, w]),    n_v the copies of v in the list of u
 /// ```
 ///
-/// Repeats breed repeats: of two neighbours, one has any number of the `k` places from 1 to `k - 1` equally often (Pólya's urn).
-/// The copies of a neighbour are one edge. A row of `k` or more neighbours is the softmax over them, an empty one stays
-/// empty. What is drawn depends on `(seed, epoch)`, the user and the place alone.
+/// Repeats breed repeats (Pólya's urn): of two neighbours, each takes any number of the `k` places from 1 to `k - 1`
+/// with equal probability. The copies of a neighbour form one edge. A row of `k` or more neighbours is the softmax over
+/// them; an empty row stays empty. A draw depends only on `(seed, epoch)`, the user and the place.
 ///
-/// `counts` are those of [`cooccurrence_counts`](super::cooccurrence_counts) with the same `k`. Time O(users · k), memory
-/// that of the graph.
+/// `counts` come from [`cooccurrence_counts`](super::cooccurrence_counts) with the same `k`. Time O(users · k), and as
+/// much memory as the graph.
 ///
 /// ```
 /// use viral::data::Interactions;
 /// use viral::graph::{cooccurrence_counts, padded_cooccurrence};
 ///
-/// // User 0 has one item in common with each of the others, who have nothing in common.
+/// // User 0 has one item in common with each of the others, who share none.
 /// let interactions = Interactions::from_pairs(3, 2, &[(0, 0), (0, 1), (1, 0), (2, 1)]);
 /// let counts = cooccurrence_counts(&interactions, 3);
 /// let graph = padded_cooccurrence(&counts, 3, 7, 0);
 /// let shares = [graph[[0, 1]], graph[[0, 2]]];
-/// // One of the two is there twice.
+/// // One of the two neighbours is in the list twice.
 /// assert!((shares[0] - 1.0 / 3.0).abs() < 1e-6 || (shares[0] - 2.0 / 3.0).abs() < 1e-6);
 /// assert!((shares[0] + shares[1] - 1.0).abs() < 1e-6 && graph[[1, 0]] == 1.0);
 /// assert_eq!(padded_cooccurrence(&counts, 3, 7, 0), graph);
@@ -61,7 +61,7 @@ pub fn padded_cooccurrence(counts: &CsMat<f32>, k: usize, seed: u64, epoch: u64)
     graph
 }
 
-/// How often each of `n` neighbours is in the list of `k`; `list` is room to work in.
+/// Counts the copies of each of `n` neighbours in the padded list of `k`; `list` is scratch space.
 fn copies(n: usize, k: usize, key: u64, user: u64, list: &mut Vec<u32>) -> Vec<u32> {
     let mut copies = vec![1; n];
     if n == 0 || n >= k {
@@ -83,7 +83,7 @@ mod tests {
     use crate::data::Interactions;
     use crate::graph::{NeighborWeight, cooccurrence_counts, softmax_rows, user_cooccurrence};
 
-    /// Row 0 has counts 2 and 1, row 1 one of 2, row 2 none, row 3 four of 1.
+    /// Row 0 has the counts 2 and 1, row 1 a single 2, row 2 none, row 3 four times 1.
     fn counts() -> CsMat<f32> {
         let values = vec![2.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0];
         CsMat::new((5, 5), vec![0, 2, 3, 3, 7, 7], vec![1, 4, 0, 0, 1, 2, 4], values)
@@ -96,7 +96,7 @@ mod tests {
         assert!(graph.outer_iterator().zip(counts().outer_iterator()).all(|(a, b)| a.nnz() == b.nnz()));
         let sums: Vec<f32> = graph.outer_iterator().map(|row| row.data().iter().sum()).collect();
         assert!(sums.iter().zip([1.0, 1.0, 0.0, 1.0, 0.0]).all(|(sum, one)| (sum - one).abs() < 1e-6), "{sums:?}");
-        // A full row is not padded, and copies of an only neighbour are that neighbour.
+        // A full row is not padded, and copies of a single neighbour do not change its share.
         assert_eq!(graph.data()[2..], softmax_rows(&counts()).data()[2..]);
     }
 
@@ -119,12 +119,12 @@ mod tests {
         assert_eq!(one, draws(1));
         assert!(one.windows(2).any(|pair| pair[0] != pair[1]), "all epochs have the same copies");
         assert_ne!(one, other);
-        // An earlier draw has no part in a later one.
+        // Earlier draws do not affect later ones.
         assert_eq!(padded_cooccurrence(&counts(), 30, 1, 17), one[17]);
     }
 
-    /// Drawn from the list as it grows: of two neighbours, the first has 1, 2 or 3 of four places with a third each. From the
-    /// neighbours alone it would be 1/4, 1/2 and 1/4.
+    /// Draws are from the growing list: of two neighbours, the first has 1, 2 or 3 of four places with probability 1/3
+    /// each. Drawn from the neighbours only, it would be 1/4, 1/2 and 1/4.
     #[test]
     fn repeats_breed_repeats() {
         let (n, e) = (30_000, std::f64::consts::E);

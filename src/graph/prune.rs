@@ -1,4 +1,4 @@
-//! A random part of the user-item pairs, epoch by epoch.
+//! Edge dropout: a random subset of the user–item pairs in each epoch.
 
 use crate::data::{Interactions, splitmix64};
 use crate::error::Short;
@@ -6,14 +6,15 @@ use crate::named::named;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Which pairs a pruned graph is likely to keep.
+/// Which pairs edge dropout is likely to keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Pruning {
-    /// All alike.
+    /// All pairs with equal probability.
     Uniform,
-    /// In proportion to `1/√(deg(u) deg(i))`: popular items lose most (FREEDOM, arXiv 2211.06924).
+    /// With probability proportional to `1/√(deg(u) deg(i))`: popular items lose the most pairs (FREEDOM, arXiv
+    /// 2211.06924).
     #[default]
     DegreeSensitive,
 }
@@ -24,14 +25,14 @@ named! {
     DegreeSensitive => "degree_sensitive",
 }
 
-/// Draws the pairs that a training graph keeps.
+/// Samples the pairs that a training graph keeps (edge dropout).
 ///
 /// ```text
 /// n = floor(pairs · (1 - dropout)) pairs without replacement, P(next = (u, i)) ∝ 1/√(deg(u) deg(i))
 /// ```
 ///
-/// By exponential keys: the `n` smallest `-ln(U)/w` are such a draw, in law what
-/// `torch.multinomial` gives FREEDOM. What is kept depends on `(seed, epoch)` alone.
+/// Sampling uses exponential keys: taking the `n` smallest `-ln(U)/w` has the same distribution as FREEDOM's
+/// `torch.multinomial`. The kept pairs depend only on `(seed, epoch)`.
 ///
 /// A draw takes O(pairs) time and memory.
 ///
@@ -50,13 +51,13 @@ named! {
 #[derive(Debug, Clone)]
 pub struct EdgePruner {
     pairs: Vec<(u32, u32)>,
-    /// `1 / w` of each pair.
+    /// Inverse sampling weight `1 / w` of each pair.
     inverse_weights: Vec<f64>,
     n_kept: usize,
 }
 
 impl EdgePruner {
-    /// Prepares draws of `floor(pairs · (1 - dropout))` pairs; `dropout` must be in `[0, 1)`.
+    /// Prepares sampling of `floor(pairs · (1 - dropout))` pairs; `dropout` must be in `[0, 1)`.
     pub fn new(interactions: &Interactions, dropout: f64, pruning: Pruning) -> Result<Self> {
         if !(0.0..1.0).contains(&dropout) {
             let short = Short(dropout);
@@ -80,12 +81,12 @@ impl EdgePruner {
         self.n_kept
     }
 
-    /// The pairs kept in `epoch`, by user and then by item.
+    /// Samples the pairs kept in `epoch`, sorted by user and then by item.
     pub fn kept(&self, seed: u64, epoch: u64) -> Vec<(u32, u32)> {
         let stream = splitmix64(splitmix64(seed) ^ epoch);
         let mut keys: Vec<(u64, u32)> = Vec::with_capacity(self.pairs.len());
         for (e, &inverse_weight) in self.inverse_weights.iter().enumerate() {
-            // 53 bits in (0, 1]; the bits of a float that is not negative sort as it does.
+            // 53 bits in (0, 1]; the bits of non-negative floats sort as the numbers do.
             let uniform = ((splitmix64(stream ^ e as u64) >> 11) + 1) as f64 / (1u64 << 53) as f64;
             keys.push(((-uniform.ln() * inverse_weight + 0.0).to_bits(), e as u32));
         }
@@ -103,7 +104,7 @@ impl EdgePruner {
 mod tests {
     use super::*;
 
-    /// 40 users; item 0 is everybody's, item 1 + u is user u's alone.
+    /// 40 users: item 0 belongs to everybody, item 1 + u only to user u.
     fn star() -> Interactions {
         let pairs: Vec<(u32, u32)> = (0..40).flat_map(|u| [(u, 0), (u, u + 1)]).collect();
         Interactions::from_pairs(40, 41, &pairs)
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn it_keeps_the_floor_of_the_share_each_pair_once() {
         for (dropout, n) in [(0.0, 80), (0.8, 15), (0.99, 0), (0.5, 40)] {
-            // 80 · (1 - 0.8) is 15.999… in f64, and its floor 15: as int() in FREEDOM.
+            // 80 · (1 - 0.8) is 15.999… in f64 and its floor is 15, like int() in FREEDOM.
             let pruner = EdgePruner::new(&star(), dropout, Pruning::Uniform).unwrap();
             let kept = pruner.kept(7, 0);
             assert_eq!((kept.len(), pruner.n_kept()), (n, n), "dropout {dropout}");
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn one_pair_is_kept_in_proportion_to_its_weight() {
-        // Weights 1/√(2·40) for 40 pairs and 1/√(2·1) for 40: the second kind has √40/(√40 + 1) of the draws.
+        // Weights are 1/√(2·40) for 40 pairs and 1/√(2·1) for 40: the second kind gets √40/(√40 + 1) of the draws.
         let pruner = EdgePruner::new(&star(), 0.98, Pruning::DegreeSensitive).unwrap();
         assert_eq!(pruner.n_kept(), 1);
         let n = 20_000;

@@ -1,11 +1,11 @@
-//! Lists of neighbours, row by row, and where they are made: a search is the work of a graph, and each of its rows is one by itself.
+//! Rows of neighbour lists, and their makers: rows are independent, so one process or several can compute them.
 
 use super::knn::Neighbors;
 use crate::Result;
 use sprs::CsMat;
 use std::ops::Range;
 
-/// What some rows of a graph have: for each a number of ids, each with a value.
+/// Some rows of a graph: a list of ids with values for each row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RowLists {
     pub(crate) lengths: Vec<u32>,
@@ -14,7 +14,7 @@ pub(crate) struct RowLists {
 }
 
 impl RowLists {
-    /// The rows of all lists, one after the other.
+    /// Concatenates lists.
     pub(crate) fn concat(lists: impl IntoIterator<Item = Self>) -> Self {
         lists.into_iter().fold(Self::default(), |mut all, lists| {
             all.lengths.extend(lists.lengths);
@@ -24,7 +24,7 @@ impl RowLists {
         })
     }
 
-    /// The square matrix of all rows, whose ids ascend.
+    /// Builds the square matrix of all rows, whose ids must ascend.
     pub(super) fn into_graph(self) -> CsMat<f32> {
         let n = self.lengths.len();
         let ends = self.lengths.iter().scan(0, |end, &length| {
@@ -35,22 +35,22 @@ impl RowLists {
         CsMat::new((n, n), pointers, self.ids.into_iter().map(|id| id as usize).collect(), self.values)
     }
 
-    /// The neighbours of all items, `k` of each.
+    /// Converts the rows of all items, with `k` neighbours each.
     pub(super) fn into_neighbors(self, k: usize) -> Neighbors {
         Neighbors { n_items: self.lengths.len(), k, index: self.ids, cosine: self.values }
     }
 }
 
-/// Where the rows of a graph are made.
+/// Computes the rows of a graph, possibly on several processes.
 pub(crate) trait RowMaker {
-    /// All `n_rows` rows, of which `make` makes a range.
+    /// Returns all `n_rows` rows; `make` computes a range of them.
     ///
     /// # Errors
-    /// Those of `make`, or when whoever makes the others is gone.
+    /// Those of `make`, or when a process that computes other rows is gone.
     fn rows(&self, n_rows: usize, make: &dyn Fn(Range<usize>) -> Result<RowLists>) -> Result<RowLists>;
 }
 
-/// All of them here.
+/// Computes all rows in this process.
 pub(crate) struct Here;
 
 impl RowMaker for Here {
@@ -59,7 +59,7 @@ impl RowMaker for Here {
     }
 }
 
-/// A few rows at a time, for tests.
+/// Computes a few rows at a time, for tests.
 #[cfg(test)]
 pub(crate) struct Piecewise(pub(crate) usize);
 
