@@ -140,6 +140,10 @@ impl<'a> Reader<'a> {
                     }
                 }),
             };
+            let place = |file: &Path, first: usize| match file == path {
+                true => format!("line {first}"),
+                false => format!("{}:{first}", file.display()),
+            };
             match self.first.get(&(row.user, row.item)) {
                 None => {
                     let first = First { file: path, line, part: row.part, row: self.rows.len() };
@@ -147,17 +151,17 @@ impl<'a> Reader<'a> {
                     self.rows.push(row);
                 }
                 Some(&First { file, line: first, part, .. }) if part != row.part => {
-                    let place =
-                        if file == path { format!("line {first}") } else { format!("{}:{first}", file.display()) };
+                    let place = place(file, first);
                     let message = format!(
                         "user {user_id}, item {item_id} is also in {place} under another label; \
                          keep one of the two, or held-out data leak into train"
                     );
                     self.conflict = self.conflict.take().or_else(|| flaw(line, message));
                 }
-                Some(&First { line: first, .. }) if self.duplicates == Duplicates::Error => {
+                Some(&First { file, line: first, .. }) if self.duplicates == Duplicates::Error => {
+                    let place = place(file, first);
                     let message = format!(
-                        "user {user_id}, item {item_id} is already in line {first}; \
+                        "user {user_id}, item {item_id} is already in {place}; \
                          remove one of the two, or read with Duplicates::KeepFirst"
                     );
                     return Err(table.error(line, message));

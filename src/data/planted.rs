@@ -90,16 +90,16 @@ macro_rules! with {
 with! {
     with_n_users n_users: usize, "Sets the number of users.";
     with_n_items n_items: usize, "Sets the number of items.";
-    with_interactions_per_user interactions_per_user: usize, "Sets the interactions of a user, on average.";
+    with_interactions_per_user interactions_per_user: usize, "Sets the mean number of interactions of a user.";
     with_d_text d_text: usize, "Sets the width of the text features.";
     with_d_visual d_visual: usize, "Sets the width of the visual features.";
-    with_redundant redundant: f32, "Sets the strength of what both modalities show.";
-    with_unique_text unique_text: f32, "Sets the strength of what only texts show.";
-    with_unique_visual unique_visual: f32, "Sets the strength of what only images show.";
-    with_synergy synergy: f32, "Sets the strength of what only text and image together show.";
-    with_popularity_exponent popularity_exponent: f32, "Sets how unequal items are in popularity; 0 is equal.";
-    with_noise noise: f32, "Sets the standard deviation of the features' noise.";
-    with_seed seed: u64, "Sets what all draws depend on.";
+    with_redundant redundant: f32, "Sets the strength of the redundant signal, which text and image both carry.";
+    with_unique_text unique_text: f32, "Sets the strength of the signal that only text carries.";
+    with_unique_visual unique_visual: f32, "Sets the strength of the signal that only images carry.";
+    with_synergy synergy: f32, "Sets the strength of the synergistic signal, which only text and image together carry.";
+    with_popularity_exponent popularity_exponent: f32, "Sets the exponent of the power law of item popularity; 0 makes all items equally popular.";
+    with_noise noise: f32, "Sets the standard deviation of the Gaussian noise in the features.";
+    with_seed seed: u64, "Sets the random seed.";
 }
 
 /// Maximum number of users, and of items.

@@ -49,6 +49,25 @@ fn device() -> Device {
     Device::flex()
 }
 
+/// No spread can be told of one user, and still there are tables.
+#[test]
+fn a_test_part_of_one_user_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let pairs = (0..12).flat_map(|user| (0..4).map(move |n| (user, (user * 5 + n * 3) % 9)));
+    let lines =
+        pairs.enumerate().map(|(at, (user, item))| format!("{user}\t{item}\t{}\n", [1, 2].get(at).unwrap_or(&0)));
+    std::fs::create_dir(folder.path().join("one")).unwrap();
+    let text = format!("userID\titemID\tx_label\n{}", lines.collect::<String>());
+    std::fs::write(folder.path().join("one/one.inter"), text).unwrap();
+    let file = "name = 'e'\n[[data]]\nname = 'one'\n[[models]]\nmodel = 'popularity'\n[[models]]\nmodel = 'bpr-mf'\n\
+                training = { epochs = 1 }\n[[contrasts]]\nof = 'bpr-mf'\n";
+    let experiment = Experiment::from_toml(file).unwrap();
+    let mut session = experiment.open(folder.path(), folder.path().join("out")).unwrap();
+    session.run(&device(), &Selection::all(), go_on).unwrap();
+    let report = session.report("viral experiment e.toml").unwrap().to_text();
+    assert!(report.contains("R@20 of 1 user") && report.contains("bpr-mf − popularity"), "{report}");
+}
+
 fn open(out: &Path) -> Session {
     Experiment::from_toml(TOYS).unwrap().open("no/such/root", out).unwrap()
 }
