@@ -107,7 +107,7 @@ const FILTERED: [&str; 7] =
 /// Values of `finish_reason` for failures of the server.
 const FAILED: [&str; 4] = ["error", "abort", "aborted", "cancelled"];
 
-/// Returns a text that is not blank.
+/// Returns the text of a value unless it is blank.
 fn said(value: Option<&Value>) -> Option<String> {
     value?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_string)
 }

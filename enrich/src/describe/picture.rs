@@ -93,7 +93,7 @@ fn decode_unguarded(
     let bad = |error: image::ImageError| format!("not a readable {format:?} picture: {error}");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // The deepest of the usual pixel formats take eight bytes per pixel.
+    // The deepest of the usual pixel formats takes eight bytes per pixel.
     limits.max_alloc = Some(settings.max_pixels.saturating_mul(8));
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(bad)?;

@@ -46,7 +46,7 @@ impl Progress {
         self.n_before + self.n_described + self.n_quarantined
     }
 
-    /// Returns the items per second in this run, without those that had a record before.
+    /// Returns the items finished per second in this run, without those that had a record before.
     pub fn rate(&self) -> f64 {
         (self.n_described + self.n_quarantined) as f64 / self.seconds.max(1e-9)
     }

@@ -60,8 +60,8 @@ pub struct ItemEmbedConfig {
     pub servers: Vec<String>,
     /// API key, sent to these servers only.
     pub api_key: Option<ApiKey>,
-    /// Whether items without a picture are quarantined; otherwise they are embedded by their text alone, and counted
-    /// (no).
+    /// Whether items without a picture are quarantined (no); otherwise they are embedded by their text alone, and
+    /// counted.
     pub needs_picture: bool,
     /// How pictures are prepared.
     pub picture: PictureSettings,
