@@ -8,7 +8,7 @@ pub(super) fn one_line(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a text repeats itself, as from a model stuck in a loop: one character 12 times in a row or, from 12 words on,
+/// Whether a text repeats itself, as from a model stuck in a loop: a character 12 times in a row or, from 12 words on,
 /// less than 60 % distinct word trigrams.
 pub(super) fn is_repetitive(text: &str) -> bool {
     let mut run = (None, 0);

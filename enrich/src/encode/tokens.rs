@@ -24,7 +24,7 @@ pub(super) struct TextTokenizer {
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json`, and replaces its padding and truncation by the model's.
+    /// Reads `tokenizer.json`, without its padding, and with truncation at the model's length.
     ///
     /// # Errors
     /// If the file is missing or cannot be read, an id is beyond the model's vocabulary, or the maximum length leaves
