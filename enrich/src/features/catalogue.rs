@@ -85,8 +85,8 @@ impl Catalogue {
         &self.folder
     }
 
-    /// Returns the content of each row, by `of` from its item. A row whose item has no line gets that as the reason; a
-    /// row without an item gets an empty reason.
+    /// Returns the content of each row: `of` applied to its item, a reason if the item has no line in `items.jsonl`, or
+    /// an empty reason if the row has no item.
     pub fn contents(&self, of: impl Fn(&Item) -> Content) -> Vec<Content> {
         let content = |(id, item): (&String, &Option<Item>)| match item {
             Some(item) => of(item),
