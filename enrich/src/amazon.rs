@@ -1,8 +1,8 @@
-//! The public files of Amazon's reviews of 2014, by category.
+//! File names of Amazon's reviews of 2014 and their metadata, by category.
 
 use crate::{Error, Result};
 
-/// Where the files are published (<https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html> links there).
+/// Base URL of the files (<https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html> links there).
 pub const AMAZON_2014: &str = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon/categoryFiles";
 
 /// The categories that have a 5-core file.
@@ -33,10 +33,10 @@ pub const AMAZON_CATEGORIES: [&str; 24] = [
     "Video_Games",
 ];
 
-/// The file names of a category, its 5-core reviews and its metadata; upper and lower case are one.
+/// Returns the names of a category's two files: 5-core reviews and metadata. Case is ignored.
 ///
 /// # Errors
-/// When there is no such category; all are named.
+/// If there is no such category; the message lists all categories.
 pub fn amazon_files(category: &str) -> Result<[String; 2]> {
     let known = AMAZON_CATEGORIES.iter().find(|known| known.eq_ignore_ascii_case(category));
     let known = known.ok_or_else(|| {

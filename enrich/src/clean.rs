@@ -1,10 +1,10 @@
-//! Words of strangers, made safe to quote in a prompt.
+//! Sanitises untrusted text before it is quoted in a prompt.
 
-/// Makes text from a catalogue fit to stand inside a prompt: one line of at most `max_chars` characters.
+/// Sanitises catalogue text for use in a prompt: one line of at most `max_chars` characters.
 ///
-/// Control and invisible characters become spaces and runs of white space become one space. Angle and square brackets
-/// become marks that look alike but mean nothing: neither our own delimiters, `</title>`, nor the control words of chat
-/// templates, `<|im_end|>` or `[INST]`, can be written in a title. What is cut off is marked by `…`.
+/// Control and invisible characters become spaces, and runs of white space become one space. Angle and square brackets
+/// are replaced by look-alikes without special meaning, so that a title can contain neither our own delimiters, such as
+/// `</title>`, nor the special tokens of chat templates, such as `<|im_end|>` or `[INST]`. Truncated text ends in `…`.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let mut cleaned = String::new();
     let mut n_chars = 0;
@@ -40,7 +40,8 @@ pub fn clean(text: &str, max_chars: usize) -> String {
     cleaned
 }
 
-/// Characters that a reader does not see but a tokenizer does: controls, formats, tags, private use, non-characters.
+/// Whether a character is invisible to readers but not to tokenizers: a control, format, tag, private-use or
+/// non-character.
 fn is_invisible(c: char) -> bool {
     let code = u32::from(c);
     c.is_control()

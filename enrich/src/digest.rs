@@ -1,13 +1,13 @@
-//! What is known of is told by the hash of all that it depends on.
+//! Content hashes, used as keys: a result is known by the hash of everything it depends on.
 
 use sha2::{Digest, Sha256};
 
-/// [`digest`] in hexadecimal.
+/// Returns [`digest`] in hexadecimal.
 pub(crate) fn hash(parts: &[&[u8]]) -> String {
     format!("{:032x}", u128::from_be_bytes(digest(parts)))
 }
 
-/// The first half of SHA-256 of some parts and their lengths.
+/// Returns the first 16 bytes of the SHA-256 of the parts, each preceded by its length.
 pub(crate) fn digest(parts: &[&[u8]]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Files from the web: resumed where they broke off, whole or not at all, and the same ever after.
+//! Resumable downloads: a file appears complete or not at all, and its hash is pinned in a lock file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -11,38 +11,38 @@ use crate::prepare::kind::is_html;
 use crate::{Error, Result};
 use viral::data::{is_there, open_file, read_file, sha256_of_file, write_whole};
 
-/// How often a broken connection is taken up again in one call, if bytes came in between.
+/// Maximum number of reconnects in one call. A connection that delivered no bytes is not resumed.
 const MAX_BREAKS: usize = 20;
 
-/// A file to fetch.
+/// A file to download.
 ///
-/// Bytes go to `<path>.part`, which takes the place of `path` when its length and hash are right; a call after a broken
-/// one goes on where that one ended. `<path>.lock.json` keeps the hash of the first download, and later ones must have
-/// the same. A file that is there already is held to its lock and not fetched.
+/// Bytes are written to `<path>.part`, which is renamed to `path` once its length and hash are right. A call after an
+/// interrupted one resumes where that one ended. `<path>.lock.json` records the hash of the first download, and later
+/// ones must match it. A file that already exists is checked against its lock and not downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
-    /// Where from: `http://` or `https://`.
+    /// URL, `http://` or `https://`.
     pub url: String,
-    /// Where to.
+    /// Path of the downloaded file.
     pub path: PathBuf,
-    /// The SHA-256 it must have, in hexadecimal, where it is known.
+    /// Expected SHA-256 in hexadecimal, if known.
     pub sha256: Option<String>,
 }
 
-/// A file that is there.
+/// Result of a download: a complete file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Downloaded {
-    /// Its SHA-256, in hexadecimal.
+    /// SHA-256 in hexadecimal.
     pub sha256: String,
-    /// Its length.
+    /// Length in bytes.
     pub n_bytes: u64,
-    /// Whether it had been there before.
+    /// Whether the file already existed before the call.
     pub was_there: bool,
-    /// Whether its hash was compared with a known one, rather than recorded.
+    /// Whether the hash was compared with a known one; otherwise it was only recorded.
     pub is_verified: bool,
 }
 
-/// What `<path>.lock.json` says of a file.
+/// Content of `<path>.lock.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Lock {
     url: String,
@@ -50,38 +50,39 @@ struct Lock {
     sha256: String,
 }
 
-/// What `<path>.part.json` says of a file that is not complete.
+/// Content of `<path>.part.json`: the state of an incomplete download.
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 struct PartState {
     url: String,
     n_bytes: u64,
-    /// What the server calls this version of the file: an entity tag or a date.
+    /// The server's version of the file: a strong `ETag`, or else `Last-Modified`.
     version: Option<String>,
 }
 
-/// How a round of fetching ended, short of an error.
+/// How one request ended, if not with an error.
 enum Round {
     Complete,
     BrokeOff(String),
 }
 
 impl Download {
-    /// A file whose hash is not known.
+    /// Creates a download whose hash is not known.
     pub fn new(url: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { url: url.into(), path: path.into(), sha256: None }
     }
 
-    /// Sets the hash that the file must have.
+    /// Sets the expected SHA-256, in hexadecimal.
     pub fn with_sha256(mut self, sha256: impl Into<String>) -> Self {
         self.sha256 = Some(sha256.into());
         self
     }
 
-    /// Fetches the file, unless it is there. `observe` hears how many bytes there are and how many there will be.
+    /// Downloads the file unless it already exists. `observe` is called with the number of bytes so far and in total.
     ///
     /// # Errors
-    /// When the server refuses, does not say how long the file is, or breaks off for good; when a hash is wrong. All but
-    /// a wrong hash leave what has been fetched for the next call.
+    /// If the server refuses, does not state the length of the file, or keeps breaking off, or if a hash does not
+    /// match. Downloaded bytes are kept for the next call unless they turn out to be another file (wrong hash, web
+    /// page, new version).
     pub fn run(&self, mut observe: impl FnMut(u64, u64)) -> Result<Downloaded> {
         if let Some(hash) = self.sha256.as_ref().filter(|h| h.len() != 64 || !h.bytes().all(|b| b.is_ascii_hexdigit()))
         {
@@ -100,7 +101,7 @@ impl Download {
         }
         let open = OpenOptions::new().read(true).append(true).create(true).open(&part);
         let mut file = open.map_err(Error::io(&part))?;
-        // Where the file system knows no locks, nobody else is watched for.
+        // A file system without locks is no obstacle: only a lock held by another process is an error.
         if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
             return Err(Error::file(&part, "another program is fetching this file; wait for it"));
         }
@@ -122,7 +123,7 @@ impl Download {
         }
         file.sync_all().map_err(Error::io(&part))?;
         drop(file);
-        // Another file cannot become the right one by going on.
+        // Resuming cannot turn another file into the right one.
         let remove = || {
             let _ = std::fs::remove_file(&part).and_then(|()| std::fs::remove_file(self.beside(".part.json")));
         };
@@ -148,7 +149,8 @@ impl Download {
         Ok(found)
     }
 
-    /// Holds a complete file to the hash given and to that of its lock, or makes the lock; says which hash is wrong.
+    /// Checks a complete file against the expected hash and that of its lock, or creates the lock. The inner `Err` says
+    /// which hash is wrong.
     fn verified(&self, path: &Path, was_there: bool) -> Result<std::result::Result<Downloaded, String>> {
         let lock_path = self.beside(".lock.json");
         let lock: Option<Lock> = read_json(&lock_path)?;
@@ -169,12 +171,12 @@ impl Download {
         Ok(Ok(Downloaded { sha256, n_bytes, was_there, is_verified }))
     }
 
-    /// One request, from the end of the part on.
+    /// Sends one request, which resumes at the end of the part.
     fn round(&self, file: &mut File, part: &Path, observe: &mut impl FnMut(u64, u64)) -> Result<Round> {
         let state_path = self.beside(".part.json");
         let state: Option<PartState> = read_json(&state_path)?;
         let mut have = file.metadata().map_err(Error::io(part))?.len();
-        // Bytes of another file, or of nobody knows which, are no beginning of this one.
+        // Bytes of another or an unknown file are not a beginning of this one.
         let state = state.filter(|state| state.url == self.url && have <= state.n_bytes);
         match &state {
             Some(state) if have > 0 && have == state.n_bytes => return Ok(Round::Complete),
@@ -196,7 +198,7 @@ impl Download {
         if have > 0 {
             request = request.header("Range", format!("bytes={have}-"));
             if let Some(version) = state.as_ref().and_then(|state| state.version.as_ref()) {
-                // Of a newer version the server then sends everything.
+                // If the file has changed, the server then sends all of it.
                 request = request.header("If-Range", version);
             }
         }
@@ -220,13 +222,14 @@ impl Download {
             }
             206 => {
                 let (start, total) = range.as_deref().and_then(content_range).unwrap_or_default();
-                // Versions that differ are versions of two files; one that only one answer names says nothing.
+                // Two different versions mean two different files. A version given by only one of the responses proves
+                // nothing.
                 let is_same = state.as_ref().is_some_and(|state| {
                     let versions = state.version.as_ref().zip(version.as_ref());
                     state.n_bytes == total && versions.is_none_or(|(old, new)| old == new)
                 });
                 if start != have || !is_same || length.is_some_and(|length| length != total - have) {
-                    // Nothing can be made of this: from the beginning, next time.
+                    // The response does not fit; start over in the next call.
                     file.set_len(0).map_err(Error::io(part))?;
                     let range = range.unwrap_or_default();
                     return Err(failed(format!("asked for bytes from {have} on, got '{range}'; run it again")));
@@ -270,7 +273,7 @@ impl Download {
     }
 }
 
-/// `bytes 5-9/10` as the start 5 and the total 10.
+/// Parses `Content-Range`: `bytes 5-9/10` gives the start 5 and the total 10. The range must reach the end.
 fn content_range(text: &str) -> Option<(u64, u64)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, end) = range.split_once('-')?;

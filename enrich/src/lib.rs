@@ -1,7 +1,7 @@
-//! From raw catalogues, photos and titles to the files that multimodal recommenders learn from.
+//! Prepares data sets for multimodal recommendation: interactions, item metadata, and text and image features.
 //!
-//! The library [`viral`] trains on a folder: interactions, and a matrix of features for each modality. This one makes such
-//! folders, and meets `viral` through files only:
+//! The library [`viral`] trains on a folder with interactions and one feature matrix per modality. This crate makes
+//! such folders and hands them to `viral` through files only:
 //!
 //! ```text
 //! reviews, metadata ─► Prepare ─► toys.inter, items.jsonl
@@ -12,15 +12,16 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `prepare`, `download`, `amazon` | [`Prepare`]: raw reviews and metadata to a folder of data |
-//! | [`describe`] | pictures and titles to descriptions, by vision-language models behind servers |
-//! | [`encode`] | texts to vectors, by a Sentence-BERT model in this process |
-//! | [`embed`] | texts, and pictures together with titles, to vectors, by servers |
-//! | [`features`] | descriptions, titles and vectors to feature files with mask and provenance |
-//! | `server`, `digest`, `clean`, `pictures` | what these share: requests and retries, hashes, words of strangers, files of pictures |
+//! | `prepare`, `download`, `amazon` | [`Prepare`]: converts raw reviews and metadata to a data folder |
+//! | [`describe`] | describes items from pictures and titles, by vision-language models behind servers |
+//! | [`encode`] | embeds texts, by a Sentence-BERT model in this process |
+//! | [`embed`] | embeds texts, and pictures together with titles, by servers |
+//! | [`features`] | writes feature files from descriptions, titles and vectors, with mask and provenance |
+//! | `server`, `digest`, `clean`, `pictures` | shared: requests and retries, hashes, sanitised text, picture files |
 //!
-//! Errors are [`viral::Error`]: a sentence with the file, the line where there is one, and what to do. Nothing here prints;
-//! progress goes to callbacks. The program `viral` of the package `viral-cli` does all of this from a command line.
+//! Errors are [`viral::Error`]: a sentence with the file, the line if there is one, and what to do. Nothing here
+//! prints; progress is reported to callbacks. The program `viral` of the package `viral-cli` offers all of this on the
+//! command line.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod amazon;

@@ -1,4 +1,4 @@
-//! The pictures in a folder and below it, found by item or by name however either is written.
+//! Index of the picture files below a folder, looked up by item id or by path in any spelling.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,29 +9,29 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::{Error, Result};
 
-/// The endings of pictures, in any case; of two pictures of one item the one whose path comes first is taken.
+/// File extensions of pictures, in any case. Of two pictures of an item, the one whose path comes first is taken.
 const ENDINGS: [&str; 11] = ["bmp", "gif", "jfif", "jpe", "jpeg", "jpg", "pjpeg", "png", "tif", "tiff", "webp"];
 
-/// Folders are looked into no deeper than this.
+/// Maximum depth of the folders searched.
 const DEPTH: usize = 16;
 
-/// The pictures of a folder by their paths below it, with `/` between the parts.
+/// The picture files below a folder, by relative path with `/` between the parts.
 ///
-/// Names are compared in their composed form (NFC), for file systems and archives may decompose them: `é` as `e` and an
+/// Names are compared in composed form (NFC), because file systems and archives may decompose them: `é` as `e` and an
 /// accent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pictures {
-    /// By name without ending; of two the one nearer to the top, then the first in alphabetical order.
+    /// By file stem; of several, the one nearest to the top, then the first in alphabetical order.
     by_stem: HashMap<String, String>,
-    /// The first picture of each folder that has some, by the folder's name.
+    /// The first picture of each folder that has any, by folder name.
     by_folder: HashMap<String, String>,
-    /// The paths that are written in another way than [`plain`] has them.
+    /// Paths that are not in the spelling of [`plain`], by that spelling.
     by_plain_path: BTreeMap<String, String>,
     example: Option<String>,
 }
 
 impl Pictures {
-    /// Looks through a folder and those below it.
+    /// Searches a folder and those below it.
     ///
     /// # Errors
     /// If one of them cannot be read.
@@ -60,25 +60,26 @@ impl Pictures {
         Ok(pictures)
     }
 
-    /// The picture that is named after an item, or else the first one in a folder that is.
+    /// Returns the picture named after an item, or else the first one in a folder named after it.
     pub(crate) fn of_item(&self, id: &str) -> Option<&str> {
         let id = composed(id);
         self.by_stem.get(id.as_ref()).or_else(|| self.by_folder.get(id.as_ref())).map(String::as_str)
     }
 
-    /// The picture whose path means the same as this one, which is not there under the very name: characters composed or
-    /// decomposed, percent signs resolved or not.
+    /// Returns a picture whose path is not spelled like this one but means the same: Unicode composed or decomposed,
+    /// percent-encoding resolved or not.
     pub(crate) fn like(&self, path: &str) -> Option<&str> {
         self.by_plain_path.get(&plain(path)).map(String::as_str)
     }
 
-    /// One of the pictures, if there is any.
+    /// Returns one of the pictures as an example, if there are any.
     pub(crate) fn example(&self) -> Option<&str> {
         self.example.as_deref()
     }
 }
 
-/// The names that a path may have on disk: as it stands, percent signs resolved, both with characters composed.
+/// Returns the names that a path may have on disk: as given and percent-decoded, each also composed (NFC) and
+/// decomposed (NFD).
 pub(crate) fn spellings(path: &str) -> Vec<String> {
     let decoded = percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path));
     let mut names =
@@ -88,7 +89,7 @@ pub(crate) fn spellings(path: &str) -> Vec<String> {
     names
 }
 
-/// One spelling for all that mean the same.
+/// Returns the normal form that all spellings of a path share: percent-decoded and composed (NFC).
 fn plain(path: &str) -> String {
     composed(&percent_decode_str(path).decode_utf8().unwrap_or(Cow::Borrowed(path))).into_owned()
 }
@@ -97,11 +98,11 @@ fn composed(text: &str) -> Cow<'_, str> {
     if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
 }
 
-/// The paths of all files below a folder.
+/// Collects the relative paths of all files below a folder.
 fn collect(folder: &Path, above: &str, paths: &mut Vec<String>) -> Result<()> {
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
-        // Names that are not Unicode are no item's, and hidden folders are a system's own.
+        // Names that are not Unicode cannot belong to items, and folders with these prefixes belong to the system.
         let Some(name) = entry.file_name().into_string().ok() else { continue };
         let path = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
         let entry = entry.path();

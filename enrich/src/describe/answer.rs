@@ -1,4 +1,4 @@
-//! Which answers are worth keeping. Each fault has a name, so that a summary can count them.
+//! Validation of answers. Each fault has a name, so that a summary can count them.
 
 use super::attributes::Attributes;
 use super::completion::Completion;
@@ -8,26 +8,27 @@ use super::prompt::AnswerKind;
 use super::refusal::is_refusal;
 use super::words;
 
-/// How strictly answers are looked at.
+/// How strictly answers are validated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Validation {
-    /// Empty, cut, repeated, refused and non-English answers are refused, and attributes must be complete.
+    /// Rejects empty, truncated, repetitive and non-English answers, refusals, and incomplete attributes.
     #[default]
     English,
-    /// The same for answers in whatever language.
+    /// Like [`English`](Self::English), but accepts any language.
     AnyLanguage,
-    /// Everything that is not empty is kept. For trying a server, such as one with a random model, never for results.
+    /// Keeps every answer that is neither empty nor an explicit refusal. For testing a server, such as one with a
+    /// random model, never for results.
     AnyText,
 }
 
-/// The fewest and the most characters of a description.
+/// Allowed length of a description, in characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 20..=4000;
 
-/// Takes from a completion the text to keep: sentences on one line, or a JSON object.
+/// Extracts the text to keep from a completion: sentences on one line, or a JSON object.
 ///
 /// # Errors
-/// The fault, as `name: explanation` with one of the names `empty`, `truncated`, `repeated`, `refused`, `language`,
-/// `length`, `garbage` or `attributes`.
+/// Returns the fault as `name: explanation` with one of the names `empty`, `truncated`, `repeated`, `refused`,
+/// `language`, `length`, `garbage` or `attributes`.
 pub fn accept(completion: &Completion, kind: AnswerKind, validation: Validation) -> Result<String, String> {
     if let Some(refusal) = &completion.refusal {
         return Err(refused(&words::one_line(refusal)));
@@ -66,7 +67,7 @@ pub fn accept(completion: &Completion, kind: AnswerKind, validation: Validation)
 fn prose(answer: &str, validation: Validation) -> Result<String, String> {
     let inside = without_fence(answer);
     let inside = without_json(inside).unwrap_or_else(|| inside.to_string());
-    // The first words tell who declines, before anything is taken off.
+    // A refusal shows in the first words, so look before anything is stripped.
     let whole = words::one_line(&inside);
     if is_refusal(&whole) {
         return Err(refused(&whole));

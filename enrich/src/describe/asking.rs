@@ -1,5 +1,5 @@
-//! Asking servers about items: every item without a record is asked about, and what comes of it is written down before the next
-//! is taken. What is asked, and what of an answer is kept, is for [`Ask`] to say.
+//! The run over a catalogue: requests an answer for every item without a record. A worker writes the outcome of an item
+//! to the journal before it takes the next. [`Ask`] defines what is asked and what is kept of an answer.
 
 use super::folder::read_picture;
 use super::journal::{Journal, Record};
@@ -15,32 +15,32 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// What is asked about items, and what of the answers is kept.
+/// Defines what is asked about items and what is kept of the answers.
 pub(crate) trait Ask: Sync {
-    /// A body that could be read.
+    /// A parsed response body.
     type Answer;
 
-    /// What has been done with an item that has a text in the journal: `described`.
+    /// Participle for messages about items that have a text in the journal, such as `described`.
     const DONE: &'static str;
 
-    /// What is asked about an item, and the hash of everything about the request but model and picture: an item is asked
-    /// again if, and only if, its own request has changed.
+    /// Returns the text of the request for an item, and the hash of everything in the request except model and picture.
+    /// An item is requested again if and only if its own request has changed.
     fn question(&self, item: &Item, has_picture: bool) -> (String, String);
 
-    /// Whether an item without a picture is asked about all the same; `Err` if not, and why.
+    /// Whether an item without a picture is requested anyway; `Err` gives the reason if not.
     fn without_picture(&self, item: &Item) -> std::result::Result<(), String>;
 
-    /// The body of a request.
+    /// Builds the body of a request.
     fn body(&self, text: &str, jpeg: Option<&[u8]>, tries: &Tries, dialect: &Dialect) -> Vec<u8>;
 
-    /// Reads the body of an answer; `Err` counts as a failure of the server.
+    /// Parses a response body; `Err` counts as a failure of the server.
     fn parse(&self, body: &[u8]) -> std::result::Result<Self::Answer, String>;
 
-    /// What an answer has cost, and the text that is kept of it; `Err` if it is unfit, and why.
+    /// Returns the tokens that an answer has cost and the text to keep, or `Err` with the reason if it is unfit.
     fn judge(&self, answer: Self::Answer) -> (Tokens, std::result::Result<String, String>);
 }
 
-/// Whom to ask, and how hard to try.
+/// Settings of a run: model, servers, picture preparation and limits.
 pub(crate) struct Asking<'a> {
     pub(crate) model: &'a str,
     pub(crate) crew: CrewConfig<'a>,
@@ -51,20 +51,20 @@ pub(crate) struct Asking<'a> {
     pub(crate) limit: Option<usize>,
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) progress: Progress,
-    /// How often each fault led to quarantine in this run, by the fault's name.
+    /// Number of items quarantined in this run, by name of the fault.
     pub(crate) faults: BTreeMap<String, usize>,
     pub(crate) servers: Vec<ServerReport>,
-    /// Where in the journal each item's record is.
+    /// Journal offset of each item's record.
     pub(crate) places: Vec<u64>,
     has_texts: bool,
 }
 
 impl Asked {
-    /// Fails if nothing is done, now or before, of what was asked about.
+    /// Returns an error if every item asked about is quarantined, in this run or before.
     pub(crate) fn check_any(&self, done: &str) -> Result<()> {
         let n = self.progress.n_quarantined + self.progress.n_before;
         if self.has_texts || self.progress.n_described > 0 || n == 0 {
@@ -80,12 +80,12 @@ impl Asked {
 }
 
 impl Asking<'_> {
-    /// Asks about every item that the journal does not know yet, and calls `observe` after each one; that may end the run
-    /// with `Break`, once the requests in flight are answered.
+    /// Requests an answer for every item that the journal does not know yet, and calls `observe` after each one.
+    /// `Break` from `observe` ends the run once the requests in flight are answered.
     ///
     /// # Errors
-    /// Files that cannot be used; servers that all fail for longer than `patience`, refuse the key or do not know the model; a
-    /// journal that cannot be written. What came until then is in the journal.
+    /// If a file cannot be used, all servers fail for longer than `patience`, reject the key or do not know the model,
+    /// or the journal cannot be written. Results up to then are in the journal.
     pub(crate) fn run<A: Ask>(
         &self,
         ask: &A,
@@ -125,18 +125,18 @@ impl Asking<'_> {
     }
 }
 
-/// The work: items, and what comes of them.
+/// The work shared by the workers: items and their outcomes.
 struct Questions<'a, A, F> {
     asking: &'a Asking<'a>,
     ask: &'a A,
     images: &'a ImageFolder,
     items: Mutex<Enumerate<ItemLines>>,
-    /// How many items may still be asked about.
+    /// Number of items that may still be requested.
     n_left: Mutex<usize>,
     outcomes: Mutex<Outcomes<'a, F>>,
 }
 
-/// An item's request, but for its picture.
+/// The request for an item.
 pub(super) struct Job {
     pub(super) index: usize,
     text: String,
@@ -146,13 +146,13 @@ pub(super) struct Job {
 
 /// An item's picture on its way into a request.
 enum Picture {
-    /// The bytes of the file, and its name.
+    /// Bytes and name of the file.
     File(Vec<u8>, String),
-    /// Made ready.
+    /// Prepared for sending.
     Jpeg(Vec<u8>),
-    /// There is none, and none is needed.
+    /// There is no picture, and none is needed.
     Absent,
-    /// What is wrong with it.
+    /// Unusable, with the reason.
     Bad(String),
 }
 
@@ -163,10 +163,10 @@ impl<A: Ask, F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Questions<'
 
     const MAX_ANSWER: u64 = 4 << 20;
 
-    /// The next item without a record.
+    /// Returns the next item without a record.
     fn next(&self) -> Result<Option<Job>> {
         loop {
-            // Pictures are read while others take their items.
+            // The lock on the items is released before the picture is read.
             let Some((index, item)) = lock(&self.items).next() else { return Ok(None) };
             let job = self.job(index, item?);
             if !lock(&self.outcomes).is_new(&job, self.asking.retry_quarantined) {
@@ -202,9 +202,10 @@ impl<A: Ask, F: FnMut(&Progress) -> ControlFlow<()> + Send> Work for Questions<'
         kept
     }
 
-    /// While nobody is answered at all, the servers are to blame rather than the item, up to a point: one that brings its
-    /// server down each time must not hold up the others for ever. Of a server that has too much to do no item is to blame,
-    /// unless others are answered all the time.
+    /// Gives up after `max_unfit` unfit answers or `max_failures` failures. While no server answers anything, the
+    /// servers are to blame rather than the item, so twice as many failures are allowed, but no more: an item that
+    /// crashes its server each time must not block the others forever. Responses of busy servers count only while
+    /// other requests are answered, with ten times the limit.
     fn gives_up(&self, tries: &Tries, is_alone: bool) -> bool {
         let most = self.asking.max_failures.max(1);
         tries.n_unfit >= self.asking.max_unfit.max(1)
@@ -256,7 +257,7 @@ impl<A: Ask, F> Questions<'_, A, F> {
 }
 
 impl Picture {
-    /// Makes the picture what servers get. The file, decoded, checked and scaled once, is not kept.
+    /// Prepares the picture for sending, once. The bytes of the file are not kept.
     fn ready(&mut self, settings: &PictureSettings) -> std::result::Result<(), String> {
         if let Self::File(bytes, name) = self {
             *self = match prepare_picture(bytes, settings) {

@@ -1,9 +1,9 @@
-//! The structured answer: a JSON object of six attributes, checked, kept as it came, and put into words.
+//! Structured answers: a JSON object of six attributes, validated, kept as the model wrote it, and rendered as text.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What the prompt `attributes` asks for; empty text is an attribute that cannot be told.
+/// Attributes of a product, as the prompt `attributes` asks for them. An unknown attribute is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// The kind of product; never empty.
@@ -20,16 +20,16 @@ pub struct Attributes {
     pub audience: String,
 }
 
-/// The most characters of one value.
+/// Maximum length of a value, in characters.
 const MAX_VALUE: usize = 200;
 
-/// The most bytes of the object, with whatever else a model puts into it.
+/// Maximum size of the object in bytes, including anything else a model puts into it.
 const MAX_OBJECT: usize = 16_000;
 
-/// So many braces at the end of an answer are looked at.
+/// Maximum number of opening braces to try, from the end of an answer.
 const MAX_BRACES: usize = 1000;
 
-/// The attributes, each with the names that it goes by.
+/// Accepted names of each attribute.
 const NAMES: [&[&str]; 6] = [
     &["category"],
     &["colour", "color", "colours", "colors"],
@@ -40,16 +40,16 @@ const NAMES: [&[&str]; 6] = [
 ];
 
 impl Attributes {
-    /// Finds the object in a model's answer, with or without words, code fences, other braces and other objects around it:
-    /// the last object that has all six attributes. Gives the attributes, and the object on one line as the model wrote it,
-    /// but for commas before closing brackets.
+    /// Finds the last JSON object with all six attributes in a model's answer, ignoring text, code fences, stray braces
+    /// and other objects around it. Returns the attributes, and the object on one line as the model wrote it but
+    /// without trailing commas.
     ///
     /// # Errors
-    /// `attributes: ` and what is wrong with the object that comes nearest.
+    /// Returns `attributes: ` and what is wrong with the object that comes nearest.
     pub fn parse(answer: &str) -> Result<(Self, String), String> {
         let mut worst: Option<(usize, String)> = None;
         for (start, _) in answer.rmatch_indices('{').take(MAX_BRACES) {
-            // One byte more than is taken, so that one that is too long can be told.
+            // One byte beyond the limit, so that a longer object can be detected.
             let mut end = answer.len().min(start + MAX_OBJECT + 1);
             while !answer.is_char_boundary(end) {
                 end -= 1;
@@ -69,7 +69,7 @@ impl Attributes {
         Err(format!("attributes: {what}"))
     }
 
-    /// The attributes of an object.
+    /// Reads the attributes from an object.
     fn of(object: &Value) -> Result<Self, String> {
         let value = |names: &[&str]| {
             let value = member(object, names).ok_or_else(|| format!("no `{}`", names[0]))?;
@@ -90,7 +90,7 @@ impl Attributes {
         Ok(attributes)
     }
 
-    /// The attributes as sentences, those without a value left out.
+    /// Renders the attributes as sentences, leaving out empty ones.
     pub fn to_text(&self) -> String {
         let named = [
             ("Category", &self.category),
@@ -105,7 +105,7 @@ impl Attributes {
     }
 }
 
-/// The value of an object's member that goes by one of some names, in capitals or not.
+/// Returns the member of an object under one of some names; case is ignored if none matches exactly.
 fn member<'a>(object: &'a Value, names: &[&str]) -> Option<&'a Value> {
     let object = object.as_object()?;
     let exact = names.iter().find_map(|name| object.get(*name));
@@ -113,17 +113,17 @@ fn member<'a>(object: &'a Value, names: &[&str]) -> Option<&'a Value> {
     exact.or_else(|| object.iter().find(|(key, _)| is_named(key)).map(|(_, value)| value))
 }
 
-/// The object that a text begins with, and the same on one line of text.
+/// Parses the JSON value at the start of a text, and returns it with its source on one line.
 ///
 /// # Errors
-/// How far it is from an object, as a small number, and what is wrong.
+/// Returns 0, the lowest rank of near misses, and what is wrong.
 fn object(text: &str) -> Result<(Value, String), (usize, String)> {
     let first = |text: &str| {
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
         let value = values.next().unwrap_or(Ok(Value::Null));
         value.map(|value| (value, values.byte_offset()))
     };
-    // Between the tokens of JSON white space is free, and inside of its strings there are no bare line ends.
+    // JSON allows any white space between tokens and no raw line breaks in strings.
     let line = |text: &str| text.replace(['\n', '\r', '\t'], " ");
     match first(text) {
         Ok((value, end)) => Ok((value, line(&text[..end]))),
@@ -137,7 +137,7 @@ fn object(text: &str) -> Result<(Value, String), (usize, String)> {
     }
 }
 
-/// The text without commas that stand before a closing bracket, outside of strings.
+/// Removes trailing commas: those before a closing bracket, outside of strings.
 fn without_last_commas(text: &str) -> String {
     let (mut out, mut in_string, mut is_escaped) = (String::with_capacity(text.len()), false, false);
     for (at, c) in text.char_indices() {
@@ -151,7 +151,7 @@ fn without_last_commas(text: &str) -> String {
     out
 }
 
-/// A value as text: a string, a list of strings, or nothing.
+/// Converts a value to text: a string, a list of strings, or null. Words for "unknown" give empty text.
 fn plain(value: &Value) -> Result<String, String> {
     let text = match value {
         Value::Null => String::new(),

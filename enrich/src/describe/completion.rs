@@ -1,10 +1,10 @@
-//! What a server sends back, read with suspicion: anything may come with status 200.
+//! Parses chat completions defensively: anything may come with status 200.
 
 use crate::server::{ApiKey, Dialect, Head, Reply, json_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Tokens that were read and written.
+/// Token counts of input and output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Tokens of prompts and pictures.
@@ -25,21 +25,21 @@ impl std::ops::AddAssign for Tokens {
 /// A model's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// The text, as it came.
+    /// The text as received.
     pub text: String,
-    /// What a model or its server says, outside of the text, of why it does not answer.
+    /// Why the model or its server does not answer, if stated outside of the text.
     pub refusal: Option<String>,
-    /// Whether the model was cut off at the limit of tokens.
+    /// Whether the answer was cut off at the token limit.
     pub is_cut: bool,
-    /// What it cost, zero where the server does not say.
+    /// Token counts; zero if the server does not report them.
     pub tokens: Tokens,
 }
 
 impl Completion {
-    /// Reads the body of an answer of `/v1/chat/completions`.
+    /// Parses the body of a response from `/v1/chat/completions`.
     ///
     /// # Errors
-    /// What is wrong with it, in a sentence.
+    /// Returns a sentence that says what is wrong with it.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
         let value = json_of(body)?;
         let choice = value.get("choices").and_then(|choices| choices.get(0)).ok_or("no `choices` in the answer")?;
@@ -70,7 +70,7 @@ impl Completion {
         Ok(Self { text, refusal, is_cut, tokens })
     }
 
-    /// A whole response as a run reads it, from a server that knows the key: the answer, or what is told of it. For fuzzing.
+    /// Parses a whole response the way a run does, from a server that knows the key. For fuzzing.
     #[doc(hidden)]
     pub fn of_response(
         status: u16,
@@ -84,7 +84,7 @@ impl Completion {
         match head.reply(Ok(body), max_answer, Some(&ApiKey::new(key)), Self::parse) {
             Reply::Answer(answer) => Ok(answer),
             Reply::Rejected { reason, said } => {
-                // As often as the server is asked in another way.
+                // Follow every change of dialect that the server asks for.
                 let mut dialect = Dialect::default();
                 while let Some(next) = dialect.after(&said) {
                     dialect = next;
@@ -97,22 +97,22 @@ impl Completion {
     }
 }
 
-/// Reasons for an end at the limit of tokens.
+/// Values of `finish_reason` at the token limit.
 const CUT: [&str; 5] = ["length", "max_tokens", "max_output_tokens", "model_length", "incomplete"];
 
-/// Reasons of a filter.
+/// Prefixes of `finish_reason` set by content filters.
 const FILTERED: [&str; 7] =
     ["content_filter", "safety", "prohibited_content", "blocklist", "recitation", "spii", "image_safety"];
 
-/// Reasons that are the server's trouble.
+/// Values of `finish_reason` for failures of the server.
 const FAILED: [&str; 4] = ["error", "abort", "aborted", "cancelled"];
 
-/// A text that says something.
+/// Returns the text of a value unless it is blank.
 fn said(value: Option<&Value>) -> Option<String> {
     value?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_string)
 }
 
-/// The text of a content or of a part of it; nothing of thoughts, refusals and calls.
+/// Returns the text of `content` or of one of its parts; empty for reasoning, refusals and tool calls.
 fn text_of(part: &Value) -> &str {
     match (part, part.get("type").and_then(Value::as_str)) {
         (Value::String(text), _) => text,

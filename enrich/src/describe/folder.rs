@@ -1,4 +1,4 @@
-//! Which file is an item's picture. Addresses are never opened; only files inside one folder are.
+//! Finds the picture of an item. URLs are never opened; only files inside one folder are.
 
 use super::Item;
 use crate::pictures::{Pictures, spellings};
@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use viral::data::open_file;
 
-/// A folder of pictures, and the folders below it.
+/// A folder of pictures, including the folders below it.
 #[derive(Debug, Clone)]
 pub struct ImageFolder {
     folder: PathBuf,
@@ -15,7 +15,7 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
-    /// Takes a folder, and looks through it once.
+    /// Opens a folder and searches it once.
     ///
     /// # Errors
     /// If it is not there, is not a folder or cannot be read.
@@ -28,11 +28,11 @@ impl ImageFolder {
         Ok(Self { folder, pictures })
     }
 
-    /// The item's picture: the file that `image` names, if that is a name inside the folder; else the file of that name
-    /// at the end of an address; else the picture named after the item (`<id>.jpg`, `<id>.png` and so on, in any case), also in
-    /// a folder below; else the first one in a folder named after it.
+    /// Returns the item's picture, the first of these that exists: the file inside the folder that `image` names or, if
+    /// `image` is a URL, its last segment; the picture named after the item (`<id>.jpg`, `<id>.png` and so on, in any
+    /// case), also in a folder below; the first picture in a folder named after the item.
     ///
-    /// A name is looked for as it stands, then with its percent signs resolved, then with its characters composed or
+    /// A name is tried as given, then percent-decoded, then with its characters composed (NFC) or decomposed (NFD).
     /// decomposed.
     pub fn find(&self, item: &Item) -> Option<PathBuf> {
         let image = item.image.as_deref().unwrap_or_default();
@@ -47,7 +47,7 @@ impl ImageFolder {
         named.or_else(|| others().into_iter().flatten().find_map(|name| self.inside(name)))
     }
 
-    /// A file of the folder; none for names that lead out of it.
+    /// Returns a file of the folder; `None` for names that lead out of it.
     fn inside(&self, name: &str) -> Option<PathBuf> {
         let path = Path::new(name);
         let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -62,7 +62,7 @@ impl ImageFolder {
 /// Reads a file of no more than `max_bytes`.
 ///
 /// # Errors
-/// A sentence without the file's name.
+/// Returns a sentence without the file's name.
 pub(super) fn read_picture(path: &Path, max_bytes: u64) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = open_file(path).map_err(|error| error.to_string())?;

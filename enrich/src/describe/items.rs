@@ -1,4 +1,4 @@
-//! A catalogue's `items.jsonl`, read line by line: however long it is, one item at a time is in memory.
+//! Reads a catalogue's `items.jsonl` line by line: one item is in memory at a time, whatever the size of the file.
 
 use crate::{Error, Result};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use viral::data::open_file;
 
-/// No line of a catalogue is longer, in bytes; one that is has lost its line ends.
+/// Maximum length of a line in bytes; a longer one has lost its line breaks.
 const MAX_LINE: u64 = 4 << 20;
 
-/// No id is longer, in bytes.
+/// Maximum length of an id in bytes.
 const MAX_ID: usize = 1000;
 
-/// One line of `items.jsonl`: what prompts may quote, and which picture belongs to it.
+/// One line of `items.jsonl`: the texts that prompts may quote, and the name of the picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Item {
     /// External id.
@@ -23,15 +23,15 @@ pub struct Item {
     pub title: String,
     /// Brand, empty if there is none.
     pub brand: String,
-    /// Categories, from general to special.
+    /// Categories, from general to specific.
     pub categories: Vec<String>,
     /// The seller's description, empty if there is none.
     pub description: String,
-    /// Where the file says the picture is: a file name, or an address, which nobody ever opens.
+    /// The picture as the file names it: a file name, or a URL, which is never opened.
     pub image: Option<String>,
 }
 
-/// A checked `items.jsonl`.
+/// A validated `items.jsonl`.
 #[derive(Debug, Clone)]
 pub struct Items {
     path: PathBuf,
@@ -42,7 +42,8 @@ impl Items {
     /// Reads the file once from end to end, so that a bad line is found before anything is paid for.
     ///
     /// # Errors
-    /// By line: not a JSON object, no `id`, a title that is not text, an id given twice. By file: no item at all.
+    /// Names the line that is not a JSON object, has no `id` or a title that is not text, or repeats an id. Names the
+    /// file if it has no items.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let mut lines = ItemLines::open(&path)?;
@@ -66,16 +67,16 @@ impl Items {
         self.n_items
     }
 
-    /// The items in the order of the file.
+    /// Iterates over the items in file order.
     ///
     /// # Errors
-    /// If the file cannot be opened; each item may be an error by line.
+    /// If the file cannot be opened. Each item may be an error that names its line.
     pub fn iter(&self) -> Result<ItemLines> {
         ItemLines::open(&self.path)
     }
 }
 
-/// Reads item after item.
+/// Iterator over the items of a file.
 #[derive(Debug)]
 pub struct ItemLines {
     path: PathBuf,
@@ -125,7 +126,7 @@ fn item(bytes: &[u8]) -> std::result::Result<Item, String> {
     let object: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON ({error}); {hint}"))?;
     let id = match object.get("id") {
         Some(Value::String(id)) if id.len() > MAX_ID => return Err(format!("`id` is longer than {MAX_ID} bytes")),
-        // As in interactions, blanks around an id are no part of it.
+        // As in interactions, ids are trimmed.
         Some(Value::String(id)) if !id.trim().is_empty() => id.trim().to_string(),
         Some(Value::Number(id)) => id.to_string(),
         _ => return Err(format!("no `id`; {hint}")),
@@ -144,7 +145,7 @@ fn item(bytes: &[u8]) -> std::result::Result<Item, String> {
     Ok(Item { id, title, brand: text("brand"), categories, description: description.join(" "), image })
 }
 
-/// Text, a list of text, or the list of lists that some catalogues have.
+/// Collects the strings in a text, a list, or the nested lists of some catalogues.
 fn collect(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::String(text) => into.push(text.clone()),

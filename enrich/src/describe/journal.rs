@@ -1,4 +1,5 @@
-//! What has been paid for, as append-only JSON lines: one record an item, written before the next item is asked.
+//! Append-only journal of all results paid for, in JSON Lines: one record per item, written before the next item is
+//! requested.
 
 use super::completion::Tokens;
 use crate::digest::digest;
@@ -11,12 +12,12 @@ use viral::data::{AppendLog, LineReader, read_lines};
 
 pub use viral::data::Tail;
 
-/// The outcome of one item under one request.
+/// Outcome of one request for one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// External id.
     pub item: String,
-    /// Hash of all that was asked: the text with what it quotes, and the settings of request and picture.
+    /// Hash of the request: the rendered prompt, and the settings of request and picture.
     pub prompt: String,
     /// The model's name.
     pub model: String,
@@ -25,22 +26,22 @@ pub struct Record {
     /// The text that was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Why there is no text.
+    /// The reason why there is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
-    /// Tokens of all attempts, as far as the server told.
+    /// Tokens of all attempts, as far as servers report them.
     #[serde(flatten)]
     pub tokens: Tokens,
-    /// Requests sent for it.
+    /// Number of requests sent.
     pub attempts: u32,
 }
 
-/// What a record is about: item, prompt, model and image, as 16 bytes of their hash.
+/// Key of a record: 16 bytes of the hash of item, prompt, model and image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key([u8; 16]);
 
 impl Key {
-    /// The key of item, prompt, model and image.
+    /// Computes the key of item, prompt, model and image.
     pub fn new(item: &str, prompt: &str, model: &str, image: &str) -> Self {
         Self(digest(&[item, prompt, model, image].map(str::as_bytes)))
     }
@@ -50,17 +51,17 @@ impl Key {
     }
 }
 
-/// Where a record is, and of which kind.
+/// Offset and kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) offset: u64,
     pub(super) is_quarantined: bool,
 }
 
-/// Reads a journal and hands out each record with the place where its line begins.
+/// Reads a journal and passes each record to `take`, with the byte offset of its line.
 ///
 /// # Errors
-/// By line: a line that is no record, other than a last one without a line end.
+/// Names the line that is not a record. An incomplete last line is not an error.
 pub fn read_journal(path: &Path, reader: impl BufRead, mut take: impl FnMut(u64, Record)) -> Result<Tail> {
     read_lines(path, reader, |offset, line| parse(line).map(|record| take(offset, record)))
 }
@@ -74,7 +75,7 @@ fn parse(line: &[u8]) -> std::result::Result<Record, String> {
     }
 }
 
-/// An open journal: nobody else can open it before this is dropped, or its process has ended.
+/// An open journal, locked until it is dropped or its process ends.
 #[derive(Debug)]
 pub struct Journal {
     log: AppendLog,
@@ -82,10 +83,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal, or starts one. A torn last line is cut off; [`Self::n_torn_bytes`] tells of it.
+    /// Opens a journal, or creates it. An incomplete last line is cut off and reported by [`Self::n_torn_bytes`].
     ///
     /// # Errors
-    /// If another process has it open, or if it is damaged anywhere but at its end: by line.
+    /// If another process has it open, or if it is damaged anywhere but at its end; then the line is named.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let mut entries = HashMap::new();
         let log = AppendLog::open(path.as_ref(), |offset, line| {
@@ -96,12 +97,12 @@ impl Journal {
         Ok(Self { log, entries })
     }
 
-    /// The number of different items, prompts, models and images that have a record.
+    /// Returns the number of distinct keys (item, prompt, model and image) that have a record.
     pub fn n_records(&self) -> usize {
         self.entries.len()
     }
 
-    /// Bytes of a torn last line that were dropped when the journal was opened.
+    /// Returns how many bytes of an incomplete last line were dropped when the journal was opened.
     pub fn n_torn_bytes(&self) -> u64 {
         self.log.tail().torn
     }
@@ -113,7 +114,7 @@ impl Journal {
     /// Appends a record in one write.
     ///
     /// # Errors
-    /// If it cannot be written; what was written of it is taken back, and no further record is taken.
+    /// If it cannot be written. A partial write is rolled back, and no further record is accepted.
     pub(super) fn append(&mut self, record: &Record) -> Result<Entry> {
         let line = serde_json::to_vec(record).map_err(|e| Error::file(self.log.path(), e.to_string()))?;
         let offset = self.log.append(line, &format!("item {}", record.item))?;
@@ -122,12 +123,12 @@ impl Journal {
         Ok(entry)
     }
 
-    /// Pushes what was written through to the disk.
+    /// Flushes the written records to disk.
     pub(super) fn sync(&mut self) -> Result<()> {
         self.log.sync()
     }
 
-    /// A text that was kept of a model's answers; `None` if there is none.
+    /// Returns any one text that was kept from a model, or `None`.
     pub(crate) fn text_by(&self, model: &str) -> Result<Option<String>> {
         let mut reader = self.reader()?;
         for entry in self.entries.values().filter(|entry| !entry.is_quarantined) {
@@ -139,18 +140,18 @@ impl Journal {
         Ok(None)
     }
 
-    /// The journal's file.
+    /// Returns the path of the journal.
     pub(crate) fn path(&self) -> &Path {
         self.log.path()
     }
 
-    /// Reads records by their places, one at a time.
+    /// Opens a reader of single records.
     pub(crate) fn reader(&self) -> Result<RecordReader> {
         self.log.reader().map(RecordReader)
     }
 }
 
-/// Reads single records.
+/// Reads single records by offset.
 pub(crate) struct RecordReader(LineReader);
 
 impl RecordReader {
@@ -214,14 +215,14 @@ mod tests {
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let mut journal = Journal::open(&path)?;
-            // A record that lacks nothing but its line end counts.
+            // A complete record without its line break counts.
             let n_whole = usize::from(cut + 1 >= first) + usize::from(cut + 1 >= whole.len());
             assert_eq!(journal.n_records(), n_whole, "cut at {cut}");
             journal.append(&record("c", Some("three")))?;
             drop(journal);
             assert_eq!(Journal::open(&path)?.n_records(), n_whole + 1, "cut at {cut}");
         }
-        // What a machine without power may leave: zeros at the end.
+        // Trailing zeros, as a power failure may leave them.
         std::fs::write(&path, [&whole[..], &[0; 50]].concat()).unwrap();
         let journal = Journal::open(&path)?;
         assert_eq!((journal.n_records(), journal.n_torn_bytes()), (2, 50));

@@ -1,6 +1,6 @@
-//! What models say around an answer: openings, headings, marks of emphasis, good-byes, and words that are none.
+//! Strips boilerplate around an answer: openings, headings, emphasis, closing remarks, and garbage tokens.
 
-/// Names of what follows.
+/// Headings before an answer.
 const HEADINGS: [&str; 13] = [
     "description",
     "final description",
@@ -17,7 +17,7 @@ const HEADINGS: [&str; 13] = [
     "summary",
 ];
 
-/// Words that open an answer and are followed by `!`, `,` or `.`.
+/// Interjections that open an answer, followed by punctuation, a dash or a line break.
 const INTERJECTIONS: [&str; 16] = [
     "sure thing",
     "sure",
@@ -37,7 +37,7 @@ const INTERJECTIONS: [&str; 16] = [
     "no problem",
 ];
 
-/// What sentences begin with that offer help.
+/// Beginnings of sentences that offer help.
 const OFFERS: [&str; 9] = [
     "i'd be happy to",
     "i would be happy to",
@@ -50,7 +50,7 @@ const OFFERS: [&str; 9] = [
     "i will describe",
 ];
 
-/// What sentences begin with that end a talk.
+/// Beginnings of closing remarks.
 const ENDINGS: [&str; 13] = [
     "let me know",
     "please let me know",
@@ -67,18 +67,18 @@ const ENDINGS: [&str; 13] = [
     "would you like me to",
 ];
 
-/// Words that some models drop before their answers.
+/// Garbage tokens that some models emit before their answers.
 const GARBAGE: [&str; 1] = ["addCriterion"];
 
-/// The longest opening, in characters.
+/// Maximum length of an opening, in characters.
 const MAX_OPENING: usize = 240;
 
-/// Whether a word is left that no answer has.
+/// Whether a garbage token is left.
 pub(super) fn has_garbage(text: &str) -> bool {
     GARBAGE.iter().any(|word| text.contains(word))
 }
 
-/// The answer without what stands around it. `text` has its line ends.
+/// Strips everything around the answer. `text` must still have its line breaks.
 pub(super) fn without_manners(text: &str) -> String {
     let plain = without_emphasis(text);
     let mut text = plain.as_str();
@@ -101,11 +101,11 @@ pub(super) fn without_manners(text: &str) -> String {
     text.trim_end_matches(|c: char| c.is_whitespace() || super::words::is_emoji(c)).to_string()
 }
 
-/// Without marks of bold and italic type: all of a kind, or none.
+/// Removes emphasis: all bold marks, and one pair of italic marks around the first words.
 fn without_emphasis(text: &str) -> String {
     let mut text = text.replace("**", "").replace("__", "");
     for mark in ['*', '_'] {
-        // A pair around the first words; one that stands free is a bullet.
+        // A pair around the first words. A mark before a space is a bullet.
         let start = text.len() - text.trim_start().len();
         let inside = text[start..].strip_prefix(mark).filter(|inside| !inside.starts_with(char::is_whitespace));
         if let Some(end) = inside.and_then(|inside| inside.find(mark)) {
@@ -116,7 +116,7 @@ fn without_emphasis(text: &str) -> String {
     text
 }
 
-/// Without words at the beginning that no language has: a known one, or the name of a variable alone on its line or before
+/// Strips a garbage token from the beginning: a known one, or an identifier that is alone on its line or stands before
 /// the beginning of a sentence.
 fn without_garbage(text: &str) -> &str {
     if let Some(rest) = GARBAGE.iter().find_map(|word| text.strip_prefix(word)) {
@@ -130,7 +130,7 @@ fn without_garbage(text: &str) -> &str {
     if is_name_in_code(word) && (is_own_line || is_sentence) { rest } else { text }
 }
 
-/// Whether a word is written like names in programs: `addCriterion`, `add_criterion`, `$word`, `word()`.
+/// Whether a word looks like an identifier in code: `addCriterion`, `add_criterion`, `$word`, `word()`.
 fn is_name_in_code(word: &str) -> bool {
     let letters = || word.bytes();
     if !letters().all(|b| b.is_ascii_alphanumeric() || b"_$().{}<>/".contains(&b))
@@ -138,7 +138,7 @@ fn is_name_in_code(word: &str) -> bool {
     {
         return false;
     }
-    // Two small letters at least before the hump: product names such as iPhone have one.
+    // At least two lower-case letters come before the hump: product names such as iPhone have one.
     let hump = word.as_bytes().windows(2).position(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
     let begins_small = word.bytes().take(2).all(|b| b.is_ascii_lowercase());
     hump.is_some_and(|at| at >= 1 && begins_small)
@@ -147,7 +147,7 @@ fn is_name_in_code(word: &str) -> bool {
         || word.ends_with("()")
 }
 
-/// Without `Sure!`.
+/// Strips `Sure!` and the like.
 fn without_interjection(text: &str) -> &str {
     let found = INTERJECTIONS.iter().find_map(|word| {
         let rest = strip(text, word)?;
@@ -159,13 +159,13 @@ fn without_interjection(text: &str) -> &str {
     found.filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
 
-/// Without `I'd be happy to help!`
+/// Strips `I'd be happy to help!` and the like.
 fn without_offer(text: &str) -> &str {
     let is_offer = OFFERS.iter().any(|words| strip(text, words).is_some());
     if is_offer { behind_opening(text).unwrap_or(text) } else { text }
 }
 
-/// Without `Final description:`.
+/// Strips `Final description:` and the like.
 fn without_heading(text: &str) -> &str {
     // A heading may have a line of its own.
     let end = text.find([':', '\n']);
@@ -175,7 +175,7 @@ fn without_heading(text: &str) -> &str {
     if HEADINGS.contains(&head.as_str()) && !rest.is_empty() { rest } else { text }
 }
 
-/// Without `Here is a description of the product:` and its kin.
+/// Strips `Here is a description of the product:` and the like.
 fn without_introduction(text: &str) -> &str {
     const STARTS: [&str; 14] = [
         "here is",
@@ -209,7 +209,7 @@ fn without_introduction(text: &str) -> &str {
     if is_opening && ends_so && !rest.is_empty() { rest } else { text }
 }
 
-/// What stands behind a short opening: a colon, or the end of a sentence or of a line.
+/// Returns the text after a short opening, which ends with a colon, a sentence or a line.
 fn behind_opening(text: &str) -> Option<&str> {
     let end = text.char_indices().take(MAX_OPENING).find(|&(at, c)| {
         let next = text[at + c.len_utf8()..].chars().next();
@@ -220,7 +220,7 @@ fn behind_opening(text: &str) -> Option<&str> {
     Some(text[at + c.len_utf8()..].trim_start()).filter(|rest| !rest.is_empty())
 }
 
-/// Without the quotation marks around all of it.
+/// Strips quotation marks around the whole text.
 fn without_quotes(text: &str) -> &str {
     for (open, close) in [('"', '"'), ('“', '”'), ('«', '»')] {
         let inside = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
@@ -231,7 +231,7 @@ fn without_quotes(text: &str) -> &str {
     text
 }
 
-/// Without `Let me know if you need anything else!`
+/// Strips `Let me know if you need anything else!` and the like.
 fn without_ending(text: &str) -> &str {
     // The last sentence, or the last line.
     let body = text.trim_end_matches(['.', '!', '?', ' ', '\n']);
@@ -241,7 +241,7 @@ fn without_ending(text: &str) -> &str {
     if is_ending { text[..start].trim_end() } else { text }
 }
 
-/// The text behind words that it begins with, in whatever case; those must be whole.
+/// Strips whole words from the beginning of a text, ignoring case.
 fn strip<'a>(text: &'a str, words: &str) -> Option<&'a str> {
     let head = text.get(..words.len())?;
     let rest = &text[words.len()..];

@@ -1,8 +1,8 @@
-//! What servers and models leave around an answer: thoughts, control words of chat templates, boxes, fences, JSON.
+//! Strips what servers and models leave around an answer: reasoning, special tokens, boxes, code fences, JSON.
 
 use serde_json::Value;
 
-/// What thoughts stand between.
+/// Delimiters of reasoning.
 const THOUGHTS: [(&str, &str); 17] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -23,7 +23,7 @@ const THOUGHTS: [(&str, &str); 17] = [
     ("<|start_thinking|>", "<|end_thinking|>"),
 ];
 
-/// What an answer stands between; the last pair counts.
+/// Delimiters of an answer; the last pair counts.
 const BOXES: [(&str, &str); 6] = [
     ("<|begin_of_box|>", "<|end_of_box|>"),
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
@@ -33,7 +33,7 @@ const BOXES: [(&str, &str); 6] = [
     ("<output>", "</output>"),
 ];
 
-/// Control words that do not have the form `<|…|>`.
+/// Special tokens that do not have the form `<|…|>`.
 const WORDS: [&str; 15] = [
     "</s>",
     "<s>",
@@ -52,23 +52,23 @@ const WORDS: [&str; 15] = [
     "[|endofturn|]",
 ];
 
-/// Who speaks, behind the control word that begins a turn.
+/// Roles that may follow the token that begins a turn.
 const ROLES: [&str; 5] = ["assistant", "model", "user", "human", "system"];
 
-/// The text in lower case where that changes no place in it.
+/// Lower-cases ASCII letters only, which keeps byte offsets valid.
 fn lower(text: &str) -> String {
     text.to_ascii_lowercase()
 }
 
-/// The answer without thoughts; nothing where a thought has no end.
+/// Strips reasoning from an answer. Reasoning without an end runs to the end of the text.
 pub(super) fn without_thoughts(text: &str) -> String {
     let mut text = answer_of_channels(text).to_string();
     for (open, close) in THOUGHTS {
         let mut low = lower(&text);
-        // A template may have opened the thought, and a text may close it more than once.
+        // The chat template may have opened the reasoning, and a text may close it more than once.
         while let Some(end) = low.rfind(close) {
             match low[..end].find(open) {
-                // An answer, and a thought behind it.
+                // The answer comes first, and the reasoning after it.
                 Some(start) if low[end + close.len()..].trim().is_empty() && !text[..start].trim().is_empty() => {
                     text.truncate(start);
                 }
@@ -83,8 +83,8 @@ pub(super) fn without_thoughts(text: &str) -> String {
     text
 }
 
-/// What stands in the last channel for answers: `<|channel|>final<|message|>…`, or the same without its marks,
-/// `analysis…assistantfinal…`. A text without channels is given back.
+/// Returns the last channel for answers: `<|channel|>final<|message|>…`, or the same without its marks,
+/// `analysis…assistantfinal…`. A text without channels is returned unchanged.
 fn answer_of_channels(text: &str) -> &str {
     const CHANNEL: &str = "<|channel|>";
     if text.contains(CHANNEL) {
@@ -101,7 +101,7 @@ fn answer_of_channels(text: &str) -> &str {
     }
 }
 
-/// The answer of this turn: what stands in a box, without control words before it, and without what follows one behind it.
+/// Returns the answer of this turn: the content of a box, without leading special tokens, up to the next special token.
 pub(super) fn without_control_words(text: &str) -> &str {
     let mut text = text;
     for (open, close) in BOXES {
@@ -126,7 +126,7 @@ pub(super) fn without_control_words(text: &str) -> &str {
     text
 }
 
-/// Where the first control word begins and ends, in a text in lower case.
+/// Returns start and end of the first special token in a lower-case text.
 fn control_word(low: &str) -> Option<(usize, usize)> {
     let words = WORDS.iter().filter_map(|word| low.find(word).map(|start| (start, start + word.len())));
     let forms = [("<|", "|>"), ("<｜", "｜>")].into_iter().filter_map(|(open, close)| {
@@ -140,11 +140,11 @@ fn control_word(low: &str) -> Option<(usize, usize)> {
     words.chain(forms).min()
 }
 
-/// What stands inside a fence of three backticks, if the answer does.
+/// Returns the content of a code fence, if the answer is in one.
 pub(super) fn without_fence(text: &str) -> &str {
     let text = text.trim();
     let Some((before, inside)) = text.split_once("```") else { return text };
-    // Words before it must lead up to it.
+    // Text before the fence must introduce it.
     if !(before.trim().is_empty() || before.trim_end().ends_with(':')) {
         return text;
     }
@@ -156,7 +156,7 @@ pub(super) fn without_fence(text: &str) -> &str {
     }
 }
 
-/// The sentences of an answer that was put into JSON without being asked: a string, or an object or list with one.
+/// Extracts the text of an answer that was wrapped in JSON unasked: a string, or an object or list with one.
 pub(super) fn without_json(text: &str) -> Option<String> {
     const KEYS: [&str; 12] = [
         "description",

@@ -1,15 +1,15 @@
-//! Descriptions of a catalogue's pictures by a vision-language model behind any OpenAI-compatible server (equation 5).
+//! Describes items from their pictures by a vision-language model behind any OpenAI-compatible server (equation 5).
 //!
 //! | file | |
 //! |---|---|
-//! | `items`, `folder` | [`Items`]: `items.jsonl`, one item at a time; [`ImageFolder`]: which file is an item's picture |
-//! | `prompt`, `question` | [`Prompt`]: what is asked, from `prompts/*.txt`; the request that asks it |
-//! | `picture` | [`prepare_picture`]: decoded, checked, upright, scaled down |
-//! | `completion`, `answer`, `words`, `attributes` | what came back, and whether it is worth keeping |
-//! | `marks`, `manners`, `refusal` | what servers and models leave around an answer; answers that are none |
-//! | `journal` | [`Journal`]: what has been paid for |
-//! | `asking` | items asked about, one after another, whatever is asked |
-//! | `settings`, `run`, `outcomes`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], and the resulting file |
+//! | `items`, `folder` | [`Items`]: reads `items.jsonl` one item at a time; [`ImageFolder`]: finds an item's picture |
+//! | `prompt`, `question` | [`Prompt`]: prompt templates, from `prompts/*.txt`; the request body |
+//! | `picture` | [`prepare_picture`]: decodes, checks, turns upright and scales down |
+//! | `completion`, `answer`, `words`, `attributes` | parses completions and decides whether to keep them |
+//! | `marks`, `manners`, `refusal` | strip reasoning, special tokens and boilerplate from answers; detect refusals |
+//! | `journal` | [`Journal`]: append-only log of all results paid for |
+//! | `asking` | the run over all items, independent of what is asked |
+//! | `settings`, `run`, `outcomes`, `progress`, `output` | [`DescribeConfig`], its run, [`Progress`], the output file |
 
 mod answer;
 mod asking;
@@ -49,5 +49,5 @@ pub(crate) use question::message;
 pub use super::clean::clean;
 pub use super::server::{ApiKey, Backoff, ServerReport};
 
-/// The place in the journal of an item that has no record.
+/// Journal offset of an item without a record.
 pub(crate) const NO_RECORD: u64 = u64::MAX;

@@ -1,4 +1,4 @@
-//! What comes of the items: written to the journal one after another, and when that ends the run.
+//! Outcomes of items: writes them to the journal one at a time and decides when they must end the run.
 
 use super::Progress;
 use super::asking::Job;
@@ -8,30 +8,30 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// So many items asked about and not one described: something is wrong with prompt or model, not with the items.
+/// Number of items without any success after which the prompt or the model must be wrong, not the items.
 const HOPELESS: usize = 20;
 
-/// What has come of the items; one worker at a time writes here.
+/// Outcomes so far; one worker at a time updates them.
 pub(super) struct Outcomes<'a, F> {
     pub(super) journal: &'a mut Journal,
     pub(super) observe: F,
-    /// What becomes of an item: `described`.
+    /// Participle for messages, such as `described`.
     pub(super) done: &'static str,
-    /// Where in the journal each item's record is.
+    /// Journal offset of each item's record.
     pub(super) places: Vec<u64>,
     pub(super) progress: Progress,
     pub(super) faults: BTreeMap<String, usize>,
-    /// Whether the journal has a text from the same prompt and model.
+    /// Whether the journal already has a text for an item from the same prompt and model.
     pub(super) has_texts: bool,
-    /// Items that servers would not take while none was described: they are to blame only if others are described.
+    /// Items that servers rejected before any success: they are to blame only if others succeed.
     pub(super) held: Vec<(usize, Record)>,
-    /// Whether the run was ended from outside.
+    /// Whether `observe` has ended the run.
     pub(super) is_ended: bool,
     pub(super) start: Instant,
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
-    /// Whether the item is to be asked about; if not, it is counted as done.
+    /// Whether the item must be requested; if not, it is counted as done.
     pub(super) fn is_new(&mut self, job: &Job, retry_quarantined: bool) -> bool {
         let Record { item, prompt, model, image, .. } = &job.record;
         match self.journal.entry(&Key::new(item, prompt, model, image)) {
@@ -51,8 +51,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         }
     }
 
-    /// Takes note of an item that a server will not take. As long as nothing is described it may be the model or the
-    /// request that is wrong, and no item is quarantined for that.
+    /// Holds back the record of an item that a server rejected. Until something succeeds, the model or the request may
+    /// be wrong, and no item is quarantined for it.
     pub(super) fn hold(&mut self, index: usize, record: Record) -> Result<ControlFlow<()>> {
         if self.has_texts || self.progress.n_described > 0 {
             return self.write(index, record);
@@ -64,7 +64,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Fails if servers took no item at all.
+    /// Returns an error if servers rejected every item so far.
     fn check_held(&self) -> Result<()> {
         let Some((_, Record { item, quarantined, .. })) = self.held.last() else { return Ok(()) };
         if self.is_ended || self.has_texts || self.progress.n_described > 0 {
@@ -79,10 +79,10 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Outcomes<'_, F> {
         Err(Error::Data(message))
     }
 
-    /// Writes down those that were held, once it is known that others are described.
+    /// Writes the records held back, once another item has succeeded.
     ///
     /// # Errors
-    /// If servers took no item at all; a journal that cannot be written.
+    /// If servers rejected every item, or the journal cannot be written.
     pub(super) fn settle(&mut self) -> Result<ControlFlow<()>> {
         if !self.has_texts && self.progress.n_described == 0 {
             self.check_held()?;

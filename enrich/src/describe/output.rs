@@ -1,4 +1,4 @@
-//! The result as a file: one line an item in the order of the catalogue, written whole or not at all.
+//! Writes the result to a file, complete or not at all: one line per item in the order of the catalogue.
 
 use super::attributes::Attributes;
 use super::journal::{Journal, Record};
@@ -18,12 +18,12 @@ struct Line<'a> {
     /// The object as the model wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<Value>,
-    /// Why there is no text.
+    /// The reason why there is no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// Writes a line for each item; `places` has the place of each item's record in the journal.
+/// Writes a line for each item; `places` has the journal offset of each item's record.
 pub(super) fn write(path: &Path, items: &Items, journal: &Journal, places: &[u64], kind: AnswerKind) -> Result<()> {
     let mut file = WholeFile::create(path)?;
     let mut records = journal.reader()?;

@@ -1,5 +1,5 @@
-//! From the bytes of an image file to the small JPEG that is sent: decoded, checked, turned upright and scaled down here,
-//! so that a server sees the same kind of picture whatever lay on disk.
+//! Converts an image file to the small JPEG that is sent: decoded, checked, turned upright and scaled down here, so
+//! that servers see the same kind of picture whatever the file format.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
@@ -8,16 +8,18 @@ use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-/// How pictures are made ready. A change asks for all descriptions anew, for other pictures are sent.
+/// How pictures are prepared for sending. If the size or quality changes, all descriptions are requested again, because
+/// other pictures are sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PictureSettings {
-    /// The longer side of what is sent, in pixels; larger pictures are scaled down, smaller ones left as they are (768).
+    /// Maximum length of the longer side in pixels; larger pictures are scaled down, smaller ones left as they are
+    /// (768).
     pub max_side: u32,
     /// JPEG quality, 1 to 100 (85).
     pub quality: u8,
-    /// Larger files are refused, in bytes (64 MiB).
+    /// Maximum size of a file in bytes; larger files are refused (64 MiB).
     pub max_bytes: u64,
-    /// Pictures with more pixels are refused before they are unpacked (64 million).
+    /// Maximum number of pixels; larger pictures are refused before they are decoded (64 million).
     pub max_pixels: u64,
 }
 
@@ -28,7 +30,7 @@ impl Default for PictureSettings {
 }
 
 impl PictureSettings {
-    /// That pictures can be made so.
+    /// Validates the size and the quality of the pictures to send.
     pub(crate) fn check(&self) -> crate::Result<()> {
         let Self { max_side, quality, .. } = self;
         let fault = match (*max_side >= MIN_SIDE, (1..=100).contains(quality)) {
@@ -40,20 +42,20 @@ impl PictureSettings {
     }
 }
 
-/// A shorter side of fewer pixels is a placeholder or a tracker, not a photo.
+/// Minimum length of the shorter side in pixels; anything smaller is a placeholder or a tracking pixel, not a photo.
 const MIN_SIDE: u32 = 8;
 
-/// Pictures of more pixels are unpacked one at a time, so that many workers do not hold many large ones.
+/// Pictures with more pixels are decoded one at a time, so that many workers do not hold many large ones.
 const LARGE: u64 = 8_000_000;
 static LARGE_ONE: Mutex<()> = Mutex::new(());
 
-/// Makes a picture ready to be sent, as JPEG: the first frame, upright, on white, no side longer than `max_side`.
+/// Converts a picture to the JPEG that is sent: the first frame, upright, on white, no side longer than `max_side`.
 ///
 /// # Errors
-/// A sentence without the file's name, if the bytes are not a picture that can be used.
+/// Returns a sentence without the file's name if the bytes are not a usable picture.
 pub fn prepare_picture(bytes: &[u8], settings: &PictureSettings) -> Result<Vec<u8>, String> {
     let guess = |bytes| image::guess_format(bytes).ok().filter(ImageFormat::reading_enabled);
-    // Some servers send line ends before the picture.
+    // Some servers send line breaks before the picture.
     let trimmed = bytes.trim_ascii_start();
     let (bytes, format) = match guess(bytes) {
         Some(format) => (bytes, format),
@@ -76,9 +78,9 @@ pub fn prepare_picture(bytes: &[u8], settings: &PictureSettings) -> Result<Vec<u
     Ok(jpeg)
 }
 
-/// The picture on white, and how it is to be turned.
+/// Decodes a picture onto white, and returns it with its orientation.
 fn decode(bytes: &[u8], format: ImageFormat, settings: &PictureSettings) -> Result<(RgbImage, Orientation), String> {
-    // The decoders are other people's code and the bytes are anybody's: what panics is a bad picture.
+    // Third-party decoders may panic on hostile input: that makes it a bad picture.
     catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, format, settings)))
         .unwrap_or_else(|_| Err(format!("a {format:?} picture that its decoder cannot cope with")))
 }
@@ -91,7 +93,7 @@ fn decode_unguarded(
     let bad = |error: image::ImageError| format!("not a readable {format:?} picture: {error}");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    // Eight bytes a pixel are the deepest of the usual formats.
+    // The deepest of the usual pixel formats takes eight bytes per pixel.
     limits.max_alloc = Some(settings.max_pixels.saturating_mul(8));
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(bad)?;
@@ -130,12 +132,13 @@ fn scaled_down(picture: RgbImage, max_side: u32) -> DynamicImage {
     picture.resize(max_side, max_side, imageops::FilterType::CatmullRom)
 }
 
-/// Whether a JPEG has its end. Decoders fill up what is missing with grey, so a broken download must be told so. Segments are
-/// passed over by their lengths, for a thumbnail in one has an end of its own; whatever follows the end does not matter.
+/// Whether a JPEG has its end marker. Decoders fill missing data with grey, so a truncated download must be detected
+/// here. Segments are skipped by length, because a thumbnail in one has an end marker of its own. Bytes after the end
+/// are ignored.
 fn has_end_marker(bytes: &[u8]) -> bool {
     let mut at = 2;
     loop {
-        // Within the data of a scan, 0xFF stands before 0 and before restart markers.
+        // In the data of a scan, 0xFF occurs only before 0 and in restart markers.
         let is_marker = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0x01 | 0xD0..=0xD8 | 0xFF);
         let Some(found) = bytes.get(at..).and_then(|rest| rest.windows(2).position(is_marker)) else { return false };
         at += found;
@@ -147,8 +150,8 @@ fn has_end_marker(bytes: &[u8]) -> bool {
     }
 }
 
-/// A JPEG that lacks its end marker and nothing else, with the marker: whatever would stand behind its data, the pixels are
-/// the same.
+/// Completes a JPEG that lacks nothing but its end marker; `None` if data is missing, too. If none is, the pixels are
+/// the same whatever follows the data.
 fn with_end_marker(bytes: &[u8], settings: &PictureSettings) -> Option<Vec<u8>> {
     let ended = |further: &[u8]| [bytes.strip_suffix(&[0xFF]).unwrap_or(bytes), further, &[0xFF, 0xD9]].concat();
     let pixels = |bytes: &[u8]| decode(bytes, ImageFormat::Jpeg, settings).ok().map(|(picture, _)| picture);
@@ -158,7 +161,7 @@ fn with_end_marker(bytes: &[u8], settings: &PictureSettings) -> Option<Vec<u8>> 
     [0x55, 0xB6, 0x0F].into_iter().all(is_same).then_some(completed)
 }
 
-/// What bytes are that are no picture.
+/// Describes bytes that are not a picture.
 fn unknown(bytes: &[u8]) -> String {
     let head: String = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_lowercase();
     let head = head.trim_start_matches('\u{feff}').trim_start();
@@ -213,8 +216,8 @@ mod tests {
     const RED: [u8; 3] = [255, 0, 0];
     const BLUE: [u8; 3] = [0, 0, 255];
 
-    /// Files from Pillow 13, which is not this crate's decoder: red in CMYK; blue left of red, to be turned by 90°; and
-    /// red before blue in animations.
+    /// Files by Pillow 13, an independent encoder: red in CMYK; blue left of red, to be turned by 90°; and red before
+    /// blue in animations.
     const CMYK: &str = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgSFBUU/8AAFAgAEAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD9U6/Kqvyqr9U6KKKKKKKKKKKK/9k=";
     const TURNED: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/wAARCAAQABgDASIAAhEBAxEB/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQFBgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3ODk6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/8QAHwEAAwEBAQEBAQEBAQAAAAAAAAECAwQFBgcICQoL/8QAtREAAgECBAQDBAcFBAQAAQJ3AAECAxEEBSExBhJBUQdhcRMiMoEIFEKRobHBCSMzUvAVYnLRChYkNOEl8RcYGRomJygpKjU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6goOEhYaHiImKkpOUlZaXmJmaoqOkpaanqKmqsrO0tba3uLm6wsPExcbHyMnK0tPU1dbX2Nna4uPk5ebn6Onq8vP09fb3+Pn6/9oADAMBAAIRAxEAPwD89699rwKvfa/cPpNf8yf/ALj/APuE/o36PP8AzNf+4P8A7lCiiiv4cP7GP//Z";
     const GIF: &str = "R0lGODdhEAAQAIEAAP8AAAAAAAAAAAAAACwAAAAAEAAQAAAIHQABCBxIsKDBgwgTKlzIsKHDhxAjSpxIsaLFgQEBACH5BAEAAAEALAAAAAAQABAAgQAA/wAAAAAAAAAAAAgdAAEIHEiwoMGDCBMqXMiwocOHECNKnEixosWBAQEAOw==";
@@ -266,7 +269,7 @@ mod tests {
         assert!(message(&jpeg).starts_with("a JPEG that breaks off"));
     }
 
-    /// A picture whose every block differs from the next.
+    /// A picture in which every block differs from the next.
     fn busy() -> Vec<u8> {
         let picture = RgbImage::from_fn(64, 64, |x, y| {
             image::Rgb([(x * 7 % 256) as u8, (y * 5 % 256) as u8, (x * y % 256) as u8])
@@ -282,7 +285,7 @@ mod tests {
         assert_eq!(sent(&[&jpeg[..], &zeros].concat())?, expected);
         assert_eq!(sent(&[b"\r\n", &jpeg[..]].concat())?, expected);
         assert_eq!(sent(&[&jpeg[..], &jpeg[..], b"appended"].concat())?, expected);
-        // Without its end marker, or half of it.
+        // Without its end marker, or with half of it.
         assert_eq!(sent(&jpeg[..jpeg.len() - 2])?, expected);
         assert_eq!(sent(&jpeg[..jpeg.len() - 1])?, expected);
         Ok(())
@@ -295,7 +298,7 @@ mod tests {
         for end in scan..jpeg.len() - 4 {
             assert!(sent(&jpeg[..end]).is_err(), "{end} of {}", jpeg.len());
         }
-        // A thumbnail's end is not the picture's.
+        // The end marker of a thumbnail is not that of the picture.
         let length = (jpeg.len() as u16 + 2).to_be_bytes();
         let with_thumbnail = [&jpeg[..2], &[0xFF, 0xE1], &length[..], &jpeg, &jpeg[2..]].concat();
         assert!(sent(&with_thumbnail).is_ok() && sent(&with_thumbnail[..with_thumbnail.len() - 200]).is_err());
@@ -303,7 +306,7 @@ mod tests {
 
     #[test]
     fn bombs_are_not_unpacked() {
-        // A PNG of 60,000 x 60,000 zeros would be 10 GB; its header alone tells.
+        // A PNG of 60,000 x 60,000 zeros would take 10 GB; its header alone reveals that.
         let mut png = packed(&DynamicImage::new_luma8(8, 8), ImageFormat::Png);
         let side = 60_000u32.to_be_bytes();
         png[16..20].copy_from_slice(&side);
@@ -311,7 +314,7 @@ mod tests {
         let checksum = crc32fast::hash(&png[12..29]).to_be_bytes();
         png[29..33].copy_from_slice(&checksum);
         assert!(sent(&png).unwrap_err().contains("60000 x 60000 pixels, more than"));
-        // A GIF whose screen is small and whose frame is not, and one the other way round.
+        // A GIF with a small screen and a large frame, and one the other way round.
         let mut gif = decoded(GIF);
         gif[6..10].copy_from_slice(&[255; 4]);
         assert!(sent(&gif).is_err());

@@ -1,28 +1,28 @@
-//! Where a run stands: items, tokens, money, time.
+//! Progress of a run: items, tokens, cost and time.
 
 use super::completion::Tokens;
 use serde::Serialize;
 
-/// What a million tokens cost, in whatever money.
+/// Prices of a million tokens, in any currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Prices {
-    /// Of prompts and pictures.
+    /// Price of input tokens: prompts and pictures.
     pub input: f64,
-    /// Of answers.
+    /// Price of output tokens: answers.
     pub output: f64,
 }
 
 impl Prices {
-    /// The price of some tokens.
+    /// Returns the cost of `tokens`.
     pub fn of(&self, tokens: Tokens) -> f64 {
         (self.input * tokens.input as f64 + self.output * tokens.output as f64) / 1e6
     }
 }
 
-/// Where a run stands.
+/// Progress of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Progress {
-    /// Items of the catalogue.
+    /// Items in the catalogue.
     pub n_items: usize,
     /// Items that had a record before this run.
     pub n_before: usize,
@@ -32,26 +32,26 @@ pub struct Progress {
     pub n_quarantined: usize,
     /// Requests sent in this run for the items that have a record now.
     pub n_requests: u64,
-    /// Tokens of those requests, as far as servers told.
+    /// Tokens of those requests, as far as servers report them.
     pub tokens: Tokens,
     /// Seconds since the start.
     pub seconds: f64,
-    /// The last quarantined item and why, until another item is done.
+    /// The last quarantined item and the reason, until another item is done.
     pub quarantined: Option<(String, String)>,
 }
 
 impl Progress {
-    /// Items that need no more work.
+    /// Returns the number of items that have a record, from this run or before.
     pub fn n_done(&self) -> usize {
         self.n_before + self.n_described + self.n_quarantined
     }
 
-    /// Items a second in this run, those left out that had a record before.
+    /// Returns the items finished per second in this run, without those that had a record before.
     pub fn rate(&self) -> f64 {
         (self.n_described + self.n_quarantined) as f64 / self.seconds.max(1e-9)
     }
 
-    /// Seconds until all is done at the rate so far; none before the first item.
+    /// Estimates the seconds left at the rate so far; `None` before the first item.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.n_items.saturating_sub(self.n_done());
         (self.rate() > 0.0).then(|| left as f64 / self.rate())

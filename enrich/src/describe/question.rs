@@ -1,10 +1,10 @@
-//! A request about one picture, as OpenAI-compatible servers take it.
+//! Chat completion requests about one picture, as OpenAI-compatible servers accept them.
 
 use crate::server::Dialect;
 use base64::Engine;
 use serde_json::{Value, json};
 
-/// What is asked about one picture.
+/// A request about one picture.
 pub(super) struct Question<'a> {
     pub(super) model: &'a str,
     pub(super) text: &'a str,
@@ -14,7 +14,7 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// The body of the request.
+    /// Builds the body of the request.
     pub(super) fn body(&self, dialect: &Dialect) -> Vec<u8> {
         let mut body = json!({ "model": self.model, "messages": message(self.text, self.jpeg) });
         dialect.put(&mut body, "max_tokens", self.max_tokens);
@@ -24,8 +24,8 @@ impl Question<'_> {
     }
 }
 
-/// The one message of a user: a picture where there is one, then a text. The picture goes inside the request, so that no server
-/// fetches anything on our behalf.
+/// Builds the only message of a request: the picture, if there is one, then the text. The picture is inlined, so that
+/// no server fetches anything on our behalf.
 pub(crate) fn message(text: &str, jpeg: Option<&[u8]>) -> Value {
     let mut content = Vec::new();
     if let Some(jpeg) = jpeg {

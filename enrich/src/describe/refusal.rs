@@ -1,6 +1,6 @@
-//! Answers that decline, or that come from a model that has not seen the picture.
+//! Detects refusals, and answers by models that have not seen the picture.
 
-/// Words about pictures.
+/// Words for pictures.
 const PICTURES: [&str; 14] = [
     "image",
     "images",
@@ -18,7 +18,7 @@ const PICTURES: [&str; 14] = [
     "pixels",
 ];
 
-/// What somebody does with a picture, or for somebody who asks.
+/// Verbs for viewing a picture or helping a user.
 const DEEDS: [&str; 30] = [
     "see",
     "seeing",
@@ -52,7 +52,7 @@ const DEEDS: [&str; 30] = [
     "retrieve",
 ];
 
-/// Words that say no.
+/// Negations and apologies.
 const NOT: [&str; 24] = [
     "not",
     "cannot",
@@ -80,7 +80,7 @@ const NOT: [&str; 24] = [
     "sorry",
 ];
 
-/// What is said of a picture that is not there.
+/// Predicates that, negated, say that a picture is absent.
 const STATES: [&str; 18] = [
     "visible",
     "available",
@@ -102,7 +102,7 @@ const STATES: [&str; 18] = [
     "opened",
 ];
 
-/// Words that may stand between a picture and what is said of it.
+/// Words that may stand between a picture and its predicate.
 const BETWEEN: [&str; 40] = [
     "itself",
     "you",
@@ -146,19 +146,19 @@ const BETWEEN: [&str; 40] = [
     "did",
 ];
 
-/// What denies it.
+/// Negations of a predicate.
 const NEGATED: [&str; 12] = [
     "not", "isn't", "wasn't", "aren't", "cannot", "can't", "couldn't", "hasn't", "haven't", "didn't", "doesn't",
     "failed",
 ];
 
-/// What denies it in one word.
+/// Predicates that by themselves say that a picture is absent.
 const GONE: [&str; 4] = ["missing", "blank", "unavailable", "inaccessible"];
 
-/// Where a picture was sent.
+/// Words for where a picture was sent.
 const PLACES: [&str; 6] = ["message", "request", "chat", "conversation", "prompt", "link"];
 
-/// Words that no description has.
+/// Phrases that no description contains.
 const ANYWHERE: [&str; 27] = [
     "as an ai",
     "as a language model",
@@ -189,7 +189,7 @@ const ANYWHERE: [&str; 27] = [
     "without access to the",
 ];
 
-/// What answers begin with that decline.
+/// Beginnings of refusals.
 const STARTS: [&str; 20] = [
     "i'm sorry",
     "i am sorry",
@@ -213,7 +213,7 @@ const STARTS: [&str; 20] = [
     "i must decline",
 ];
 
-/// Whether the model declines, or has not seen the picture.
+/// Whether an answer is a refusal, or by a model that has not seen the picture.
 pub(super) fn is_refusal(text: &str) -> bool {
     let text = text.to_lowercase().replace(['’', 'ʼ', '`'], "'");
     let head = text.trim_start_matches(|c: char| !c.is_alphanumeric());
@@ -222,7 +222,7 @@ pub(super) fn is_refusal(text: &str) -> bool {
         || text.split(['.', '!', '?', ';', '\n']).any(is_refused_in)
 }
 
-/// Whether one sentence says so.
+/// Whether a single sentence is a refusal or says that the picture is absent.
 fn is_refused_in(sentence: &str) -> bool {
     let words: Vec<&str> =
         sentence.split(|c: char| !(c.is_alphanumeric() || c == '\'')).filter(|word| !word.is_empty()).collect();
@@ -251,8 +251,8 @@ fn is_refused_in(sentence: &str) -> bool {
     words.iter().enumerate().any(|(at, word)| PICTURES.contains(word) && is_missing(&words, at))
 }
 
-/// Whether the picture at a place in a sentence is said not to be there: "the image itself is not visible", "no image was
-/// provided", "there is no picture". "The handle is not visible in the image" says so of something else.
+/// Whether a sentence says that the picture at word `at` is absent: "the image itself is not visible", "no image was
+/// provided", "there is no picture". "The handle is not visible in the image" is about something else.
 fn is_missing(words: &[&str], at: usize) -> bool {
     let is_negated = at > 0 && words[at - 1] == "no" || at > 1 && words[at - 2] == "no";
     let there =

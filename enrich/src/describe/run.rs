@@ -1,4 +1,4 @@
-//! The run: what a model says about each item's picture.
+//! The description run over a catalogue.
 
 use super::answer::accept;
 use super::asking::{Ask, Asked, Asking};
@@ -14,17 +14,17 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// After an answer that cannot be kept, chance decides on the next.
+/// Minimum temperature after an unfit answer, so that the next answer is a different one.
 const WARM: f32 = 0.7;
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone)]
 pub struct Described {
-    /// Where it stands.
+    /// Progress at the end of the run.
     pub progress: Progress,
-    /// How often each fault led to quarantine in this run, by the fault's name.
+    /// Number of items quarantined in this run, by name of the fault.
     pub faults: BTreeMap<String, usize>,
-    /// How the servers did.
+    /// Statistics of each server.
     pub servers: Vec<ServerReport>,
     kind: AnswerKind,
     source: Source,
@@ -32,8 +32,8 @@ pub struct Described {
 }
 
 impl Described {
-    /// Writes a line for each item, in the catalogue's order: `id` and `text`, and for the prompt `attributes` the object
-    /// as well; an item without text has `"text": null` and a `reason`. Beside it, its [`Source`].
+    /// Writes a line for each item in catalogue order: `id` and `text`, and for the prompt `attributes` the object as
+    /// well. An item without text has `"text": null` and a `reason`. The [`Source`] is written beside the file.
     ///
     /// # Errors
     /// If the file cannot be written, which leaves the old one in place, or the catalogue has changed meanwhile.
@@ -42,27 +42,27 @@ impl Described {
         self.source.write_beside(path)
     }
 
-    /// What answers had to be.
+    /// Returns the expected form of answers.
     pub fn kind(&self) -> AnswerKind {
         self.kind
     }
 
-    /// Whether anything is described, now or before, of what was asked about.
+    /// Checks that at least one of the items is described, in this run or before.
     ///
     /// # Errors
-    /// Nothing is: every item is quarantined.
+    /// If every item is quarantined.
     pub fn check_any(&self) -> Result<()> {
         self.asked.check_any(DescribeConfig::DONE)
     }
 }
 
 impl DescribeConfig {
-    /// Describes every item that the journal does not know yet, and calls `observe` after each one; that may end the run
-    /// with `Break`, once the requests in flight are answered.
+    /// Describes every item that the journal does not know yet, and calls `observe` after each one. `Break` from
+    /// `observe` ends the run once the requests in flight are answered.
     ///
     /// # Errors
-    /// Settings and files that cannot be used; servers that all fail for longer than `patience`, refuse the key or do not
-    /// know the model; a journal that cannot be written. What was described until then is in the journal.
+    /// If a setting or file cannot be used, all servers fail for longer than `patience`, reject the key or do not know
+    /// the model, or the journal cannot be written. Descriptions up to then are in the journal.
     pub fn run(
         &self,
         items: &Items,
@@ -92,10 +92,11 @@ impl DescribeConfig {
         Ok(Described { progress, faults, servers, kind: self.prompt.kind(), source: self.source(), asked })
     }
 
-    /// What the journal knows about the items, without asking anybody: the result of a run that ended with an error.
+    /// Returns what the journal knows about the items without sending any request: the result of a run that ended with
+    /// an error.
     ///
     /// # Errors
-    /// Settings and files that cannot be used.
+    /// If a setting or file cannot be used.
     pub fn known(&self, items: &Items, images: &ImageFolder, journal: &mut Journal) -> Result<Described> {
         let nobody = Self { limit: Some(0), retry_quarantined: false, ..self.clone() };
         nobody.run(items, images, journal, |_| ControlFlow::Continue(()))

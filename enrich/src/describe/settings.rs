@@ -1,4 +1,4 @@
-//! The settings of a run.
+//! Settings of a description run.
 
 use super::{ApiKey, Backoff, Item, PictureSettings, Prompt, Validation};
 use crate::digest::hash;
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use std::time::Duration;
 use viral::data::Origin;
 
-/// What to ask of whom, how hard to try, and what to keep.
+/// Configuration of a run that describes items: prompt, model and servers, limits, and validation.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -54,44 +54,44 @@ use viral::data::Origin;
 /// ```
 #[derive(Debug, Clone)]
 pub struct DescribeConfig {
-    /// What is asked.
+    /// Prompt template.
     pub prompt: Prompt,
     /// The model's name, as the servers know it.
     pub model: String,
-    /// Addresses such as `http://127.0.0.1:8000/v1`. Nothing else is ever connected to.
+    /// Addresses such as `http://127.0.0.1:8000/v1`. No other host is ever contacted.
     pub servers: Vec<String>,
-    /// The key, sent to these servers only.
+    /// API key, sent to these servers only.
     pub api_key: Option<ApiKey>,
     /// Requests in flight at each server (8).
     pub concurrency: usize,
-    /// The longest that one request may take (3 min).
+    /// Timeout of a request (3 min).
     pub timeout: Duration,
-    /// Tokens at which an answer is cut (400).
+    /// Maximum number of tokens of an answer (400).
     pub max_tokens: u32,
-    /// Temperature of the first request (0); after an answer that cannot be kept it is 0.7 at least, or the same answer
-    /// would come again.
+    /// Temperature of the first request (0). After an unfit answer it is at least 0.7, because the same answer would
+    /// come again otherwise.
     pub temperature: f32,
-    /// How pictures are made ready.
+    /// How pictures are prepared.
     pub picture: PictureSettings,
-    /// Which answers are kept.
+    /// How strictly answers are validated.
     pub validation: Validation,
     /// How long to wait after failures.
     pub backoff: Backoff,
-    /// Requests for one item that may fail before it is quarantined (6); twice as many while no server answers anything.
-    /// A server that cannot be reached does not count.
+    /// Failed requests after which an item is quarantined (6); twice as many while no server answers anything. A server
+    /// that cannot be reached does not count.
     pub max_failures: u32,
-    /// Answers for one item that may be unfit before it is quarantined (3).
+    /// Unfit answers after which an item is quarantined (3).
     pub max_unfit: u32,
-    /// How long no server may answer before the run ends with an error (10 min).
+    /// Time without an answer from any server after which the run fails (10 min).
     pub patience: Duration,
-    /// Asks quarantined items again.
+    /// Whether quarantined items are requested again.
     pub retry_quarantined: bool,
-    /// Asks for so many items at most.
+    /// Maximum number of items to request.
     pub limit: Option<usize>,
 }
 
 impl DescribeConfig {
-    /// The usual settings.
+    /// Creates a configuration with default settings.
     pub fn new(prompt: Prompt, model: impl Into<String>, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             prompt,
@@ -113,10 +113,10 @@ impl DescribeConfig {
         }
     }
 
-    /// The servers' addresses for completions.
+    /// Returns the servers' completion URLs, after validating all settings.
     ///
     /// # Errors
-    /// Addresses that are none, and other settings that nobody could be asked with.
+    /// If an address is invalid or a setting is out of range.
     pub(super) fn endpoints(&self) -> Result<Vec<String>> {
         self.picture.check()?;
         let is_temperature = self.temperature.is_finite() && self.temperature >= 0.0;
@@ -131,14 +131,14 @@ impl DescribeConfig {
         endpoints(&self.servers, &self.model, CHAT)
     }
 
-    /// What is asked, and of whom.
+    /// Returns the provenance of the answers: prompt and model.
     pub(super) fn source(&self) -> Source {
         let prompt = Origin::of_bytes(self.prompt.name(), self.prompt.template().as_bytes());
         Source { prompt, model: Origin::named(&self.model) }
     }
 
-    /// What is asked about an item, and the hash of everything about the request but model and picture: an item is asked
-    /// again if, and only if, its own request has changed.
+    /// Returns the text of the request for an item, and the hash of everything in the request except model and picture.
+    /// An item is requested again if and only if its own request has changed.
     pub(super) fn question_of(&self, item: &Item) -> (String, String) {
         let text = self.prompt.render(item);
         let PictureSettings { max_side, quality, .. } = self.picture;

@@ -1,14 +1,15 @@
-//! Plain facts about a text: is it a loop, is it English, does it end.
+//! Simple checks of a text: repetition, language, and a proper end.
 
 use std::collections::HashSet;
 
-/// The text on one line without control characters.
+/// Joins a text into one line without control characters.
 pub(super) fn one_line(text: &str) -> String {
     let spaced: String = text.chars().map(|c| if c.is_control() || c == '\u{FFFD}' { ' ' } else { c }).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a text repeats itself as models do that cannot stop.
+/// Whether a text repeats itself, as from a model stuck in a loop: a character 12 times in a row or, from 12 words on,
+/// less than 60 % distinct word trigrams.
 pub(super) fn is_repetitive(text: &str) -> bool {
     let mut run = (None, 0);
     for c in text.chars() {
@@ -21,7 +22,7 @@ pub(super) fn is_repetitive(text: &str) -> bool {
     if words.len() < 12 {
         return false;
     }
-    // Of the triples of neighbouring words, ordinary prose of this length repeats hardly any.
+    // Ordinary prose of this length hardly repeats any trigram of words.
     let triples = words.windows(3);
     let n_triples = triples.len();
     let distinct: HashSet<&[String]> = triples.collect();
@@ -39,7 +40,7 @@ pub(super) fn is_latin(text: &str) -> bool {
     n_letters > 0 && n_latin * 5 >= n_letters * 4
 }
 
-/// Whether a text of some length is English: Latin letters, and enough of the small words that other languages lack.
+/// Whether a text of some length is English: Latin letters, and enough of the common words that other languages lack.
 pub(super) fn is_english(text: &str) -> bool {
     const SMALL: [&str; 34] = [
         "the",
@@ -85,13 +86,13 @@ pub(super) fn is_english(text: &str) -> bool {
     words.len() < 8 || n_small * 12 >= words.len()
 }
 
-/// Whether the last character is one that ends sentences, quotations and brackets among them.
+/// Whether the last character can end a sentence; closing quotation marks and brackets can, and emoji are ignored.
 pub(super) fn ends_like_a_sentence(text: &str) -> bool {
     text.trim_end_matches(|c: char| matches!(c, '*' | '_' | ' ') || is_emoji(c))
         .ends_with(['.', '!', '?', '…', '。', '！', '？', '"', '”', '»', ')', '।', '؟'])
 }
 
-/// Whether a character is a pictograph, or joins or varies some.
+/// Whether a character is an emoji, or joins or varies emoji.
 pub(super) fn is_emoji(c: char) -> bool {
     let code = u32::from(c);
     matches!(code, 0x200D | 0x20E3 | 0x2600..=0x27BF | 0x2B00..=0x2BFF | 0xFE0F | 0x1F000..=0x1FAFF | 0xE0020..=0xE007F)

@@ -1,19 +1,19 @@
-//! What `/v1/embeddings` sends back, read with suspicion.
+//! Parses the responses of `/v1/embeddings` defensively.
 
 use crate::server::json_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// The vectors of `n_texts` texts from the body of an answer, in the order of the texts: servers may send them in any.
+/// Parses the embeddings of `n_texts` texts from a response, in the order of the texts; servers may send them in any.
 ///
-/// Where no vector has an `index` their order is that of the texts; where one lacks it, which is how some servers write a
-/// zero, it is the one that the others leave over. Vectors are lists of numbers, or the base64 of their 32-bit numbers,
-/// little-endian.
+/// If no vector has an `index`, their order is that of the texts. If one vector lacks it, which is how some servers
+/// write a zero, it gets the index that the others leave over. Vectors are lists of numbers, or the base64 of 32-bit
+/// floats, little-endian.
 ///
 /// # Errors
-/// What is wrong, in a sentence: no list, another number of vectors, an `index` that is missing, wrong or given twice,
-/// something else than numbers, numbers beyond 32 bits, different widths, nothing but zeros.
+/// Returns a sentence that says what is wrong: no list, a wrong number of vectors, an `index` that is missing, invalid
+/// or given twice, values that are not numbers or exceed 32 bits, different widths, or nothing but zeros.
 pub fn parse_embeddings(body: &[u8], n_texts: usize) -> Result<Vec<Vec<f32>>, String> {
     let value = json_of(body)?;
     let list = value.get("data").and_then(Value::as_array).ok_or("no `data` in the answer")?;
@@ -39,7 +39,7 @@ pub fn parse_embeddings(body: &[u8], n_texts: usize) -> Result<Vec<Vec<f32>>, St
     }
 }
 
-/// The index of the text of each entry; may have one twice.
+/// Returns the text index of each entry; an index may occur twice.
 fn indices(list: &[Value]) -> Result<Vec<usize>, String> {
     let n_texts = list.len();
     let given = |entry: &Value| entry.get("index").filter(|index| !index.is_null()).cloned();
@@ -58,7 +58,7 @@ fn indices(list: &[Value]) -> Result<Vec<usize>, String> {
     given.iter().map(index).collect()
 }
 
-/// A vector's numbers.
+/// Parses one vector.
 fn vector(value: &Value) -> Result<Vec<f32>, String> {
     let numbers: Option<Vec<f32>> = match value {
         Value::Array(numbers) => numbers.iter().map(|value| value.as_f64().map(|x| x as f32)).collect(),

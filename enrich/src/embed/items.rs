@@ -1,4 +1,4 @@
-//! Items as one vector each: picture and title in one message to a vision-language model.
+//! Embeds items as one vector each: picture and title in one message to a vision-language model.
 
 use super::parse_embeddings;
 use super::store::{packed, unpacked};
@@ -17,11 +17,11 @@ use std::sync::Mutex;
 use std::time::Duration;
 use viral::data::{Origin, Provenance};
 
-/// What to ask of whom for vectors of items, and how hard to try.
+/// Configuration of a run that embeds items with their pictures: prompt, model and servers, and limits.
 ///
-/// A vision-language model that embeds reads an item's picture and the [`Prompt`], which quotes the title, as one message, and its
-/// vector is the item's only modality: nothing is left to be fused. Servers take it at `/v1/embeddings` in the form of a
-/// dialogue, as vLLM's pooling models do:
+/// A vision-language embedding model reads an item's picture and the [`Prompt`], which quotes the title, as one
+/// message. Its vector is the item's only modality: nothing is left to be fused. Servers accept it at `/v1/embeddings`
+/// in chat format, as vLLM's pooling models do:
 ///
 /// ```json
 /// {"model": "…", "messages": [{"role": "user", "content": [
@@ -29,8 +29,8 @@ use viral::data::{Origin, Provenance};
 ///     {"type": "text", "text": "Represent this product …"}]}], "encoding_format": "float"}
 /// ```
 ///
-/// and answer with `data[0].embedding`, a list of numbers or the base64 of them. A request is about one item. Journal, replicas,
-/// faults, quarantine and limits are those of [descriptions](crate::describe::DescribeConfig), from which they come. Texts get
+/// and answer with `data[0].embedding`, a list of numbers or their base64. A request is about one item. Journal,
+/// replicas, faults, quarantine and limits work as for [descriptions](crate::describe::DescribeConfig). Texts get
 /// vectors in the same space by an [`EmbedConfig`](super::EmbedConfig) of the same model with
 /// [`TextForm::Messages`](super::TextForm::Messages).
 ///
@@ -52,45 +52,46 @@ use viral::data::{Origin, Provenance};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ItemEmbedConfig {
-    /// What goes with the picture ([`Prompt::for_embedding`]).
+    /// Text sent with the picture ([`Prompt::for_embedding`]).
     pub prompt: Prompt,
     /// The model's name, as the servers know it.
     pub model: String,
-    /// Addresses such as `http://127.0.0.1:8000/v1`. Nothing else is ever connected to.
+    /// Addresses such as `http://127.0.0.1:8000/v1`. No other host is ever contacted.
     pub servers: Vec<String>,
-    /// The key, sent to these servers only.
+    /// API key, sent to these servers only.
     pub api_key: Option<ApiKey>,
-    /// Whether items without a picture are quarantined; else they are embedded by their text alone, and counted (no).
+    /// Whether items without a picture are quarantined (no); otherwise they are embedded by their text alone, and
+    /// counted.
     pub needs_picture: bool,
-    /// How pictures are made ready.
+    /// How pictures are prepared.
     pub picture: PictureSettings,
     /// Requests in flight at each server (8).
     pub concurrency: usize,
-    /// The longest that one request may take (3 min).
+    /// Timeout of a request (3 min).
     pub timeout: Duration,
     /// How long to wait after failures.
     pub backoff: Backoff,
-    /// Requests for one item that may fail before it is quarantined (6); twice as many while no server answers anything.
-    /// A server that cannot be reached does not count.
+    /// Failed requests after which an item is quarantined (6); twice as many while no server answers anything. A server
+    /// that cannot be reached does not count.
     pub max_failures: u32,
-    /// How long no server may answer before the run ends with an error (10 min).
+    /// Time without an answer from any server after which the run fails (10 min).
     pub patience: Duration,
-    /// Asks quarantined items again.
+    /// Whether quarantined items are requested again.
     pub retry_quarantined: bool,
-    /// Asks for so many items at most.
+    /// Maximum number of items to request.
     pub limit: Option<usize>,
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone)]
 pub struct EmbeddedItems {
-    /// Where it stands; items that are embedded count as described.
+    /// Progress at the end of the run; embedded items count as described.
     pub progress: Progress,
-    /// How often each fault led to quarantine in this run, by the fault's name.
+    /// Number of items quarantined in this run, by name of the fault.
     pub faults: BTreeMap<String, usize>,
-    /// How the servers did.
+    /// Statistics of each server.
     pub servers: Vec<ServerReport>,
-    /// Items of the catalogue, of this run and of those before, that have a vector of their text alone, for want of a picture.
+    /// Items of the catalogue, from this run or before, embedded by their text alone because they have no picture.
     pub n_without_picture: usize,
     prompt: Origin,
     model: Origin,
@@ -98,7 +99,7 @@ pub struct EmbeddedItems {
 }
 
 impl ItemEmbedConfig {
-    /// The usual settings.
+    /// Creates a configuration with default settings.
     ///
     /// # Errors
     /// Those of [`Prompt::for_embedding`].
@@ -120,12 +121,12 @@ impl ItemEmbedConfig {
         })
     }
 
-    /// Embeds every item that the journal does not know yet, and calls `observe` after each one; that may end the run with
-    /// `Break`, once the requests in flight are answered.
+    /// Embeds every item that the journal does not know yet, and calls `observe` after each one. `Break` from `observe`
+    /// ends the run once the requests in flight are answered.
     ///
     /// # Errors
-    /// Settings and files that cannot be used; servers that all fail for longer than `patience`, refuse the key or do not
-    /// know the model; a journal that cannot be written. What was embedded until then is in the journal.
+    /// If a setting or file cannot be used, all servers fail for longer than `patience`, reject the key or do not know
+    /// the model, or the journal cannot be written. Vectors up to then are in the journal.
     pub fn run(
         &self,
         items: &Items,
@@ -170,10 +171,11 @@ impl ItemEmbedConfig {
         Ok(EmbeddedItems { progress, faults, servers, n_without_picture, prompt, model, asked })
     }
 
-    /// What the journal knows about the items, without asking anybody: the result of a run that ended with an error.
+    /// Returns what the journal knows about the items without sending any request: the result of a run that ended with
+    /// an error.
     ///
     /// # Errors
-    /// Settings and files that cannot be used.
+    /// If a setting or file cannot be used.
     pub fn known(&self, items: &Items, images: &ImageFolder, journal: &mut Journal) -> Result<EmbeddedItems> {
         let nobody = Self { limit: Some(0), retry_quarantined: false, ..self.clone() };
         nobody.run(items, images, journal, |_| ControlFlow::Continue(()))
@@ -181,19 +183,19 @@ impl ItemEmbedConfig {
 }
 
 impl EmbeddedItems {
-    /// Whether anything is embedded, now or before, of what was asked about.
+    /// Checks that at least one of the items is embedded, in this run or before.
     ///
     /// # Errors
-    /// Nothing is: every item is quarantined.
+    /// If every item is quarantined.
     pub fn check_any(&self) -> Result<()> {
         self.asked.check_any(Embedding::DONE)
     }
 
-    /// The vectors as rows in the catalogue's order, masked with the reason where there is none.
+    /// Returns the vectors as feature rows in catalogue order; items without a vector are masked, with the reason.
     ///
     /// # Errors
-    /// Not one vector; vectors of different widths, or none where one should be, in the journal; a catalogue that has changed
-    /// meanwhile.
+    /// If there is no vector at all, the journal has vectors of different widths or a record without a valid one, or
+    /// the catalogue has changed meanwhile.
     pub fn table(&self, catalogue: &Catalogue, items: &Items, journal: &Journal) -> Result<FeatureTable> {
         let mut places: HashMap<String, u64> = HashMap::new();
         for (item, &place) in items.iter()?.zip(&self.asked.places) {
@@ -236,7 +238,7 @@ impl EmbeddedItems {
         FeatureTable::new(catalogue.ids(), &contents, width, &vectors)
     }
 
-    /// Adds to the provenance of the features which prompt and model made them, and how many items had no picture.
+    /// Adds prompt, model and the number of items without a picture to the provenance of the features.
     pub fn provenance(&self, new: Provenance) -> Provenance {
         let new = new.with_prompt(self.prompt.clone()).with_encoder(self.model.clone());
         new.with_n_without_picture(self.n_without_picture)
@@ -248,10 +250,10 @@ fn damaged(journal: &Journal, what: &str) -> Error {
     Error::file(journal.path(), message)
 }
 
-/// The question: one message an item.
+/// The request for an item: one message.
 struct Embedding<'a> {
     config: &'a ItemEmbedConfig,
-    /// Numbers of a vector; 0 before the first.
+    /// Width of the vectors; 0 before the first.
     width: Mutex<usize>,
 }
 
@@ -293,7 +295,7 @@ impl Ask for Embedding<'_> {
     fn parse(&self, body: &[u8]) -> std::result::Result<Self::Answer, String> {
         let vector = parse_embeddings(body, 1)?.pop().unwrap_or_default();
         let mut width = lock(&self.width);
-        // The first answer decides how wide all are.
+        // The first answer fixes the width of all.
         if *width != 0 && *width != vector.len() {
             return Err(format!("a vector of {} numbers where others have {width}", vector.len()));
         }

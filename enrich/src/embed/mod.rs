@@ -1,11 +1,12 @@
-//! Vectors of texts, and of items with their pictures, from any OpenAI-compatible server's `/v1/embeddings`, each paid for once.
+//! Embeds texts, and items with their pictures, by any OpenAI-compatible server's `/v1/embeddings`; each is paid for
+//! once.
 //!
 //! | file | |
 //! |---|---|
-//! | `settings`, `run` | [`EmbedConfig`], its run, and what came of it |
+//! | `settings`, `run` | [`EmbedConfig`], its run and its result |
 //! | `items` | [`ItemEmbedConfig`]: picture and title of an item in one message to a vision-language model |
-//! | `answer` | what a server sent, checked |
-//! | `store` | [`VectorStore`]: every vector that was paid for, appended as it comes |
+//! | `answer` | parses and checks responses |
+//! | `store` | [`VectorStore`]: append-only store of all vectors paid for |
 
 mod answer;
 mod items;

@@ -1,4 +1,4 @@
-//! The run: texts that the store does not know are asked for, some at a time, and each answer is kept before the next.
+//! The embedding run: requests the texts that the store does not know, in batches, and stores each answer at once.
 
 use super::settings::EmbedConfig;
 use super::{TextForm, VectorStore, parse_embeddings};
@@ -10,32 +10,32 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
-/// So many texts refused on their own and not one taken: something is wrong with model or request, not with the texts.
+/// Number of texts rejected one by one without any accepted, after which the model or the request must be wrong.
 const HOPELESS: usize = 20;
 
-/// What came of a run.
+/// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedded {
-    /// Numbers of a vector; 0 if there is none.
+    /// Width of the vectors; 0 if there are none.
     pub width: usize,
-    /// `[n_texts, width]`, row-major, in the order of the texts; zeros for those that were refused.
+    /// `[n_texts, width]`, row-major, in the order of the texts; zeros for those that were rejected.
     pub values: Vec<f32>,
-    /// Texts that a server will not take, now or later, by their place, with its reason.
+    /// Reasons of texts that servers reject for good, by index of the text.
     pub refused: BTreeMap<usize, String>,
-    /// Texts that were asked about in this run; the others were known, or equal to one of them.
+    /// Number of texts requested in this run; the others were known, or equal to one of them.
     pub n_asked: usize,
-    /// How the servers did.
+    /// Statistics of each server.
     pub servers: Vec<ServerReport>,
 }
 
 impl EmbedConfig {
-    /// The vectors of texts. Those that the store knows are not asked for again, and equal texts are asked for once.
-    /// `observe` gets the number of different texts that are done, now and then.
+    /// Embeds texts. Texts that the store knows are not requested again, and equal texts are requested once. `observe`
+    /// is called now and then with the number of distinct texts done.
     ///
     /// # Errors
-    /// Settings that cannot be used; servers that all fail for longer than `patience`, refuse the key or do not know the
-    /// model; texts that fail `max_failures` times; vectors of different widths; a store that cannot be written. What was
-    /// paid for until then is in the store.
+    /// If a setting cannot be used, all servers fail for longer than `patience`, reject the key or do not know the
+    /// model, texts fail `max_failures` times, none of the texts is accepted, vectors have different widths, or the
+    /// store cannot be written. Vectors paid for until then are in the store.
     pub fn run(
         &self,
         texts: &[impl AsRef<str> + Sync],
@@ -103,7 +103,7 @@ impl EmbedConfig {
     }
 }
 
-/// The work: batches of texts, and what comes of them.
+/// The work shared by the workers: batches of texts and their outcomes.
 struct Embedding<'a, F> {
     config: &'a EmbedConfig,
     texts: Vec<&'a str>,
@@ -160,10 +160,10 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
     fn finish(&self, batch: Vec<usize>, tries: &Tries, outcome: Outcome<Vec<Vec<f32>>>) -> Result<ControlFlow<()>> {
         match outcome {
             Outcome::Kept(vectors) => lock(&self.outcomes).keep(&batch, &vectors, self.keys)?,
-            // One text may be at fault for all: each half is asked for on its own, by this worker or another.
+            // A single text may be at fault: each half is requested on its own, by this worker or another.
             Outcome::Rejected(_) if batch.len() > 1 => {
                 let (one, other) = batch.split_at(batch.len() / 2);
-                // Before all others: if every text is refused, that shows soon.
+                // Ahead of all others: if every text is rejected, that shows soon.
                 let mut batches = lock(&self.batches);
                 batches.push_front(other.to_vec());
                 batches.push_front(one.to_vec());
@@ -183,20 +183,20 @@ impl<F: FnMut(usize) + Send> Work for Embedding<'_, F> {
     }
 }
 
-/// What has come of the texts; one worker at a time writes here.
+/// Outcomes so far; one worker at a time updates them.
 struct Outcomes<'a, F> {
     store: &'a mut VectorStore,
     observe: F,
-    /// Numbers of a vector; 0 before the first.
+    /// Width of the vectors; 0 before the first.
     width: usize,
     refused: BTreeMap<usize, String>,
     n_done: usize,
-    /// Texts whose vectors were in the store.
+    /// Number of texts whose vectors were in the store before.
     n_known: usize,
 }
 
 impl<F: FnMut(usize)> Outcomes<'_, F> {
-    /// The first answer decides how wide all are.
+    /// Checks the width of vectors; the first answer fixes it.
     fn hold_to_width(&mut self, vectors: Vec<Vec<f32>>) -> std::result::Result<Vec<Vec<f32>>, String> {
         let found = vectors.first().map_or(0, Vec::len);
         let width = if self.width == 0 { found } else { self.width };
@@ -221,7 +221,7 @@ impl<F: FnMut(usize)> Outcomes<'_, F> {
         self.check_refused(HOPELESS)
     }
 
-    /// Fails if so many texts were refused and none was taken, now or before.
+    /// Returns an error if at least `least` texts were rejected and none was accepted, in this run or before.
     fn check_refused(&self, least: usize) -> Result<()> {
         let Some((_, reason)) = self.refused.first_key_value() else { return Ok(()) };
         let n = self.refused.len();

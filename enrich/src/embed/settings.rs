@@ -1,22 +1,22 @@
-//! The settings of a run.
+//! Settings of a run that embeds texts.
 
 use crate::Result;
 use crate::server::{ApiKey, Backoff, EMBEDDINGS, endpoints};
 use std::time::Duration;
 
-/// How a request for the vectors of texts is written.
+/// Format of requests for text embeddings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TextForm {
-    /// `"input": ["…", …]`, as all servers take it, many texts in a request.
+    /// `"input": ["…", …]`, the format of all servers, many texts per request.
     #[default]
     Input,
-    /// `"messages": [{"role": "user", "content": [{"type": "text", "text": "…"}]}]`, one text in a request: the form in which
-    /// [items](super::ItemEmbedConfig) are embedded. A vision-language model reads a text in the template of its dialogues then, as
-    /// it reads pictures and titles, so that the vectors of texts and those of items are in one space.
+    /// `"messages": [{"role": "user", "content": [{"type": "text", "text": "…"}]}]`, one text per request: the format
+    /// in which [items](super::ItemEmbedConfig) are embedded. A vision-language model then reads a text in its chat
+    /// template, as it reads pictures and titles, so that the vectors of texts and of items are in the same space.
     Messages,
 }
 
-/// Whom to ask for vectors, and how hard to try.
+/// Configuration of a run that embeds texts: model and servers, and limits.
 ///
 /// ```no_run
 /// # use viral_enrich::embed::{EmbedConfig, VectorStore};
@@ -32,29 +32,29 @@ pub enum TextForm {
 pub struct EmbedConfig {
     /// The model's name, as the servers know it.
     pub model: String,
-    /// Addresses such as `http://127.0.0.1:8000/v1`. Nothing else is ever connected to.
+    /// Addresses such as `http://127.0.0.1:8000/v1`. No other host is ever contacted.
     pub servers: Vec<String>,
-    /// The key, sent to these servers only.
+    /// API key, sent to these servers only.
     pub api_key: Option<ApiKey>,
-    /// How texts are sent ([`TextForm::Input`]).
+    /// Format of requests ([`TextForm::Input`]).
     pub form: TextForm,
-    /// Texts in a request (32); one where they are sent as messages.
+    /// Texts per request (32); always one with [`TextForm::Messages`].
     pub batch: usize,
     /// Requests in flight at each server (8).
     pub concurrency: usize,
-    /// The longest that one request may take (3 min).
+    /// Timeout of a request (3 min).
     pub timeout: Duration,
     /// How long to wait after failures.
     pub backoff: Backoff,
-    /// Requests for the same texts that may fail before the run ends with an error (6). A server that cannot be reached
-    /// does not count.
+    /// Failed requests for the same texts after which the run fails (6). A server that cannot be reached does not
+    /// count.
     pub max_failures: u32,
-    /// How long no server may answer before the run ends with an error (10 min).
+    /// Time without an answer from any server after which the run fails (10 min).
     pub patience: Duration,
 }
 
 impl EmbedConfig {
-    /// The usual settings.
+    /// Creates a configuration with default settings.
     pub fn new(model: impl Into<String>, servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             model: model.into(),
@@ -70,7 +70,7 @@ impl EmbedConfig {
         }
     }
 
-    /// The servers' addresses for embeddings.
+    /// Returns the servers' embedding URLs, after validating them.
     pub(super) fn endpoints(&self) -> Result<Vec<String>> {
         endpoints(&self.servers, &self.model, EMBEDDINGS)
     }

@@ -1,4 +1,4 @@
-//! Every vector that was paid for: a line of JSON each, appended as it comes.
+//! Append-only store of all vectors paid for, one line of JSON each.
 
 use super::TextForm;
 use crate::digest::hash;
@@ -10,16 +10,16 @@ use std::collections::HashMap;
 use std::path::Path;
 use viral::data::{AppendLog, LineReader};
 
-/// A line: what the vector is of, and its numbers, 32 bits each, little-endian.
+/// A line of the store: a key, and the vector as base64 of 32-bit floats, little-endian.
 #[derive(Serialize, Deserialize)]
 struct Line {
-    /// Hash of model and text.
+    /// Hash of model, request format and text.
     key: String,
     vector: String,
 }
 
-/// An open store: nobody else can open it before this is dropped, or its process has ended. A torn last line, which a
-/// killed process may leave, is dropped when it is opened.
+/// An open store, locked until it is dropped or its process ends. Opening it drops an incomplete last line, which a
+/// killed process may leave.
 #[derive(Debug)]
 pub struct VectorStore {
     log: AppendLog,
@@ -27,10 +27,10 @@ pub struct VectorStore {
 }
 
 impl VectorStore {
-    /// Opens a store, or starts one.
+    /// Opens a store, or creates it.
     ///
     /// # Errors
-    /// If another process has it open, or if it is damaged anywhere but at its end: by line.
+    /// If another process has it open, or if it is damaged anywhere but at its end; then the line is named.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let mut places = HashMap::new();
         let log = AppendLog::open(path.as_ref(), |offset, line| {
@@ -40,17 +40,17 @@ impl VectorStore {
         Ok(Self { log, places })
     }
 
-    /// The number of vectors.
+    /// Returns the number of vectors.
     pub fn n_vectors(&self) -> usize {
         self.places.len()
     }
 
-    /// Its path.
+    /// Returns the path of the store.
     pub(super) fn path(&self) -> &Path {
         self.log.path()
     }
 
-    /// What the vector of a text by a model is known by, in the form in which it was asked for.
+    /// Returns the key of a text's vector: the hash of model, request format and text.
     pub(super) fn key(model: &str, form: TextForm, text: &str) -> String {
         match form {
             TextForm::Input => hash(&[model.as_bytes(), text.as_bytes()]),
@@ -79,7 +79,7 @@ impl VectorStore {
     }
 }
 
-/// Reads single vectors by their places.
+/// Reads single vectors by offset.
 pub(super) struct VectorReader(LineReader);
 
 impl VectorReader {
@@ -95,12 +95,12 @@ fn parse(line: &[u8]) -> std::result::Result<(String, Vec<f32>), String> {
     Ok((key, vector))
 }
 
-/// A vector's numbers, 32 bits each, little-endian, in base64.
+/// Encodes a vector as base64 of 32-bit floats, little-endian.
 pub(super) fn packed(vector: &[f32]) -> String {
     STANDARD.encode(vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>())
 }
 
-/// What [`packed`] has packed.
+/// Decodes what [`packed`] has encoded.
 pub(super) fn unpacked(text: &str) -> std::result::Result<Vec<f32>, String> {
     let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
     let numbers = bytes.chunks_exact(4);

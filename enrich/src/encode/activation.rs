@@ -1,21 +1,21 @@
-//! Activation functions of the feed-forward part.
+//! Activation functions of the feed-forward layers.
 
 use burn::tensor::{Tensor, activation};
 use viral::ops::bias_gelu;
 
-/// What stands between the two products of the feed-forward part.
+/// Activation function between the two linear maps of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activation {
-    /// `x Φ(x)`, with the error function.
+    /// GELU, `x Φ(x)`, with the error function.
     Gelu,
-    /// The same through a hyperbolic tangent.
+    /// GELU, approximated through a hyperbolic tangent.
     GeluTanh,
-    /// `max(x, 0)`.
+    /// ReLU, `max(x, 0)`.
     Relu,
 }
 
 impl Activation {
-    /// The names that configurations use.
+    /// Names in `config.json`.
     pub(super) const NAMES: [&str; 4] = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"];
 
     pub(super) fn by_name(name: &str) -> Option<Self> {
@@ -27,7 +27,7 @@ impl Activation {
         }
     }
 
-    /// The function of each element of `x + bias`.
+    /// Applies the function to each element of `x + bias`.
     ///
     /// # Shapes
     /// - x: `[n_rows, d]`

@@ -1,6 +1,6 @@
 //! BERT (Devlin et al. 2019) as an encoder: embeddings, then layers of attention and feed-forward, each followed by a
-//! layer norm. DistilBERT and MPNet are the same but for names of tensors, types, and MPNet's bias by distance. Without
-//! dropout, for nothing is trained here.
+//! layer norm. DistilBERT and MPNet differ only in tensor names, token types, and MPNet's relative position bias. There
+//! is no dropout, because nothing is trained here.
 
 use super::activation::Activation;
 use super::distance::Distances;
@@ -11,7 +11,7 @@ use crate::Result;
 use burn::tensor::module::attention;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-/// A transformer encoder of BERT's family.
+/// A transformer encoder of the BERT family.
 #[derive(Debug, Clone)]
 pub(super) struct Bert {
     tokens: Tensor<2>,        // [n_tokens, d]
@@ -24,7 +24,7 @@ pub(super) struct Bert {
 
 #[derive(Debug, Clone)]
 struct Layer {
-    /// Queries, keys and values side by side.
+    /// Projections to queries, keys and values, side by side.
     qkv: Linear,
     out: Linear,
     attention_norm: Norm,
@@ -39,7 +39,7 @@ impl Bert {
     /// Reads all tensors.
     ///
     /// # Errors
-    /// One that is missing or has another shape than the layout says.
+    /// If a tensor is missing or its shape differs from the layout.
     pub(super) fn read(weights: &mut Weights<'_>, layout: &Layout) -> Result<Self> {
         let Layout { d_model: d, d_hidden, epsilon, activation, n_heads, .. } = *layout;
         let names = Names::of(layout.family);
@@ -77,7 +77,7 @@ impl Bert {
         })
     }
 
-    /// The last hidden state of every token row.
+    /// Computes the last hidden state of every token row.
     ///
     /// # Shapes
     /// - output: `[n_rows, d]`, rows as in `batch`, spare ones included
@@ -92,14 +92,14 @@ impl Bert {
         }
         let embedded = embedded + rows(&self.positions, &batch.positions);
         let x = self.norm.forward(embedded); // [n_rows, d]
-        // The same in every layer.
+        // All layers share the bias.
         let bias = |run: &Run| self.distances.as_ref().map(|distances| distances.bias(run.n_texts, run.n_tokens));
         let biases: Vec<Option<Tensor<4>>> = batch.runs.iter().map(bias).collect();
         self.layers.iter().fold(x, |x, layer| layer.forward(x, batch, &biases))
     }
 }
 
-/// What the tensors of a family are called, those of layers behind the layer's number.
+/// Tensor names of a family; those of layers follow the number of the layer.
 struct Names {
     layers: &'static str,
     qkv: [&'static str; 3],
@@ -151,7 +151,7 @@ impl Layer {
         self.norm.forward(y + self.down.forward(hidden))
     }
 
-    /// `softmax(Q Kᵀ / √d_head + B) V` within each text, with a bias `B` for each run where there is one; spare rows get
+    /// `softmax(Q Kᵀ / √d_head + B) V` within each text, with a bias `B` for each run if there is one; spare rows get
     /// zeros.
     fn attend(&self, x: Tensor<2>, batch: &Packed, biases: &[Option<Tensor<4>>]) -> Tensor<2> {
         let [_, d] = x.dims();

@@ -1,11 +1,11 @@
-//! MPNet's bias of attention by the distance between two tokens.
+//! MPNet's relative position bias: a bias of attention by the distance between two tokens.
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-/// Distances from here on share the last class.
+/// Distances from here on share the last bucket.
 const MAX_DISTANCE: f64 = 128.0;
 
-/// A number for each class of distances and each head.
+/// Bias for each bucket of distances and each head.
 #[derive(Debug, Clone)]
 pub(super) struct Distances {
     table: Tensor<2>, // [n_buckets, n_heads]
@@ -16,7 +16,7 @@ impl Distances {
         Self { table }
     }
 
-    /// What is added to the scores of texts of equal length.
+    /// Returns the bias that is added to the attention scores of texts of equal length.
     ///
     /// # Shapes
     /// - output: `[n_texts, n_heads, n_tokens, n_tokens]`
@@ -32,8 +32,8 @@ impl Distances {
     }
 }
 
-/// The class of the distance from a query to a key: half of the classes for keys behind it; of each half, half for single
-/// distances, and the others for ranges that grow by a factor.
+/// Returns the bucket of the distance from a query to a key. Half of the buckets are for keys after the query. In each
+/// half, half of the buckets hold a single distance, the others a range; ranges grow logarithmically.
 fn bucket(distance: i64, n_buckets: usize) -> usize {
     let half = n_buckets / 2;
     let behind = if distance > 0 { half } else { 0 };
@@ -42,7 +42,7 @@ fn bucket(distance: i64, n_buckets: usize) -> usize {
         return behind + n;
     }
     let share = (n as f64 / n_exact as f64).ln() / (MAX_DISTANCE / n_exact as f64).ln();
-    // The least that keeps whole numbers from being rounded down.
+    // A small constant keeps whole numbers from being rounded down.
     let range = (share * (half - n_exact) as f64 + 1e-6) as usize;
     behind + (n_exact + range).min(half - 1)
 }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn distances_fall_into_classes() {
-        // The first distance of each class of 32.
+        // The first distance of each of the 32 buckets.
         let firsts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91];
         for (class, &first) in firsts.iter().enumerate() {
             assert_eq!(bucket(-first, 32), class);

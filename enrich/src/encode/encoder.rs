@@ -1,4 +1,4 @@
-//! Texts in, one vector each out.
+//! Text encoder: one vector per text.
 
 use super::bert::Bert;
 use super::packed::Packed;
@@ -12,17 +12,17 @@ use rayon::prelude::*;
 use std::path::Path;
 use viral::data::{Origin, is_there, sha256_of_file};
 
-/// Texts that are tokenized and sorted by length together; bounds memory for catalogues of any size.
+/// Number of texts tokenized and sorted by length together; bounds memory for catalogues of any size.
 const WINDOW: usize = 8192;
 
-/// Token rows of a batch, unless one text has more.
+/// Maximum number of token rows in a batch, unless one text has more.
 const ROWS: usize = 1024;
 
-/// A Sentence-BERT model of BERT's family: all-MiniLM-L6-v2, all-mpnet-base-v2 and their kin.
+/// A Sentence-BERT model of the BERT family, such as all-MiniLM-L6-v2 or all-mpnet-base-v2.
 ///
-/// Token rows of the texts of a batch lie behind one another without padding. Everything but attention treats rows one by
-/// one; attention stays within a text. On the CPU a text's vector therefore has the same bits whatever it is batched with,
-/// at any number of threads. On other devices it agrees closely, not in every bit.
+/// The token rows of a batch are packed without padding. Everything but attention treats rows independently; attention
+/// stays within a text. On the CPU a text's vector therefore has the same bits whatever it is batched with, at any
+/// number of threads. On other devices it agrees closely, but not bit for bit.
 ///
 /// ```
 /// # #[cfg(feature = "flex")]
@@ -48,7 +48,7 @@ pub struct TextEncoder {
     origin: Origin,
 }
 
-/// The token ids of a text, and the last hidden state of each, row after row.
+/// The token ids of a text and the last hidden state of each token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hidden {
     /// Token ids, special ones included.
@@ -58,13 +58,13 @@ pub struct Hidden {
 }
 
 impl TextEncoder {
-    /// Reads a model's folder: `config.json`, `tokenizer.json` and `model.safetensors` (16 or 32 bits), and as far as they
-    /// are there `modules.json`, the pooling's `config.json`, `sentence_bert_config.json`, `tokenizer_config.json` and
+    /// Reads a model's folder: `config.json`, `tokenizer.json` and `model.safetensors` (16 or 32 bits), and, if
+    /// present, `modules.json`, the pooling's `config.json`, `sentence_bert_config.json`, `tokenizer_config.json` and
     /// `config_sentence_transformers.json`.
     ///
     /// # Errors
-    /// Names the file: missing, damaged, of another architecture, with a pooling, activation or kind of position that is
-    /// not supported, with tensors that are missing or have another shape. Pickles are refused.
+    /// Names the file that is missing, damaged or of another architecture, has a pooling, activation or kind of
+    /// position that is not supported, or has tensors that are missing or of another shape. Pickles are refused.
     pub fn open(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         if !std::fs::metadata(folder).map_err(Error::io(folder))?.is_dir() {
@@ -79,26 +79,26 @@ impl TextEncoder {
         Ok(Self { settings, tokenizer, bert, device, origin })
     }
 
-    /// Numbers of a vector.
+    /// Returns the width of the vectors.
     pub fn width(&self) -> usize {
         self.settings.layout.d_model
     }
 
-    /// The most tokens of a text, special ones included; what is beyond is cut off.
+    /// Returns the maximum number of tokens of a text, special ones included; longer texts are truncated.
     pub fn max_tokens(&self) -> usize {
         self.settings.max_tokens
     }
 
-    /// The folder's name, and the hash of its files.
+    /// Returns the folder's name and the hash of its files.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The vectors of texts, `[n_texts, width]` row-major, in the order of the texts. `observe` gets the number of texts
-    /// done, every now and then.
+    /// Encodes texts as `[n_texts, width]`, row-major, in the order of the texts. `observe` is called now and then with
+    /// the number of texts done.
     ///
     /// # Errors
-    /// A text that the tokenizer cannot take; vectors that are not finite.
+    /// If the tokenizer cannot handle a text, or a vector is not finite.
     pub fn encode(&self, texts: &[impl AsRef<str> + Sync], mut observe: impl FnMut(usize)) -> Result<Vec<f32>> {
         let width = self.width();
         let mut vectors = vec![0.0; texts.len() * width];
@@ -109,7 +109,7 @@ impl TextEncoder {
             order.sort_by_key(|&text| tokens[text].ids.len());
             let batches = batches(&order, &tokens);
             let mut n_done = index * WINDOW;
-            // So many batches that all threads have work, and few enough that progress shows.
+            // Enough batches to keep all threads busy, and few enough to show progress.
             for batches in batches.chunks(4 * rayon::current_num_threads().max(1)) {
                 let found = batches.par_iter().map(|batch| self.batch(batch, &tokens)).collect::<Result<Vec<_>>>()?;
                 for (batch, vectors) in batches.iter().zip(&found) {
@@ -124,7 +124,7 @@ impl TextEncoder {
         Ok(vectors)
     }
 
-    /// The hidden states of one text, before pooling.
+    /// Computes the hidden states of one text, before pooling.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
@@ -135,7 +135,7 @@ impl TextEncoder {
         Ok(Hidden { tokens: tokens.ids, states })
     }
 
-    /// The vectors of the texts of one batch.
+    /// Computes the vectors of a batch of texts.
     fn batch(&self, batch: &[usize], tokens: &[Tokens]) -> Result<Vec<f32>> {
         let width = self.width();
         let states = self.states(batch.iter().map(|&text| &tokens[text]))?;
@@ -158,7 +158,7 @@ impl TextEncoder {
         Ok(vectors)
     }
 
-    /// Hidden states of all token rows of some texts, spare rows behind them.
+    /// Computes the hidden states of all token rows of some texts, followed by spare rows.
     fn states<'a>(&self, texts: impl Iterator<Item = &'a Tokens>) -> Result<Vec<f32>> {
         let packed = Packed::new(texts, self.settings.layout.first_position);
         let states = self.bert.forward(&packed, &self.device);
@@ -168,7 +168,7 @@ impl TextEncoder {
     }
 }
 
-/// Cuts texts in order into batches of [`ROWS`] token rows at most, or one text.
+/// Splits texts, in order, into batches of at most [`ROWS`] token rows, or of one text.
 fn batches<'a>(order: &'a [usize], tokens: &[Tokens]) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let (mut start, mut n_rows) = (0, 0);
@@ -184,7 +184,7 @@ fn batches<'a>(order: &'a [usize], tokens: &[Tokens]) -> Vec<&'a [usize]> {
     batches
 }
 
-/// The files that decide about vectors, by their hashes.
+/// Identifies a model by the hashes of the files that affect its vectors.
 fn origin(folder: &Path) -> Result<Origin> {
     const FILES: [&str; 8] = [
         "config.json",

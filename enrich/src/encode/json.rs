@@ -1,4 +1,4 @@
-//! Settings in JSON files of strangers, each with the file's name in its errors.
+//! Typed access to JSON settings, with the file's name in errors.
 
 use crate::{Error, Result};
 use serde_json::Value;
@@ -23,17 +23,17 @@ impl JsonFile {
         Ok(Self { path: path.to_path_buf(), value })
     }
 
-    /// The same, none if there is no such file.
+    /// Like [`read`](Self::read); `None` if there is no such file.
     pub(super) fn read_if_there(path: &Path) -> Result<Option<Self>> {
         if is_there(path)? { Self::read(path).map(Some) } else { Ok(None) }
     }
 
-    /// An error about this file.
+    /// Creates an error about this file.
     pub(super) fn fault(&self, message: impl Into<String>) -> Error {
         Error::file(&self.path, message)
     }
 
-    /// The whole value.
+    /// Returns the whole value.
     pub(super) fn value(&self) -> &Value {
         &self.value
     }
@@ -47,37 +47,37 @@ impl JsonFile {
         self.fault(format!("`{key}` is {found}; it must be {wanted}"))
     }
 
-    /// A number of something, at least 1.
+    /// Reads a whole number of at least 1.
     pub(super) fn size(&self, key: &str) -> Result<usize> {
         self.size_or(key, 0).and_then(|n| if n == 0 { Err(self.wrong(key, "a whole number above 0")) } else { Ok(n) })
     }
 
-    /// The same, with a value for a file that does not say.
+    /// Reads a whole number; `default` if it is missing.
     pub(super) fn size_or(&self, key: &str, default: usize) -> Result<usize> {
         let Some(value) = self.get(key) else { return Ok(default) };
         let size = value.as_u64().and_then(|n| usize::try_from(n).ok());
         size.ok_or_else(|| self.wrong(key, "a whole number"))
     }
 
-    /// A number, with a value for a file that does not say.
+    /// Reads a number; `default` if it is missing.
     pub(super) fn number_or(&self, key: &str, default: f64) -> Result<f64> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_f64().ok_or_else(|| self.wrong(key, "a number"))
     }
 
-    /// A text, with a value for a file that does not say.
+    /// Reads a text; `default` if it is missing.
     pub(super) fn text_or<'a>(&'a self, key: &str, default: &'a str) -> Result<&'a str> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_str().ok_or_else(|| self.wrong(key, "text"))
     }
 
-    /// Yes or no, with a value for a file that does not say.
+    /// Reads a Boolean; `default` if it is missing.
     pub(super) fn flag_or(&self, key: &str, default: bool) -> Result<bool> {
         let Some(value) = self.get(key) else { return Ok(default) };
         value.as_bool().ok_or_else(|| self.wrong(key, "true or false"))
     }
 
-    /// The keys that begin so and are `true`.
+    /// Returns the keys that are `true` and have a prefix, without the prefix.
     pub(super) fn flags(&self, prefix: &str) -> Vec<String> {
         let object = self.value.as_object();
         let keys = object.into_iter().flatten().filter(|(_, value)| **value == Value::Bool(true));

@@ -2,14 +2,14 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `encoder` | [`TextEncoder`]: texts in, one vector each out, whatever they are batched with |
-//! | `settings`, `json` | what the folder's JSON files say about architecture, pooling and length |
-//! | `tokens` | texts as token ids |
-//! | `weights` | tensors of `model.safetensors` by name, their shapes checked |
+//! | `encoder` | [`TextEncoder`]: one vector per text, whatever the texts are batched with |
+//! | `settings`, `json` | architecture, pooling and maximum length, from the folder's JSON files |
+//! | `tokens` | tokenization |
+//! | `weights` | loads the tensors of `model.safetensors` by name and checks their shapes |
 //! | `bert`, `distance`, `activation` | the transformer |
-//! | `packed`, `pooling` | token rows of many texts without padding; from token rows to one vector a text |
+//! | `packed`, `pooling` | batches of token rows without padding; pooling of token rows to one vector per text |
 //!
-//! The only part of `enrich` that knows tensors.
+//! This is the only part of `enrich` that uses tensors.
 
 mod activation;
 mod bert;

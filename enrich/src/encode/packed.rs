@@ -1,32 +1,32 @@
-//! The tokens of many texts as rows of one matrix, without padding between them.
+//! Packed batches: the tokens of many texts as rows of one matrix, without padding between them.
 
 use super::tokens::Tokens;
 
-/// A product of few rows may add in another order than one of many: batches have this many rows at least, the last of
-/// them nobody's.
+/// Minimum number of rows in a batch; spare rows fill it up. A matrix product of fewer rows may sum in another order
+/// than one of many.
 pub(super) const MIN_ROWS: usize = 80;
 
-/// Texts of equal length that lie behind one another.
+/// Consecutive texts of equal length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) n_texts: usize,
     pub(super) n_tokens: usize,
 }
 
-/// Token rows of a batch: of each its token, its type, and its position in its text.
+/// Token rows of a batch: token, type, and position in the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Packed {
     pub(super) tokens: Vec<i32>,
     pub(super) types: Vec<i32>,
     pub(super) positions: Vec<i32>,
-    /// The texts, in order.
+    /// The texts in order, grouped by equal length.
     pub(super) runs: Vec<Run>,
-    /// Rows at the end that belong to nobody.
+    /// Number of rows at the end that belong to no text.
     pub(super) n_spare: usize,
 }
 
 impl Packed {
-    /// Packs texts in their order; those of equal length must be neighbours to share a run.
+    /// Packs texts in their order. Texts of equal length share a run only if they are neighbours.
     pub(super) fn new<'a>(texts: impl Iterator<Item = &'a Tokens>, first_position: usize) -> Self {
         let mut packed = Self::default();
         for text in texts {

@@ -1,21 +1,21 @@
-//! From the vectors of a text's tokens to one vector.
+//! Pooling of a text's token vectors to one vector.
 
-/// How token vectors become one.
+/// Pooling mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pooling {
-    /// Their mean.
+    /// Mean of all token vectors.
     Mean,
-    /// The first one, which stands for the whole text in models trained so.
+    /// The first token vector, which stands for the whole text in models trained so.
     First,
-    /// The largest number of each column.
+    /// Maximum of each column.
     Max,
 }
 
 impl Pooling {
-    /// Pools rows of `out.len()` numbers each, one a token, in the order of the tokens. The first `n_unpooled` of them are
-    /// left out, but for the first one where that stands for the text. No row gives zeros.
+    /// Pools rows of `out.len()` numbers each, one per token, in the order of the tokens. The first `n_unpooled` rows
+    /// are left out, except by [`First`](Self::First). Without rows the result is zeros.
     ///
-    /// In plain Rust, one text at a time: a backend's sums may add in an order that depends on the other texts.
+    /// Implemented in plain Rust, one text at a time: the order in which a backend sums may depend on the other texts.
     pub(super) fn pool(self, rows: &[f32], n_unpooled: usize, out: &mut [f32]) {
         let d = out.len();
         out.fill(0.0);
@@ -36,7 +36,7 @@ impl Pooling {
     }
 }
 
-/// `x / max(‖x‖, 1e-12)`
+/// L2-normalises in place: `x / max(‖x‖, 1e-12)`
 pub(super) fn normalize(x: &mut [f32]) {
     let norm = x.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt().max(1e-12) as f32;
     x.iter_mut().for_each(|x| *x /= norm);

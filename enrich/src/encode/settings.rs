@@ -1,4 +1,4 @@
-//! What the JSON files of a model's folder say, as far as it is supported; anything else is an error that names it.
+//! Settings of a model from the JSON files of its folder; an unsupported setting is an error that names it.
 
 use super::activation::Activation;
 use super::json::JsonFile;
@@ -6,14 +6,14 @@ use super::pooling::Pooling;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The architectures of BERT's family that differ in more than their settings.
+/// Architectures of the BERT family that differ in more than their settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     /// BERT itself, and RoBERTa.
     Bert,
-    /// DistilBERT: other names, and no types.
+    /// DistilBERT: other tensor names, and no token types.
     Distil,
-    /// MPNet: other names, no types, and distances between tokens that bias attention; into so many classes.
+    /// MPNet: other tensor names, no token types, and a bias of attention by distance, in `n_buckets` buckets.
     Mpnet { n_buckets: usize },
 }
 
@@ -21,7 +21,7 @@ pub(super) enum Family {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layout {
     pub(super) family: Family,
-    /// What tensor names may begin with.
+    /// Optional prefix of tensor names.
     pub(super) prefix: &'static str,
     pub(super) n_tokens: usize,
     pub(super) n_positions: usize,
@@ -32,24 +32,24 @@ pub(super) struct Layout {
     pub(super) n_heads: usize,
     pub(super) activation: Activation,
     pub(super) epsilon: f64,
-    /// The position of a text's first token: RoBERTa counts from behind its padding's.
+    /// Position of a text's first token: RoBERTa counts from after the padding token's.
     pub(super) first_position: usize,
 }
 
-/// Everything about a model but its weights and its vocabulary.
+/// All settings of a model except its weights and its vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Settings {
     pub(super) layout: Layout,
     pub(super) pooling: Pooling,
-    /// Whether vectors are brought to unit length.
+    /// Whether vectors are L2-normalised.
     pub(super) is_normalized: bool,
-    /// Whether texts are brought to lower case before the tokenizer gets them.
+    /// Whether texts are lower-cased before tokenization.
     pub(super) is_lower_case: bool,
-    /// The most tokens of a text, special ones included.
+    /// Maximum number of tokens of a text, special ones included.
     pub(super) max_tokens: usize,
-    /// What every text begins with.
+    /// Prompt put before every text.
     pub(super) prompt: String,
-    /// Whether the tokens of the prompt are pooled as those of the text are.
+    /// Whether the tokens of the prompt are pooled like those of the text.
     pub(super) is_prompt_pooled: bool,
 }
 
@@ -81,7 +81,7 @@ impl Settings {
         };
         let by_model = limit(&sentence, "max_seq_length")?;
         let by_tokenizer = limit(&tokenizer, "model_max_length")?;
-        // As a float: a limit above `most` is none, and one below is small enough to be exact.
+        // Compared as floats: a limit above `most` has no effect, and one below is small enough to be exact.
         let asked = if by_model.is_finite() { by_model } else { by_tokenizer };
         let max_tokens = if asked < most as f64 { asked.max(0.0) as usize } else { most };
         let is_lower_case = sentence.as_ref().map_or(Ok(false), |file| file.flag_or("do_lower_case", false))?;
@@ -161,7 +161,7 @@ fn layout(config: &JsonFile) -> Result<Layout> {
     })
 }
 
-/// The steps of a Sentence-BERT model: a transformer, a pooling, and maybe a normalisation.
+/// The modules of a Sentence-BERT model: a transformer, pooling, and optional normalisation.
 struct Modules {
     is_given: bool,
     /// The folder of the pooling's settings.
@@ -169,7 +169,7 @@ struct Modules {
     is_normalized: bool,
 }
 
-/// Without `modules.json` a folder is a plain transformer; its token vectors are averaged, as sentence-transformers does.
+/// Reads `modules.json`. A folder without it is a plain transformer with mean pooling, as in sentence-transformers.
 fn modules(folder: &Path) -> Result<Modules> {
     let plain = Modules { is_given: false, pooling: "1_Pooling".to_string(), is_normalized: false };
     let Some(file) = JsonFile::read_if_there(&folder.join("modules.json"))? else { return Ok(plain) };
@@ -178,7 +178,7 @@ fn modules(folder: &Path) -> Result<Modules> {
     let mut steps = Vec::new();
     for module in list {
         let kind = text(module, "type").ok_or_else(|| file.fault("a module without `type`; copy the folder again"))?;
-        // The class's name is what is stable; its module path differs between releases.
+        // The class name is stable; its module path differs between releases.
         let class = kind.rsplit('.').next().unwrap_or_default().to_string();
         steps.push((class, text(module, "path").unwrap_or_default()));
     }
@@ -213,7 +213,7 @@ fn pooling(file: &JsonFile, d_model: usize) -> Result<Pooling> {
             return Err(file.fault(format!("`{key}` is {width}, but config.json has `hidden_size` {d_model}")));
         }
     }
-    // Newer files name the way of pooling, older ones have a flag for each.
+    // Newer files name the pooling mode, older ones have a flag for each.
     let named = file.text_or("pooling_mode", "")?;
     let found = match named {
         "" => file.flags("pooling_mode_"),
@@ -234,7 +234,7 @@ fn pooling(file: &JsonFile, d_model: usize) -> Result<Pooling> {
     }
 }
 
-/// The prompt that a model puts before every text by default.
+/// Returns the prompt that a model puts before every text by default; empty if there is none.
 fn prompt(folder: &Path) -> Result<String> {
     let Some(file) = JsonFile::read_if_there(&folder.join("config_sentence_transformers.json"))? else {
         return Ok(String::new());

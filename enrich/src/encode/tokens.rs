@@ -1,4 +1,4 @@
-//! Texts as token ids, by the model's own `tokenizer.json`.
+//! Tokenization by the model's own `tokenizer.json`.
 
 use super::settings::Settings;
 use crate::{Error, Result};
@@ -13,21 +13,22 @@ pub(super) struct Tokens {
     pub(super) types: Vec<i32>,
 }
 
-/// A tokenizer whose ids all have a row in the model's tables.
+/// A tokenizer whose ids are all within the model's vocabulary.
 pub(super) struct TextTokenizer {
     tokenizer: Tokenizer,
     prompt: String,
     is_lower_case: bool,
     n_types: usize,
-    /// Tokens that stand for the prompt, which each text begins with, and are not pooled.
+    /// Number of tokens of the prompt at the start of each text, which are not pooled.
     n_unpooled: usize,
 }
 
 impl TextTokenizer {
-    /// Reads `tokenizer.json`. Its own padding and length give way to the model's.
+    /// Reads `tokenizer.json`, without its padding, and with truncation at the model's length.
     ///
     /// # Errors
-    /// A file that is missing or cannot be read; ids beyond the model's vocabulary; a length that leaves no room for text.
+    /// If the file is missing or cannot be read, an id is beyond the model's vocabulary, or the maximum length leaves
+    /// no room for text.
     pub(super) fn read(folder: &Path, settings: &Settings) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         if !is_there(&path)? {
@@ -70,12 +71,12 @@ impl TextTokenizer {
         Ok(found)
     }
 
-    /// Tokens at the beginning of each text that are read, but not pooled.
+    /// Returns the number of tokens at the start of each text that are encoded but not pooled.
     pub(super) fn n_unpooled(&self) -> usize {
         self.n_unpooled
     }
 
-    /// The tokens of the prompt alone, without a special one at its end: as sentence-transformers counts them.
+    /// Counts the tokens of the prompt alone, without a special one at its end, as sentence-transformers does.
     fn n_prompt_tokens(&self) -> Result<usize> {
         let prompt = if self.is_lower_case { self.prompt.to_lowercase() } else { self.prompt.clone() };
         let encoding = self.tokenizer.encode(prompt, true);
@@ -84,10 +85,10 @@ impl TextTokenizer {
         Ok(encoding.len() - usize::from(is_last_special))
     }
 
-    /// The tokens of a text.
+    /// Tokenizes the prompt and a text.
     ///
     /// # Errors
-    /// A text that the tokenizer cannot take, or makes nothing of.
+    /// If the tokenizer cannot handle the text, or returns no token.
     pub(super) fn tokens(&self, text: &str) -> Result<Tokens> {
         let text = format!("{}{text}", self.prompt);
         let text = if self.is_lower_case { text.to_lowercase() } else { text };

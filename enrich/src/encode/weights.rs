@@ -1,4 +1,4 @@
-//! The tensors of `model.safetensors`, by name, with their shapes checked before anything is read.
+//! Loads the tensors of `model.safetensors` by name, and checks their shapes before anything is read.
 
 use super::activation::Activation;
 use crate::{Error, Result};
@@ -10,16 +10,16 @@ use viral::data::{TensorFile, is_there};
 pub(super) struct Weights<'a> {
     path: PathBuf,
     file: TensorFile,
-    /// What all names begin with in this file.
+    /// Prefix of all tensor names in this file.
     prefix: &'static str,
     device: &'a Device,
 }
 
 impl<'a> Weights<'a> {
-    /// Opens the weights of a folder; names may begin with `prefix` or go without.
+    /// Opens the weights of a folder; tensor names may have the `prefix` or not.
     ///
     /// # Errors
-    /// No such file, with advice for the other ways in which weights are saved; a damaged one.
+    /// If the file is missing, with advice for other formats of weights, or damaged.
     pub(super) fn open(folder: &Path, prefix: &'static str, device: &'a Device) -> Result<Self> {
         let path = folder.join("model.safetensors");
         if !is_there(&path)? {
@@ -45,10 +45,10 @@ impl<'a> Weights<'a> {
         Ok(Self { path, file, prefix, device })
     }
 
-    /// A tensor as numbers, row after row.
+    /// Reads a tensor as numbers, row-major.
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let full = format!("{}{name}", self.prefix);
-        // Layer norms of the first BERT models are named after their Greek letters.
+        // The first BERT models call scale and shift of layer norms gamma and beta.
         let older = full.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
         let full = if self.file.shape(&full).is_none() { older } else { full };
         let Some(found) = self.file.shape(&full) else {
@@ -71,21 +71,22 @@ impl<'a> Weights<'a> {
         Ok(values)
     }
 
-    /// A vector.
+    /// Reads a vector.
     pub(super) fn vector(&mut self, name: &str, n: usize) -> Result<Tensor<1>> {
         let values = self.values(name, &[n])?;
         Ok(Tensor::from_data(TensorData::new(values, [n]), (self.device, DType::F32)))
     }
 
-    /// A table of `n` rows.
+    /// Reads a table of `n` rows.
     pub(super) fn table(&mut self, name: &str, [n, d]: [usize; 2]) -> Result<Tensor<2>> {
         let values = self.values(name, &[n, d])?;
         Ok(Tensor::from_data(TensorData::new(values, [n, d]), (self.device, DType::F32)))
     }
 
-    /// Linear maps of one input side by side: files hold each weight as `[d_out, d_in]`, products take `[d_in, n d_out]`.
+    /// Reads linear maps of the same input as one: files hold each weight as `[d_out, d_in]`, the result is
+    /// `[d_in, n d_out]`.
     pub(super) fn linear(&mut self, names: &[&str], [d_in, d_out]: [usize; 2]) -> Result<Linear> {
-        // All are read, and so held to these sizes, before anything of these sizes is made.
+        // Reading checks the sizes before anything of these sizes is allocated.
         let read = |name: &&str| self.values(&format!("{name}.weight"), &[d_out, d_in]);
         let weights = names.iter().map(read).collect::<Result<Vec<_>>>()?;
         let width = names.len() * d_out;
@@ -103,7 +104,7 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// A layer norm.
+    /// Reads a layer norm.
     pub(super) fn norm(&mut self, name: &str, d: usize, epsilon: f64) -> Result<Norm> {
         let scale = self.vector(&format!("{name}.weight"), d)?;
         let shift = self.vector(&format!("{name}.bias"), d)?;

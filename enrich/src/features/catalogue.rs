@@ -11,25 +11,25 @@ use viral::data::{WholeFile, feature_rows, rows_by_number};
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     folder: PathBuf,
-    /// The external id of each row; empty for rows that are nobody's.
+    /// External id of each row; empty for rows without an item.
     ids: Vec<String>,
-    /// The line of each row in `items.jsonl`, where there is one.
+    /// The line of each row in `items.jsonl`, if there is one.
     items: Vec<Option<Item>>,
-    /// Whether the folder lacks `item_ids.txt` and needs it.
+    /// Whether the folder needs `item_ids.txt` and does not have it.
     needs_ids: bool,
-    /// Items of `items.jsonl` that have no row, in its order.
+    /// Ids in `items.jsonl` that have no row, in file order.
     left_out: Vec<String>,
 }
 
 impl Catalogue {
-    /// Reads `items.jsonl` of a folder.
+    /// Reads the `items.jsonl` of a folder.
     ///
-    /// Rows are in the order of `item_ids.txt`, or else of `i_id_mapping.csv`. If neither is there, item n has row n where
-    /// ids are such numbers; other ids get their rows in the order of `items.jsonl`, and [`write_ids`](Self::write_ids)
-    /// says so.
+    /// Rows are in the order of `item_ids.txt`, or else of `i_id_mapping.csv`. If there is neither and ids are row
+    /// numbers, item n has row n. Other ids get their rows in the order of `items.jsonl`, which
+    /// [`write_ids`](Self::write_ids) records.
     ///
     /// # Errors
-    /// All of [`Items::open`]'s and [`feature_rows`]'s; not one line about an item of the folder.
+    /// Those of [`Items::open`] and [`feature_rows`], or if no line is about an item of the folder.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref().to_path_buf();
         let path = folder.join("items.jsonl");
@@ -57,13 +57,13 @@ impl Catalogue {
         Ok(Self { folder, ids, items, needs_ids, left_out: order })
     }
 
-    /// The external id of each row; empty for rows that are nobody's.
+    /// Returns the external id of each row; empty for rows without an item.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
 
-    /// A sentence about the items of `items.jsonl` that have no row, for the files of the folder decided on the rows before they
-    /// came; none if every item has one.
+    /// Returns a sentence about the items of `items.jsonl` that have no row, because the files of the folder fixed the
+    /// rows before the items came; `None` if every item has one.
     pub fn left_out(&self) -> Option<String> {
         const NAMED: usize = 5;
         if self.left_out.is_empty() {
@@ -80,12 +80,13 @@ impl Catalogue {
         ))
     }
 
-    /// The folder.
+    /// Returns the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The content of each row by `of`, which gets the item; the reason for items without a line, and none for nobody's.
+    /// Returns the content of each row: `of` applied to its item, a reason if the item has no line in `items.jsonl`, or
+    /// an empty reason if the row has no item.
     pub fn contents(&self, of: impl Fn(&Item) -> Content) -> Vec<Content> {
         let content = |(id, item): (&String, &Option<Item>)| match item {
             Some(item) => of(item),
@@ -95,10 +96,10 @@ impl Catalogue {
         self.ids.iter().zip(&self.items).map(content).collect()
     }
 
-    /// Writes `item_ids.txt` where the order of rows is this catalogue's own choice; whole or not at all.
+    /// Writes `item_ids.txt`, complete or not at all, if the catalogue chose the order of rows itself.
     ///
     /// # Errors
-    /// If it cannot be written; an id with a line end.
+    /// If it cannot be written, or an id has a line break or blanks around it.
     pub fn write_ids(&self) -> Result<()> {
         if !self.needs_ids {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What of an item is encoded (section 2.2): its texts, or what a model said about its picture.
+//! The text to encode for an item (section 2.2): its own texts, or a model's description of its picture.
 
 use super::descriptions::Descriptions;
 use crate::describe::Item;
@@ -23,10 +23,10 @@ const FIELDS: [(&str, Field); 4] = [
     ("description", Field::Description),
 ];
 
-/// Which texts of an item are joined for its text features.
+/// The fields of an item that are joined for its text features.
 ///
-/// The paper joins brand, title, description and category. The description comes last here, for it is the longest, and an
-/// encoder cuts off what is beyond its length.
+/// The paper joins brand, title, description and category. Here the description comes last, because it is the longest
+/// and encoders truncate long texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemText {
     fields: Vec<Field>,
@@ -40,10 +40,11 @@ impl Default for ItemText {
 }
 
 impl ItemText {
-    /// Fields by name, in this order: `title,brand,categories,description`, or some of them.
+    /// Parses a comma-separated list of fields, joined in the order given: `title,brand,categories,description`, or
+    /// some of them.
     ///
     /// # Errors
-    /// An unknown name, one given twice, none.
+    /// If a name is unknown or given twice, or there is none.
     pub fn by_names(names: &str) -> Result<Self> {
         let known = FIELDS.map(|(name, _)| name).join(", ");
         let mut fields = Vec::new();
@@ -58,13 +59,13 @@ impl ItemText {
         Ok(Self { fields })
     }
 
-    /// Without the title.
+    /// Removes the title.
     pub fn without_title(mut self) -> Self {
         self.fields.retain(|&field| field != Field::Title);
         self
     }
 
-    /// An item's fields, those without text left out, on one line.
+    /// Joins an item's fields on one line, leaving out empty ones.
     pub fn of(&self, item: &Item) -> Content {
         let categories = item.categories.join(" ");
         let text = |field: &Field| match field {
@@ -77,17 +78,17 @@ impl ItemText {
     }
 }
 
-/// What is encoded about an item's picture.
+/// The text to encode for an item's picture.
 #[derive(Debug, Clone, Copy)]
 pub struct PictureText<'a> {
-    /// What a model said.
+    /// Descriptions by a model.
     pub descriptions: &'a Descriptions,
-    /// Whether the item's title goes before it.
+    /// Whether the item's title is put before the description.
     pub with_title: bool,
 }
 
 impl PictureText<'_> {
-    /// Title and description, on one line. A title alone is no content of a picture.
+    /// Joins title and description on one line. A title without a description is no content.
     pub fn of(&self, item: &Item) -> Content {
         let description = self.descriptions.of(&item.id)?;
         let title = if self.with_title { item.title.as_str() } else { "" };
@@ -95,7 +96,7 @@ impl PictureText<'_> {
     }
 }
 
-/// Texts behind one another with spaces between, without control characters and runs of white space; none if that is
+/// Joins texts by spaces, with control characters and runs of white space collapsed to one space; `None` if that leaves
 /// nothing.
 fn joined<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut line = String::new();

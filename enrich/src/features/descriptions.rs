@@ -1,4 +1,4 @@
-//! What a model said about pictures: `descriptions.jsonl` or `attributes.jsonl`.
+//! Descriptions of pictures by a model: `descriptions.jsonl` or `attributes.jsonl`.
 
 use crate::describe::Journal;
 use crate::{Error, Result};
@@ -8,25 +8,25 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use viral::data::{Origin, is_there, open_file, read_file, sha256_of_file};
 
-/// Who said what is in a file of descriptions, and what was asked; lies beside it as `<file>.source.json`.
+/// Provenance of a file of descriptions: prompt and model. Stored beside it as `<file>.source.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// What was asked.
+    /// The prompt.
     pub prompt: Origin,
-    /// Who answered.
+    /// The model.
     pub model: Origin,
 }
 
 impl Source {
-    /// Where the source of a file lies.
+    /// Returns the path of the source of a file.
     pub fn path_beside(descriptions: impl AsRef<Path>) -> PathBuf {
         let mut path = descriptions.as_ref().as_os_str().to_owned();
         path.push(".source.json");
         path.into()
     }
 
-    /// Fails if a file of descriptions is there that was made elsewhere: no source lies beside it, and none is being written, for
-    /// the journal is empty.
+    /// Returns an error if the file exists but was made elsewhere: no source lies beside it, and none is being written,
+    /// because the journal is empty.
     pub fn check_free(descriptions: impl AsRef<Path>, journal: &Journal) -> Result<()> {
         let path = descriptions.as_ref();
         if is_there(path)? && !is_there(Self::path_beside(path))? && journal.n_records() == 0 {
@@ -36,7 +36,7 @@ impl Source {
         Ok(())
     }
 
-    /// Writes it beside a file, whole or not at all.
+    /// Writes the source beside a file, complete or not at all.
     pub fn write_beside(&self, descriptions: impl AsRef<Path>) -> Result<()> {
         let path = Self::path_beside(descriptions);
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, e.to_string()))?;
@@ -57,16 +57,16 @@ impl Source {
 /// A file of descriptions.
 #[derive(Debug, Clone)]
 pub struct Descriptions {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
     /// SHA-256 of its content.
     pub sha256: String,
-    /// Who said it, where that is known.
+    /// Prompt and model, if known.
     pub source: Option<Source>,
     texts: HashMap<String, std::result::Result<String, String>>,
 }
 
-/// As much of a line as is needed: attributes come rendered as text.
+/// The part of a line that is needed; attributes are already rendered as text.
 #[derive(Deserialize)]
 struct Line {
     id: String,
@@ -76,10 +76,10 @@ struct Line {
 }
 
 impl Descriptions {
-    /// Reads a file with a line for each item: `id`, and `text`, which is `null` with a `reason` where there is none.
+    /// Reads a file with a line for each item: `id`, and `text`, which is `null` with a `reason` if there is none.
     ///
     /// # Errors
-    /// By line: no such object; an item given twice.
+    /// Names the line that is no such object or repeats an item.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = open_file(path)?;
@@ -103,7 +103,7 @@ impl Descriptions {
         Ok(Self { path: path.to_path_buf(), sha256: sha256_of_file(path)?, source: Source::read_beside(path)?, texts })
     }
 
-    /// What was said about an item, or why nothing was.
+    /// Returns the description of an item, or why there is none.
     pub(super) fn of(&self, id: &str) -> std::result::Result<&str, String> {
         match self.texts.get(id) {
             Some(Ok(text)) => Ok(text),

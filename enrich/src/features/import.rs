@@ -1,4 +1,4 @@
-//! Matrices made elsewhere, such as the hidden states of a large vision-language model.
+//! Imports matrices made elsewhere, such as the hidden states of a large vision-language model.
 
 use super::catalogue::Catalogue;
 use super::content::Content;
@@ -7,23 +7,23 @@ use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use viral::data::{ItemFeatures, read_row_ids, sha256_of_file};
 
-/// A matrix in the order of a catalogue.
+/// An imported matrix, in the order of a catalogue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// Its rows, mask included.
+    /// Feature rows and mask.
     pub table: FeatureTable,
-    /// Rows about items that the catalogue does not have.
+    /// Number of rows about items that are not in the catalogue.
     pub n_strangers: usize,
     /// The two files and their SHA-256, for the provenance.
     pub inputs: [(PathBuf, String); 2],
 }
 
-/// Reads a matrix (`.npy`, `.safetensors`, `x.safetensors#name`) whose row n is about the item that line n of a file of
-/// external ids names, and puts its rows into the catalogue's order. Items without a row, or with one of zeros, are masked.
+/// Imports a matrix (`.npy`, `.safetensors`, `x.safetensors#name`) and puts its rows into the catalogue's order. Line n
+/// of the file `ids` has the external id of row n. Items without a row, or with a row of zeros, are masked.
 ///
 /// # Errors
-/// All of [`ItemFeatures::read`]'s; another number of rows than ids; an id given twice or empty, by line; no row about an
-/// item of the catalogue.
+/// Those of [`ItemFeatures::read`]; if the numbers of rows and ids differ, an id is empty or given twice (the line is
+/// named), or no row is about an item of the catalogue.
 pub fn import(catalogue: &Catalogue, matrix: impl AsRef<Path>, ids: impl AsRef<Path>) -> Result<Imported> {
     let (matrix, ids) = (matrix.as_ref(), ids.as_ref());
     let missing = || Error::file(ids, "missing; write the external id of each row, one a line");

@@ -1,10 +1,10 @@
-//! From texts about items to feature files: which text, which row, what is missing, and what it was made from.
+//! Builds feature files: which text of an item is encoded, in which row, what is missing, and the provenance.
 //!
 //! | file | |
 //! |---|---|
 //! | `catalogue` | [`Catalogue`]: the items of a data folder in the order of its feature rows |
-//! | `content` | [`ItemText`], [`PictureText`]: what of an item is encoded (section 2.2) |
-//! | `descriptions` | [`Descriptions`]: what a model said about pictures |
+//! | `content` | [`ItemText`], [`PictureText`]: the text to encode for an item (section 2.2) |
+//! | `descriptions` | [`Descriptions`]: a model's descriptions of pictures |
 //! | `table` | [`FeatureTable`]: rows, mask and provenance, written together |
 //! | `import` | [`import`]: matrices made elsewhere |
 

@@ -6,19 +6,19 @@ use std::io::ErrorKind;
 use std::path::Path;
 use viral::data::{ItemFeatures, Mask, Provenance, is_there};
 
-/// Feature rows of a catalogue, zeros where there is no content, and why.
+/// Feature rows of a catalogue: zeros for items without content, and a mask with the reasons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureTable {
-    /// The external id of each row; empty for rows that are nobody's.
+    /// External id of each row; empty for rows without an item.
     pub ids: Vec<String>,
     /// `[ids, width]`
     pub features: ItemFeatures,
-    /// Items without content.
+    /// Items without content, with the reasons.
     pub mask: Mask,
 }
 
 impl FeatureTable {
-    /// The texts that there are, in order: what an encoder gets.
+    /// Returns the texts of all rows that have content, in order, as input for an encoder.
     pub fn texts(contents: &[Content]) -> Vec<&str> {
         contents.iter().filter_map(|content| content.as_deref().ok()).collect()
     }
@@ -26,7 +26,7 @@ impl FeatureTable {
     /// Puts vectors, one for each of [`texts`](Self::texts), into the rows of their items.
     ///
     /// # Errors
-    /// Vectors that are not finite; no content at all.
+    /// If a vector is not finite, or no item has content.
     ///
     /// # Panics
     /// If there is not one content for each id, and one vector of `width` for each text.
@@ -39,7 +39,7 @@ impl FeatureTable {
         let mut next = vectors.chunks_exact(width.max(1));
         for (index, (id, content)) in ids.iter().zip(contents).enumerate() {
             match content {
-                // Without any vector the width is 0, and there is no row.
+                // Without any vector the width is 0, and nothing is copied.
                 Ok(_) => {
                     next.next().into_iter().for_each(|vector| values[index * width..][..width].copy_from_slice(vector))
                 }
@@ -54,8 +54,8 @@ impl FeatureTable {
         Ok(Self { ids: ids.to_vec(), features: ItemFeatures::new(ids.len(), width, values)?, mask })
     }
 
-    /// Fails if features cannot have this name, or a file is there that was not written by this: features without provenance are
-    /// someone else's.
+    /// Returns an error if features cannot have this name, or a file without provenance exists there: it was made by
+    /// someone else.
     pub fn check_free(path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         ItemFeatures::check_name(path)?;
@@ -66,13 +66,13 @@ impl FeatureTable {
         Ok(())
     }
 
-    /// Writes the mask, the provenance, which `complete` adds to, and last the features as `.npy`.
+    /// Writes mask, provenance and, last, the features as `.npy`. `complete` adds to the provenance.
     ///
-    /// Each file is whole or not there, and where the features are, the other two are theirs: a process killed on the way
-    /// leaves no features.
+    /// Each file appears complete or not at all. If the features exist, mask and provenance belong to them: a process
+    /// killed midway leaves no features.
     ///
     /// # Errors
-    /// A file that cannot be written; one that is someone else's.
+    /// If a file cannot be written, or features made by someone else exist there.
     pub fn write(&self, path: impl AsRef<Path>, complete: impl FnOnce(Provenance) -> Provenance) -> Result<()> {
         let path = path.as_ref();
         Self::check_free(path)?;

@@ -1,4 +1,4 @@
-//! What values mean: ids, numbers, texts.
+//! Parses the values of cells: ids, numbers, times, texts.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::flaws::{Flaw, shown};
 use super::html::plain;
 use super::times::date;
 
-/// Longer ids than this are no ids.
+/// Maximum length of an id in bytes.
 const MAX_ID: usize = 512;
 
-/// An id: text without surrounding blanks, or an integer.
+/// Parses an id: text without surrounding blanks, or an integer.
 pub(super) fn id<'a>(value: Option<&'a Value>, column: &str) -> Result<Cow<'a, str>, Flaw> {
     let id: Cow<'_, str> = match value {
         None | Some(Value::Null) => return Err(Flaw::new("no id", format!("no `{column}`"))),
@@ -27,14 +27,14 @@ pub(super) fn id<'a>(value: Option<&'a Value>, column: &str) -> Result<Cow<'a, s
     } else if id.len() > MAX_ID {
         return Err(Flaw::new("an id too long", format!("`{column}` has {} bytes, {MAX_ID} are enough", id.len())));
     } else if id.chars().any(char::is_control) {
-        // Tabs and line ends would break the files that we write.
+        // Tabs and line breaks would break the files that we write.
         let message = format!("`{column}` is `{}`, which has a tab, a line end or the like in it", shown(&id));
         return Err(Flaw::new("an id with control characters", message));
     }
     Ok(id)
 }
 
-/// A finite number, also as text.
+/// Parses a finite number, also from text.
 pub(super) fn number(value: Option<&Value>, column: &str) -> Result<f64, Flaw> {
     let found = match value {
         None | Some(Value::Null) => return Err(Flaw::new("no number", format!("no `{column}`"))),
@@ -48,7 +48,7 @@ pub(super) fn number(value: Option<&Value>, column: &str) -> Result<f64, Flaw> {
     })
 }
 
-/// A time: a number in any unit, or a date in seconds since 1970; and which of the two.
+/// Parses a time and tells its kind: a number in any unit, or a date as seconds since 1970.
 pub(super) fn time(value: Option<&Value>, column: &str) -> Result<(f64, TimeKind), Flaw> {
     match value {
         None | Some(Value::Null) => return Err(Flaw::new("no time", format!("no `{column}`"))),
@@ -77,18 +77,18 @@ pub(super) enum TimeKind {
     Date,
 }
 
-/// Whether a text stands for a missing value, as pandas writes it.
+/// Whether a text stands for a missing value, as written by pandas.
 pub(super) fn is_missing(text: &str) -> bool {
     matches!(text, "" | "nan" | "NaN")
 }
 
-/// A text: also a number, or a list of texts, which are joined by blanks. Empty when missing.
+/// Returns a text, also from a number or a list of texts, which are joined by spaces. Empty if missing.
 pub(super) fn text(value: Option<&Value>, column: &str) -> Result<String, Flaw> {
     Ok(texts(value, column)?.join(" "))
 }
 
-/// The texts in a value and in the lists in it, without tags and entities, trimmed, without empty ones. An object with a `name`,
-/// such as Goodreads' shelves, is that name.
+/// Collects the texts in a value and in the lists in it, as plain text without HTML, trimmed, without empty ones. An
+/// object with a `name`, such as a Goodreads shelf, counts as that name.
 pub(super) fn texts(value: Option<&Value>, column: &str) -> Result<Vec<String>, Flaw> {
     fn collect(value: &Value, found: &mut Vec<String>) -> bool {
         match value {

@@ -1,25 +1,26 @@
-//! Columns and the names that there are: what a column is called, and which was meant where none is.
+//! Columns: their accepted names, and suggestions for misspelled ones.
 
-/// A column that is wanted.
+/// A column to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
-    /// What it may be called; a row's value is the first that is not missing.
+    /// Accepted names; a row's value is the first that is not missing.
     pub(super) names: Vec<String>,
-    /// Whether it must be in some row.
+    /// Whether some row must have it.
     pub(super) is_required: bool,
 }
 
 impl Column {
-    /// A column of this name, which must be there.
+    /// Creates a required column.
     pub(super) fn new(name: impl Into<String>) -> Self {
         Self { names: vec![name.into()], is_required: true }
     }
 
-    /// A column of Amazon's, by the name of the release of 2014; other releases have other names, and small files lack some.
+    /// Creates a column of Amazon's data from its name in the release of 2014, with its names in other releases. It is
+    /// optional, because small files lack some columns.
     pub(super) fn amazon(name: &str) -> Self {
         let names: &[&str] = match name {
             "reviewerID" => &["reviewerID", "user_id"],
-            // The metadata of 2023 know the parents only, and those are what other releases call `asin`.
+            // The metadata of 2023 have only parent ids, which are what other releases call `asin`.
             "asin" => &["parent_asin", "asin"],
             "overall" => &["overall", "rating"],
             "unixReviewTime" => &["unixReviewTime", "timestamp"],
@@ -32,7 +33,8 @@ impl Column {
     }
 }
 
-/// The name that was most likely meant, if one is near: differing by a third of its letters at most, or longer by a word.
+/// Returns the name that was most likely meant: one that differs by at most a third of its letters, or contains the
+/// other or is contained in it.
 pub(super) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let letters =
         |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
@@ -51,9 +53,9 @@ pub(super) fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     names.into_iter().filter_map(|name| Some((distance(name)?, name))).min().map(|(_, name)| name)
 }
 
-/// That no column has a name, which there are, and which was meant.
+/// Formats the error for a missing column: the names that exist, and the one most likely meant.
 pub(super) fn no_column<'a>(what: &str, wanted: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    /// So many are listed.
+    /// Maximum number of names listed.
     const MOST: usize = 30;
     let mut listed: Vec<String> = names.clone().into_iter().map(|name| format!("`{name}`")).collect();
     if listed.len() > MOST {

@@ -1,4 +1,4 @@
-//! How many items have what: titles, descriptions, images.
+//! Coverage: how many items have titles, descriptions, images.
 
 use std::path::Path;
 
@@ -6,39 +6,40 @@ use serde::{Deserialize, Serialize};
 
 use super::metadata::CatalogueItem;
 
-/// How many of the items have each kind of content.
+/// Number of items with each kind of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Coverage {
     /// All items.
     pub n_items: usize,
-    /// Those that the metadata know.
+    /// Items with a row in the metadata.
     pub metadata: usize,
-    /// Those with a title.
+    /// Items with a title.
     pub title: usize,
-    /// Those with a brand.
+    /// Items with a brand.
     pub brand: usize,
-    /// Those with a category.
+    /// Items with a category.
     pub categories: usize,
-    /// Those with a description.
+    /// Items with a description.
     pub description: usize,
-    /// Those with a title or a description: the text modality.
+    /// Items with a title or a description: the text modality.
     pub text: usize,
-    /// Those whose image is a URL.
+    /// Items whose image is a URL.
     pub image_url: usize,
-    /// Those whose image is a file that is there.
+    /// Items whose image is a file that exists.
     pub image_file: usize,
-    /// Those whose image is a file that is not there.
+    /// Items whose image is a file that does not exist.
     pub image_missing: usize,
-    /// Those whose image is what shops show where they have none, such as Amazon or Goodreads, which counts as no image.
+    /// Items whose image is a shop's placeholder, as on Amazon or Goodreads; that counts as no image.
     pub image_placeholder: usize,
-    /// Those with a URL or a file that is there: the visual modality.
+    /// Items with a URL or a file that exists: the visual modality.
     pub visual: usize,
-    /// Those with text and image.
+    /// Items with both text and image.
     pub both: usize,
 }
 
 impl Coverage {
-    /// Of items of which `metadata` have metadata; image files are looked for in `folder`.
+    /// Counts the content of `items`, of which `metadata` have a row in the metadata. Image files are looked up in
+    /// `folder`.
     pub fn of(items: &[CatalogueItem], metadata: usize, folder: &Path) -> Self {
         let mut found = Self { n_items: items.len(), metadata, ..Self::default() };
         for item in items {
@@ -63,7 +64,7 @@ impl Coverage {
         found
     }
 
-    /// The rows of a table: what, and how many of the items have it.
+    /// Returns the rows of a table: a label, and the number of items.
     pub fn rows(&self) -> [(&'static str, usize); 12] {
         [
             ("metadata", self.metadata),

@@ -1,4 +1,4 @@
-//! Rows that cannot be used: what becomes of them.
+//! Invalid rows: whether they fail or are skipped and counted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// What to do with a row that cannot be used.
+/// What to do with an invalid row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {
     /// Fail, naming file and line.
     #[default]
     Fail,
-    /// Leave it out and count it.
+    /// Skip and count it.
     Skip,
 }
 
-/// Why a row cannot be used.
+/// Why a row is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Flaw {
-    /// What such rows are counted under.
+    /// Category under which such rows are counted.
     pub(super) kind: &'static str,
-    /// What is wrong with this one.
+    /// What is wrong with this row.
     pub(super) message: String,
 }
 
@@ -33,29 +33,29 @@ impl Flaw {
     }
 }
 
-/// The rows left out for one reason.
+/// The rows skipped for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// How many.
+    /// Number of rows.
     pub count: usize,
-    /// The line of the first one.
+    /// Line of the first one.
     pub first_line: usize,
     /// What was wrong with the first one.
     pub first: String,
 }
 
-/// The rows left out of a file, by reason.
+/// The rows of a file that were skipped, by reason.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SkippedRows(pub BTreeMap<String, Skipped>);
 
 impl SkippedRows {
-    /// How many rows in all.
+    /// Returns the number of rows skipped.
     pub fn count(&self) -> usize {
         self.0.values().map(|skipped| skipped.count).sum()
     }
 
-    /// Counts a row that cannot be used, or fails, as the policy says.
+    /// Counts an invalid row, or returns an error, as the policy says.
     pub(super) fn take(&mut self, policy: BadRows, path: &Path, line: usize, flaw: Flaw) -> Result<()> {
         if policy == BadRows::Fail {
             let message = format!("{}; mend or remove the row, or skip bad rows", flaw.message);
@@ -70,7 +70,7 @@ impl SkippedRows {
     }
 }
 
-/// The beginning of a text that may be long, for messages.
+/// Truncates and escapes a text for messages.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let mut short: String = text.chars().take(MOST).flat_map(visible).collect();
@@ -80,7 +80,7 @@ pub(super) fn shown(text: &str) -> String {
     short
 }
 
-/// A character as it is read: quotes are no trouble in a sentence, line ends are.
+/// Escapes a character for messages, except quotes and backslashes, which do no harm there.
 fn visible(c: char) -> Vec<char> {
     if matches!(c, '"' | '\'' | '\\') { vec![c] } else { c.escape_debug().collect() }
 }

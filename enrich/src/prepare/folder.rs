@@ -1,4 +1,4 @@
-//! The folder that [`Dataset::read`](viral::data::Dataset::read) takes.
+//! Writes the folder that [`Dataset::read`](viral::data::Dataset::read) reads.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::metadata::CatalogueItem;
 use crate::{Error, Result};
 use viral::data::{Part, Provenance, WholeFile, read_text};
 
-/// Writes everything; files take their places only when all of them are complete, the interactions last.
+/// Writes all files. They are moved into place only when all are complete, the interactions last.
 pub(super) fn write_folder(
     folder: &Path,
     name: &str,
@@ -29,7 +29,7 @@ pub(super) fn write_folder(
     files.into_iter().try_for_each(WholeFile::commit)
 }
 
-/// The mapping of items has the name that MMRec's own files have, whatever the catalogue.
+/// Name and header of the mapping of items, as in MMRec's own files, whatever the catalogue.
 const ITEMS: (&str, &str) = ("i_id_mapping.csv", "asin\titemID");
 
 fn mapping(folder: &Path, (name, header): (&str, &str), ids: &[String]) -> Result<WholeFile> {
@@ -43,8 +43,8 @@ fn mapping_text(header: &str, ids: &[String]) -> String {
     std::iter::once(format!("{header}\n")).chain(lines).collect()
 }
 
-/// Refuses to put new items beside features without provenance that were made for others: row n would be read as that of the new
-/// item n. Features with provenance name their items, and are refused when they are read.
+/// Refuses to put new items beside features without provenance that were made for other items: their row n would be
+/// read as that of the new item n. Features with provenance name their items, and are refused when they are read.
 pub(super) fn refuse_foreign_features(folder: &Path, data: &Dense) -> Result<()> {
     let before = folder.join(ITEMS.0);
     if !before.exists() || read_text(&before)? == mapping_text(ITEMS.1, &data.item_ids) {
@@ -106,7 +106,7 @@ fn interactions(path: &Path, data: &Dense, parts: &[Part]) -> Result<WholeFile> 
                 written = written.and_then(|()| write!(line, "\t{value}"));
             }
         }
-        // A string takes whatever is written to it.
+        // Writing to a string never fails.
         written.and_then(|()| writeln!(line, "\t{label}")).map_err(|e| Error::file(path, e.to_string()))?;
         file.write(line.as_bytes())?;
     }

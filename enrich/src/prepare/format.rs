@@ -1,4 +1,4 @@
-//! How files of rows are written.
+//! File formats of rows.
 
 use std::path::Path;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use super::record::Separator;
 use crate::{Error, Result};
 
-/// How a file of rows is written. Each may be compressed with gzip, which is told by its first bytes.
+/// Format of a file of rows. Each may be compressed with gzip, which is detected from the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// One Python dictionary a line, as Amazon's metadata of 2014; or JSON. It is parsed, never evaluated.
+    /// One Python dictionary per line, as in Amazon's metadata of 2014; or JSON. It is parsed, never evaluated.
     Python,
-    /// Commas between cells; `"` encloses cells that contain commas, quotes or line ends.
+    /// Comma-separated; `"` encloses cells that contain commas, quotes or line breaks.
     Csv,
-    /// Tabs between cells; quotes are ordinary characters.
+    /// Tab-separated; quotes are ordinary characters.
     Tsv,
 }
 
 impl Format {
-    /// The format that a file's name tells, a `.gz` at its end aside: `.json`, `.jsonl` and `.ndjson`, `.csv`, `.tsv`
-    /// and `.tab`.
+    /// Returns the format for a file's extension, ignoring a final `.gz`: `.json`, `.jsonl` and `.ndjson`, `.csv`,
+    /// `.tsv` and `.tab`.
     pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
         let name = path.as_ref().file_name()?.to_string_lossy().to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -35,7 +35,7 @@ impl Format {
         }
     }
 
-    /// The format's name, as programs take it.
+    /// Returns the format's name, as given on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -46,16 +46,16 @@ impl Format {
     }
 }
 
-/// How rows are written.
+/// Format and separator of a file of rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout<'a> {
     pub(super) format: Format,
-    /// What stands between cells, where the format does not say.
+    /// Separator of cells, if not the format's own.
     pub(super) separator: Option<&'a str>,
 }
 
 impl Layout<'_> {
-    /// What stands between cells.
+    /// Returns the separator of cells.
     pub(super) fn separator(self) -> Result<Separator> {
         let format = self.format;
         match self.separator {

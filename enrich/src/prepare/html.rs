@@ -1,16 +1,16 @@
-//! Text as people read it, of text as pages are written: without tags, entities resolved.
+//! Converts HTML to plain text: strips tags and resolves entities.
 
 use std::borrow::Cow;
 
 use htmlize::{ENTITIES, unescape};
 
-/// Elements within a line of text: without their tags, the words stay together.
+/// Inline elements: their tags are removed without adding a space.
 const INLINE: [&str; 24] = [
     "a", "abbr", "b", "big", "cite", "code", "del", "em", "font", "i", "ins", "label", "mark", "q", "s", "samp",
     "small", "span", "strike", "strong", "sub", "sup", "tt", "u",
 ];
 
-/// Elements that stand for themselves or for a paragraph: a blank takes the place of their tags.
+/// Block and void elements: a space replaces their tags.
 const BLOCK: [&str; 48] = [
     "article",
     "aside",
@@ -65,10 +65,10 @@ const BLOCK: [&str; 48] = [
 /// Elements whose content is not text.
 const SCRIPTS: [&str; 2] = ["script", "style"];
 
-/// Takes tags and comments away and resolves entities, each once: `&amp;lt;` becomes `&lt;`.
+/// Strips tags and comments and resolves entities, each once: `&amp;lt;` becomes `&lt;`.
 ///
-/// What only looks like either stays: `<3`, `a < b`, `R&D`, and entities without a semicolon, which are letters behind an
-/// ampersand more often than not. A no-break space becomes a blank.
+/// Text that only looks like markup stays: `<3`, `a < b`, `R&D`, and entities without a semicolon, which are letters
+/// after an ampersand more often than not. A no-break space becomes a space.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(['<', '&']) {
         return text.into();
@@ -97,7 +97,7 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// Resolves the entities of an address and leaves everything else as it is.
+/// Resolves `&amp;` in a URL, and returns any other text unchanged.
 pub(super) fn address(text: &str) -> Cow<'_, str> {
     if !(text.contains("://") && text.contains("&amp;")) {
         return text.into();
@@ -105,7 +105,7 @@ pub(super) fn address(text: &str) -> Cow<'_, str> {
     text.replace("&amp;", "&").into()
 }
 
-/// The length of the entity at the beginning of a text, and what it stands for.
+/// Returns the length of the entity at the beginning of a text, and the text it stands for.
 fn entity(text: &str) -> Option<(usize, Cow<'_, str>)> {
     /// The longest name has 31 letters.
     const MOST: usize = 33;
@@ -122,7 +122,7 @@ fn entity(text: &str) -> Option<(usize, Cow<'_, str>)> {
     is_known.then(|| (length, unescape(token)))
 }
 
-/// The length of the tag or comment at the beginning of a text, and whether it stands within a line.
+/// Returns the length of the tag or comment at the beginning of a text, and whether it is inline.
 fn markup(text: &str) -> Option<(usize, bool)> {
     if text.starts_with("<!--") {
         return Some((text.find("-->")? + 3, true));
@@ -145,7 +145,7 @@ fn markup(text: &str) -> Option<(usize, bool)> {
     (is_inline || BLOCK.contains(&name) || SCRIPTS.contains(&name)).then_some((end, is_inline))
 }
 
-/// Where a tag ends: behind the first `>` outside of quotes.
+/// Returns the end of a tag: after the first `>` outside of quotes.
 fn end_of_tag(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, byte) in text.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! The wanted fields of one JSON object; the others are checked and passed over.
+//! Reads selected fields of a JSON object; other fields are validated and skipped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::flaws::{Flaw, shown};
 
-/// Any JSON value, if the text is one.
+/// Parses any JSON value; `None` if the text is not JSON.
 pub(super) fn parse_any(text: &str) -> Option<Value> {
     let read = |text: &str| serde_json::from_str(text).ok();
     read(text).or_else(|| read(&without_nan(text)?))
 }
 
-/// The names of an object's fields, in alphabetical order; none if the text is no object.
+/// Returns the names of an object's fields in alphabetical order; empty if the text is not an object.
 pub(super) fn names(text: &str) -> Vec<String> {
     type Names = BTreeMap<String, IgnoredAny>;
     let read = |text: &str| serde_json::from_str::<Names>(text).ok();
@@ -22,11 +22,11 @@ pub(super) fn names(text: &str) -> Vec<String> {
     found.unwrap_or_default().into_keys().collect()
 }
 
-/// Reads the fields that `columns` name into `row`, which is as long; what is missing stays as it is. Python writes `NaN`,
-/// `Infinity` and `-Infinity` for what is missing, which JSON does not have: they are read as null.
+/// Reads the fields named by `columns` into `row`, which has the same length; missing fields leave it unchanged. `NaN`,
+/// `Infinity` and `-Infinity`, which Python writes for missing numbers but JSON does not have, are read as null.
 ///
 /// # Errors
-/// Text that is not one JSON object, or an object that gives a wanted field twice.
+/// If the text is not one JSON object, or the object has a wanted field twice.
 pub(super) fn read_fields(text: &str, columns: &[String], row: &mut [Option<Value>]) -> Result<(), Flaw> {
     let strict = read_strictly(text, columns, row);
     match &strict {
@@ -41,7 +41,7 @@ pub(super) fn read_fields(text: &str, columns: &[String], row: &mut [Option<Valu
     }
 }
 
-/// The text with null for `NaN`, `Infinity` and `-Infinity` outside of strings, if there is one of them.
+/// Replaces `NaN`, `Infinity` and `-Infinity` outside of strings by null; `None` if there are none.
 fn without_nan(text: &str) -> Option<String> {
     let (mut out, mut copied, mut at, mut is_string) = (String::new(), 0, 0, false);
     let bytes = text.as_bytes();
@@ -67,7 +67,7 @@ fn without_nan(text: &str) -> Option<String> {
     (copied > 0).then(|| out + &text[copied..])
 }
 
-/// [`read_fields`] of JSON as it is defined.
+/// Like [`read_fields`], but for standard JSON only.
 fn read_strictly(text: &str, columns: &[String], row: &mut [Option<Value>]) -> Result<(), Flaw> {
     let first = text.trim_start().chars().next();
     if first.is_some_and(|c| "[\"-0123456789tfn".contains(c)) && serde_json::from_str::<IgnoredAny>(text).is_ok() {
@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// The number of the column that a key names.
+/// Deserializes a key as the index of the column it names.
 struct Key<'a>(&'a [String]);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -196,7 +196,7 @@ mod tests {
         for (text, kind) in cases {
             assert_eq!(read(text).map_err(|flaw| flaw.kind), Err(kind), "{text}");
         }
-        // Values that nobody wants are passed over without recursion, wanted ones have a limit.
+        // Unwanted values are skipped without recursion; wanted ones have a depth limit.
         let deep = |key: &str| format!("{{\"{key}\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(read(&deep("x")), Ok(vec![None, None]));
         assert_eq!(read(&deep("a")).map_err(|flaw| flaw.kind), Err("not JSON"));

@@ -1,9 +1,9 @@
-//! What files are that are no text: told by their first bytes.
+//! Detects files that are not text by their first bytes.
 
-/// How many of the first bytes tell.
+/// Number of first bytes to look at.
 pub(super) const HEAD: usize = 4096;
 
-/// First bytes of what is often taken for a table, and what to do with it.
+/// First bytes of files often mistaken for tables, and what to do with each.
 const MAGIC: [(&[u8], &str); 20] = [
     (b"PK\x03\x04", "a zip archive; unpack it first"),
     (b"PK\x05\x06", "an empty zip archive; take another file"),
@@ -27,7 +27,7 @@ const MAGIC: [(&[u8], &str); 20] = [
     (b"version https://git-lfs", "a pointer of Git LFS and not the file itself; fetch it (git lfs pull)"),
 ];
 
-/// What a file of these first bytes is, if that is no text that can be read, and what to do.
+/// Returns what a file with these first bytes is and what to do, unless it is readable text.
 pub(super) fn obstacle(head: &[u8]) -> Option<&'static str> {
     let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map(|&(_, what)| what);
     if magic.is_some() && head.starts_with(b"PK") && is_in(head, b"[Content_Types].xml") {
@@ -48,13 +48,13 @@ pub(super) fn obstacle(head: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Whether a file of these first bytes is a web page.
+/// Whether a file with these first bytes is a web page.
 pub(crate) fn is_html(head: &[u8]) -> bool {
     let start = String::from_utf8_lossy(&head[..head.len().min(64)]).trim_start().to_ascii_lowercase();
     start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
-/// [`obstacle`] of what a gzip file holds.
+/// Like [`obstacle`], for the content of a gzip file.
 pub(super) fn obstacle_inside(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, ..] => Some("gzip data inside gzip data; unpack it once"),

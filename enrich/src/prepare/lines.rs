@@ -1,4 +1,4 @@
-//! The lines of a text file, plain or gzip, one at a time and none of them beyond a limit.
+//! Reads the lines of a text file, plain or gzip, one at a time, with a limit on their length.
 
 use std::io::{BufRead, BufReader, Chain, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::flaws::Flaw;
 use super::kind::{HEAD, obstacle, obstacle_inside};
 use crate::{Error, Result};
 
-/// Reads lines; memory is one line and a few buffers, whatever the size of the file or what it unpacks to.
+/// Reads lines; memory is one line and a few buffers, whatever the size of the file or of its decompressed content.
 pub(super) struct Lines {
     path: PathBuf,
     source: Source,
@@ -21,7 +21,7 @@ pub(super) struct Lines {
     is_too_long: bool,
 }
 
-/// The file behind its first bytes, which tell whether it is compressed.
+/// The first bytes, which reveal compression, followed by the rest of the file.
 type Start = Chain<Cursor<Vec<u8>>, Hashed<Box<dyn Read>>>;
 
 enum Source {
@@ -49,13 +49,13 @@ impl Lines {
     /// Opens a file; lines of more than `limit` bytes are flaws.
     ///
     /// # Errors
-    /// If it is missing, or its first bytes say that it is no text in UTF-8: an archive, UTF-16 and the like.
+    /// If it is missing, or its first bytes show that it is not UTF-8 text: an archive, UTF-16 and the like.
     pub(super) fn open(path: &Path, limit: usize) -> Result<Self> {
         let file = open_file(path)?;
         Self::new(path, Box::new(file), limit)
     }
 
-    /// The lines of anything, under a name for messages.
+    /// Reads the lines of any reader; `path` is for messages.
     pub(super) fn new(path: &Path, reader: Box<dyn Read>, limit: usize) -> Result<Self> {
         let mut reader = Hashed { reader, sum: Sha256::new(), n_bytes: 0 };
         let mut head = Vec::new();
@@ -64,7 +64,7 @@ impl Lines {
         let plain = obstacle(&head);
         let start = BufReader::with_capacity(1 << 16, Cursor::new(head).chain(reader));
         let source = match is_gzip {
-            // Files joined from several gzip members read as one.
+            // Files joined from several gzip members are read as one.
             true => Source::Gzip(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(start))),
             false => Source::Plain(start),
         };
@@ -81,7 +81,7 @@ impl Lines {
         }
     }
 
-    /// Goes to the next line; false at the end.
+    /// Advances to the next line; returns false at the end.
     pub(super) fn advance(&mut self) -> Result<bool> {
         self.buffer.clear();
         let reader = self.source.reader();
@@ -125,12 +125,12 @@ impl Lines {
         }
     }
 
-    /// The 1-based number of this line.
+    /// Returns the 1-based number of this line.
     pub(super) fn number(&self) -> usize {
         self.line
     }
 
-    /// This line without its end.
+    /// Returns this line without its line break.
     pub(super) fn text(&self) -> std::result::Result<&str, Flaw> {
         if self.is_too_long {
             return Err(Flaw::new("too long", format!("a line of more than {} bytes", self.limit)));
@@ -147,28 +147,28 @@ impl Lines {
         std::str::from_utf8(&self.buffer).map_err(not_utf8)
     }
 
-    /// Whether this line has nothing but white space.
+    /// Whether this line is blank.
     pub(super) fn is_blank(&self) -> bool {
         !self.is_too_long && self.buffer.iter().all(u8::is_ascii_whitespace)
     }
 
-    /// The file, for messages.
+    /// Returns the path of the file, for messages.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How many bytes of the file have been read.
+    /// Returns the number of bytes of the file read so far.
     pub(super) fn n_bytes(&self) -> u64 {
         self.source.hashed().n_bytes
     }
 
-    /// SHA-256 of the bytes of the file read so far: of all of them after the last line.
+    /// Returns the SHA-256 of the bytes of the file read so far; after the last line, of all of them.
     pub(super) fn sha256(&self) -> String {
         format!("{:x}", self.source.hashed().sum.clone().finalize())
     }
 }
 
-/// Counts and hashes what is read through it.
+/// Counts and hashes the bytes that are read through it.
 struct Hashed<R> {
     reader: R,
     sum: Sha256,
@@ -249,7 +249,7 @@ mod tests {
     fn a_line_beyond_the_limit_is_never_held() -> Result<()> {
         assert_eq!(lines(b"12345\n123456\r\n1234\r\n", 5)?, [Ok("12345".into()), Err("too long"), Ok("1234".into())]);
         assert_eq!(lines(b"123456", 5)?, [Err("too long")]);
-        // 64 MB without a line end in 64 kB, then a line.
+        // 64 MB without a line break, compressed to 64 kB, then a line.
         let bomb = gzip(&[vec![b'x'; 1 << 26], b"\nlast".to_vec()].concat());
         let mut lines = Lines::new(Path::new("a.gz"), Box::new(Cursor::new(bomb)), 1000)?;
         assert!(lines.advance()? && lines.text().is_err());

@@ -1,26 +1,26 @@
-//! Python literals, as Amazon's metadata of 2014 are written: read by a parser, never evaluated.
+//! Parses Python literals, the format of Amazon's metadata of 2014. Nothing is evaluated.
 
 use serde_json::{Map, Number, Value};
 
-/// Values nested deeper than this are refused; metadata have three levels.
+/// Maximum nesting depth; metadata have three levels.
 const MAX_DEPTH: usize = 64;
 
-/// What is wrong with a literal, and where.
+/// What is wrong with a Python literal, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at character {column}")]
 pub struct LiteralError {
-    /// 1-based, in characters.
+    /// Position of the error: 1-based, in characters.
     pub column: usize,
-    /// What was found or missed there.
+    /// What was found or is missing there.
     pub message: String,
 }
 
-/// Reads one Python literal: strings (with `u` before them or not), numbers, `True`, `False`, `None`, lists, tuples and
-/// dictionaries with strings as keys. A tuple becomes an array; `nan`, `inf` and `-inf`, which stand for missing numbers,
-/// become null.
+/// Parses one Python literal: strings (with or without a prefix `u`), numbers, `True`, `False`, `None`, lists, tuples
+/// and dictionaries with strings as keys. A tuple becomes an array; `nan`, `inf` and `-inf`, which stand for missing
+/// numbers, become null.
 ///
-/// Escapes mean what they mean in Python 3, except that the two halves of a surrogate pair are joined. Names, calls,
-/// operators and comprehensions are no literals, so there is nothing to evaluate. O(length).
+/// Escapes have the meaning of Python 3, except that the two halves of a surrogate pair are joined. Names, calls,
+/// operators and comprehensions are not literals, so there is nothing to evaluate. O(length).
 ///
 /// ```
 /// let item = viral_enrich::parse_literal(r"{'asin': '0001', 'price': 7.5, 'related': None}")?;
@@ -30,7 +30,7 @@ pub struct LiteralError {
 /// ```
 ///
 /// # Errors
-/// Anything else, by character; a key given twice; values nested too deep; numbers too large.
+/// Names the position of anything else, a key given twice, values nested too deep, or a number too large.
 pub fn parse_literal(text: &str) -> Result<Value, LiteralError> {
     let mut parser = Parser { text, at: 0 };
     let value = parser.value(0)?;
@@ -59,7 +59,7 @@ impl<'a> Parser<'a> {
         self.at += self.rest().len() - self.rest().trim_start_matches([' ', '\t', '\r', '\n']).len();
     }
 
-    /// Takes `mark` if it comes next, after blanks.
+    /// Consumes `mark` if it comes next, after blanks; returns whether it does.
     fn take(&mut self, mark: char) -> bool {
         self.skip_blanks();
         let found = self.rest().starts_with(mark);
@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
         Ok(Value::Object(map))
     }
 
-    /// A list, or a tuple, where a value in parentheses without a comma is that value.
+    /// Parses a list or a tuple; a value in parentheses without a comma is that value.
     fn sequence(&mut self, end: char, depth: usize) -> Result<Value, LiteralError> {
         self.at += 1;
         let (mut values, mut has_comma) = (Vec::new(), false);
@@ -184,7 +184,7 @@ impl<'a> Parser<'a> {
             return self.fail("a number that cannot be read");
         };
         self.at += end;
-        // Python 2 marks its long integers.
+        // Python 2 marks long integers with an `L`.
         if number.is_u64() || number.is_i64() {
             self.at += usize::from(self.rest().starts_with(['L', 'l']));
         }
@@ -244,7 +244,7 @@ impl<'a> Parser<'a> {
             'U' => (self.hexadecimal(2, 8)?, 10),
             'N' => return self.fail("an escape by name"),
             _ => {
-                // As in Python: a backslash before anything else is a backslash.
+                // As in Python, a backslash before anything else is literal.
                 string.push('\\');
                 self.at += 1;
                 return Ok(());
@@ -266,7 +266,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The number in `n` hexadecimal digits, `offset` bytes from here.
+    /// Parses `n` hexadecimal digits, `offset` bytes from here.
     fn hexadecimal(&self, offset: usize, n: usize) -> Result<u32, LiteralError> {
         let digits = self.rest().get(offset..offset + n).filter(|s| s.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {

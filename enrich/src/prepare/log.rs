@@ -8,51 +8,51 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 use viral::data::{Part, RATIOS, Ties, n_core, random_split, temporal_split};
 
-/// What to do when a user has more than one row about an item.
+/// What to do if a user has more than one row about an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeats {
-    /// Keep the earliest row by its time; without times, the first in the file.
+    /// Keep the earliest row by time; without times, the first in the file.
     #[default]
     KeepFirst,
-    /// Keep the latest row by its time; without times, the last in the file.
+    /// Keep the latest row by time; without times, the last in the file.
     KeepLast,
     /// Fail, naming both lines.
     Fail,
 }
 
-/// How interactions are divided into train, valid and test.
+/// How interactions are split into train, valid and test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// 8:1:1 for each user at random, by [`random_split`].
+    /// Random split of each user's interactions, 8:1:1, by [`random_split`].
     Random {
-        /// What the draw depends on.
+        /// Seed of the draw.
         seed: u64,
     },
-    /// 8:1:1 for each user by time, by [`temporal_split`]: the latest are test. The order of interactions at the same time is one
-    /// by chance, which depends on the external ids of user and item alone ([`Ties`]).
+    /// Temporal split of each user's interactions, 8:1:1, by [`temporal_split`]: the latest are test. Interactions at
+    /// the same time are ordered pseudo-randomly, depending only on the external ids of user and item ([`Ties`]).
     Temporal,
-    /// Each user's latest interaction is test, the one before it valid. Of interactions at the same time as for
-    /// [`Temporal`](Self::Temporal).
+    /// Leave-one-out: each user's latest interaction is test, the one before it valid. Interactions at the same time
+    /// are ordered as for [`Temporal`](Self::Temporal).
     LeaveOneOut,
 }
 
-/// The interactions of a file. Users and items are numbers in order of first appearance.
+/// The interactions of a file. Users and items are numbered in order of first appearance.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     users: Intern,
     items: Intern,
-    /// How the ids of users and of items are written that have blanks around them.
+    /// Original spelling of user ids and of item ids that have blanks around them, by trimmed id.
     padded: [HashMap<Box<str>, Box<str>>; 2],
     pairs: Vec<(u32, u32)>,
     lines: Vec<u32>,
-    /// As long as `pairs`, or empty where the file has none.
+    /// As long as `pairs`, or empty if the file has none.
     ratings: Vec<f64>,
     times: Vec<f64>,
 }
 
-/// One interaction on its way into the log.
+/// An interaction to be added to the log.
 pub(super) struct Entry<'a> {
     pub(super) user: &'a str,
     pub(super) item: &'a str,
@@ -60,12 +60,12 @@ pub(super) struct Entry<'a> {
     pub(super) time: Option<f64>,
 }
 
-/// Interactions with dense ids, by user and then by item, and the part of each.
+/// Interactions with dense ids, sorted by user and then by item.
 #[derive(Debug, PartialEq)]
 pub(super) struct Dense {
-    /// External id of each user; in numeric order where all are plain integers, else in the order of their bytes.
+    /// External id of each user; in numeric order if all are plain integers, else in the order of their bytes.
     pub(super) user_ids: Vec<String>,
-    /// The same of each item.
+    /// External id of each item, in the same kind of order.
     pub(super) item_ids: Vec<String>,
     pub(super) pairs: Vec<(u32, u32)>,
     /// As long as `pairs`, or empty.
@@ -74,13 +74,13 @@ pub(super) struct Dense {
 }
 
 impl Log {
-    /// How many interactions.
+    /// Returns the number of interactions.
     pub(super) fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// Adds an interaction. All have ratings or none, all have times or none. `None` when there is no room for more:
-    /// at 2³² rows.
+    /// Adds an interaction. All have ratings or none, all have times or none. Returns `None` if there is no room for
+    /// more: from line 2³² on.
     pub(super) fn push(&mut self, entry: Entry<'_>, line: usize) -> Option<()> {
         self.lines.push(u32::try_from(line).ok()?);
         self.pairs.push((self.users.index(entry.user), self.items.index(entry.item)));
@@ -89,7 +89,8 @@ impl Log {
         Some(())
     }
 
-    /// Holds an id that is about to come to how it was written before, blanks around it included; gives that where it differs.
+    /// Compares the spelling of an id, including surrounding blanks, with that of its first occurrence; `Err` has the
+    /// first spelling if they differ.
     pub(super) fn check_blanks(&mut self, is_user: bool, id: &str, written: &str) -> std::result::Result<(), String> {
         let known = if is_user { &self.users } else { &self.items };
         let padded = &mut self.padded[usize::from(!is_user)];
@@ -104,7 +105,7 @@ impl Log {
         if first == written { Ok(()) } else { Err(first) }
     }
 
-    /// Leaves one row for each pair; says how many went. O(rows log rows).
+    /// Keeps one row for each pair; returns the number of rows removed. O(rows log rows).
     pub(super) fn drop_repeats(&mut self, policy: Repeats, path: &Path) -> Result<usize> {
         let mut order: Vec<u32> = (0..self.len() as u32).collect();
         let time = |row: u32| self.times.get(row as usize).copied().unwrap_or(0.0);
@@ -141,7 +142,7 @@ impl Log {
         Ok(n_gone)
     }
 
-    /// Leaves the k-core; says how many rows went.
+    /// Keeps the k-core; returns the number of rows removed.
     pub(super) fn keep_core(&mut self, k_user: usize, k_item: usize) -> usize {
         let kept = n_core(&self.pairs, k_user, k_item);
         let n_gone = self.len() - kept.len();
@@ -149,7 +150,7 @@ impl Log {
         n_gone
     }
 
-    /// Leaves the rows at these positions, which ascend.
+    /// Keeps the rows at these positions, which must ascend.
     fn retain(&mut self, kept: &[usize]) {
         fn pick<T: Copy>(values: &mut Vec<T>, kept: &[usize]) {
             if !values.is_empty() {
@@ -182,10 +183,10 @@ impl Log {
 }
 
 impl Dense {
-    /// The part of each row.
+    /// Assigns each row to train, valid or test.
     ///
     /// # Errors
-    /// When a split by time has no times, or a part is empty.
+    /// If a split by time has no times, or a part is empty.
     pub(super) fn split(&self, split: Split) -> Result<Vec<Part>> {
         if !matches!(split, Split::Random { .. }) && self.times.is_empty() {
             let message = "a split by time needs the column of the timestamp; name it, or split at random";
@@ -198,7 +199,7 @@ impl Dense {
         let parts = match split {
             Split::Random { seed } => random_split(&self.pairs, RATIOS, seed),
             Split::Temporal => by_time(RATIOS),
-            // Shares of nothing are raised to one interaction each.
+            // Shares that round to zero are raised to one interaction each.
             Split::LeaveOneOut => by_time([u32::MAX, 1, 1]),
         };
         for (part, name) in [(Part::Train, "train"), (Part::Valid, "valid"), (Part::Test, "test")] {
@@ -215,7 +216,7 @@ impl Dense {
     }
 }
 
-/// Numbers for names, in order of first appearance.
+/// Interned names: numbers in order of first appearance.
 #[derive(Debug, Default)]
 struct Intern(HashMap<Box<str>, u32>);
 
@@ -231,12 +232,12 @@ impl Intern {
         }
     }
 
-    /// The name of a number; slow, for messages.
+    /// Returns the name of a number; a linear search, for messages.
     fn name(&self, index: u32) -> &str {
         self.0.iter().find(|found| *found.1 == index).map_or("", |found| found.0)
     }
 
-    /// The names of the numbers in use, sorted, and the place of each number among them.
+    /// Returns the names of the numbers in use, sorted, and the rank of each number among them.
     fn dense(self, used: impl Iterator<Item = u32>) -> (Vec<String>, Vec<u32>) {
         let mut is_used = vec![false; self.0.len()];
         used.for_each(|index| is_used[index as usize] = true);
@@ -246,7 +247,7 @@ impl Intern {
         let is_number =
             |name: &str| name.bytes().all(|b| b.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
         if names.iter().all(|(name, _)| is_number(name)) {
-            // Of plain integers the longer is the larger.
+            // Of two plain integers, the one with more digits is larger.
             names.sort_unstable_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
         } else {
             names.sort_unstable();

@@ -1,4 +1,4 @@
-//! What items are: titles, brands, categories, descriptions, images.
+//! Item metadata: titles, brands, categories, descriptions, images.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,81 +13,81 @@ use super::picture::{is_placeholder, picture};
 use super::rows::{Row, Rows};
 use crate::Result;
 
-/// A file of items and the columns in it; see [`Reviews`](super::Reviews) for what names a column.
+/// A file of items and its columns; see [`Reviews`](super::Reviews) for how columns are named.
 ///
-/// Only the id must be there in every row, and each column in some row. Texts may be lists of texts, which are joined; HTML in
-/// them becomes plain text.
+/// Only the id is required in every row; each other column must occur in some row. Texts may be lists of texts, which
+/// are joined; HTML in them becomes plain text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// How it is written.
+    /// Format of the file.
     pub format: Format,
-    /// The column of the item's id.
+    /// Column of the item's id.
     pub id: String,
-    /// The column of the title.
+    /// Column of the title.
     pub title: Option<String>,
-    /// The column of the brand.
+    /// Column of the brand.
     pub brand: Option<String>,
-    /// The column of the categories: a name, a list, or a list of paths through a tree.
+    /// Column of the categories: a name, a list, or a list of paths through a tree.
     pub categories: Option<String>,
-    /// The column of the description.
+    /// Column of the description.
     pub description: Option<String>,
-    /// The column of the image's URL or file; of a list the first is taken, of an object with several sizes the largest.
+    /// Column of the image's URL or file; of a list the first is taken, of an object with several sizes the largest.
     pub image: Option<String>,
-    /// What stands between the cells of delimited text; see [`Reviews::separator`](super::Reviews::separator).
+    /// Separator of the cells of delimited text; see [`Reviews::separator`](super::Reviews::separator).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
-    /// Whether the columns have the names of Amazon's release of 2014 and may have those of 2018 and 2023 as well,
-    /// `imageURLHighRes` for `imUrl`, say, or be missing.
+    /// Whether the columns have the names of Amazon's release of 2014. They may then also have those of 2018 and 2023,
+    /// such as `imageURLHighRes` for `imUrl`, or be missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_amazon: bool,
 }
 
-/// An item as a line of `items.jsonl` has it.
+/// An item: one line of `items.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CatalogueItem {
     /// External id.
     pub id: String,
-    /// Title; empty where none is known.
+    /// Title; empty if unknown.
     #[serde(default)]
     pub title: String,
     /// Brand.
     #[serde(default)]
     pub brand: Option<String>,
-    /// Names of categories, each once, the widest first.
+    /// Names of categories without duplicates, the most general first.
     #[serde(default)]
     pub categories: Vec<String>,
     /// Description.
     #[serde(default)]
     pub description: Option<String>,
-    /// A URL, or a file; a relative path counts from the folder of images.
+    /// URL or file; a relative path starts at the folder of images.
     #[serde(default)]
     pub image: Option<String>,
 }
 
-/// What is read of the metadata.
+/// Result of reading metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadMetadata {
-    /// One for each id asked for, in that order; with nothing but its id where the file does not have it.
+    /// One item for each id requested, in that order; an item that the file does not have has nothing but its id.
     pub items: Vec<CatalogueItem>,
-    /// How many of the items the file has.
+    /// Number of requested items that the file has.
     pub n_found: usize,
-    /// Rows in the file, bad ones included.
+    /// Number of rows in the file, invalid ones included.
     pub n_rows: usize,
-    /// Rows about items that were not asked for.
+    /// Number of rows about items that were not requested.
     pub n_others: usize,
-    /// How many of the items had for an image what shops show where they have none; they have none here.
+    /// Number of requested items whose image was a shop's placeholder, which is removed here.
     pub n_placeholders: usize,
-    /// Rows left out.
+    /// Rows that were skipped.
     pub skipped: SkippedRows,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
 impl Metadata {
-    /// Amazon's metadata: Python literals, as in 2014, or JSON lines, as in 2018 and 2023, with `asin`, `title`, `brand`,
-    /// `categories`, `description`, `imUrl` or what the later releases call these.
+    /// Creates the description of Amazon's metadata: Python literals, as in 2014, or JSON lines, as in 2018 and 2023,
+    /// with `asin`, `title`, `brand`, `categories`, `description`, `imUrl` or their names in the later releases.
     pub fn amazon(path: impl Into<PathBuf>) -> Self {
         let some = |name: &str| Some(name.to_string());
         Self {
@@ -101,7 +101,7 @@ impl Metadata {
         }
     }
 
-    /// Any file, by the column of its ids; the others are set as fields.
+    /// Creates the description of any file by its id column; the other columns are set as fields.
     pub fn new(path: impl Into<PathBuf>, format: Format, id: impl Into<String>) -> Self {
         let (path, id) = (path.into(), id.into());
         Self {
@@ -118,15 +118,16 @@ impl Metadata {
         }
     }
 
-    /// Reads the rows about the items with these ids; memory is theirs and one line.
+    /// Reads the rows about the items with these ids; memory is that of these items and one line.
     ///
     /// # Errors
-    /// Names file and line: what [`BadRows`] says of bad rows, damaged compression, a missing file or column.
+    /// Names file and line of an invalid row, if [`BadRows`] says so, or of damaged compression; names a missing file
+    /// or column.
     pub fn read(&self, ids: &[String], bad_rows: BadRows) -> Result<ReadMetadata> {
         self.read_observed(ids, bad_rows, super::MAX_LINE, |_| {})
     }
 
-    /// Like [`read`](Self::read); `observe` hears now and then how many bytes of the file are read.
+    /// Like [`read`](Self::read); `observe` is called now and then with the number of bytes read.
     pub(super) fn read_observed(
         &self,
         ids: &[String],

@@ -1,16 +1,16 @@
-//! From a raw catalogue to a folder of data.
+//! Converts a raw catalogue to a data folder.
 //!
 //! | file | |
 //! |---|---|
-//! | `lines`, `kind` | lines of plain or gzip text, in bounded memory; what files are that are no text |
-//! | `literal`, `json`, `record` | one line as a Python literal, a JSON object, cells |
-//! | `format`, `rows` | [`Format`]: the wanted columns, row by row |
-//! | `objects`, `columns` | rows with names for their values; which name was meant where one is missing |
-//! | `cells`, `times`, `html`, `picture` | what values mean: ids, numbers, dates, texts, pictures |
-//! | `flaws` | [`BadRows`]: what becomes of rows that have none of these |
-//! | `reviews`, `metadata` | [`Reviews`], [`Metadata`]: which column is what |
-//! | `log` | [`Repeats`], [`Split`]: k-core, dense ids, parts |
-//! | `coverage`, `folder` | [`Coverage`], and what is written |
+//! | `lines`, `kind` | lines of plain or gzip text, in bounded memory; detection of files that are not text |
+//! | `literal`, `json`, `record` | parsers for a line: Python literal, JSON object, cells |
+//! | `format`, `rows` | [`Format`]: reads the wanted columns, row by row |
+//! | `objects`, `columns` | rows with named values; suggestions for misspelled columns |
+//! | `cells`, `times`, `html`, `picture` | parsers for values: ids, numbers, dates, texts, pictures |
+//! | `flaws` | [`BadRows`]: whether invalid rows fail or are skipped |
+//! | `reviews`, `metadata` | [`Reviews`], [`Metadata`]: files and their columns |
+//! | `log` | [`Repeats`], [`Split`]: k-core, dense ids, train/valid/test split |
+//! | `coverage`, `folder` | [`Coverage`]; writes the folder |
 
 mod cells;
 mod columns;
@@ -49,15 +49,15 @@ pub use log::{Repeats, Split};
 pub use metadata::{CatalogueItem, Metadata, ReadMetadata};
 pub use reviews::Reviews;
 
-/// The longest line, in bytes, unless told otherwise: the longest of Amazon's are some hundred kilobytes.
+/// Default for the maximum length of a line in bytes: Amazon's longest lines have some hundred kilobytes.
 const MAX_LINE: usize = 16 << 20;
 
-/// Turns a raw catalogue into a folder that [`Dataset::read`](viral::data::Dataset::read) takes.
+/// Converts a raw catalogue to a folder that [`Dataset::read`](viral::data::Dataset::read) reads.
 ///
 /// Rows are read one at a time and kept as integers; memory grows with users, items and interactions, not with the size
-/// of the files. Bad rows fail or are counted, then rows rated below `min_rating`, repeats and rows outside the k-core
-/// go, in this order, and each kind is counted. Ids become dense in the order of the external ids, so the folder does
-/// not depend on the order of the rows, unless the first or last of repeated rows is to be kept.
+/// of the files. Invalid rows fail or are counted. Then rows rated below `min_rating`, repeats and rows outside the
+/// k-core are removed, in this order, and each kind is counted. Dense ids are in the order of the external ids, so the
+/// folder does not depend on the order of the rows, unless the first or last of repeated rows is to be kept.
 ///
 /// ```
 /// use viral::data::Dataset;
@@ -85,40 +85,40 @@ const MAX_LINE: usize = 16 << 20;
 /// Amazon's reviews and metadata of 2014, 2018 and 2023 need no columns: [`Reviews::amazon`], [`Metadata::amazon`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepare {
-    /// Who interacted with what.
+    /// The interactions.
     pub reviews: Reviews,
-    /// What the items are; without them, `items.jsonl` has ids only.
+    /// The items' metadata; without it, `items.jsonl` has ids only.
     pub metadata: Option<Metadata>,
-    /// The data set's name; the folder's name if `None`.
+    /// Name of the data set; the folder's name if `None`.
     pub name: Option<String>,
-    /// How many interactions a user must have.
+    /// Minimum number of interactions of a user (k-core).
     pub k_user: usize,
-    /// How many interactions an item must have.
+    /// Minimum number of interactions of an item (k-core).
     pub k_item: usize,
-    /// Rows rated lower are left out.
+    /// Rows with a lower rating are left out.
     pub min_rating: Option<f64>,
-    /// What to do when a user has more than one row about an item.
+    /// What to do if a user has more than one row about an item.
     pub repeats: Repeats,
-    /// How to divide interactions into train, valid and test.
+    /// How to split interactions into train, valid and test.
     pub split: Split,
-    /// What to do with rows that cannot be used.
+    /// What to do with invalid rows.
     pub bad_rows: BadRows,
-    /// A folder of images. Files named after an item's external id, also in folders below, become its image, before any URL, and
-    /// so does the first file in a folder named after it; other items keep what the metadata say, and names of files there
-    /// count from this folder.
+    /// Folder of images. A file named after an item's external id, also in a folder below, becomes its image, before
+    /// any URL; so does the first file in a folder named after the item. Other items keep the image in the metadata,
+    /// where file names are relative to this folder.
     pub images: Option<PathBuf>,
-    /// The longest line, in bytes; longer ones are bad rows.
+    /// Maximum length of a line in bytes; longer lines are invalid rows.
     pub max_line: usize,
-    /// Whether what an earlier run wrote into the folder is replaced; otherwise such a folder is refused. What was not written by an
-    /// earlier run, as its `coverage.json` tells, is never replaced.
+    /// Whether output of an earlier run in the folder is replaced; otherwise such a folder is refused. Files that an
+    /// earlier run did not write, according to its `coverage.json`, are never replaced.
     #[serde(skip)]
     pub overwrite: bool,
 }
 
-/// The files that are written beside the interactions.
+/// Files written beside the interactions.
 const FILES: [&str; 4] = ["u_id_mapping.csv", "i_id_mapping.csv", "items.jsonl", "coverage.json"];
 
-/// What [`Prepare::run`] is doing.
+/// The step that [`Prepare::run`] has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PrepareStep {
     /// Reading the reviews.
@@ -127,41 +127,42 @@ pub enum PrepareStep {
     Metadata,
 }
 
-/// What became of the rows, and what the items have; also in `coverage.json`.
+/// Report of a run: what became of the rows, and what the items have. Also written to `coverage.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
-    /// The data set's name.
+    /// Name of the data set.
     pub name: String,
-    /// SHA-256 of each input, by the name of the file, or by its path as given where two have one name.
+    /// SHA-256 of each input, by file name, or by path as given if two files have the same name.
     pub inputs: BTreeMap<String, String>,
-    /// What was asked for.
+    /// The settings of the run.
     pub settings: Prepare,
-    /// Rows of the reviews: the sum of the four numbers below and of the interactions.
+    /// Number of rows in the reviews: the sum of the four numbers below and of the interactions.
     pub n_rows: usize,
-    /// Rows that could not be used.
+    /// Invalid rows.
     pub bad_rows: SkippedRows,
-    /// Rows rated too low.
+    /// Number of rows rated below the minimum.
     pub n_below_min_rating: usize,
-    /// Rows about a pair that another row is kept of.
+    /// Number of rows removed because another row about the same user and item was kept.
     pub n_repeats: usize,
-    /// Rows of users or items with too few.
+    /// Number of rows of users or items outside the k-core.
     pub n_outside_core: usize,
-    /// Users.
+    /// Number of users.
     pub n_users: usize,
-    /// Items.
+    /// Number of items.
     pub n_items: usize,
-    /// Train, valid and test interactions.
+    /// Number of train, valid and test interactions.
     pub n_interactions: [usize; 3],
-    /// Rows of the metadata, most of which may be about items without enough interactions.
+    /// Number of rows in the metadata, most of which may be about items without enough interactions.
     pub n_metadata_rows: usize,
-    /// Rows of the metadata that could not be used.
+    /// Invalid rows of the metadata.
     pub bad_metadata: SkippedRows,
-    /// How many items have what.
+    /// Number of items with each kind of content.
     pub coverage: Coverage,
 }
 
 impl Prepare {
-    /// Reviews without metadata, 5-core, split at random by seed 0; the first of repeated rows is kept, bad rows fail.
+    /// Creates the default settings: no metadata, 5-core, random split with seed 0, the first of repeated rows kept,
+    /// invalid rows fail.
     pub fn new(reviews: Reviews) -> Self {
         Self {
             reviews,
@@ -179,15 +180,15 @@ impl Prepare {
         }
     }
 
-    /// Reads everything and writes a folder: `<name>.inter`, `u_id_mapping.csv`, `i_id_mapping.csv`, `items.jsonl` (see
-    /// [`CatalogueItem`], one a line in the order of the dense ids) and `coverage.json` ([`Prepared`]). Other files in
-    /// the folder stay as they are.
+    /// Reads everything and writes a folder: `<name>.inter`, `u_id_mapping.csv`, `i_id_mapping.csv`, `items.jsonl` (a
+    /// [`CatalogueItem`] per line, in the order of the dense ids) and `coverage.json` ([`Prepared`]). Other files in
+    /// the folder are left as they are.
     ///
-    /// `observe` hears what is being read, how many of its bytes are, and how many it has.
+    /// `observe` is called with the current step, the number of bytes read from its file, and the size of the file.
     ///
     /// # Errors
-    /// Names file and line of rows that cannot be used; says when nothing is left, or a part would be empty; a folder that an
-    /// earlier run wrote into, unless it is to be overwritten, or that another run is writing into. Nothing is written then.
+    /// Names file and line of invalid rows. Fails if nothing is left or a part would be empty, if an earlier run wrote
+    /// into the folder and `overwrite` is not set, or if another run is writing into it. Nothing is written then.
     pub fn run(&self, folder: impl AsRef<Path>, observe: impl FnMut(PrepareStep, u64, u64)) -> Result<Prepared> {
         let folder = folder.as_ref();
         let name = self.name_for(folder)?;
@@ -199,10 +200,10 @@ impl Prepare {
         prepared
     }
 
-    /// Finds out whether an earlier run wrote into a folder; [`run`](Self::run) does so before anything else.
+    /// Checks that no earlier run wrote into a folder; [`run`](Self::run) does so before anything else.
     ///
     /// # Errors
-    /// If one did and that is not to be overwritten.
+    /// If the folder has such files, unless an earlier run wrote them and they are to be overwritten.
     pub fn refuse_used(&self, folder: impl AsRef<Path>) -> Result<()> {
         let folder = folder.as_ref();
         let name = self.name_for(folder)?;
@@ -304,7 +305,7 @@ impl Prepare {
         Ok(prepared)
     }
 
-    /// The data set's name, which becomes that of a file.
+    /// Returns the name of the data set, which becomes a file name.
     fn name_for(&self, folder: &Path) -> Result<String> {
         let full = std::path::absolute(folder).map_err(Error::io(folder))?;
         let name = self.name.clone().or_else(|| Some(full.file_name()?.to_str()?.to_string()));
@@ -316,7 +317,7 @@ impl Prepare {
     }
 }
 
-/// Whether a report is of a run that wrote the data set of this name.
+/// Whether a report is by a run that wrote the data set of this name.
 fn is_ours(report: &Path, name: &str) -> bool {
     #[derive(Deserialize)]
     struct Report {
@@ -327,10 +328,10 @@ fn is_ours(report: &Path, name: &str) -> bool {
     read_file(report).is_ok_and(|text| serde_json::from_slice::<Report>(&text).is_ok_and(|report| report.name == name))
 }
 
-/// Gives items the pictures in a folder that belong to them.
+/// Assigns the pictures in a folder to their items.
 ///
 /// # Errors
-/// When there is none for any item.
+/// If no item has a picture there.
 fn give_pictures(items: &mut [CatalogueItem], folder: &Path, pictures: &Pictures) -> Result<()> {
     let mut n_given = 0;
     for item in items.iter_mut() {

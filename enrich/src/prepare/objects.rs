@@ -1,4 +1,4 @@
-//! Rows that are objects or dictionaries: the values of the wanted columns, and what fields there are.
+//! Reads rows that are objects or dictionaries: the values of the wanted columns, and the names of all fields.
 
 use std::collections::BTreeSet;
 
@@ -9,21 +9,21 @@ use super::flaws::Flaw;
 use super::json::{names, read_fields};
 use super::literal::parse_literal;
 
-/// So many rows are asked for the names of their fields.
+/// Number of rows whose field names are collected.
 const SAMPLE: usize = 100;
 
-/// Reads objects and keeps account of their fields.
+/// Reads objects and keeps track of their fields.
 pub(super) struct Objects {
     columns: Vec<Column>,
-    /// The names of all columns, each once, and the values under them in this row.
+    /// Names of all columns without duplicates, and their values in this row.
     names: Vec<String>,
     values: Vec<Option<Value>>,
-    /// For each column its names among these; how many columns each name is of.
+    /// Indices into `names` for each column, and the number of columns that use each name.
     sources: Vec<Vec<usize>>,
     n_uses: Vec<usize>,
-    /// Which columns some row had.
+    /// Whether any row had the column.
     is_present: Vec<bool>,
-    /// What the fields of the first rows are called.
+    /// Names of the fields in the first rows.
     fields: BTreeSet<String>,
     n_rows: usize,
 }
@@ -66,7 +66,7 @@ impl Objects {
 
     /// Reads a Python dictionary, or a JSON object, into `row`.
     pub(super) fn read_python(&mut self, text: &str, row: &mut [Option<Value>]) -> Result<(), Flaw> {
-        // Python's own repr encloses keys in single quotes.
+        // Python's `repr` encloses keys in single quotes, so this is JSON.
         if text.starts_with("{\"") && self.read_json(text, row).is_ok() {
             return Ok(());
         }
@@ -84,7 +84,7 @@ impl Objects {
         }
     }
 
-    /// Makes a row of the values: of several names of a column the first that is not missing.
+    /// Fills a row from the values: of several names of a column, the first that is not missing.
     fn take(&mut self, row: &mut [Option<Value>]) {
         self.n_rows += 1;
         for ((cell, sources), is_present) in row.iter_mut().zip(&self.sources).zip(&mut self.is_present) {
@@ -97,7 +97,8 @@ impl Objects {
         }
     }
 
-    /// That no row so far has had a field, and which was meant; of the first such column that is wanted.
+    /// Returns a message that no row so far has had a field, with the one most likely meant; for the first such column
+    /// that `is_wanted`.
     pub(super) fn absent(&self, is_wanted: impl Fn(&Column) -> bool) -> Option<String> {
         let mut columns = self.columns.iter().zip(&self.is_present);
         let (column, _) = columns.find(|(column, is_present)| !**is_present && is_wanted(column))?;
@@ -106,7 +107,7 @@ impl Objects {
     }
 }
 
-/// Whether a value says nothing, so that another name of the column may.
+/// Whether a value is missing, so that the column's next name is tried.
 fn is_missing(value: &Value) -> bool {
     match value {
         Value::Null => true,

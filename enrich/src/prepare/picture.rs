@@ -1,4 +1,4 @@
-//! What a catalogue says of an item's picture: an address or a file, in whatever form releases have it.
+//! Parses an item's picture: a URL or a file, in the forms of all releases.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::html::address;
 use super::json::parse_any;
 use super::literal::parse_literal;
 
-/// The fields of a picture that is an object, the largest picture first.
+/// Fields of an object that stands for a picture, the largest size first.
 const SIZES: [&str; 16] = [
     "hi_res",
     "hiRes",
@@ -27,7 +27,8 @@ const SIZES: [&str; 16] = [
     "thumbnail",
 ];
 
-/// The first picture of a value, the largest there is of it: text, a list, objects as Amazon's of 2023, or such a list as text.
+/// Returns the first picture of a value, in its largest size. Values are text, lists, objects as in Amazon's release of
+/// 2023, or such a list as text.
 pub(super) fn picture(value: Option<&Value>, column: &str) -> Result<Option<String>, Flaw> {
     let Some(value) = value else { return Ok(None) };
     first(value, 0).map_err(|Unknown| {
@@ -37,7 +38,7 @@ pub(super) fn picture(value: Option<&Value>, column: &str) -> Result<Option<Stri
     })
 }
 
-/// A value that is no picture.
+/// The value is not a picture.
 struct Unknown;
 
 fn first(value: &Value, depth: usize) -> Result<Option<String>, Unknown> {
@@ -66,7 +67,7 @@ fn first(value: &Value, depth: usize) -> Result<Option<String>, Unknown> {
         Value::Object(fields) => {
             let mut known = SIZES.iter().filter_map(|name| fields.get(*name)).peekable();
             known.peek().ok_or(Unknown)?;
-            // Columns instead of rows: each field has a list, and `variant` says which place is the main picture's.
+            // Column-oriented: each field has a list, and `variant` gives the position of the main picture.
             let variants = fields.get("variant").and_then(Value::as_array);
             let main = variants.and_then(|names| names.iter().position(|name| name == "MAIN"));
             for value in known {
@@ -84,7 +85,7 @@ fn first(value: &Value, depth: usize) -> Result<Option<String>, Unknown> {
     }
 }
 
-/// Whether an address or a file is what shops show where they have no picture, such as Amazon's
+/// Whether a URL or file is a shop's placeholder for a missing picture, such as Amazon's
 /// `…/G/01/x-site/icons/no-img-sm._CB192198896_.gif` or Goodreads' `…/assets/nophoto/book/111x148.png`.
 pub(super) fn is_placeholder(image: &str) -> bool {
     const WORDS: [&str; 19] = [
@@ -121,7 +122,7 @@ pub(super) fn is_placeholder(image: &str) -> bool {
     has_word || path.contains("/nophoto/") || is_placeholder_stem(stem)
 }
 
-/// "placeholder", perhaps with a size such as "-300x300" behind it.
+/// Whether a file stem is "placeholder", perhaps followed by a size such as "-300x300".
 fn is_placeholder_stem(stem: &str) -> bool {
     stem.trim_start_matches(|c: char| !c.is_alphabetic())
         .strip_prefix("placeholder")

@@ -1,28 +1,28 @@
-//! The cells of one row of delimited text; a quoted cell may go over several lines.
+//! Splits rows of delimited text into cells; a quoted cell may span several lines.
 //!
-//! Cells are split and unquoted by csv-core, the parser of the csv crate. It takes any text for cells, stray quotes
-//! included; here a cell must be written the way it would be written back, or the row is a [`Flaw`].
+//! Cells are split and unquoted by csv-core, the parser of the csv crate, which accepts any text, stray quotes
+//! included. Here a cell must be written the way it would be written back, or the row is a [`Flaw`].
 
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder, Terminator};
 
 use super::flaws::{Flaw, shown};
 
-/// What stands between cells.
+/// Separator of cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Separator {
     /// One character, which a cell in quotes may contain.
     Byte(u8),
-    /// Several, which no cell contains; quotes are ordinary characters.
+    /// Several characters, which no cell contains; quotes are ordinary characters.
     Text(String),
     /// Any number of blanks and tabs; quotes are ordinary characters.
     Blanks,
 }
 
 impl Separator {
-    /// The separator that a text names: a blank for any number of blanks, `\\t` for a tab.
+    /// Parses a separator: a blank means any number of blanks, `\\t` a tab.
     ///
     /// # Errors
-    /// A sentence, where it cannot be one.
+    /// Returns a sentence if the text cannot be a separator.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = if text == "\\t" { "\t" } else { text };
         match text.as_bytes() {
@@ -37,22 +37,22 @@ impl Separator {
         }
     }
 
-    /// The separator, to be named, that a row looks like which has one cell only.
+    /// Guesses the separator of a row that was read as a single cell, in the form in which it can be named.
     pub(super) fn likely(row: &str) -> Option<&'static str> {
         let all = [("::", "::"), ("\t", "\\t"), (";", ";"), ("|", "|"), (",", ","), (" ", " ")];
         all.into_iter().find(|(separator, _)| row.trim().contains(separator)).map(|(_, name)| name)
     }
 }
 
-/// Takes the lines of one row after the other.
+/// Assembles rows from lines.
 pub(super) struct Record {
-    /// What csv-core does not split.
+    /// A separator that csv-core does not support.
     other: Option<Separator>,
     reader: Reader,
-    /// Whether `"` encloses cells, doubled where it stands for itself. It is an ordinary character otherwise.
+    /// Whether `"` encloses cells and is doubled inside them; otherwise it is an ordinary character.
     has_quotes: bool,
     cells: Vec<String>,
-    /// The cell that is being read, as it is written and as it is meant.
+    /// The cell being read: raw, and unquoted.
     raw: String,
     value: Vec<u8>,
 }
@@ -66,18 +66,19 @@ impl Record {
         let reader = ReaderBuilder::new()
             .delimiter(byte)
             .quoting(has_quotes)
-            // Lines come without their ends: a carriage return in one is text.
+            // Lines come without their line breaks: a carriage return in one is text.
             .terminator(Terminator::Any(b'\n'))
             .build();
         Self { other, reader, has_quotes, cells: Vec::new(), raw: String::new(), value: Vec::new() }
     }
 
-    /// The cells of a row that is complete; those without quotes are trimmed.
+    /// Returns the cells of a complete row; those without quotes are trimmed.
     pub(super) fn cells(&self) -> &[String] {
         &self.cells
     }
 
-    /// Starts a row with its first line. False when the row goes on with the next line: see [`go_on`](Self::go_on).
+    /// Starts a row with its first line. Returns false if the row continues with the next line: see
+    /// [`go_on`](Self::go_on).
     pub(super) fn start(&mut self, line: &str) -> Result<bool, Flaw> {
         self.cells.clear();
         self.raw.clear();
@@ -93,17 +94,17 @@ impl Record {
             }
             None => self.reader.reset(),
         }
-        // A fresh reader drops a byte order mark, which in the middle of a file is text; an empty line makes it forget that.
+        // A fresh reader drops a byte order mark, which in the middle of a file is text; an empty line prevents that.
         self.reader.read_field(b"\n", &mut [0; 4]);
         if line.is_empty() {
-            // To the reader this would be no row at all.
+            // The reader would not count this as a row.
             self.cells.push(String::new());
             return Ok(true);
         }
         self.go_on(line)
     }
 
-    /// Adds a line to a row that goes on.
+    /// Adds a line to a row that continues; returns false if it still does.
     pub(super) fn go_on(&mut self, line: &str) -> Result<bool, Flaw> {
         let mut rest = line;
         loop {
@@ -115,7 +116,8 @@ impl Record {
             }
             let piece = if rest.is_empty() { "\n" } else { rest };
             let n_before = self.value.len();
-            // A cell never grows by unquoting; the two more let the reader end the piece before the room ends.
+            // Unquoting never lengthens a cell; the two extra bytes let the reader end the piece before the buffer is
+            // full.
             self.value.resize(n_before + piece.len() + 2, 0);
             let (found, n_read, n_written) = self.reader.read_field(piece.as_bytes(), &mut self.value[n_before..]);
             self.value.truncate(n_before + n_written);
@@ -142,12 +144,12 @@ impl Record {
         }
     }
 
-    /// How many bytes the row has so far.
+    /// Returns the number of bytes in the row so far.
     pub(super) fn n_bytes(&self) -> usize {
         self.cells.iter().map(String::len).sum::<usize>() + self.value.len()
     }
 
-    /// The cell that was read to its end.
+    /// Returns the cell that was read to its end, after checking its quotes.
     fn cell(&self) -> Result<String, Flaw> {
         let value = String::from_utf8_lossy(&self.value);
         let raw = self.raw.trim_end_matches(' ');
@@ -159,7 +161,7 @@ impl Record {
                 format!("a quote within the cell `{}`; enclose the cell in quotes and double those in it", shown(raw));
             return Err(Flaw::new("a quote within a cell", message));
         };
-        // Blanks behind the closing quote come along.
+        // The value includes blanks after the closing quote.
         let value = &value[..value.len() - (self.raw.len() - raw.len())];
         if inside.strip_suffix('"').is_some_and(|inside| inside == value.replace('"', "\"\"")) {
             return Ok(value.to_string());
@@ -214,7 +216,7 @@ mod tests {
         for row in ["\"a\"b,c", "\"a\" \"b\",c", "\"a\"b\"c\",d", "\"a\" b", "\"\"a\""] {
             assert_eq!(csv(&[row]).unwrap_err().kind, "text behind a quote", "{row}");
         }
-        // What was left behind does not spoil the next row.
+        // Leftover state does not spoil the next row.
         let mut record = Record::new(Separator::Byte(b','), true);
         assert_eq!(record.start("\"a"), Ok(false));
         assert_eq!(record.go_on("b\"c,d").map_err(|flaw| flaw.kind), Err("text behind a quote"));

@@ -1,4 +1,4 @@
-//! Who interacted with what: the file of reviews, or any log with a user and an item in each row.
+//! Interactions: a file of reviews, or any log with a user and an item in each row.
 
 use std::path::PathBuf;
 
@@ -13,39 +13,39 @@ use super::log::{Entry, Log};
 use super::rows::{Row, Rows};
 use crate::{Error, Result};
 
-/// A file of interactions and the columns in it.
+/// A file of interactions and its columns.
 ///
-/// A column is a field of JSON objects and Python dictionaries and a name in the header of CSV and TSV; if all are `#1`,
-/// `#2` and so on, they are places in a file without a header.
+/// A column is the name of a field in JSON objects and Python dictionaries, or a name in the header of CSV and TSV. If
+/// all columns are `#1`, `#2` and so on, they are positions in a file without a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reviews {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// How it is written.
+    /// Format of the file.
     pub format: Format,
-    /// The column of the user's id.
+    /// Column of the user's id.
     pub user: String,
-    /// The column of the item's id.
+    /// Column of the item's id.
     pub item: String,
-    /// The column of the rating, where there is one and it is wanted.
+    /// Column of the rating, if there is one and it is wanted.
     pub rating: Option<String>,
-    /// The column of the time; a split by time needs it. A number of seconds or any unit, or a date, such as `2018-09-20` or
-    /// `2016-03-09 14:44:16`, which becomes seconds since 1970 in UTC.
+    /// Column of the time; a split by time needs it. Times are numbers, in seconds or any other unit, or dates such as
+    /// `2018-09-20` or `2016-03-09 14:44:16`, which become seconds since 1970 in UTC.
     pub time: Option<String>,
-    /// What stands between the cells of delimited text, if neither commas nor tabs do, such as `;` or `::`; a blank stands for
-    /// any number of blanks. With more than one character, quotes are ordinary characters.
+    /// Separator of the cells of delimited text, if not a comma or a tab, such as `;` or `::`; a blank stands for any
+    /// number of blanks. With more than one character, quotes are ordinary characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
-    /// Whether the columns have the names of Amazon's release of 2014 and may have those of 2018 and 2023 as well, `user_id`
-    /// for `reviewerID`, say.
+    /// Whether the columns have the names of Amazon's release of 2014. They may then also have those of 2018 and 2023,
+    /// such as `user_id` for `reviewerID`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_amazon: bool,
 }
 
-/// What is read of the reviews.
+/// Result of reading reviews.
 pub(super) struct ReadReviews {
     pub(super) log: Log,
-    /// Rows in the file, bad ones included.
+    /// Number of rows in the file, invalid ones included.
     pub(super) n_rows: usize,
     pub(super) skipped: SkippedRows,
     pub(super) n_below: usize,
@@ -53,14 +53,14 @@ pub(super) struct ReadReviews {
 }
 
 impl Reviews {
-    /// Amazon's reviews: JSON lines with `reviewerID`, `asin`, `overall` and `unixReviewTime`, as in 2014 and 2018, or with
-    /// `user_id`, `parent_asin`, `rating` and `timestamp`, as in 2023.
+    /// Creates the description of Amazon's reviews: JSON lines with `reviewerID`, `asin`, `overall` and
+    /// `unixReviewTime`, as in 2014 and 2018, or with `user_id`, `parent_asin`, `rating` and `timestamp`, as in 2023.
     pub fn amazon(path: impl Into<PathBuf>) -> Self {
         let reviews = Self::new(path, Format::Json, "reviewerID", "asin");
         Self { is_amazon: true, ..reviews.with_rating("overall").with_time("unixReviewTime") }
     }
 
-    /// Any file, by the columns of its users and items.
+    /// Creates the description of any file by its user and item columns.
     pub fn new(path: impl Into<PathBuf>, format: Format, user: impl Into<String>, item: impl Into<String>) -> Self {
         let (path, user, item) = (path.into(), user.into(), item.into());
         Self { path, format, user, item, rating: None, time: None, separator: None, is_amazon: false }
@@ -78,13 +78,13 @@ impl Reviews {
         self
     }
 
-    /// Sets what stands between cells.
+    /// Sets the separator of cells.
     pub fn with_separator(mut self, separator: impl Into<String>) -> Self {
         self.separator = Some(separator.into());
         self
     }
 
-    /// Reads all rows rated `min_rating` or more; `observe` hears now and then how many bytes of the file are read.
+    /// Reads all rows rated at least `min_rating`; `observe` is called now and then with the number of bytes read.
     pub(super) fn read(
         &self,
         bad_rows: BadRows,
@@ -118,7 +118,7 @@ impl Reviews {
         Ok(ReadReviews { log, n_rows, skipped, n_below, sha256: rows.sha256() })
     }
 
-    /// Takes a row into the log, unless its rating is too small.
+    /// Adds a row to the log; returns false if its rating is too low.
     fn take(
         &self,
         row: &Row,

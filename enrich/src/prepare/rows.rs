@@ -1,4 +1,4 @@
-//! The wanted columns of a file, row by row, whatever its format.
+//! Reads the wanted columns of a file row by row, whatever its format.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::objects::Objects;
 use super::record::{Record, Separator};
 use crate::{Error, Result};
 
-/// The values of the wanted columns, in their order; `None` where a row has none.
+/// The values of the wanted columns, in their order; `None` if the row has none.
 pub(super) type Row = [Option<Value>];
 
 /// Reads a file's rows one at a time.
@@ -22,14 +22,15 @@ pub(super) struct Rows {
     format: Parser,
     row: Vec<Option<Value>>,
     limit: usize,
-    /// A line has been read ahead.
+    /// Whether a line has been read ahead.
     is_held: bool,
 }
 
 enum Parser {
     Json,
     Python,
-    /// The places of the columns, and how many cells each row has; unknown before the first one where there is no header.
+    /// Positions of the columns, and the number of cells in each row, which is unknown before the first row if there is
+    /// no header.
     Cells {
         record: Box<Record>,
         places: Vec<usize>,
@@ -38,11 +39,11 @@ enum Parser {
 }
 
 impl Rows {
-    /// Opens a file for these columns. Those of delimited text are names in its header or, where all of them are `#1`,
-    /// `#2` and so on, places in a file without a header.
+    /// Opens a file for these columns. In delimited text they are names in the header or, if all of them are `#1`, `#2`
+    /// and so on, positions in a file without a header.
     ///
     /// # Errors
-    /// Names the file: missing, empty where there must be a header, a header without one of the columns.
+    /// If the file is missing, lacks the header that it must have, or has a header without one of the columns.
     pub(super) fn open(path: &Path, layout: Layout<'_>, columns: Vec<Column>, limit: usize) -> Result<Self> {
         let separator = layout.separator()?;
         let mut lines = Lines::open(path, limit)?;
@@ -65,10 +66,10 @@ impl Rows {
         Ok(Self { lines, objects: Objects::new(columns), format, row, limit, is_held: false })
     }
 
-    /// The next row with its line, or what is wrong with it; `None` at the end.
+    /// Returns the next row with its line number, or what is wrong with it; `None` at the end.
     ///
     /// # Errors
-    /// Where reading cannot go on: damaged compression, a quote that is never closed.
+    /// If reading cannot go on: damaged compression, or a quote that is never closed.
     pub(super) fn next(&mut self) -> Result<Option<(usize, std::result::Result<&Row, Flaw>)>> {
         if !std::mem::take(&mut self.is_held) {
             let mut blank = None;
@@ -112,7 +113,7 @@ impl Rows {
         })
     }
 
-    /// A flaw of the last row; where a value is missing because no row has the field, that is said instead.
+    /// Returns a flaw of the last row; if a value is missing because no row has the field, the flaw says so instead.
     pub(super) fn explained(&self, flaw: Flaw) -> Flaw {
         match self.objects.absent(|column| column.names.iter().any(|name| flaw.message == format!("no `{name}`"))) {
             Some(message) => Flaw::new(flaw.kind, message),
@@ -120,10 +121,10 @@ impl Rows {
         }
     }
 
-    /// After the last row: that each column that must be there was in some row.
+    /// Checks, after the last row, that each required column was in some row.
     ///
     /// # Errors
-    /// Names the column, the fields that there are and the one that was probably meant.
+    /// Names the column, the existing fields and the one most likely meant.
     pub(super) fn check_columns(&self) -> Result<()> {
         match self.objects.absent(|column| column.is_required) {
             Some(message) => Err(Error::file(self.lines.path(), format!("{message}; no row has it"))),
@@ -131,23 +132,23 @@ impl Rows {
         }
     }
 
-    /// The file, for messages.
+    /// Returns the path of the file, for messages.
     pub(super) fn path(&self) -> &Path {
         self.lines.path()
     }
 
-    /// How many bytes of the file have been read.
+    /// Returns the number of bytes of the file read so far.
     pub(super) fn n_bytes(&self) -> u64 {
         self.lines.n_bytes()
     }
 
-    /// SHA-256 of the whole file, after the last row.
+    /// Returns the SHA-256 of the whole file, after the last row.
     pub(super) fn sha256(&self) -> String {
         self.lines.sha256()
     }
 }
 
-/// What to say of a row of one cell.
+/// Suggests a separator if a row has one cell only.
 fn separator_hint(cells: &[String]) -> String {
     match cells {
         [cell] => Separator::likely(cell).map_or(String::new(), |separator| {
@@ -157,7 +158,8 @@ fn separator_hint(cells: &[String]) -> String {
     }
 }
 
-/// Reads on to the end of a quoted cell. Where that end never comes, nobody knows where rows begin: no row is skipped.
+/// Reads on to the end of a quoted cell. Without an end nobody knows where rows begin, so this fails even if invalid
+/// rows are skipped.
 fn complete(lines: &mut Lines, record: &mut Record, limit: usize) -> Result<std::result::Result<(), Flaw>> {
     let first = lines.number();
     let fail = |lines: &Lines, what: &str| {
@@ -180,7 +182,7 @@ fn complete(lines: &mut Lines, record: &mut Record, limit: usize) -> Result<std:
     }
 }
 
-/// The cells of the wanted columns; empty ones are missing.
+/// Copies the cells of the wanted columns; empty ones are missing.
 fn pick(
     cells: &[String],
     places: &[usize],
@@ -204,7 +206,7 @@ fn pick(
     Ok(())
 }
 
-/// The places that `#1`, `#2` and so on mean, if all columns are of this kind.
+/// Returns the positions of columns that are all written `#1`, `#2` and so on.
 fn numbers(columns: &[Column]) -> Option<Vec<usize>> {
     let number = |column: &Column| column.names.first()?.strip_prefix('#')?.parse::<usize>().ok()?.checked_sub(1);
     columns.iter().map(number).collect()

@@ -1,4 +1,4 @@
-//! Times as logs write them: numbers, and dates in the orders that have one meaning.
+//! Parses the times in logs: numbers, and dates in unambiguous formats.
 
 use viral::data::parse_time;
 
@@ -19,9 +19,10 @@ const MONTHS: [&str; 12] = [
 
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// Seconds since 1970 in UTC of a date that is no number: what [`parse_time`] reads, and dates whose month has a name, such as
-/// `Sun Jul 30 07:44:10 -0700 2017`, `Sun, 30 Jul 2017 07:44:10 GMT`, `Posted November 5, 2011.`, `30-Jul-2017`, or Amazon's
-/// `05 3, 2013`, month before day. Not `05/03/2013`: which of the two is the month cannot be told.
+/// Parses a date as seconds since 1970 in UTC; `None` for a plain number. Accepts what [`parse_time`] reads, and dates
+/// with a named month, such as `Sun Jul 30 07:44:10 -0700 2017`, `Sun, 30 Jul 2017 07:44:10 GMT`,
+/// `Posted November 5, 2011.`, `30-Jul-2017`, or Amazon's `05 3, 2013`, month before day. Ambiguous dates such as
+/// `05/03/2013` are not accepted.
 pub(super) fn date(text: &str) -> Option<f64> {
     if text.parse::<f64>().is_ok() {
         return None;
@@ -29,14 +30,14 @@ pub(super) fn date(text: &str) -> Option<f64> {
     parse_time(text).or_else(|| amazons(text)).or_else(|| named(text))
 }
 
-/// `MM D, YYYY`, with blanks as Amazon has them.
+/// Parses `MM D, YYYY`, with blanks as in Amazon's data.
 fn amazons(text: &str) -> Option<f64> {
     let (day, year) = text.split_once(", ")?;
     let (month, day) = day.split_once(' ')?;
     iso(year, number(month, 2)?, number(day.trim_start(), 2)?, "")
 }
 
-/// A date whose month has a name.
+/// Parses a date with a named month.
 fn named(text: &str) -> Option<f64> {
     let (mut year, mut month, mut day, mut clock, mut zone) = (None, None, None, None, None);
     // Each part may be given once.
@@ -75,7 +76,7 @@ fn named(text: &str) -> Option<f64> {
 }
 
 fn iso(year: &str, month: u32, day: u32, clock: &str) -> Option<f64> {
-    // `parse_time` wants this order and holds each part to its range.
+    // `parse_time` expects this order and checks the range of each part.
     parse_time(&format!("{year}-{month:02}-{day:02}{clock}"))
 }
 
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn dates_of_one_meaning_are_seconds_since_1970() {
-        // By `date -u -d … +%s`.
+        // Expected values by `date -u -d … +%s`.
         for (text, seconds) in [
             ("2018-09-20", 1_537_401_600.0),
             ("2016-03-09 14:44:16", 1_457_534_656.0),

@@ -1,17 +1,17 @@
-//! What a server sends back, read with suspicion: anything may come with status 200.
+//! Reads response bodies defensively: anything may come with status 200.
 
 use super::stream::{joined, pieces};
 use crate::clean::clean;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What the sentence about an error begins with that came with status 200.
+/// Beginning of the message about an error that came with status 200.
 pub(super) const ERROR_WITH_200: &str = "an error with status 200: ";
 
-/// The JSON of a body. A byte order mark, `NaN`, halves of surrogate pairs and answers in pieces are put up with.
+/// Parses the JSON of a body. A byte order mark, `NaN`, lone surrogates and streamed answers are tolerated.
 ///
 /// # Errors
-/// What is there instead, in a sentence: nothing, a page, half of an answer, an error.
+/// Returns a sentence that says what is there instead: nothing, a page, a truncated answer, an error.
 pub(crate) fn json_of(body: &[u8]) -> Result<Value, String> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii();
     if body.is_empty() {
@@ -40,8 +40,8 @@ pub(crate) fn json_of(body: &[u8]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// The text with what some writers of JSON get wrong made right: `NaN`, `Infinity` and `-Infinity` outside of strings become
-/// `null`, halves of surrogate pairs in strings become U+FFFD. The rest is left as it is.
+/// Repairs what some JSON writers get wrong: `NaN`, `Infinity` and `-Infinity` outside of strings become `null`, lone
+/// surrogates in strings become U+FFFD. The rest is left as it is.
 fn mended(text: &str) -> Cow<'_, str> {
     const NO_NUMBERS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
     if !text.contains("NaN") && !text.contains("Infinity") && !text.contains("\\u") {
@@ -66,7 +66,7 @@ fn mended(text: &str) -> Cow<'_, str> {
                         rest = &rest[6..];
                         continue;
                     }
-                    // The character behind the backslash, which may be a quote.
+                    // The character after the backslash, which may be a quote.
                     _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
                 };
                 out.push_str(&rest[..n]);
@@ -85,8 +85,8 @@ fn mended(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A body in another encoding than UTF-8, if `Content-Type` names one that is known: Latin-1, of which Windows-1252 differs in
-/// a few quotation marks.
+/// Converts a body to UTF-8 if it is not and `Content-Type` names a known encoding: Latin-1, or Windows-1252, which
+/// differs from it in a few quotation marks.
 pub(super) fn decoded<'a>(body: Cow<'a, [u8]>, content_type: &str) -> Cow<'a, [u8]> {
     let content_type = content_type.to_ascii_lowercase();
     let is_latin = ["iso-8859-1", "latin1", "latin-1", "windows-1252"].iter().any(|name| content_type.contains(name));
@@ -99,7 +99,7 @@ pub(super) fn decoded<'a>(body: Cow<'a, [u8]>, content_type: &str) -> Cow<'a, [u
     Cow::Owned(body.iter().map(char).collect::<String>().into_bytes())
 }
 
-/// The beginning of what a server said, in one printable line.
+/// Returns the beginning of what a server said, as one printable line.
 pub(super) fn excerpt(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(2000)];
     clean(&String::from_utf8_lossy(head), 160)

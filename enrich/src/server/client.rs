@@ -1,4 +1,4 @@
-//! One request to one server. It connects to the address it is given and nowhere else: no redirect is followed, and no
+//! HTTP client: sends one request to one server. It connects to the given address only: no redirect is followed, and no
 //! proxy is taken from the environment.
 
 use super::key::{ApiKey, redacted};
@@ -11,11 +11,11 @@ use ureq::Agent;
 use ureq::http::{Response, Uri};
 use ureq::tls::TlsConfig;
 
-/// The paths of what is asked of a server.
+/// Paths of the API.
 pub(crate) const CHAT: &str = "/chat/completions";
 pub(crate) const EMBEDDINGS: &str = "/embeddings";
 
-/// What tells an address of Azure's, and is the only thing that may stand behind a question mark.
+/// The query that marks an Azure address, and the only one allowed.
 const AZURE: &str = "?api-version=";
 
 const NO_TLS: &str =
@@ -27,10 +27,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client for some addresses.
+    /// Creates a client for some addresses.
     ///
     /// # Errors
-    /// Certificates that are named but cannot be read.
+    /// If the certificates named in the environment cannot be read.
     pub(crate) fn new(
         key: Option<ApiKey>,
         timeout: Duration,
@@ -53,8 +53,8 @@ impl Client {
         Ok(Self { agent: config.into(), key })
     }
 
-    /// Sends a request to a server whose address [`endpoint`] made; `parse` gets the body of a good answer, of no more
-    /// than `max_answer` bytes.
+    /// Sends a request to a URL made by [`endpoint`]; `parse` gets the body of a good response, of at most `max_answer`
+    /// bytes.
     pub(crate) fn post<T>(
         &self,
         endpoint: &str,
@@ -85,13 +85,13 @@ impl Client {
         head.reply(raw, max_answer, self.key.as_ref(), parse)
     }
 
-    /// What it means that no response came.
+    /// Classifies an error that left no response.
     fn without_response<T>(&self, endpoint: &str, error: &ureq::Error) -> Reply<T> {
         let said = redacted(self.key.as_ref(), error.to_string());
         let is_tls = endpoint.starts_with("https:");
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Tls(_) => Reply::Unusable(said),
-            // What does not become right by waiting: certificates, and servers without TLS.
+            // Errors that waiting does not fix: certificates, and servers without TLS.
             _ if is_tls && said.contains("certificate") => Reply::Unusable(format!("{said}; {}", trust::ADVICE)),
             ureq::Error::Rustls(_) => Reply::Unusable(format!("{said}; {NO_TLS}")),
             ureq::Error::Io(error) if is_tls && error.kind() == std::io::ErrorKind::InvalidData => {
@@ -106,7 +106,7 @@ impl Client {
     }
 }
 
-/// The header that carries the key. Azure takes keys under a name of its own; what it takes as a bearer is a signed token.
+/// Returns the header that carries the key. Azure has a header of its own for keys; its bearer tokens are signed.
 fn authorization(endpoint: &str, key: &str) -> (&'static str, String) {
     match endpoint.contains(AZURE) && !key.starts_with("eyJ") {
         true => ("api-key", key.to_string()),
@@ -114,7 +114,7 @@ fn authorization(endpoint: &str, key: &str) -> (&'static str, String) {
     }
 }
 
-/// Whether the request cannot have arrived.
+/// Whether the request cannot have reached a server.
 fn is_unreachable(error: &ureq::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     match error {
@@ -128,10 +128,10 @@ fn header<'a, T>(response: &'a Response<T>, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The addresses of servers for what is asked of them, each one once.
+/// Returns the request URLs of servers, each one once.
 ///
 /// # Errors
-/// If there is none, one is named twice, or one cannot be used; if the model has no name.
+/// If there is no server, one is named twice or cannot be used, or the model has no name.
 pub(crate) fn endpoints(servers: &[String], model: &str, path: &str) -> Result<Vec<String>> {
     if model.trim().is_empty() {
         return Err(Error::Config("no model; write the name that the server knows it by".to_string()));
@@ -150,10 +150,10 @@ pub(crate) fn endpoints(servers: &[String], model: &str, path: &str) -> Result<V
     Ok(endpoints)
 }
 
-/// The address of a server such as `http://127.0.0.1:8000/v1` for what is asked of it.
+/// Returns the request URL of a server such as `http://127.0.0.1:8000/v1`.
 ///
 /// # Errors
-/// If it is not an address, or holds a password, which would end up in messages.
+/// If it is not a valid address, or has a password or a query, which might end up in messages.
 fn endpoint(server: &str, path: &str) -> Result<String> {
     let bad = |what: &str| Error::Config(format!("server '{server}': {what}; write http://127.0.0.1:8000/v1"));
     let uri: Uri = server.trim().parse().map_err(|_| bad("not an address"))?;
@@ -173,7 +173,7 @@ fn endpoint(server: &str, path: &str) -> Result<String> {
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let is_version = query.strip_prefix(AZURE).is_some_and(|version| !version.is_empty() && !version.contains('&'));
     if !query.is_empty() && !is_version {
-        // What stands there may be a key.
+        // The query may be a key, so it is not repeated.
         let message = "an address with a question mark; only ?api-version=… may stand there, and a key belongs into \
                        VIRAL_API_KEY";
         return Err(Error::Config(format!("server '{bare}': {message}")));

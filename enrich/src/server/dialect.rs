@@ -1,9 +1,9 @@
-//! The parameters that a server takes: models and servers differ in the names of a few, and refuse those they do not know.
+//! Request parameters that a server accepts: servers and models differ in the names of a few, and reject unknown ones.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Parameters that a request can do without, or that have other names, with these.
+/// Parameters that a request can do without, with their other names.
 const OPTIONAL: [(&str, &[&str]); 4] = [
     ("max_tokens", &["max_completion_tokens", "max_output_tokens", "max_new_tokens"]),
     ("temperature", &[]),
@@ -11,7 +11,7 @@ const OPTIONAL: [(&str, &[&str]); 4] = [
     ("encoding_format", &[]),
 ];
 
-/// Words of a server that does not take a parameter at all. A parameter whose value is out of range is another matter.
+/// Phrases that say that a parameter is not accepted at all, as opposed to a value out of range.
 const UNKNOWN: [&str; 21] = [
     "unsupported",
     "not supported",
@@ -36,25 +36,25 @@ const UNKNOWN: [&str; 21] = [
     "no such parameter",
 ];
 
-/// Words about values: leaving the parameter out would hide what the server asks for.
+/// Phrases about values: leaving the parameter out would hide what the server asks for.
 const OF_VALUES: [&str; 5] = ["too large", "too long", "context length", "at most", "too many tokens"];
 
-/// How a server is spoken to, as far as its refusals told.
+/// The parameters of a server, as learned from its rejections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Dialect {
-    /// The names of parameters that are not the usual ones; none for those that are left out.
+    /// Names of parameters that differ from the usual ones; `None` for parameters to leave out.
     names: BTreeMap<&'static str, Option<&'static str>>,
-    /// Whether answers come in pieces only.
+    /// Whether the server can only stream answers.
     is_streamed: bool,
 }
 
 impl Dialect {
-    /// The name under which the server takes a parameter; none if it does not.
+    /// Returns the server's name of a parameter; `None` if it does not accept it.
     pub(crate) fn name(&self, parameter: &'static str) -> Option<&'static str> {
         self.names.get(parameter).copied().unwrap_or(Some(parameter))
     }
 
-    /// Puts a parameter into a request, under the server's name for it, unless the server does not take it.
+    /// Adds a parameter to a request under the server's name, unless the server does not accept it.
     pub(crate) fn put(&self, request: &mut Value, parameter: &'static str, value: impl Into<Value>) {
         if let (Some(name), Some(request)) = (self.name(parameter), request.as_object_mut()) {
             let value = if parameter == "stream" && self.is_streamed { Value::Bool(true) } else { value.into() };
@@ -62,7 +62,7 @@ impl Dialect {
         }
     }
 
-    /// What is known after the server has refused a request in this dialect; none if its words are about something else.
+    /// Returns the dialect to use after a rejection in this one; `None` if the rejection is about something else.
     pub(crate) fn after(&self, refusal: &str) -> Option<Self> {
         let said = refusal.to_lowercase();
         let mut next = self.clone();
@@ -72,7 +72,7 @@ impl Dialect {
         }
         let is_unknown =
             UNKNOWN.iter().any(|words| said.contains(words)) && !OF_VALUES.iter().any(|words| said.contains(words));
-        // A server that names a better one does not take this one, in whatever words.
+        // A server that names a better parameter does not accept this one, in whatever words.
         let other = |(parameter, others): (&'static str, &'static [&'static str])| {
             let has_other_name = self.names.contains_key(parameter);
             others.iter().find(|name| !has_other_name && has_word(&said, name)).copied()
@@ -88,7 +88,7 @@ impl Dialect {
         let blamed = blamed.filter(|name| is_sent(name));
         for (parameter, others) in OPTIONAL {
             let Some(name) = self.name(parameter) else { continue };
-            // Words about the usual name, which is not sent any more, are about another request.
+            // Phrases about the usual name, once it is not sent any more, are about another request.
             let is_named = has_word(&said, name) && (name == parameter || !has_word(&said, parameter));
             let is_meant = blamed.map_or(is_named, |blamed| blamed == name);
             let better = other((parameter, others));
@@ -99,18 +99,18 @@ impl Dialect {
         (next != *self).then_some(next)
     }
 
-    /// Adds what another request has found out meanwhile.
+    /// Merges what another request has learned meanwhile.
     pub(crate) fn join(&mut self, other: Self) {
         self.is_streamed |= other.is_streamed;
         for (parameter, name) in other.names {
-            // What is left out stays out.
+            // Parameters left out stay out.
             let known = self.names.entry(parameter).or_insert(name);
             *known = known.and(name);
         }
     }
 }
 
-/// Whether a text has a word that is not part of a longer one.
+/// Whether a text contains a word that is not part of a longer one.
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word)

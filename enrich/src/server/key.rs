@@ -1,18 +1,19 @@
-//! The key for the servers, which is sent and otherwise never shown.
+//! The API key, which is sent to servers and never shown otherwise.
 
 use crate::clean::clean;
 use crate::{Error, Result};
 use std::fmt;
 
-/// A key for the servers. It is not shown by `Debug`, not written to any file, and cut out of what servers say.
+/// An API key for the servers. `Debug` does not show it, it is not written to any file, and it is cut out of what
+/// servers say.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Takes the key from an environment variable; none if that is not set or blank.
+    /// Takes the key from an environment variable; `None` if it is unset or blank.
     ///
     /// # Errors
-    /// If it has characters that no key has.
+    /// If it has characters other than printable ASCII.
     pub fn from_env(variable: &str) -> Result<Option<Self>> {
         let Some(value) = std::env::var_os(variable) else { return Ok(None) };
         match value.to_str().map(str::trim) {
@@ -22,12 +23,12 @@ impl ApiKey {
         }
     }
 
-    /// This key.
+    /// Wraps a key.
     pub(crate) fn new(key: &str) -> Self {
         Self(key.to_string())
     }
 
-    /// The key itself.
+    /// Returns the key itself.
     pub(super) fn secret(&self) -> &str {
         &self.0
     }
@@ -39,13 +40,14 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Of a key that a server repeats and that is cut off, so many characters or fewer may be seen.
+/// Maximum number of leading characters of a truncated key that may stay visible if a server repeats it.
 const SHOWN: usize = 4;
 
-/// A text without the key, should a server repeat it, and without its beginning where the text was cut off within it.
+/// Removes the key from a text, should a server repeat it, and also its beginning where the text was truncated within
+/// it.
 pub(super) fn redacted(key: Option<&ApiKey>, mut text: String) -> String {
     let Some(ApiKey(key)) = key else { return text };
-    // As it is, and as excerpts have it.
+    // As given, and as sanitised in excerpts.
     for key in [key.clone(), clean(key, usize::MAX)] {
         text = text.replace(&key, "…");
         if text.contains('…') {
@@ -66,7 +68,7 @@ mod tests {
         let of = |text: &str| redacted(Some(&key), text.to_string());
         assert_eq!(of("bad key s3cret-s3cret!"), "bad key …!");
         assert_eq!(of("no key s3cre!"), "no key s3cre!");
-        // Cut off within it: `…` stands for the rest.
+        // Truncated within the key: `…` stands for the rest.
         for n in 5..13 {
             assert_eq!(of(&format!("bad key {}…; check it", &"s3cret-s3cret"[..n])), "bad key …; check it");
         }

@@ -1,5 +1,4 @@
-//! OpenAI-compatible servers: one request, which server gets it, how long to wait after a failure, and the workers that
-//! ask them.
+//! Access to OpenAI-compatible servers: requests, load balancing, waits after failures, and worker threads.
 
 mod body;
 mod client;

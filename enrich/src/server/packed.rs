@@ -1,17 +1,17 @@
-//! Bodies that a server has packed without being asked, unpacked up to a limit.
+//! Decompresses bodies that a server compressed unasked, up to a limit.
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::borrow::Cow;
 use std::io::Read;
 
-/// No server packs an answer more often.
+/// Maximum number of encodings of one body.
 const MOST_LAYERS: usize = 3;
 
-/// The body without what `Content-Encoding` says was done to it, of no more than `limit` bytes.
+/// Undoes the encodings in `Content-Encoding`; the result has at most `limit` bytes.
 ///
 /// # Errors
-/// An encoding that is not known here, which no further request mends, as [`Packing::Unknown`]; packed bytes that break off,
-/// are damaged, or hold more than the limit.
+/// [`Packing::Unknown`] for an unknown encoding, which no further request fixes; [`Packing::Broken`] for compressed
+/// bytes that are truncated, damaged, or hold more than the limit.
 pub(super) fn unpacked<'a>(body: &'a [u8], encodings: &str, limit: u64) -> Result<Cow<'a, [u8]>, Packing> {
     let names: Vec<String> = encodings.split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
     let mut names: Vec<&str> =
@@ -19,7 +19,7 @@ pub(super) fn unpacked<'a>(body: &'a [u8], encodings: &str, limit: u64) -> Resul
     if names.len() > MOST_LAYERS {
         return Err(Packing::Unknown(encodings.to_string()));
     }
-    // Some proxies pack and do not say so; no text begins with these two bytes.
+    // Some proxies compress and do not say so; no text begins with these two bytes.
     if names.is_empty() && body.starts_with(b"\x1f\x8b") {
         names.push("gzip");
     }
@@ -34,12 +34,12 @@ pub(super) fn unpacked<'a>(body: &'a [u8], encodings: &str, limit: u64) -> Resul
     Ok(body)
 }
 
-/// Why a body cannot be unpacked.
+/// Why a body cannot be decompressed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// Packed in a way that is not known here.
+    /// An unknown encoding.
     Unknown(String),
-    /// Not whole, or too much.
+    /// Truncated, damaged or too large.
     Broken(String),
 }
 

@@ -1,4 +1,4 @@
-//! Several servers side by side: who is free, who is unwell, and how long to leave them alone.
+//! Load balancing between servers: which ones are free, which ones fail, and how long to leave those alone.
 
 use super::retry::Backoff;
 use crate::{Error, Result};
@@ -6,29 +6,29 @@ use serde::Serialize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// After so many failures in a row a server is left alone for a while, and then asked one thing at a time.
+/// Number of failures in a row after which a server is paused, and then gets one request at a time.
 pub(super) const FAILURES: u32 = 5;
 
-/// After so many answers in a row that no retry can mend, a server is not asked any more.
+/// Number of unusable responses, without a good one in between, after which a server is given up.
 const STRIKES: u32 = 3;
 
-/// What a request told about its server.
+/// What a request revealed about its server.
 pub(crate) enum Health {
     Good,
     Failed { reason: String, wait: Option<Duration> },
     Unusable(String),
 }
 
-/// How one server has done.
+/// Statistics of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ServerReport {
-    /// Its address.
+    /// Address of the server.
     pub url: String,
-    /// Requests that it answered.
+    /// Number of requests that it answered.
     pub n_good: u64,
-    /// Requests that failed.
+    /// Number of requests that failed.
     pub n_failed: u64,
-    /// The last failure.
+    /// Reason of the last failure.
     pub last_failure: Option<String>,
     /// Whether it was given up.
     pub is_given_up: bool,
@@ -38,7 +38,7 @@ pub struct ServerReport {
 struct Server {
     report: ServerReport,
     in_flight: usize,
-    /// Failures in a row, and how often in a row they have led to a pause.
+    /// Failures in a row, and the number of pauses in a row they have led to.
     failures: u32,
     pauses: u32,
     strikes: u32,
@@ -64,7 +64,7 @@ pub(crate) struct Servers {
     /// Requests in flight at each server.
     concurrency: usize,
     backoff: Backoff,
-    /// How long all servers may be unwell before the run gives up.
+    /// How long all servers may fail before the run gives up.
     patience: Duration,
 }
 
@@ -84,7 +84,7 @@ impl Servers {
         lock(&self.state)
     }
 
-    /// Does `work` on so many threads until all are done; the first error stops all servers, and is what comes back.
+    /// Runs `work` on `n_workers` threads until all are done. The first error stops the run and is returned.
     pub(crate) fn work(&self, n_workers: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
         let first = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -100,10 +100,10 @@ impl Servers {
         first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    /// Waits for a server that may be asked, `avoid` only if there is no other; `None` when the run is stopped.
+    /// Waits for a server that may be asked, `avoid` only if there is no other; `None` if the run is stopped.
     ///
     /// # Errors
-    /// If all servers were given up, or none has answered for too long.
+    /// If all servers were given up, or none has answered for longer than `patience`.
     pub(crate) fn acquire(&self, avoid: Option<usize>) -> Result<Option<usize>> {
         let mut state = self.lock();
         loop {
@@ -135,7 +135,7 @@ impl Servers {
         }
     }
 
-    /// Gives a server back.
+    /// Returns a server to the pool, and records how it did.
     pub(crate) fn release(&self, index: usize, health: Health) {
         let mut state = self.lock();
         let now = Instant::now();
@@ -167,14 +167,14 @@ impl Servers {
         server.report.n_failed += 1;
         server.report.last_failure = Some(reason);
         server.failures = server.failures.saturating_add(1);
-        // Requests that were in flight together fail together: that is one pause, not many.
+        // Requests in flight together fail together: that is one pause, not many.
         if server.failures >= FAILURES && !server.is_resting(Instant::now()) {
             server.pauses = server.pauses.saturating_add(1);
             server.not_before = Some(Instant::now() + self.backoff.wait(!(index as u64), server.pauses));
         }
     }
 
-    /// Waits, unless the run is stopped meanwhile.
+    /// Sleeps, unless the run is stopped meanwhile.
     pub(crate) fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
         let mut state = self.lock();
@@ -187,13 +187,13 @@ impl Servers {
         }
     }
 
-    /// Ends the run: nobody is given a server any more.
+    /// Stops the run: no more servers are handed out.
     pub(crate) fn stop(&self) {
         self.lock().is_stopped = true;
         self.changed.notify_all();
     }
 
-    /// Whether some server has answered since then.
+    /// Whether any server has answered since `then`.
     pub(crate) fn has_answered_since(&self, then: Instant) -> bool {
         self.lock().last_good > then
     }
@@ -215,8 +215,8 @@ fn gave_up(servers: &[Server], what: &str) -> Error {
     Error::Data(format!("{what}; {}; see to it and start again, what was done is kept", reasons.join("; ")))
 }
 
-/// What a mutex guards, even after a panic: that ends the run in any case, and what is behind the lock is whole after every
-/// statement.
+/// Locks a mutex, even a poisoned one: a panic ends the run in any case, and the data behind the lock is consistent
+/// after every statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(servers.acquire(None)?, Some(1));
             servers.release(1, Health::Good);
         }
-        // Both places at the well one are taken: the unwell one is tried again, with one request.
+        // Both slots of the good server are taken: the failing one is tried again, with one request.
         let taken = [servers.acquire(None)?, servers.acquire(None)?, servers.acquire(None)?];
         assert_eq!(taken.iter().filter(|&&index| index == Some(0)).count(), 1);
         servers.release(0, Health::Good);

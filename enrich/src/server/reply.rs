@@ -1,4 +1,4 @@
-//! What came of a request: a response is read with suspicion, whatever its status says.
+//! Classifies responses defensively, whatever their status says.
 
 use super::body::{ERROR_WITH_200, decoded, excerpt};
 use super::key::{ApiKey, redacted};
@@ -8,38 +8,38 @@ use super::verdict::{advice, wait_in_body};
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-/// What came of a request.
+/// Outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Reply<T> {
     /// The model answered.
     Answer(T),
-    /// The server will not take this request, now or later: what to tell, and the server's own words.
+    /// The server will not accept this request, now or later: the reason, and the server's own words.
     Rejected { reason: String, said: String },
-    /// It did not work this time; the server may have said how long to wait.
+    /// The request failed this time; the server may have said how long to wait.
     Failed { reason: String, wait: Option<Duration> },
-    /// The server has too much to do, which is no fault of the request.
+    /// The server is overloaded, which is no fault of the request.
     Busy { reason: String, wait: Option<Duration> },
-    /// There was nobody to ask: no item is to blame for that.
+    /// No server was reached; no item is to blame for that.
     Unreachable(String),
-    /// It will not work here: wrong key, wrong address, wrong model, or a redirect.
+    /// The server cannot be used: wrong key, wrong address, wrong model, or a redirect.
     Unusable(String),
 }
 
-/// A response but for its body.
+/// Status and headers of a response.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
     pub(crate) status: u16,
-    /// `Content-Encoding`, several joined by commas.
+    /// `Content-Encoding`; several are joined by commas.
     pub(crate) encoding: String,
     pub(crate) content_type: String,
     pub(crate) location: String,
-    /// What `Retry-After` asks for.
+    /// The wait requested by `Retry-After`.
     pub(crate) wait: Option<Duration>,
 }
 
 impl Head {
-    /// What it means, with the body as it came, or why that could not be read. `parse` gets the unpacked body of a good answer,
-    /// of no more than `max_answer` bytes.
+    /// Classifies the response. `raw` is the body as received, or why it could not be read. `parse` gets the
+    /// decompressed body of a good response, of at most `max_answer` bytes.
     pub(crate) fn reply<T>(
         &self,
         raw: Result<&[u8], String>,

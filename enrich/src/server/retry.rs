@@ -1,18 +1,19 @@
-//! How long to wait before asking again.
+//! Exponential backoff between requests.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use viral::data::splitmix64;
 
-/// Waits that double from `base` to `cap`, each drawn evenly between nothing and its ceiling ("full jitter").
+/// Exponential backoff with full jitter: ceilings double from `base` to `cap`, and each wait is drawn uniformly between
+/// zero and its ceiling.
 ///
-/// The draw is a function of seed, key and attempt, not of the clock: a run with the same seed waits the same.
+/// The draw depends on seed, key and attempt, not on the clock: runs with the same seed wait equally long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Backoff {
     /// Ceiling of the first wait (1 s).
     pub base: Duration,
-    /// Ceiling of every later wait (60 s).
+    /// Maximum of all ceilings (60 s).
     pub cap: Duration,
-    /// The most that a server's `Retry-After` is given (10 min).
+    /// Maximum wait granted to a server's `Retry-After` (10 min).
     pub most_asked: Duration,
     /// Seed of the draws.
     pub seed: u64,
@@ -30,7 +31,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after failure number `failures`, counted from 1, of what `key` stands for.
+    /// Returns the wait after failure number `failures`, counted from 1, of the job or server with this key.
     pub(crate) fn wait(&self, key: u64, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(30);
         let ceiling = self.base.saturating_mul(1 << doublings).min(self.cap);
@@ -39,7 +40,7 @@ impl Backoff {
     }
 }
 
-/// The wait that a `Retry-After` header asks for: seconds, or a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Parses the wait in a `Retry-After` header: seconds, or a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
@@ -51,7 +52,7 @@ pub(super) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     Some(Duration::from_secs(then.saturating_sub(now)))
 }
 
-/// Seconds since 1970 of the one form of date that HTTP still writes (RFC 9110, 5.6.7).
+/// Parses an IMF-fixdate, the one form of date that HTTP still writes (RFC 9110, 5.6.7), as seconds since 1970.
 fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut words = text.split_once(", ")?.1.split(' ');

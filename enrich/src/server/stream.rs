@@ -1,11 +1,11 @@
-//! Answers that come in pieces although whole ones were asked for: server-sent events, or a JSON object a line.
+//! Joins answers that are streamed although whole ones were requested: server-sent events, or JSON lines.
 
 use serde_json::{Value, json};
 
-/// The pieces of a body, if it is made of pieces. The last one of a body that breaks off is left out.
+/// Splits a streamed body into its events; `None` if it is not a stream.
 ///
 /// # Errors
-/// An event that is no JSON, in a sentence.
+/// Returns a sentence about an event that is not JSON.
 pub(super) fn pieces(body: &str) -> Option<Result<Vec<Value>, String>> {
     let lines = || body.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines().next()?;
@@ -16,7 +16,7 @@ pub(super) fn pieces(body: &str) -> Option<Result<Vec<Value>, String>> {
         let parse = |event| serde_json::from_str(event).map_err(|error| format!("an event that is no JSON ({error})"));
         return Some(events.map(parse).collect());
     }
-    // Several objects, one a line: each has to be whole, or it is something else.
+    // Several objects, one per line: each must be complete, or the body is something else.
     if !first.starts_with('{') || lines().nth(1).is_none() {
         return None;
     }
@@ -24,10 +24,10 @@ pub(super) fn pieces(body: &str) -> Option<Result<Vec<Value>, String>> {
     objects.map(Ok)
 }
 
-/// One answer of the pieces of one: texts joined, the last of everything else.
+/// Joins the events of one answer: texts are concatenated, and of everything else the last value is kept.
 ///
 /// # Errors
-/// No piece, or none that says that it was the last one.
+/// If there is no event, or none says that it is the last one.
 pub(super) fn joined(pieces: Vec<Value>) -> Result<Value, String> {
     if let Some(error) = pieces.iter().find(|piece| piece.get("error").is_some_and(|error| !error.is_null())) {
         return Ok(error.clone());
@@ -42,7 +42,7 @@ pub(super) fn joined(pieces: Vec<Value>) -> Result<Value, String> {
     let mut is_done = false;
     for piece in &pieces {
         let choices = piece.get("choices").and_then(Value::as_array);
-        // Of several answers the first is the one that was asked for.
+        // Of several answers the first is the one that was requested.
         let first = |choice: &&Value| choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0;
         let choice = choices.and_then(|choices| choices.iter().find(first)).unwrap_or(piece);
         let message = choice.get("delta").or_else(|| choice.get("message"));

@@ -1,14 +1,14 @@
-//! Which certificates of servers are trusted: those that the system trusts.
+//! Root certificates for TLS: those that the system trusts.
 
 use crate::{Error, Result};
 use std::path::Path;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 use viral::data::read_file;
 
-/// Names another file of certificates, as it does for most programs.
+/// Environment variable that names another file of certificates, as for most programs.
 const VARIABLE: &str = "SSL_CERT_FILE";
 
-/// Where systems keep the certificates that they trust.
+/// Where systems keep their trusted certificates.
 const FILES: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -17,14 +17,14 @@ const FILES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// What to do about a certificate that is not trusted.
+/// What to do about an untrusted certificate.
 pub(super) const ADVICE: &str = "the server's certificate is not trusted; put it, or the one that signed it, into the system's \
                                  store or into a file that SSL_CERT_FILE names, or use http:// within your own network";
 
-/// The certificates of the file that `SSL_CERT_FILE` names; else the system's; else those that browsers trust.
+/// Returns the certificates of the file that `SSL_CERT_FILE` names; else the system's; else those that browsers trust.
 ///
 /// # Errors
-/// A file named by the variable that cannot be read or holds no certificate.
+/// If the file named by the variable cannot be read or has no certificate.
 pub(super) fn roots() -> Result<RootCerts> {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         let path = Path::new(&path);
@@ -39,7 +39,7 @@ pub(super) fn roots() -> Result<RootCerts> {
     Ok(system.into_iter().find(|found| !found.is_empty()).map_or(RootCerts::WebPki, RootCerts::from))
 }
 
-/// The certificates of a file; whatever else is in it is passed over.
+/// Parses the certificates in a PEM file; anything else in it is ignored.
 fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
     let items = parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),

@@ -1,7 +1,7 @@
-//! What the words of a refusal say about the server rather than about what was asked.
+//! What a server's error message says about the server rather than about the request.
 
-/// Advice for a server that says by its words that it will answer nobody like this, whatever the status; none if the words
-/// may be about this one request.
+/// Returns advice if a server's message, whatever the status, says that it will answer no request like this; `None` if
+/// the message may be about this request alone.
 pub(super) fn advice(status: u16, said: &str, has_wait: bool) -> Option<&'static str> {
     let said = said.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
@@ -10,7 +10,7 @@ pub(super) fn advice(status: u16, said: &str, has_wait: bool) -> Option<&'static
         return Some("the server wants https; write https:// in its address");
     }
     if status == 429 {
-        // Quotas by the minute or the day come back by themselves, an empty account does not.
+        // Quotas per minute or per day recover by themselves, an empty account does not.
         let is_quota = said.contains("exceeded your current quota")
             && !has_wait
             && !has(&["retrydelay", "retry in", "perminute", "per minute"]);
@@ -28,13 +28,13 @@ pub(super) fn advice(status: u16, said: &str, has_wait: bool) -> Option<&'static
     }
 }
 
-/// Whether a refusal is about what the picture or the text shows.
+/// Whether a rejection is about the content of the picture or the text.
 pub(crate) fn is_about_content(said: &str) -> bool {
     let said = said.to_lowercase();
     CONTENT.iter().any(|words| said.contains(words))
 }
 
-/// The wait that some servers put into the body: `"retryDelay": "34s"`.
+/// Returns the wait that some servers put into the body: `"retryDelay": "34s"`.
 pub(super) fn wait_in_body(said: &str) -> Option<&str> {
     let value = said.split("\"retryDelay\"").nth(1)?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
     value.split('"').next()?.strip_suffix('s')

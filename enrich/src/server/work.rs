@@ -1,4 +1,4 @@
-//! The workers' loop: take a job, ask a server about it until something comes of it, write that down, take the next.
+//! Worker loop: takes a job, asks servers until there is an outcome, records it, takes the next.
 
 use super::client::Client;
 use super::dialect::Dialect;
@@ -11,80 +11,80 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// What there is to ask, and what becomes of the answers. Workers call it from many threads.
+/// A source of jobs, which also handles the answers. Workers call it from many threads.
 pub(crate) trait Work: Sync {
-    /// What one request is about.
+    /// The subject of one request.
     type Job;
-    /// A body that could be read.
+    /// A parsed response body.
     type Answer;
-    /// What an answer is worth.
+    /// The part of an answer that is kept.
     type Kept;
 
-    /// The most bytes of an answer that are read.
+    /// Maximum size of a response body in bytes.
     const MAX_ANSWER: u64;
 
-    /// The next job; `None` when there is none left.
+    /// Returns the next job; `None` if there is none left.
     ///
     /// # Errors
-    /// What ends the run.
+    /// Any error ends the run.
     fn next(&self) -> Result<Option<Self::Job>>;
 
-    /// What the waits after failures are drawn by.
+    /// Returns a key for drawing the waits after failures.
     fn jitter(&self, job: &Self::Job) -> u64;
 
-    /// Makes a job ready to be asked about, before each request; `Err` if nothing can be asked about it, and why.
+    /// Prepares a job before each request; `Err` gives the reason if nothing can be asked about it.
     fn ready(&self, job: &mut Self::Job) -> std::result::Result<(), String>;
 
-    /// The body of the next request, with the parameters that its server takes.
+    /// Builds the body of the next request, with the parameters that its server accepts.
     fn body(&self, job: &Self::Job, tries: &Tries, dialect: &Dialect) -> Vec<u8>;
 
-    /// Reads the body of an answer; `Err` counts as a failure of the server.
+    /// Parses a response body; `Err` counts as a failure of the server.
     fn parse(&self, job: &Self::Job, body: &[u8]) -> std::result::Result<Self::Answer, String>;
 
-    /// What of an answer is kept; `Err` if it is unfit, and why.
+    /// Returns what is kept of an answer, or `Err` with the reason if it is unfit.
     fn judge(&self, job: &mut Self::Job, answer: Self::Answer) -> std::result::Result<Self::Kept, String>;
 
-    /// Whether a job that has failed, or had unfit answers, is asked about no more. `is_alone` says that no server has
-    /// answered anything since its first request: then the servers are to blame rather than the job.
+    /// Whether to give up on a job after a failure or an unfit answer. `is_alone` says that no server has answered
+    /// anything since the job's first request: then the servers are to blame rather than the job.
     fn gives_up(&self, tries: &Tries, is_alone: bool) -> bool;
 
-    /// Writes down what came of a job. `Break` ends the run once the requests in flight are answered.
+    /// Records the outcome of a job. `Break` ends the run once the requests in flight are answered.
     ///
     /// # Errors
-    /// What ends the run at once.
+    /// Any error ends the run at once.
     fn finish(&self, job: Self::Job, tries: &Tries, outcome: Outcome<Self::Kept>) -> Result<ControlFlow<()>>;
 }
 
-/// How a job has gone so far.
+/// Attempts at a job so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tries {
     /// Requests that reached a server.
     pub(crate) n_requests: u32,
-    /// Requests that failed in a way that the job may be to blame for.
+    /// Requests that failed in a way for which the job may be to blame.
     pub(crate) n_failed: u32,
     /// Answers that were unfit.
     pub(crate) n_unfit: u32,
-    /// Requests that came at a time when the server had too much to do.
+    /// Requests that reached an overloaded server.
     pub(crate) n_busy: u32,
 }
 
-/// What came of a job.
+/// Outcome of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
-    /// An answer.
+    /// The kept part of an answer.
     Kept(T),
-    /// No answer that is fit to be kept, or nothing to ask.
+    /// No answer is fit to be kept, or there is nothing to ask.
     Unfit(String),
-    /// A server will not take it, now or later.
+    /// A server will not accept it, now or later.
     Rejected(String),
     /// Requests failed, the last one at this server.
     Failed { server: usize, reason: String },
 }
 
-/// Whom workers ask, and how hard they try.
+/// Settings of the workers: servers, concurrency and waits.
 pub(crate) struct CrewConfig<'a> {
     pub(crate) servers: &'a [String],
-    /// The address at each server that requests go to.
+    /// The URL at each server that requests go to.
     pub(crate) endpoints: Vec<String>,
     pub(crate) api_key: Option<&'a ApiKey>,
     pub(crate) concurrency: usize,
@@ -93,26 +93,26 @@ pub(crate) struct CrewConfig<'a> {
     pub(crate) patience: Duration,
 }
 
-/// The workers of a run: as many as requests may be in flight.
+/// The workers of a run: one for each request that may be in flight.
 pub(crate) struct Crew {
     client: Client,
     servers: Servers,
     endpoints: Vec<String>,
-    /// How each server is spoken to.
+    /// The parameters that each server accepts.
     dialects: Mutex<Vec<Dialect>>,
     backoff: Backoff,
     n_workers: usize,
 }
 
 impl Crew {
-    /// Makes the workers; nobody is asked yet.
+    /// Creates the workers; no request is sent yet.
     ///
     /// # Errors
-    /// Certificates that are named but cannot be read.
+    /// If the certificates named in the environment cannot be read.
     pub(crate) fn new(config: &CrewConfig<'_>) -> Result<Self> {
         let &CrewConfig { servers, ref endpoints, api_key, concurrency, timeout, backoff, patience } = config;
         let concurrency = concurrency.max(1);
-        // As many failures as it takes to call a server unwell fit into the patience.
+        // Waits are capped so that the failures that pause a server fit into the patience.
         let cap = backoff.cap.min(patience / FAILURES);
         let backoff = &Backoff { base: backoff.base.min(cap), cap, ..backoff.clone() };
         Ok(Self {
@@ -125,10 +125,11 @@ impl Crew {
         })
     }
 
-    /// Works until no job is left or [`Work::finish`] ends the run; `n_jobs` of them are known to begin with.
+    /// Works until no job is left or [`Work::finish`] ends the run; `n_jobs` is the number of jobs known at the start.
     ///
     /// # Errors
-    /// The first error of a worker, which ends the run; servers that were all given up, or silent for too long.
+    /// Returns the first error of a worker, which ends the run; also if all servers were given up or silent for too
+    /// long.
     pub(crate) fn run(&self, work: &impl Work, n_jobs: usize) -> Result<()> {
         self.servers.work(self.n_workers.min(n_jobs), || {
             while !self.servers.is_stopped()
@@ -144,12 +145,12 @@ impl Crew {
         })
     }
 
-    /// How the servers did.
+    /// Returns the statistics of each server.
     pub(crate) fn reports(&self) -> Vec<ServerReport> {
         self.servers.reports()
     }
 
-    /// Asks until there is an answer or a reason to give up; `None` if the run was stopped before.
+    /// Sends requests until there is an outcome; `None` if the run was stopped before.
     fn ask<W: Work>(&self, work: &W, job: &mut W::Job, tries: &mut Tries) -> Result<Option<Outcome<W::Kept>>> {
         let (start, jitter) = (Instant::now(), work.jitter(job));
         let mut avoid = None;
@@ -180,7 +181,7 @@ impl Crew {
                 }
                 Reply::Rejected { reason, said } => {
                     self.servers.release(server, Health::Good);
-                    // It may be the way of asking that the server does not take.
+                    // The server may only reject the way of asking.
                     if let Some(next) = dialect.after(&said) {
                         lock(&self.dialects)[server].join(next);
                         continue;
@@ -195,7 +196,7 @@ impl Crew {
                     tries.n_busy += 1;
                     (Health::Failed { reason: reason.clone(), wait }, Some(reason))
                 }
-                // Of these two no job is to blame: it goes to another server, or the run ends.
+                // No job is to blame for these two: it goes to another server, or the run ends.
                 Reply::Unreachable(reason) => (Health::Failed { reason, wait: None }, None),
                 Reply::Unusable(reason) => (Health::Unusable(reason), None),
             };
