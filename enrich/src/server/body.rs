@@ -89,7 +89,11 @@ fn mended(text: &str) -> Cow<'_, str> {
 /// differs from it in a few quotation marks.
 pub(super) fn decoded<'a>(body: Cow<'a, [u8]>, content_type: &str) -> Cow<'a, [u8]> {
     let content_type = content_type.to_ascii_lowercase();
-    let is_latin = ["iso-8859-1", "latin1", "latin-1", "windows-1252"].iter().any(|name| content_type.contains(name));
+    let charset = content_type.split(';').find_map(|part| part.trim().strip_prefix("charset="));
+    // ISO-8859-15 and its like begin with the same letters and have other signs.
+    let is_latin = charset.is_some_and(|name| {
+        ["iso-8859-1", "latin1", "latin-1", "windows-1252"].contains(&name.trim().trim_matches(['"', '\'']))
+    });
     if !is_latin || std::str::from_utf8(&body).is_ok() {
         return body;
     }
@@ -125,6 +129,10 @@ mod tests {
         assert!(json_of(b"{\"a\": NaN").unwrap_err().starts_with("not whole JSON"));
         let latin = decoded(Cow::Borrowed(b"{\"a\": \"caf\xe9\x92s\"}"), "application/json; charset=ISO-8859-1");
         assert_eq!(json_of(&latin).unwrap()["a"], "café’s");
+        for (charset, expected) in [("\"latin1\"", true), ("iso-8859-15", false), ("iso-8859-1x", false)] {
+            let found = decoded(Cow::Borrowed(b"{\"a\": \"\xe9\"}"), &format!("text/json; charset={charset} ; v=1"));
+            assert_eq!(json_of(&found).is_ok(), expected, "{charset}");
+        }
     }
 
     #[test]
