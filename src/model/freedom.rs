@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```text
 /// z_u = LightGCN(u),    z_i = LightGCN(i) + Sᴸ i,    ŷ_ui = z_uᵀ z_i
-/// S = w S_visual + (1 - w) S_text, each over an item's nearest neighbours, built once
+/// S = w S_visual + (1 - w) S_text,    each over an item's nearest neighbours, built once
 /// L = BPR(ŷ) + reg · (BPR(z_uᵀ (W_t t_i + b_t)) + BPR(z_uᵀ (W_v v_i + b_v)))
 /// ```
 ///
@@ -57,7 +57,7 @@ pub struct FreedomConfig {
     pub n_neighbors: usize,
     /// Weight of the visual neighbours; text has the rest. Default: 0.1.
     pub visual_weight: f64,
-    /// Share of the train pairs dropped in each epoch, the likelier the higher their degrees. Default: 0.8.
+    /// Share of the train pairs dropped in each epoch, preferably those of high degree. Default: 0.8.
     pub edge_dropout: f64,
     /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
@@ -138,7 +138,7 @@ pub struct Freedom {
     pub text_head: Linear,
     /// Projection of the visual features, `[d_visual, d]`, if there is a second modality.
     pub visual_head: Option<Linear>,
-    /// Full for ranking, pruned for training.
+    /// The user-item graph: full for ranking, pruned for training.
     pub user_item: PrunedGraph,
     item_item: SparseMatrix,
     has_text: Option<Tensor<2>>,

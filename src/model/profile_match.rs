@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_score_is_the_cosine_to_the_mean_of_the_history() -> Result<()> {
-        // Items 0 and 1 point along the axes, item 2 between them; the visual rows say the opposite of one another.
+        // Items 0 and 1 point along the axes, item 2 between them; the visual rows of items 0 and 1 are opposites.
         let text = ItemFeatures::new(3, 2, vec![2.0, 0.0, 0.0, 1.0, 3.0, 3.0])?;
         let visual = ItemFeatures::new(3, 1, vec![1.0, -1.0, 5.0])?;
         let interactions = Interactions::from_pairs(3, 3, &[(0, 0), (1, 0), (1, 1)]);

@@ -33,8 +33,7 @@ pub struct PrunedGraph {
 }
 
 impl PrunedGraph {
-    /// Drops a share `edge_dropout` of the pairs in each epoch, the likelier the higher the degrees of a pair; 0 drops
-    /// none.
+    /// Drops a share `edge_dropout` of the pairs in each epoch, preferably those of high degree; 0 drops none.
     ///
     /// `epsilon` is added to the degrees before normalising.
     pub fn new(data: &Interactions, epsilon: f64, edge_dropout: f64, device: &Device) -> crate::Result<Self> {

@@ -75,7 +75,7 @@ pub struct CohesionConfig {
     pub user_neighbors: usize,
     /// Whether users with fewer neighbours are padded by random repeats in each training epoch. Default: false.
     pub pad_users: bool,
-    /// Share of the train pairs dropped in each epoch, the likelier the higher their degrees. Default: 0.
+    /// Share of the train pairs dropped in each epoch, preferably those of high degree. Default: 0.
     pub edge_dropout: f64,
     /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
