@@ -39,7 +39,6 @@ pub(crate) enum HandsOn {
     /// Its row of the parameter with this name.
     Table(String),
     /// Its vector without the item graph, propagated through one layer fewer than this number, the model's.
-    /// here.
     Layers(usize),
 }
 

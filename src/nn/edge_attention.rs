@@ -60,8 +60,8 @@ impl EdgeAttentionConfig {
         self
     }
 
-    /// First projects nodes to `d_head` columns for each head, by one matrix for receivers and senders. Default: no
-    /// projection.
+    /// First projects nodes to `d_head` columns for each head, by one matrix for receivers and senders. Default:
+    /// vectors as they are.
     pub fn with_projection(mut self, d_head: usize) -> Self {
         self.d_head = Some(d_head);
         self

@@ -34,7 +34,7 @@ pub struct InformationFusionConfig {
 }
 
 impl InformationFusionConfig {
-    /// Returns the equations as printed: the paper's [CSE](CrossModalSynergyConfig::paper) and
+    /// Returns the settings of the equations as printed: the paper's [CSE](CrossModalSynergyConfig::paper) and
     /// [TBR](RedundancyEstimatorConfig::paper), and `v'` as (12) gives it, with 1e-12 added to `‖r‖²` so that `r = 0`
     /// has no effect.
     pub fn paper(d_model: usize) -> Self {

@@ -54,7 +54,7 @@ pub struct RefinedLayer {
 }
 
 impl LayerRefinedPropagation {
-    /// Propagates all nodes: the sum of `x` and all [`layers`](Self::layers).
+    /// Propagates all nodes: returns the sum of `x` and all [`layers`](Self::layers).
     ///
     /// # Shapes
     /// - `graph`: `[n, n]`, row = destination

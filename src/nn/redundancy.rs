@@ -48,8 +48,8 @@ pub struct RedundancyEstimatorConfig {
 }
 
 impl RedundancyEstimatorConfig {
-    /// Returns the equations as printed: `v` and `t` are two tokens that attend to each other with one head,
-    /// `g = Linear(2 d, d)` follows the encoder, and a learnable token replaces a removed modality.
+    /// Returns the settings of the equations as printed: `v` and `t` are two tokens that attend to each other with one
+    /// head, `g = Linear(2 d, d)` follows the encoder, and a learnable token replaces a removed modality.
     pub fn paper(d_model: usize) -> Self {
         Self { d_model, mask: Mask::Learned, n_heads: Some(1), d_feed_forward: 4 * d_model }
     }

@@ -28,7 +28,7 @@ pub struct CrossModalSynergyConfig {
 }
 
 impl CrossModalSynergyConfig {
-    /// Returns the equations as printed: one cross-modal encoder for each direction.
+    /// Returns the settings of the equations as printed: one cross-modal encoder for each direction.
     pub fn paper(d_model: usize) -> Self {
         Self { d_model, n_heads: 0, self_encoders: false, d_feed_forward: 4 * d_model }
     }

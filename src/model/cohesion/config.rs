@@ -11,11 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of [`Cohesion`].
 ///
-/// *COHESION: Composite Graph Convolutional Network with Dual-Stage Fusion for Multimodal Recommendation*, SIGIR 2025, arXiv
 /// *COHESION: Composite Graph Convolutional Network with Dual-Stage Fusion for Multimodal Recommendation*, SIGIR 2025,
-/// arXiv
-/// 2504.04452. There is one branch of ids and one for each modality. Each branch `m` has a head `h_m` of two linear
-/// layers; with `x̂` for rows of length one:
+/// arXiv 2504.04452. There is one branch of ids and one for each modality. Each branch `m` has a head `h_m` of two
+/// linear layers; with `x̂` for rows of length one:
+///
 /// ```text
 /// e_m = √((i² + h_m(f_m)²) / 2 + 1e-8),   f_id = i          early fusion, entry by entry
 /// x⁰_m = [P̂_m ; ê_m],   y = A xˡ⁻¹,   xˡ = cos(y, x⁰) y,   z_m = Σ_{l = 0 … L} xˡ

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 /// where `m` and `σ²` are the mean and the variance over all entries of a representation: ids guide the content, and
 /// are aligned with it in turn. `A` is the user-item graph and `S` the graph of the nearest items in content. Scores do
 /// not contain the ids.
+///
 /// [`self_supervision`](Self::self_supervision) adds two more terms:
 ///
 /// ```text

@@ -12,7 +12,7 @@ use burn::tensor::Tensor;
 pub struct Channel {
     /// User vectors, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// Head from features to `[n_items, d]`, unless they have that width already.
+    /// Head from features to `[n_items, d]`, unless `d_fusion` equals `d_embed`.
     pub head: Option<FeatureProjection>,
     /// Id embeddings of the items, `[n_items, d]`, if the model has them.
     pub items: Option<Param<Tensor<2>>>,

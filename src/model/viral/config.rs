@@ -151,8 +151,7 @@ pub struct ViralConfig {
     /// Number of rows, sampled from the batch, that InfoNCE compares in a step; 0 for all that are fused: items, or
     /// users and items. Default: 1024.
     pub info_nce_rows: usize,
-    /// Negatives shared by all triplets of a batch, taken from its own; 0 gives each triplet only its own. Default:
-    /// 1024.
+    /// Negatives shared by all triplets, taken from the batch's own; 0 gives each triplet only its own. Default: 1024.
     pub shared_negatives: usize,
     /// The ranking loss: BPR as in the paper, or a softmax over the shared negatives. With one negative for each
     /// triplet the two are the same. Default: `softmax`.
