@@ -1,4 +1,4 @@
-//! AttributeKnn: items whose attributes are like those of what a user has.
+//! AttributeKnn: item-based nearest neighbours by attributes.
 
 use super::{Batch, Embed, Embeddings, Trainable};
 use crate::data::{ItemFeatures, Modality, TrainSet};
@@ -11,14 +11,14 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// How much an attribute counts in an item's vector.
+/// Weight of an attribute in an item's vector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AttributeWeight {
-    /// 1, whichever it is.
+    /// 1 for every attribute.
     Binary,
-    /// `ln(n / n_a)`, of `n` items with attributes and `n_a` that have this one: more, the rarer it is.
+    /// `ln(n / n_a)` for `n` items with attributes, `n_a` of which have this one: rarer attributes count more.
     #[default]
     TfIdf,
 }
@@ -29,7 +29,7 @@ named! {
     TfIdf => "tf_idf",
 }
 
-/// The widest vectors that neighbours may make.
+/// Maximum number of items, and so width of vectors, with a limited number of neighbours.
 const WIDEST: usize = 1 << 13;
 
 /// Settings of [`AttributeKnn`].
@@ -39,11 +39,11 @@ const WIDEST: usize = 1 << 13;
 /// ŷ_ui = Σ_{j in items of u, j in N_k(i)} cos(x_i, x_j)
 /// ```
 ///
-/// `N_k(i)` are the `k` other items nearest to `i`, all of them where `k` is 0. Then a score is an inner product of vectors as wide
-/// as the vocabulary; time O(pairs · attributes). Where only the nearest count, vectors are as wide as there are items, time is
+/// `N_k(i)` are the `k` items nearest to `i`, without itself; for `k = 0` it has all items. With `k = 0` vectors are as
+/// wide as the vocabulary, and time is O(pairs · attributes). With `k > 0` they are as wide as there are items, time is
 /// O(items² · attributes) and memory O((users + items) · items). Nothing is trained.
 ///
-/// The features are those of the modality `attributes`: any matrix, of which what is not 0 is an attribute, or
+/// Features are those of the modality `attributes`: any matrix, whose non-zero entries are the attributes, or
 /// [`Attributes`](crate::data::Attributes) read by `--modality attributes=attributes.jsonl`.
 ///
 /// ```
@@ -66,18 +66,18 @@ const WIDEST: usize = 1 << 13;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AttributeKnnConfig {
-    /// How much an attribute counts. Default: `tf_idf`.
+    /// Weight of an attribute. Default: `tf_idf`.
     pub weight: AttributeWeight,
-    /// The nearest items of an item that count, all where there are fewer; 0 for all, whatever the size of the catalogue, else of at
-    /// most 8192 items. Default: 0.
+    /// Number of nearest items that count for an item, at most all others; 0 for all items. Any other value needs a
+    /// catalogue of at most 8192 items. Default: 0.
     pub n_neighbors: usize,
 }
 
 impl AttributeKnnConfig {
-    /// The model of `data`, which must have features of the modality `attributes`.
+    /// Builds the model for `data`, which must have features of the modality `attributes`.
     ///
     /// # Errors
-    /// No such features; neighbours in a catalogue of more than 8192 items.
+    /// When there are no such features, or `n_neighbors` is not 0 in a catalogue of more than 8192 items.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<AttributeKnn> {
         let [attributes] = data.features.require([Modality::named("attributes")?], "attribute-knn")?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
@@ -108,7 +108,7 @@ impl AttributeKnnConfig {
         Ok(AttributeKnn { users: tensor(users, n_users), items: tensor(items, n_items) })
     }
 
-    /// The rows with weights in the place of ones.
+    /// Replaces each non-zero entry by the weight of its attribute.
     fn weighed(&self, attributes: &ItemFeatures) -> Result<ItemFeatures> {
         let (n_items, width) = (attributes.n_items(), attributes.width());
         let mut n_with = vec![0usize; width];
@@ -127,7 +127,8 @@ impl AttributeKnnConfig {
     }
 }
 
-/// `ŷ_ui` = sum of the cosines between the attributes of item `i` and those of the user's items.
+/// Item-based nearest neighbours: `ŷ_ui` is the sum of the cosines between the attributes of item `i` and the user's
+/// items.
 #[derive(Module, Debug)]
 pub struct AttributeKnn {
     users: Tensor<2>,
@@ -141,7 +142,7 @@ impl Embed for AttributeKnn {
 }
 
 impl Trainable for AttributeKnn {
-    /// There is nothing to learn.
+    /// Returns no terms: nothing is trained.
     fn objective(&self, _: &Batch) -> Objective {
         Objective::new()
     }
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn scores_are_sums_of_cosines_with_what_the_user_has() -> Result<()> {
         for weight in [AttributeWeight::Binary, AttributeWeight::TfIdf] {
-            // Of four items with attributes three have `p`, two `q` and two `r`.
+            // Of four items with attributes, three have `p`, two `q` and two `r`.
             let of = |n: f64| if weight == AttributeWeight::Binary { 1.0 } else { (4.0 / n).ln() };
             let (p, q, r) = (of(3.0), of(2.0), of(2.0));
             let x = [[p, q, 0.0], [p, 0.0, 0.0], [0.0, q, r], [p, 0.0, r]];
@@ -180,7 +181,7 @@ mod tests {
                 assert!((f64::from(found[item]) - expected).abs() < 1e-6, "{weight}, item {item}: {found:?}");
             }
             assert_eq!(found[4..], [0.0; 11], "an item without attributes, a user of it, a user of nothing");
-            // Of the nearest two others only: by hand, nothing else is left out than what is third.
+            // Only the two nearest others count: of the three others, each item loses the third.
             let nearest = scores(&AttributeKnnConfig { weight, n_neighbors: 2 })?;
             for item in 0..4 {
                 let mut others: Vec<usize> = (0..4).filter(|&other| other != item).collect();
@@ -188,7 +189,7 @@ mod tests {
                 let expected: f64 = [0, 3].into_iter().filter(|j| others[..2].contains(j)).map(|j| cos(item, j)).sum();
                 assert!((f64::from(nearest[item]) - expected).abs() < 1e-6, "{weight}, item {item}: {nearest:?}");
             }
-            // All others: the same scores as without a limit, but for what the user has.
+            // With all others, scores are as without a limit, except for the user's own items.
             let all = scores(&AttributeKnnConfig { weight, n_neighbors: 99 })?;
             [1, 2]
                 .into_iter()

@@ -4,7 +4,7 @@ use crate::data::{StepKey, Triplets};
 use crate::ops::indices;
 use burn::tensor::{Device, Int, Tensor};
 
-/// `(user, positive, negative)` triplets as index tensors: what an objective is computed from.
+/// A batch of `(user, positive, negative)` triplets as index tensors.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -21,13 +21,13 @@ use burn::tensor::{Device, Int, Tensor};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[n]`.
+    /// User ids, `[n]`.
     pub users: Tensor<1, Int>,
-    /// Items that the users have, `[n]`.
+    /// Items that the users interacted with, `[n]`.
     pub positives: Tensor<1, Int>,
-    /// Items that they do not have, `[n]`.
+    /// Sampled items that the users did not interact with, `[n]`.
     pub negatives: Tensor<1, Int>,
-    /// Where training stands; what the objective draws is a function of it.
+    /// The training step. Everything that the objective draws at random is a function of it.
     pub key: StepKey,
     triplets: Triplets,
     device: Device,
@@ -36,7 +36,7 @@ pub struct Batch {
 impl Batch {
     /// Copies triplets to `device`.
     pub fn new(triplets: &Triplets, key: StepKey, device: &Device) -> Self {
-        // Indices are constants: they live on the plain device.
+        // Indices are constants, so they live on the inner, non-autodiff device.
         let device = device.clone().inner();
         Self {
             users: id_tensor(triplets.users(), &device),
@@ -48,20 +48,21 @@ impl Batch {
         }
     }
 
-    /// Users and items of all pairs: each user with their positive, then each with their negative, `[2 n]` both.
+    /// Returns the users and items of all pairs: each user with their positive, then each with their negative, `[2 n]`
+    /// each.
     pub fn pairs(&self) -> [Tensor<1, Int>; 2] {
         self.pairs_of(&self.users)
     }
 
-    /// [`pairs`](Self::pairs) with other numbers for the users, `[n]`: such as [`rows`](Self::rows), where a matrix has the
-    /// batch's users only.
+    /// Like [`pairs`](Self::pairs), but with `users`, `[n]`, in place of the user ids: pass [`rows`](Self::rows) to
+    /// index a matrix that holds only the batch's users.
     pub fn pairs_of(&self, users: &Tensor<1, Int>) -> [Tensor<1, Int>; 2] {
         let both =
             |first: &Tensor<1, Int>, second: &Tensor<1, Int>| Tensor::cat(vec![first.clone(), second.clone()], 0);
         [both(users, users), both(&self.positives, &self.negatives)]
     }
 
-    /// 0, 1, …: where a triplet's user is in a matrix of the batch's users, `[n]`.
+    /// Returns 0, 1, …: the row of each triplet's user in a matrix of the batch's users, `[n]`.
     pub fn rows(&self) -> Tensor<1, Int> {
         Tensor::arange(0..self.len() as i64, &self.device)
     }
@@ -71,32 +72,33 @@ impl Batch {
         self.users.dims()[0]
     }
 
-    /// Whether there is no triplet.
+    /// Returns `true` if there are no triplets.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// At most `n` distinct items, drawn evenly as the negatives are, `[≤ n]`.
+    /// Returns up to `n` distinct items of the batch's negatives, which are sampled uniformly, `[≤ n]`.
     pub fn sampled_items(&self, n: usize) -> Tensor<1, Int> {
         id_tensor(&distinct(self.triplets.negatives().iter().copied(), n), &self.device)
     }
 
-    /// [`sampled_items`](Self::sampled_items) among those that are `there`; none where none is.
+    /// Like [`sampled_items`](Self::sampled_items), but only items whose entry in `there` is true; empty if there are
+    /// none.
     ///
     /// # Panics
-    /// When `there` has not an entry for each item.
+    /// When a negative is out of range of `there`, which has an entry for each item.
     pub fn sampled_items_among(&self, n: usize, there: &[bool]) -> Tensor<1, Int> {
         let items = self.triplets.negatives().iter().copied().filter(|&item| there[item as usize]);
         id_tensor(&distinct(items, n), &self.device)
     }
 
-    /// At most `n` distinct users of the batch, `[≤ n]`.
+    /// Returns up to `n` distinct users of the batch, `[≤ n]`.
     pub fn sampled_users(&self, n: usize) -> Tensor<1, Int> {
         id_tensor(&distinct(self.triplets.users().iter().copied(), n), &self.device)
     }
 }
 
-/// The first `n`, in order of first appearance.
+/// Returns the first `n` distinct ids, in order of first appearance.
 fn distinct(ids: impl Iterator<Item = u32>, n: usize) -> Vec<u32> {
     let mut seen = std::collections::HashSet::new();
     ids.filter(|&id| seen.insert(id)).take(n).collect()

@@ -1,4 +1,4 @@
-//! BPR-MF: matrix factorisation that ranks.
+//! BPR-MF: matrix factorisation trained with the BPR ranking loss.
 
 use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 /// ŷ_ui = uᵀ i,    L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
 /// ```
 ///
-/// where `U_b`, `I_b` and `J_b` are the batch's users, positives and negatives. A step takes O(batch · d) and, on the CPU, one
-/// pass of the optimizer over the tables; memory O((users + items) · d).
+/// where `U_b`, `I_b` and `J_b` are the vectors of the batch's users, positives and negatives. A step takes O(batch ·
+/// d) time and, on the CPU, one pass of the optimizer over the tables; memory O((users + items) · d).
 ///
 /// ```
 /// use viral::model::BprMfConfig;
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub struct BprMfConfig {
     /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Weight of the norms of the batch's vectors. Default: 0.1.
+    /// Weight of the L2 norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 
@@ -49,7 +49,7 @@ impl Default for BprMfConfig {
 }
 
 impl BprMfConfig {
-    /// Xavier normal tables for the users and items of `data`.
+    /// Builds the model with Xavier normal tables for the users and items of `data`.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<BprMf> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
@@ -61,12 +61,12 @@ impl BprMfConfig {
     }
 }
 
-/// `ŷ_ui = uᵀ i` over free vectors.
+/// Matrix factorisation, `ŷ_ui = uᵀ i`.
 #[derive(Module, Debug)]
 pub struct BprMf {
-    /// `[n_users, d]`.
+    /// Id embeddings of the users, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
     reg: f64,
 }

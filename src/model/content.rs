@@ -1,11 +1,11 @@
-//! What models keep of a modality: the features, and which items have any.
+//! Item features as constant tensors, with a mask of the items that have any.
 
 use crate::data::{Features, ItemFeatures};
 use crate::nn::{Init, ModalityProjections};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-/// Features as a constant tensor on the device of `init`, `[n_items, width]`: what models keep of their content.
+/// Copies features to a constant tensor on the device of `init`, `[n_items, width]`.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -22,14 +22,15 @@ pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
     Tensor::from_data(TensorData::new(features.values().to_vec(), shape), init.device())
 }
 
-/// The features of a modality as constants, with the mask that keeps items without content without content: a projection
-/// with a bias would make a vector of their zeros.
+/// The features of a modality as constants, with a mask of the items that have any.
+///
+/// The mask keeps items without features at zero: a projection with a bias would map their zeros to its bias.
 ///
 /// ```text
 /// c_i = m_i f(x_i),    m_i = 1 where item i has features, else 0
 /// ```
 ///
-/// Where no item lacks features there is no mask, and nothing is multiplied.
+/// If every item has features, there is no mask and no product.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -45,9 +46,9 @@ pub fn features(features: &ItemFeatures, init: &Init) -> Tensor<2> {
 /// ```
 #[derive(Module, Debug)]
 pub struct Content {
-    /// `[n_items, width]`; zeros where there is nothing.
+    /// The features, `[n_items, width]`; zeros for items without any.
     pub rows: Tensor<2>,
-    /// 1 for items that have features, else 0, `[n_items, 1]`; `None` where all have.
+    /// The mask, 1 for items with features, else 0, `[n_items, 1]`; `None` if all items have them.
     pub there: Option<Tensor<2>>,
 }
 
@@ -57,17 +58,17 @@ impl Content {
         Self { rows: features(rows, init), there: mask(rows.there(), init) }
     }
 
-    /// [`new`](Self::new), with rows of length one where `normalize` says so.
+    /// Like [`new`](Self::new), with L2-normalised rows if `normalize` is set.
     pub(super) fn normalized(rows: &ItemFeatures, normalize: bool, init: &Init) -> Self {
         if normalize { Self::new(&rows.clone().l2_normalized(), init) } else { Self::new(rows, init) }
     }
 
-    /// [`normalized`](Self::normalized) of all modalities, in their order.
+    /// Like [`normalized`](Self::normalized), for all modalities in their order.
     pub(super) fn of_all(features: &Features, normalize: bool, init: &Init) -> Vec<Self> {
         features.iter().map(|(_, rows)| Self::normalized(rows, normalize, init)).collect()
     }
 
-    /// What `layer` makes of the features, and zeros for items without any.
+    /// Applies `layer` to the features; items without any get zeros.
     ///
     /// # Shapes
     /// - output: that of the layer, `[n_items, d]`
@@ -76,13 +77,13 @@ impl Content {
     }
 }
 
-/// The content of each modality through its projection.
+/// Applies its projection to the content of each modality; items without any get zeros.
 pub(super) fn project(projections: &ModalityProjections, content: &[Content]) -> Vec<Tensor<2>> {
     let projected = projections.forward(content.iter().map(|content| content.rows.clone()));
     projected.into_iter().zip(content).map(|(x, content)| only(x, &content.there)).collect()
 }
 
-/// `[n_items, 1]`: 1 where an item is there, else 0.
+/// Converts flags to a mask column, `[n_items, 1]`: 1 for true, else 0.
 pub(super) fn mask(there: Option<&[bool]>, init: &Init) -> Option<Tensor<2>> {
     let column = |there: &[bool]| {
         let values: Vec<f32> = there.iter().map(|&there| f32::from(u8::from(there))).collect();
@@ -91,7 +92,7 @@ pub(super) fn mask(there: Option<&[bool]>, init: &Init) -> Option<Tensor<2>> {
     there.map(column)
 }
 
-/// The rows that are there, and zeros for the others.
+/// Zeroes the rows that the mask excludes.
 pub(super) fn only(x: Tensor<2>, there: &Option<Tensor<2>>) -> Tensor<2> {
     match there {
         Some(there) => x * there.clone(),

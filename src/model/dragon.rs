@@ -1,4 +1,4 @@
-//! DRAGON: modalities propagated apart and put side by side, over graphs of users and of items.
+//! DRAGON: separately propagated modalities, concatenated, with user-user and item-item graphs.
 
 use super::content::project;
 use super::{Batch, Content, Embed, Embeddings, Trainable, UserGraph, check, check_positive, check_share};
@@ -27,16 +27,16 @@ use serde::{Deserialize, Serialize};
 /// L = mean -log₂ σ(ŷ_ui - ŷ_uj) + reg · (Σ_m mean P_m[u_b]² + mean w²)
 /// ```
 ///
-/// `S = D^-½ A D^-½` is the user-item graph, `Γ` the softmax over the items that a user has in common with the `user_neighbors`
-/// nearest users, and `Ω` mixes the `item_neighbors` nearest items of each modality. The weights `w` start as a softmax and are
-/// free after that. Any number of modalities takes part.
+/// `S = D^-½ A D^-½` is the user-item graph, `Γ` weights the `user_neighbors` nearest users by the softmax of their
+/// numbers of common items, and `Ω` mixes the `item_neighbors` nearest items of each modality. The weights `w` start as
+/// a softmax and are unconstrained after that. Any number of modalities takes part.
 ///
-/// The [published](Self::published) code is followed but where a result would depend on something that nobody chose. There
-/// users with less than `user_neighbors` neighbours are padded by random repeats in each epoch, which counts repeats into the
-/// softmax; here that is a setting, and ranking never uses it. Ties between neighbours, which nearly all are on real data, go to
-/// the lower id instead of the sorting routine's choice. The published evaluation ranks by the vectors of the last step's forward,
-/// before its update; here they are computed afresh. Parameters of the published code that are never used (trainable features
-/// and projections, weights of items) are not there, nor is the graph with modalities dropped that it makes and does not use.
+/// This follows the [published](Self::published) code except where a result would depend on an arbitrary choice. In the
+/// code, users with fewer than `user_neighbors` neighbours are padded by random repeats in each epoch, which count in
+/// the softmax; here that is a setting, and ranking never uses it. Ties between neighbours, the rule on real data, go
+/// to the lower id instead of the sorting routine's choice. The published evaluation ranks by the vectors of the last
+/// step's forward pass, before its update; here they are recomputed. Unused parameters of the published code (trainable
+/// features and projections, item weights) are left out, as is its unused graph with dropped modalities.
 ///
 /// With `M` modalities a step takes O(M · d · (pairs · n_layers + users · user_neighbors + items · item_neighbors)) and, for the
 /// heads, O(items · width · d_hidden) time; memory O(M · d · (users + items)).
@@ -50,7 +50,7 @@ use serde::{Deserialize, Serialize};
 /// let mut config = DragonConfig::default();
 /// config.d_embed = 16;
 /// let z = config.init(&data.train, &mut Init::new(0, &Device::flex()))?.embed().to_host();
-/// // A block for each modality, so that a score splits into their shares.
+/// // One block for each modality, so that a score splits into their shares.
 /// assert_eq!(z.blocks(), [("text".to_string(), 16), ("visual".to_string(), 16)]);
 /// # Ok(())
 /// # }
@@ -63,19 +63,19 @@ pub struct DragonConfig {
     pub d_embed: usize,
     /// Width of the heads' hidden layer. Default: 256.
     pub d_hidden: usize,
-    /// Layers of the user-item graph. Default: 2.
+    /// Propagation layers over the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph; 0 for none. Default: 1.
+    /// Propagation layers over the item-item graph; 0 for none. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality, itself included; all items where there are fewer. Default: 10.
+    /// Neighbours of an item in each modality, itself included; at most all items. Default: 10.
     pub item_neighbors: usize,
     /// Weight of the visual neighbours; the other modalities share the rest. Default: 0.1.
     pub visual_weight: f64,
     /// Neighbours of a user. Default: 40.
     pub user_neighbors: usize,
-    /// Whether users with fewer neighbours are padded by random repeats in each epoch of training. Default: false.
+    /// Whether users with fewer neighbours are padded by random repeats in each training epoch. Default: false.
     pub pad_users: bool,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
     /// Weight of the mean squares of the batch users' vectors and of the modality weights. Default: 0.001.
     pub reg: f64,
@@ -99,14 +99,14 @@ impl Default for DragonConfig {
 }
 
 impl DragonConfig {
-    /// The settings of the published code, which pads the rows of users and takes features as they are. `reg` is the authors' value on Baby and Sports; on Clothing
-    /// they have 0.1.
+    /// Returns the settings of the published code, which pads the users' rows and uses raw features. `reg` is the
+    /// authors' value on Baby and Sports; on Clothing they use 0.1.
     pub fn published() -> Self {
         Self { pad_users: true, normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier normal vectors of users, default linear layers and the three graphs of `data`, which must have features of at
-    /// least one modality; all that there are take part.
+    /// Builds the model with Xavier normal user vectors, default linear layers and the three graphs. `data` must have
+    /// features of at least one modality; all of them are used.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Dragon> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
@@ -137,16 +137,18 @@ impl DragonConfig {
     }
 }
 
-/// A block for each modality, propagated over the user-item graph and then over those of users and of items.
+/// DRAGON: one block for each modality, propagated over the user-item graph and then over the user-user and item-item
+/// graphs.
 #[derive(Module, Debug)]
 pub struct Dragon {
-    /// `P_m`: users' vectors in each modality, in the order text, visual, audio, names, `[n_users, d]`.
+    /// `P_m`: users' vectors in each modality, in the order text, visual, audio, multimodal, then by name,
+    /// `[n_users, d]`.
     pub users: Vec<Param<Tensor<2>>>,
-    /// From features to items' vectors, in the same order.
+    /// Heads that map features to items' vectors, in the same order.
     pub heads: ModalityProjections,
-    /// `w`: what the modalities are to each user.
+    /// `w`: each user's weights of the modalities.
     pub weights: UserModalityWeights,
-    /// `Γ`: plain for ranking, padded for training where that is set.
+    /// `Γ`: plain for ranking, padded for training if `pad_users` is set.
     pub user_user: UserGraph,
     user_item: SparseMatrix,
     item_item: SparseMatrix,
@@ -159,7 +161,7 @@ pub struct Dragon {
 }
 
 impl Dragon {
-    /// `[r₁ ‖ r₂ ‖ …]` of all nodes, users first, `[n_users + n_items, n_modalities · d]`.
+    /// Computes `[r₁ ‖ r₂ ‖ …]` of all nodes, users first, `[n_users + n_items, n_modalities · d]`.
     pub fn nodes(&self) -> Tensor<2> {
         let users = unit_blocks(self.users.iter().map(|table| table.val()));
         let items = unit_blocks(project(&self.heads, &self.features));
@@ -168,7 +170,7 @@ impl Dragon {
             .forward(&self.user_item, nodes(users, items))
     }
 
-    /// Users `u` before their graph, and items behind theirs.
+    /// Computes the users `u` before the user-user graph, and the items after the item-item graph.
     fn users_and_items(&self) -> (Tensor<2>, Tensor<2>) {
         let (users, items) = users_and_items(self.nodes(), self.users[0].dims()[0]);
         (
@@ -177,7 +179,7 @@ impl Dragon {
         )
     }
 
-    /// [`embed`](Embed::embed) with another graph of users, such as the [padded](UserGraph::padded) one.
+    /// Like [`embed`](Embed::embed), with another user-user graph, such as the [padded](UserGraph::padded) one.
     pub fn embed_over(&self, user_user: &SparseMatrix) -> Embeddings {
         let (users, items) = self.users_and_items();
         let d = users.dims()[1] / self.modalities.len();
@@ -200,7 +202,7 @@ impl Trainable for Dragon {
 
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.users_and_items();
-        // The graph of users is the widest: it is gone through for the batch's rows alone.
+        // The user-user graph has the most edges, so only the batch's rows are computed.
         let users =
             HomogeneousPropagation::residual(1).forward_rows(self.user_user.padded(), users, batch.users.clone());
         let [positive, negative] = pair_scores(users, items, batch.pairs_of(&batch.rows()));

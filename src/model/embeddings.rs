@@ -1,11 +1,11 @@
-//! What every model comes down to: a vector for each user and each item (4).
+//! User and item embeddings, the output of every model (4).
 
 use crate::{Error, Result};
 use burn::tensor::Tensor;
 
-/// User and item vectors whose inner product is the score, `ŷ_ui = z_uᵀ z_i` (4).
+/// User and item vectors. A score is their inner product, `ŷ_ui = z_uᵀ z_i` (4).
 ///
-/// Columns come in named blocks, so that a score splits into the blocks' shares.
+/// Columns are grouped into named blocks, so that a score splits into one share for each block.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -29,13 +29,13 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Embeddings of one block.
+    /// Creates embeddings of one block of columns.
     pub fn new(users: Tensor<2>, items: Tensor<2>, block: &str) -> Self {
         let d = users.dims()[1];
         Self::with_blocks(users, items, vec![(block.to_string(), d)])
     }
 
-    /// Embeddings of several blocks side by side.
+    /// Creates embeddings of several blocks of columns.
     ///
     /// # Panics
     /// When users and items differ in width, or the blocks' widths do not add up to it.
@@ -46,27 +46,27 @@ impl Embeddings {
         Self { users, items, blocks }
     }
 
-    /// The users' vectors, `[n_users, d]`.
+    /// Returns the users' vectors, `[n_users, d]`.
     pub fn users(&self) -> &Tensor<2> {
         &self.users
     }
 
-    /// The items' vectors, `[n_items, d]`.
+    /// Returns the items' vectors, `[n_items, d]`.
     pub fn items(&self) -> &Tensor<2> {
         &self.items
     }
 
-    /// Name and width of each block of columns; the widths add up to `d`.
+    /// Returns the name and width of each block of columns; the widths add up to `d`.
     pub fn blocks(&self) -> &[(String, usize)] {
         &self.blocks
     }
 
-    /// Users and items, without a copy.
+    /// Splits into the users' and the items' vectors, without a copy.
     pub fn into_users_and_items(self) -> (Tensor<2>, Tensor<2>) {
         (self.users, self.items)
     }
 
-    /// Both matrices in host memory, row-major.
+    /// Copies both matrices to host memory, row-major.
     pub fn to_host(&self) -> HostEmbeddings {
         let host = |t: &Tensor<2>| t.to_data().iter::<f32>().collect::<Vec<f32>>();
         HostEmbeddings {
@@ -78,13 +78,13 @@ impl Embeddings {
     }
 }
 
-/// [`Embeddings`] in host memory: what recommendation, attribution and files read.
+/// [`Embeddings`] in host memory, for recommendation, attribution and files.
 ///
 /// ```
 /// use viral::data::Interactions;
 /// use viral::model::HostEmbeddings;
 ///
-/// // Vectors of another program: one user, two items, a block of two columns and one of one.
+/// // Vectors from another program: one user, two items, a block of two columns and one of one.
 /// let blocks = vec![("text".to_string(), 2), ("visual".to_string(), 1)];
 /// let z = HostEmbeddings::new(vec![1.0, 2.0, 3.0], vec![1.0, 1.0, 1.0, 0.0, 0.0, 2.0], blocks)?;
 /// assert_eq!((z.n_users(), z.n_items(), z.d()), (1, 2, 3));
@@ -102,13 +102,13 @@ pub struct HostEmbeddings {
 }
 
 impl HostEmbeddings {
-    /// Adds rows behind those of the users.
+    /// Appends rows to the users' vectors.
     pub(crate) fn push_users(&mut self, rows: &[f32]) {
         debug_assert!(rows.len().is_multiple_of(self.d));
         self.users.extend_from_slice(rows);
     }
 
-    /// Adds rows behind those of the items.
+    /// Appends rows to the items' vectors.
     pub(crate) fn push_items(&mut self, rows: &[f32]) {
         debug_assert!(rows.len().is_multiple_of(self.d));
         self.items.extend_from_slice(rows);
@@ -119,13 +119,13 @@ impl HostEmbeddings {
         self.items[item * self.d..(item + 1) * self.d].copy_from_slice(row);
     }
 
-    /// Removes the row of an item; those behind it move up.
+    /// Removes the row of an item; later rows move up.
     pub(crate) fn remove_item(&mut self, item: usize) {
         self.items.drain(item * self.d..(item + 1) * self.d);
     }
 
-    /// Vectors of users, `[n_users, d]`, and items, `[n_items, d]`, row after row, with the name and width of each block of
-    /// columns; `d` is the sum of the widths.
+    /// Creates embeddings from row-major vectors of users, `[n_users, d]`, and items, `[n_items, d]`, with the name and
+    /// width of each block of columns; `d` is the sum of the widths.
     ///
     /// # Errors
     /// When `d` is 0, or the length of either list is no multiple of it.
@@ -142,52 +142,52 @@ impl HostEmbeddings {
         Ok(Self { users, items, d, blocks })
     }
 
-    /// The users' vectors, `[n_users, d]`, row after row.
+    /// Returns the users' vectors, `[n_users, d]`, row-major.
     pub fn users(&self) -> &[f32] {
         &self.users
     }
 
-    /// The items' vectors, `[n_items, d]`, row after row.
+    /// Returns the items' vectors, `[n_items, d]`, row-major.
     pub fn items(&self) -> &[f32] {
         &self.items
     }
 
-    /// Number of columns.
+    /// Returns the number of columns.
     pub fn d(&self) -> usize {
         self.d
     }
 
-    /// Number of users; 0 where there are no columns.
+    /// Returns the number of users; 0 if there are no columns.
     pub fn n_users(&self) -> usize {
         self.users.len().checked_div(self.d).unwrap_or(0)
     }
 
-    /// Number of items; 0 where there are no columns.
+    /// Returns the number of items; 0 if there are no columns.
     pub fn n_items(&self) -> usize {
         self.items.len().checked_div(self.d).unwrap_or(0)
     }
 
-    /// Name and width of each block of columns; the widths add up to [`d`](Self::d).
+    /// Returns the name and width of each block of columns; the widths add up to [`d`](Self::d).
     pub fn blocks(&self) -> &[(String, usize)] {
         &self.blocks
     }
 
-    /// The vector of a user.
+    /// Returns the vector of a user.
     pub fn user(&self, user: usize) -> &[f32] {
         &self.users[user * self.d..][..self.d]
     }
 
-    /// The vector of an item.
+    /// Returns the vector of an item.
     pub fn item(&self, item: usize) -> &[f32] {
         &self.items[item * self.d..][..self.d]
     }
 
-    /// The share of each block in the score of `(user, item)`; the score is their sum, exactly, in this order.
+    /// Returns the share of each block in the score of `(user, item)`. The score is exactly their sum, in this order.
     pub fn attribute(&self, user: usize, item: usize) -> Vec<f64> {
         self.shares(self.user(user), item)
     }
 
-    /// [`attribute`](Self::attribute) for any user vector, `[d]`.
+    /// Like [`attribute`](Self::attribute), for any user vector, `[d]`.
     pub(crate) fn shares(&self, user: &[f32], item: usize) -> Vec<f64> {
         let (mut u, mut i) = (user, self.item(item));
         let share = |&(_, width): &(String, usize)| {

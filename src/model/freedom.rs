@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```text
 /// z_u = LightGCN(u),    z_i = LightGCN(i) + Sᴸ i,    ŷ_ui = z_uᵀ z_i
-/// S = w S_visual + (1 - w) S_text,    each of an item's nearest neighbours, made once
+/// S = w S_visual + (1 - w) S_text,    each over an item's nearest neighbours, built once
 /// L = BPR(ŷ) + reg · (BPR(z_uᵀ (W_t t_i + b_t)) + BPR(z_uᵀ (W_v v_i + b_v)))
 /// ```
 ///
-/// The last two are of pairs that have the modality both.
+/// The last two terms are over triplets whose items both have the modality; the others add a constant.
 ///
-/// Each epoch trains on a user-item graph from which `edge_dropout` of the pairs were drawn. The item graph takes
-/// O(items² · width) once; a step O(pairs · n_layers · d + items · n_neighbors · n_item_layers · d).
+/// Each epoch trains on a user-item graph that lacks a random share `edge_dropout` of the pairs. The item graph takes
+/// O(items² · width) time once; a step O(pairs · n_layers · d + items · n_neighbors · n_item_layers · d).
 ///
 /// ```
 /// use viral::prelude::*;
@@ -49,17 +49,17 @@ use serde::{Deserialize, Serialize};
 pub struct FreedomConfig {
     /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph. Default: 2.
+    /// Propagation layers over the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph. Default: 1.
+    /// Propagation layers over the item-item graph. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality; all items where there are fewer. Default: 10.
+    /// Neighbours of an item in each modality, itself included; at most all items. Default: 10.
     pub n_neighbors: usize,
-    /// Weight of the visual neighbours; the text's is the rest. Default: 0.1.
+    /// Weight of the visual neighbours; text has the rest. Default: 0.1.
     pub visual_weight: f64,
-    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.8.
+    /// Share of the train pairs dropped in each epoch, preferably those of high degree. Default: 0.8.
     pub edge_dropout: f64,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
     /// Weight of the modalities' own ranking losses. Default: 0.001.
     pub reg: f64,
@@ -81,13 +81,13 @@ impl Default for FreedomConfig {
 }
 
 impl FreedomConfig {
-    /// The settings of the published code, which takes features as they are.
+    /// Returns the settings of the published code, which uses raw features.
     pub fn published() -> Self {
         Self { normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier tables and both graphs of `data`, which must have text and visual features, or
-    /// [`multimodal`](crate::data::Modality::Multimodal) ones, alone or in the place of one of the two.
+    /// Builds the model with Xavier tables and both graphs. `data` must have text and visual features;
+    /// [`multimodal`](crate::data::Modality::Multimodal) ones can take the place of one or both.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Freedom> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("visual_weight", self.visual_weight)?;
@@ -123,27 +123,27 @@ impl FreedomConfig {
     }
 }
 
-/// LightGCN's vectors, an item's joined by those of its neighbours in content.
+/// LightGCN whose items also receive the id embeddings of their nearest neighbours in content.
 #[derive(Module, Debug)]
 pub struct Freedom {
-    /// `[n_users, d]`.
+    /// Id embeddings of the users, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// Text features, trained on, `[n_items, d_text]`.
+    /// Trainable text features, `[n_items, d_text]`.
     pub text: Param<Tensor<2>>,
-    /// Visual features, trained on, `[n_items, d_visual]`, where there is a second modality.
+    /// Trainable visual features, `[n_items, d_visual]`, if there is a second modality.
     pub visual: Option<Param<Tensor<2>>>,
-    /// `[d_text, d]`.
+    /// Projection of the text features, `[d_text, d]`.
     pub text_head: Linear,
-    /// `[d_visual, d]`, where there is a second modality.
+    /// Projection of the visual features, `[d_visual, d]`, if there is a second modality.
     pub visual_head: Option<Linear>,
-    /// Full for ranking, pruned for training.
+    /// The user-item graph: full for ranking, pruned for training.
     pub user_item: PrunedGraph,
     item_item: SparseMatrix,
     has_text: Option<Tensor<2>>,
     has_visual: Option<Tensor<2>>,
-    /// What the two modalities are called.
+    /// Names of the two modalities.
     #[module(skip)]
     names: [&'static str; 2],
     n_layers: usize,
@@ -177,13 +177,13 @@ impl Trainable for Freedom {
     fn objective(&self, batch: &Batch) -> Objective {
         let (users, items) = self.forward(self.user_item.pruned());
         let [u, i] = batch.pairs();
-        // A batch has fewer rows of features than there are, and these are wide.
+        // Features are wide, so only the batch's rows are projected.
         let of_users = gather_rows(users.clone(), u.clone());
         let ranking = |[positive, negative]: [Tensor<1>; 2]| bpr(positive, negative);
         let modality = |features: &Param<Tensor<2>>, head: &Linear, there: &Option<Tensor<2>>| {
             let rows = affine(head, gather_rows(features.val(), i.clone()));
             let scores = halves(row_products(of_users.clone(), rows));
-            // A pair of which an item has no content says nothing.
+            // A triplet with an item without content gets scores of 0: a constant loss.
             ranking(match there {
                 Some(there) => {
                     let [of_positive, of_negative] = halves(gather_rows(there.clone(), i.clone()).squeeze_dim(1));

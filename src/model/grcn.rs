@@ -1,4 +1,4 @@
-//! GRCN: a user-item graph whose edges are weighed by what is on both of their ends.
+//! GRCN: propagation over a user-item graph whose edges are weighted by the content at both ends.
 
 use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, node_tables};
 use crate::Result;
@@ -28,16 +28,17 @@ use serde::{Deserialize, Serialize};
 /// L = BPR(ŷ) + reg · (mean T_b² + Σ_m mean P_m,b² + mean P_visual²)
 /// ```
 ///
-/// `K` is what a node's modalities are trusted with in the edges that it sends; an edge of weight 0 is pruned. Every number is trained:
-/// the gradient goes through the larger entry, and through the softmax. `rn` scales rows to length 1, `T_b` and `P_m,b` are the
-/// rows of the batch.
+/// `K[s, m]` is the confidence in modality `m` of the sender `s`; an edge of weight 0 is pruned. Everything is trained:
+/// the gradient passes through the larger entry of a maximum, and through the softmax. `rn` scales rows to length 1,
+/// `T_b` and `P_m,b` are the rows of the batch.
 ///
-/// The paper refines the users' preferences by routing, and so does the default. In the published code the routing's edges are
-/// directed so that nothing arrives at a user, and it does nothing: [`published`](Self::published) has no routing. Both have the
-/// code's regulariser, which has the visual preferences twice and `K` not at all.
+/// The paper refines the users' preferences by routing, and so does the default. In the published code no edge of the
+/// routing leads to a user, so it has no effect: [`published`](Self::published) has no routing. Both use the code's
+/// regulariser, which counts the visual preferences twice and leaves out `K`.
 ///
-/// A step takes O(modalities · (pairs · (n_routings + 2) · d_content + items · width · d_content) + pairs · n_layers · d) time; memory
-/// O(pairs · modalities · n_routings + (users + items) · (d + modalities · n_routings · d_content)): no message is copied.
+/// A step takes O(modalities · (pairs · (n_routings + 2) · d_content + items · width · d_content) + pairs · n_layers ·
+/// d) time; memory O(pairs · modalities · n_routings + (users + items) · (d + modalities · n_routings · d_content)):
+/// messages are never materialised.
 ///
 /// ```
 /// use viral::model::GrcnConfig;
@@ -57,15 +58,15 @@ use serde::{Deserialize, Serialize};
 pub struct GrcnConfig {
     /// Width of the id embeddings. Default: 64.
     pub d_embed: usize,
-    /// Width of each modality. Default: 64.
+    /// Width of each modality's block. Default: 64.
     pub d_content: usize,
-    /// Layers of propagation of the id embeddings. Default: 2.
+    /// Propagation layers of the id embeddings. Default: 2.
     pub n_layers: usize,
-    /// How often the items of a user refine its preferences; 0 for not at all. Default: 3.
+    /// Routing iterations, in which a user's items refine the user's preferences; 0 for none. Default: 3.
     pub n_routings: usize,
     /// Weight of the mean squares of id embeddings and preferences. Default: 0.1.
     pub reg: f64,
-    /// Whether each item's features are first scaled to length 1. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
 }
 
@@ -76,12 +77,13 @@ impl Default for GrcnConfig {
 }
 
 impl GrcnConfig {
-    /// The settings of the published code: raw features, and no routing, which does nothing there.
+    /// Returns the settings of the published code: raw features and no routing, which has no effect there.
     pub fn published() -> Self {
         Self { n_routings: 0, normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier normal tables and weights for `data`, which must have features of at least one modality; all that there are take part.
+    /// Builds the model with Xavier normal tables and weights. `data` must have features of at least one modality; all
+    /// of them are used.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Grcn> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_positive(&[("d_content", self.d_content)])?;
@@ -118,7 +120,7 @@ impl GrcnConfig {
     }
 }
 
-/// Id embeddings on a refined graph, beside each modality's own vectors.
+/// GRCN: id embeddings propagated over a refined graph, and each modality's own vectors beside them.
 #[derive(Module, Debug)]
 pub struct Grcn {
     /// Id embeddings of the users, `[n_users, d]`.
@@ -129,7 +131,7 @@ pub struct Grcn {
     pub user_confidence: Param<Tensor<2>>,
     /// The items' rows of `K`, `[n_items, modalities]`.
     pub item_confidence: Param<Tensor<2>>,
-    /// Text before visual before audio before names.
+    /// One for each modality, in the order text, visual, audio, multimodal, then by name.
     pub modalities: Vec<GrcnModality>,
     attention: EdgeAttention,
     to_users: SparseMatrix,
@@ -145,27 +147,27 @@ pub struct Grcn {
 pub struct GrcnModality {
     /// The users' vectors before routing, `[n_users, d_content]`.
     pub preferences: Param<Tensor<2>>,
-    /// `[d_m, d_content]`, with a LeakyReLU.
+    /// Projection of the features, `[d_m, d_content]`, with a LeakyReLU.
     pub projection: FeatureProjection,
     features: Content,
     name: String,
 }
 
-/// What a modality of [`Grcn`] says of all nodes and edges.
+/// Vectors of all nodes and attention of all edges in one modality of [`Grcn`].
 #[derive(Debug, Clone)]
 pub struct GrcnContent {
     /// `rep` of the users, `[n_users, d_content]`.
     pub users: Tensor<2>,
     /// `rep` of the items, `[n_items, d_content]`.
     pub items: Tensor<2>,
-    /// `α` of the edges at which users receive, user after user, `[pairs, 1]`.
+    /// Attention `α` of the edges into users, grouped by user, `[pairs, 1]`.
     pub to_users: Tensor<2>,
-    /// `α` of the edges at which items receive, item after item, `[pairs, 1]`.
+    /// Attention `α` of the edges into items, grouped by item, `[pairs, 1]`.
     pub to_items: Tensor<2>,
 }
 
 impl Grcn {
-    /// What each modality says, before the graph is refined by it.
+    /// Computes the vectors and attention of each modality, from which the graph is refined.
     pub fn content(&self) -> Vec<GrcnContent> {
         let content = |modality: &GrcnModality| {
             let items = l2_normalize(modality.features.through(|x| modality.projection.forward(x)));
@@ -190,8 +192,8 @@ impl Grcn {
         self.attention.forward_between(graph, receivers.clone(), senders.clone(), None)
     }
 
-    /// The weights `w` of the refined graph: of the edges at which users receive, user after user, and of those at which items
-    /// do, item after item; `[pairs]` each.
+    /// Computes the edge weights `w` of the refined graph: edges into users, grouped by user, and edges into items,
+    /// grouped by item; `[pairs]` each.
     pub fn edge_weights(&self, content: &[GrcnContent]) -> [Tensor<1>; 2] {
         let weights =
             |graph: &SparseMatrix, confidence: &Param<Tensor<2>>, attention: fn(&GrcnContent) -> &Tensor<2>| {
@@ -205,7 +207,7 @@ impl Grcn {
         ]
     }
 
-    /// Id embeddings after propagation over the refined graph.
+    /// Propagates the id embeddings over the refined graph.
     fn ids(&self, [to_users, to_items]: [Tensor<1>; 2]) -> [Tensor<2>; 2] {
         let mut layer = [l2_normalize(self.users.val()), l2_normalize(self.items.val())];
         let mut sums = layer.clone();

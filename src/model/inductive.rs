@@ -1,4 +1,4 @@
-//! Vectors of items that were not there in training, from their content.
+//! Inductive embeddings of new (cold-start) items from their content.
 
 use super::{Embed, Model, ModelConfig, Parameters, load_parameters, parameters};
 use crate::data::{Features, Interactions, ItemFeatures, Modality, TrainSet};
@@ -9,60 +9,60 @@ use burn::tensor::{Device, TensorData};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a model of the table embeds an item from its content alone.
+/// How a built-in model embeds a new item from its content alone.
 ///
 /// ```text
 /// z_new = c(x_new) (1 + o) + Σ_j S_j h_j
 /// ```
 ///
-/// `c` is what the model makes of the item's features with neither interactions nor a free vector, `S` the edges to its
-/// nearest neighbours among the items of training, each of which hands on `h_j`, and `o` what the item hands on to itself.
-/// For VIRAL, DRAGON, VBPR and ProfileMatch this is the vector that the model itself gives to an item which joins the
-/// catalogue without interactions; FREEDOM's items hand on their free vectors. All other models have the mean of the
-/// neighbours' own vectors.
+/// `c` is the model's vector of the item's features, without interactions or an id embedding. `S` has the edges to the
+/// item's nearest neighbours among the training items; neighbour `j` contributes `h_j`, and `o` is what the item
+/// contributes to itself. For VIRAL, DRAGON, VBPR and ProfileMatch this is the vector that the model itself gives to an
+/// item that joins the catalogue without interactions. FREEDOM's items contribute their id embeddings. All other models
+/// take the mean of the neighbours' own vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Inductive {
-    /// The model whose items are by themselves: what `c` is taken from; `None` where content has no part of its own.
+    /// The model without item neighbours, which computes `c`; `None` if content has no part of its own.
     pub(crate) alone: Option<ModelConfig>,
     pub(crate) hands_on: HandsOn,
     pub(crate) neighborhood: Neighborhood,
 }
 
-/// What an item gives to its neighbours.
+/// What an item contributes to its neighbours, `h`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HandsOn {
     /// Nothing.
     Nothing,
-    /// The vector it has.
+    /// Its own vector.
     Vector,
-    /// A table of parameters by name.
+    /// Its row of the parameter with this name.
     Table(String),
-    /// What it has by itself in the model without an item graph, after one layer less than the model has of it.
+    /// Its vector without the item graph, propagated through one layer fewer than this number, the model's.
     Layers(usize),
 }
 
 /// The nearest neighbours of an item and their weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Neighborhood {
-    /// Modalities with their shares of the weights.
+    /// Modalities and their shares of the weights.
     pub(crate) shares: Vec<(Modality, f32)>,
-    /// Neighbours in each modality or, where these are joined, in all; the item itself not counted.
+    /// Number of neighbours, without the item itself: in each modality, or in total if these are joined.
     pub(crate) n: usize,
-    /// Whether neighbours are looked for by the mean of the modalities' cosines, which weigh them; otherwise in each
-    /// modality apart, all alike.
+    /// Whether neighbours are searched and weighted by the mean cosine over modalities. Otherwise they are searched in
+    /// each modality and weighted equally.
     pub(crate) by_mean_cosine: bool,
-    /// The weight of each neighbour, before the shares, where all are alike.
+    /// Weight of each neighbour before the shares, if all are weighted equally.
     pub(crate) each: f32,
-    /// What the item gives to itself in a layer, `s`.
+    /// Weight of the item itself in a layer, `s`.
     pub(crate) own: f32,
 }
 
-/// Neighbours of a new item where its model has no graph of content.
+/// Number of neighbours of a new item if its model has no content graph.
 const NEIGHBORS: usize = 10;
 
 impl Neighborhood {
-    /// The `Mixture` of an item and its `k - 1` nearest others in each modality.
+    /// Creates the neighbourhood of a `Mixture` graph: the item and its `k - 1` nearest others in each modality.
     fn mixture(shares: Vec<(Modality, f32)>, k: usize) -> Self {
         let total: f32 = shares.iter().map(|share| share.1).sum();
         let each = 1.0 / k.max(1) as f32;
@@ -75,7 +75,8 @@ impl Neighborhood {
 }
 
 impl ModelConfig {
-    /// How this model, trained on `features`, embeds a new item; `None` where there is no content to do it from.
+    /// Returns how this model, trained on `features`, embeds a new item; `None` if there is no content to embed it
+    /// from.
     pub(crate) fn inductive(&self, features: &Features, n_items: usize) -> Option<Inductive> {
         if features.is_empty() {
             return None;
@@ -115,7 +116,7 @@ impl ModelConfig {
                         let n = k.min(n_items.saturating_sub(1));
                         Neighborhood { shares: pair(0.5), n, by_mean_cosine: true, each: 0.0, own: 0.0 }
                     }
-                    // Its weights need the row sums of the neighbours.
+                    // Its edge weights depend on the row sums of the neighbours.
                     (_, ItemGraph::CosineMixture) => return Some(means()),
                 };
                 let hands_on = match config.n_item_layers {
@@ -148,8 +149,8 @@ impl ModelConfig {
         Some(found)
     }
 
-    /// The model of a catalogue of these items that nobody has, without free vectors of items; what does not belong to a
-    /// single user or item has the trained values.
+    /// Builds the model for a catalogue of new items without interactions. Parameters that belong to no single user or
+    /// item take their trained values; the others, such as id embeddings, are zero.
     pub(crate) fn of_new_items(&self, shared: &Parameters, features: &Features, device: &Device) -> Result<Model> {
         let n_items = features.iter().next().map_or(0, |(_, rows)| rows.n_items());
         let data = TrainSet { interactions: Interactions::from_pairs(1, n_items, &[]), features: features.clone() };
@@ -168,20 +169,20 @@ impl ModelConfig {
     }
 }
 
-/// Whose rows a parameter has.
+/// What the rows of a parameter belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rows {
-    /// One row a user.
+    /// One row for each user.
     Users,
-    /// One row an item.
+    /// One row for each item.
     Items,
-    /// Users, then items.
+    /// One row for each user, then for each item.
     Nodes,
-    /// Rows that stand for neither.
+    /// Rows that belong to neither users nor items.
     Shared,
 }
 
-/// Whose rows each parameter of a model has, found by making it for two little catalogues of other sizes.
+/// Finds what the rows of each parameter belong to, by building the model for two small catalogues of different sizes.
 pub(crate) fn rows_of_parameters(
     config: &ModelConfig,
     features: &Features,
@@ -190,7 +191,7 @@ pub(crate) fn rows_of_parameters(
     let first = |[n_users, n_items]: [usize; 2]| -> Result<BTreeMap<String, usize>> {
         let mut of_items = Features::new();
         for (modality, rows) in features {
-            // Rows that differ, so that every item has neighbours.
+            // Distinct rows, so that every item has neighbours.
             let value = |at: usize| if at / rows.width() == at % rows.width() { 1.0 } else { 0.5 };
             let values = (0..n_items * rows.width()).map(value).collect();
             of_items.insert(modality.clone(), ItemFeatures::new(n_items, rows.width(), values)?);
@@ -200,7 +201,7 @@ pub(crate) fn rows_of_parameters(
         let model = config.init(&data, &mut Init::new(0, device))?;
         Ok(parameters(&model).into_iter().map(|(name, value)| (name, value.shape().to_vec()[0])).collect())
     };
-    // Differences of 1, 2 and 3 rows tell whose they are.
+    // There is one more user and two more items: 1, 2 or 3 more rows tell what they belong to.
     let (small, large) = (first([5, 8])?, first([6, 10])?);
     let mut found = BTreeMap::new();
     for (name, rows) in large {
@@ -217,7 +218,7 @@ pub(crate) fn rows_of_parameters(
     Ok(found)
 }
 
-/// What every item hands on to its neighbours, `h`, `[n_items, d]`.
+/// Computes what every item contributes to its neighbours, `h`, `[n_items, d]`.
 pub(crate) fn handed_on(
     inductive: &Inductive,
     trained: &Parameters,
@@ -235,7 +236,7 @@ pub(crate) fn handed_on(
         (HandsOn::Nothing, _) => Ok(Vec::new()),
         (HandsOn::Vector, _) => Ok(vectors.to_vec()),
         (HandsOn::Table(name), _) => {
-            // The table's models have their name before that of the parameter.
+            // The name of the model stands before that of the parameter.
             let is_it = |known: &&String| known.rsplit('.').next() == Some(name);
             let known = trained.keys().find(is_it);
             let known = known.ok_or_else(|| Error::Data(format!("there is no parameter '{name}'")))?;

@@ -1,4 +1,4 @@
-//! LATTICE: an item graph that is learned from the content, and gives LightGCN's items what their neighbours have.
+//! LATTICE: LightGCN with an item graph that is learned from content.
 
 use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, check_share};
 use crate::Result;
@@ -28,24 +28,25 @@ use serde::{Deserialize, Serialize};
 /// L = BPR(ŷ) + reg · ½ (Σ ‖z_u‖² + Σ ‖z_i‖² + Σ ‖z_j‖²) / batch
 /// ```
 ///
-/// over the batch's users, positives and negatives. The gradient reaches `θ`, `W_m` and `b_m` through the similarities that are
-/// kept, not through the choice of neighbours. `lap(B_m)` is made once.
+/// over the batch's users, positives and negatives. The gradient reaches `θ`, `W_m` and `b_m` through the similarities
+/// that are kept, not through the choice of neighbours. `lap(B_m)` is computed once.
 ///
-/// Where the paper and its published code differ, the default follows the paper, and [`published`](Self::published) the code,
+/// Where the paper and its published code differ, the default follows the paper and [`published`](Self::published) the
+/// code, which
 ///
-/// - which mixes the learned graphs first and normalises the mixture: `lap(Σ_m ω_m S_m)` (`normalize_first`);
-/// - which trains the features, too (`train_features`);
-/// - whose user-item graph is `D⁻¹ (A + I)`, not LightGCN's (`self_loops`);
-/// - which divides by the batch size that is set, in a shorter last batch, too (`reg_batch_size`).
+/// - mixes the learned graphs first and normalises the mixture: `lap(Σ_m ω_m S_m)` (`normalize_first`);
+/// - trains the features, too (`train_features`);
+/// - has the user-item graph `D⁻¹ (A + I)` instead of LightGCN's (`self_loops`);
+/// - divides by the batch size setting even in a shorter last batch (`reg_batch_size`).
 ///
-/// The paper learns the graph throughout; the code looks up neighbours and learns in the first batch of an epoch, and takes the
-/// graph of that batch as a constant in the others. Both forms do so unless `rebuild_every_step` is set, because neighbours of all
-/// items cost more than all the rest of a step. What has no gradient in a step is left alone in it, as PyTorch does from version 2
-/// on; the code's figures are from version 1, where Adam goes on moving it by momentum, which is not offered. Ranking looks up
-/// neighbours anew.
+/// The paper learns the graph in every step. The code searches neighbours and learns the graph in the first batch of an
+/// epoch, and takes that graph as a constant in the others. Both forms do so unless `rebuild_every_step` is set,
+/// because searching the neighbours of all items costs more than the rest of a step. Parameters without a gradient in a
+/// step are not updated, as in PyTorch from version 2 on. The code's figures are from version 1, where Adam still moves
+/// them by momentum; this is not offered. Ranking searches neighbours anew.
 ///
-/// Neighbours take O(items² · d_projection) time a modality, by blocks, and O(items · n_neighbors) memory; a step takes
-/// O(pairs · n_layers · d + items · n_neighbors · modalities · d).
+/// The neighbour search takes O(items² · d_projection) time for each modality, in blocks, and O(items · n_neighbors)
+/// memory; a step takes O(pairs · n_layers · d + items · n_neighbors · modalities · d).
 ///
 /// ```
 /// use viral::model::LatticeConfig;
@@ -68,29 +69,29 @@ use serde::{Deserialize, Serialize};
 pub struct LatticeConfig {
     /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Width that features are projected to where their neighbours are learned. Default: 64.
+    /// Width of the projected features by which neighbours are learned. Default: 64.
     pub d_projection: usize,
-    /// Layers of the user-item graph. Default: 2.
+    /// Propagation layers over the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item graph. Default: 1.
+    /// Propagation layers over the item graph. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality, itself included; all items where there are fewer. Default: 10.
+    /// Neighbours of an item in each modality, itself included; at most all items. Default: 10.
     pub n_neighbors: usize,
-    /// Share `λ` of the graph of the features as they are; the learned graph's is the rest. Default: 0.9.
+    /// Share `λ` of the initial graph, by the raw features; the learned graph has the rest. Default: 0.9.
     pub lambda: f64,
-    /// Weight of the squares of the batch's vectors. Default: 1e-5.
+    /// Weight of the squared lengths of the batch's vectors. Default: 1e-5.
     pub reg: f64,
-    /// What the squares are divided by; 0 for the number of triplets of the batch. Default: 0.
+    /// Divisor of the squared lengths; 0 for the number of triplets of the batch. Default: 0.
     pub reg_batch_size: usize,
-    /// Whether neighbours are looked up and learned in every step, not in the first of an epoch alone. Default: false.
+    /// Whether the graph is searched and learned in every step, not only in the first of an epoch. Default: false.
     pub rebuild_every_step: bool,
-    /// Whether the learned graph of each modality is normalised before they are mixed. Default: true.
+    /// Whether each modality's learned graph is normalised before they are mixed. Default: true.
     pub normalize_first: bool,
-    /// Whether the features of which neighbours are learned are trained themselves. Default: false.
+    /// Whether the features by which neighbours are learned are trained themselves. Default: false.
     pub train_features: bool,
-    /// Whether each node of the user-item graph is its own neighbour, and receives a mean. Default: false.
+    /// Whether the user-item graph has self-loops and rows that sum to 1. Default: false.
     pub self_loops: bool,
-    /// Whether each item's features are first scaled to length 1. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
 }
 
@@ -115,7 +116,7 @@ impl Default for LatticeConfig {
 }
 
 impl LatticeConfig {
-    /// The settings of the published code, for batches of 2,048.
+    /// Returns the settings of the published code, for batches of 2,048.
     pub fn published() -> Self {
         Self {
             reg_batch_size: 2048,
@@ -127,8 +128,8 @@ impl LatticeConfig {
         }
     }
 
-    /// Xavier uniform tables and the initial graphs of `data`, which must have features of at least one modality; all that there are
-    /// take part.
+    /// Builds the model with Xavier uniform tables and the initial graphs. `data` must have features of at least one
+    /// modality; all of them are used.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Lattice> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_share("lambda", self.lambda)?;
@@ -175,16 +176,16 @@ impl LatticeConfig {
     }
 }
 
-/// LightGCN's vectors, an item's joined by those of its neighbours in a learned graph.
+/// LightGCN whose items also receive the id embeddings of their neighbours in a learned graph.
 #[derive(Module, Debug)]
 pub struct Lattice {
     /// Id embeddings of users and items.
     pub tables: IdTables,
-    /// The projections, text before visual before audio before names.
+    /// The learned graph and its projections, in the order text, visual, audio, multimodal, then by name.
     pub learned: LearnedItemGraph,
-    /// `θ`: `[modalities]`.
+    /// `θ`: logits of the modalities' weights, `[modalities]`.
     pub modality_weights: Param<Tensor<1>>,
-    /// `[n_items, d_m]` of each modality, where they are trained.
+    /// Features of each modality, `[n_items, d_m]`, if they are trained.
     pub trained_features: Vec<Param<Tensor<2>>>,
     features: Vec<Tensor<2>>,
     initial: Vec<WeightedEdges>,
@@ -194,7 +195,7 @@ pub struct Lattice {
     config: LatticeConfig,
 }
 
-/// The item graph of an epoch: neighbours, and the whole of it as a constant.
+/// The item graph of an epoch: its neighbours, and the weighted graph as a constant.
 #[derive(Module, Debug)]
 struct EpochGraph {
     patterns: Vec<SparseMatrix>,
@@ -202,12 +203,13 @@ struct EpochGraph {
 }
 
 impl Lattice {
-    /// The item graph `G` of the parameters as they are, with a gradient to them: learned edges, then initial ones.
+    /// Computes the item graph `G` of the current parameters, with a gradient to them: learned edges, then initial
+    /// ones.
     pub fn item_graph(&self) -> LearnedEdges {
         self.item_graph_on(&self.learned.patterns(self.content()))
     }
 
-    /// [`item_graph`](Self::item_graph) with the learned graph on given neighbours.
+    /// Like [`item_graph`](Self::item_graph), with given neighbours in the learned graph.
     fn item_graph_on(&self, patterns: &[SparseMatrix]) -> LearnedEdges {
         let weights = softmax(self.modality_weights.val(), 0);
         let learned = self.learned.forward_on(patterns, self.content(), weights.clone());
@@ -241,7 +243,7 @@ impl Embed for Lattice {
 }
 
 impl Trainable for Lattice {
-    /// Looks up the neighbours of the epoch.
+    /// Searches the neighbours of the epoch, unless every step does.
     fn begin_epoch(&mut self, _: u64, _: usize) -> Result<()> {
         if !self.config.rebuild_every_step {
             let patterns = self.learned.patterns(self.content());

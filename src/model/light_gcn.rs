@@ -1,4 +1,4 @@
-//! LightGCN: propagation of free vectors over the user-item graph.
+//! LightGCN: propagation of id embeddings over the user-item graph.
 
 use super::{Batch, Embed, Embeddings, Trainable, check};
 use crate::data::TrainSet;
@@ -45,9 +45,9 @@ use std::ops::Range;
 pub struct LightGcnConfig {
     /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of propagation. Default: 2.
+    /// Number of propagation layers. Default: 2.
     pub n_layers: usize,
-    /// Weight of the norms of the batch's vectors before propagation. Default: 0.0001.
+    /// Weight of the L2 norms of the batch's vectors before propagation. Default: 0.0001.
     pub reg: f64,
 }
 
@@ -58,7 +58,7 @@ impl Default for LightGcnConfig {
 }
 
 impl LightGcnConfig {
-    /// Xavier uniform tables and the normalised graph of `data`.
+    /// Builds the model with Xavier uniform tables and the normalised adjacency of `data`.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<LightGcn> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
@@ -71,7 +71,7 @@ impl LightGcnConfig {
         })
     }
 
-    /// What [`init`](Self::init) makes for some users and items, without the graph.
+    /// Like [`init`](Self::init), for a range of users and one of items, and without the graph.
     #[cfg(feature = "flex")]
     pub(crate) fn init_rows(
         &self,
@@ -90,12 +90,12 @@ impl LightGcnConfig {
     }
 }
 
-/// The mean over layers of `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` (1).
+/// LightGCN: the mean over layers of `x⁽ˡ⁾ = A x⁽ˡ⁻¹⁾` (1).
 #[derive(Module, Debug)]
 pub struct LightGcn {
-    /// `[n_users, d]`.
+    /// Id embeddings of the users, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
     graph: SparseMatrix,
     n_layers: usize,
@@ -107,23 +107,23 @@ impl LightGcn {
         LightGcnPropagation { n_layers: self.n_layers, aggregation: LayerAggregation::Mean }
     }
 
-    /// All nodes before and after propagation, users first.
+    /// Returns all nodes before and after propagation, users first.
     fn nodes(&self) -> (Tensor<2>, Tensor<2>) {
         let nodes = nodes(self.users.val(), self.items.val());
         (nodes.clone(), self.propagation().forward(&self.graph, nodes))
     }
 
-    /// What propagation multiplies the powers of the graph by.
+    /// Returns the coefficient of each power of the graph in the propagation.
     #[cfg(feature = "flex")]
     pub(crate) fn coefficients(&self) -> Vec<f32> {
         self.propagation().coefficients()
     }
 
-    /// The objective of pairs of nodes: users with their positives, then with their negatives.
+    /// Computes the objective of pairs of nodes: users with their positives, then with their negatives.
     ///
     /// # Shapes
     /// - `before`, `after`: rows before and after propagation, `[n, d]`
-    /// - `users`, `items`: where the pairs' rows are among these, `[2 m]`
+    /// - `users`, `items`: row indices of the pairs, `[2 m]`
     pub(crate) fn objective_of(
         &self,
         before: Tensor<2>,
@@ -147,7 +147,7 @@ impl Embed for LightGcn {
 
 impl Trainable for LightGcn {
     fn objective(&self, batch: &Batch) -> Objective {
-        // Pairs are places in the matrix of all nodes, not in users and items apart: there is one gradient then.
+        // Indexing one matrix of all nodes, not users and items apart, gives a single gradient.
         let (before, after) = self.nodes();
         let [u, i] = batch.pairs();
         self.objective_of(before, after, u, i + self.users.dims()[0] as i32)

@@ -1,4 +1,4 @@
-//! MMGCN: a graph convolution for each modality, put together at the end.
+//! MMGCN: a graph convolution for each modality, averaged at the end.
 
 use super::{Batch, Content, Embed, Embeddings, Trainable, check, check_positive, node_tables};
 use crate::Result;
@@ -27,15 +27,17 @@ use sprs::CsMat;
 /// L = BPR(ŷ) + reg · (mean Z_b² + mean Q_visual²)
 /// ```
 ///
-/// `M` is the mean over a node's neighbours, `Q_m` the users' preferences, `Z` one id embedding of each node that all
-/// modalities and layers share, `rn` scales rows to length 1 and `Z_b` are the rows of the batch.
+/// `M` takes the mean over a node's neighbours, `Q_m` are the users' preferences, `Z` the id embeddings of all nodes,
+/// shared by all modalities and layers, `rn` scales rows to length 1 and `Z_b` are the rows of the batch.
 ///
-/// Where the paper and its published code differ, the default follows the paper and [`published`](Self::published) the code:
-/// the paper trains `Q_m` and `Z`; in the code no optimizer sees them, so they stay as they were drawn, and `reg` has no effect. The
-/// code takes the mean over modalities, where the paper has the sum, and regularises the visual preferences alone: both forms do.
+/// Where the paper and its published code differ, the default follows the paper and [`published`](Self::published) the
+/// code: the paper trains `Q_m` and `Z`; in the code the optimizer does not have them, so they keep their initial
+/// values, and `reg` has no effect. Both forms follow the code in taking the mean over modalities, where the paper has
+/// the sum, and in regularising only the visual preferences.
 ///
-/// With `w` the width of a modality, a step takes O(pairs · w + items · w² + (users + items) · w · d) time for the first layer of
-/// each: the product with `C` is made on the side of the items, if these are fewer. Memory O((users + items) · Σ w).
+/// With `w` the width of a modality, a step takes O(pairs · w + items · w² + (users + items) · w · d) time for the
+/// first layer of each: the product with `C` is taken on the item side if there are fewer items. Memory O((users +
+/// items) · Σ w).
 ///
 /// ```
 /// use viral::model::MmgcnConfig;
@@ -59,13 +61,13 @@ pub struct MmgcnConfig {
     pub d_embed: usize,
     /// Layers of each modality's graph convolution. Default: 3.
     pub n_layers: usize,
-    /// Width that visual features are projected to, or 0 for visual features as they are. Default: 256.
+    /// Width of the projected visual features; 0 for no projection. Default: 256.
     pub d_visual: usize,
     /// Weight of the mean squares of id embeddings and of visual preferences. Default: 0.1.
     pub reg: f64,
     /// Whether id embeddings and preferences are trained. Default: true.
     pub train_tables: bool,
-    /// Whether each item's features are first scaled to length 1. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
 }
 
@@ -76,12 +78,12 @@ impl Default for MmgcnConfig {
 }
 
 impl MmgcnConfig {
-    /// The settings of the published code: raw features, and tables that stay at their random values.
+    /// Returns the settings of the published code: raw features, and tables that keep their random initial values.
     pub fn published() -> Self {
         Self { train_tables: false, normalize_features: false, ..Self::default() }
     }
 
-    /// A model for `data`, which must have features of at least one modality; all that there are take part.
+    /// Builds the model for `data`, which must have features of at least one modality; all of them are used.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Mmgcn> {
         check(self.d_embed, &[("reg", self.reg)])?;
         check_positive(&[("n_layers", self.n_layers)])?;
@@ -124,7 +126,7 @@ impl MmgcnConfig {
         MmgcnModality {
             preferences: self.table(xavier_normal([n_users, width], init)),
             layers: (0..self.n_layers).map(|k| layer(k, init)).collect(),
-            // What is not projected enters with rows of length 1.
+            // Features without a projection enter with rows of length 1.
             features: match is_projected {
                 true => features,
                 false => Content { rows: l2_normalize(features.rows), ..features },
@@ -134,21 +136,21 @@ impl MmgcnConfig {
         }
     }
 
-    /// A table, frozen where the settings say so. A frozen table is a parameter without a gradient and not a constant: its random
-    /// values depend on the seed, so that a saved model must have them.
+    /// Freezes a table if the settings say so. A frozen table is a parameter without a gradient and not a constant: its
+    /// random values depend on the seed, so a saved model must contain them.
     fn table(&self, table: Param<Tensor<2>>) -> Param<Tensor<2>> {
         if self.train_tables { table } else { table.set_require_grad(false) }
     }
 }
 
-/// The mean over modalities of what their graph convolutions make of preferences and features.
+/// MMGCN: the mean over modalities of graph convolutions over preferences and features.
 #[derive(Module, Debug)]
 pub struct Mmgcn {
     /// Id embeddings of the users, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
     /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// Text before visual before audio before names.
+    /// One for each modality, in the order text, visual, audio, multimodal, then by name.
     pub modalities: Vec<MmgcnModality>,
     to_users: SparseMatrix,
     to_items: SparseMatrix,
@@ -160,27 +162,27 @@ pub struct Mmgcn {
 /// One modality of [`Mmgcn`].
 #[derive(Module, Debug)]
 pub struct MmgcnModality {
-    /// The users' side of the first layer's input, `[n_users, w]`.
+    /// User preferences, the users' input of the first layer, `[n_users, w]`.
     pub preferences: Param<Tensor<2>>,
-    /// `[d_m, w]`, where features are projected.
+    /// Projection of the features, `[d_m, w]`, if they are projected.
     pub projection: Option<Linear>,
-    /// From width `w` to `d`, then from `d` to `d`.
+    /// Graph convolutions: from width `w` to `d`, then from `d` to `d`.
     pub layers: Vec<ResidualGraphConv>,
     features: Content,
     frozen: Option<FrozenUsers>,
 }
 
-/// What users that are not trained send, the same in all steps of an epoch.
+/// Inputs from frozen users, constant over an epoch.
 #[derive(Module, Debug)]
 struct FrozenUsers {
-    /// `[n_users, w]`.
+    /// L2-normalised preferences, `[n_users, w]`.
     rows: Tensor<2>,
     /// Their mean at each item, `[n_items, w]`.
     aggregated: Tensor<2>,
 }
 
 impl MmgcnModality {
-    /// The first layer's input, users before items: `[n_users, w]` and `[n_items, w]`.
+    /// Computes the first layer's input of users and items, `[n_users, w]` and `[n_items, w]`.
     pub fn inputs(&self) -> [Tensor<2>; 2] {
         let users = match &self.frozen {
             Some(frozen) => frozen.rows.clone(),
@@ -210,7 +212,8 @@ impl MmgcnModality {
 }
 
 impl Mmgcn {
-    /// What each modality makes of all users and items, `[n_users, d]` and `[n_items, d]`; the embeddings are the mean.
+    /// Computes each modality's user and item vectors, `[n_users, d]` and `[n_items, d]`; the embeddings are their
+    /// mean.
     pub fn representations(&self) -> Vec<[Tensor<2>; 2]> {
         let ids = [self.users.val(), self.items.val()];
         self.modalities.iter().map(|modality| modality.forward([&self.to_users, &self.to_items], &ids)).collect()
@@ -230,7 +233,8 @@ impl Embed for Mmgcn {
 }
 
 impl Trainable for Mmgcn {
-    /// Computes what frozen tables send, once an epoch: a checkpoint may have been loaded since the model was made.
+    /// Computes the messages of frozen tables, once an epoch: a checkpoint may have been loaded since the model was
+    /// built.
     fn begin_epoch(&mut self, _: u64, _: usize) -> Result<()> {
         if !self.train_tables {
             for modality in &mut self.modalities {

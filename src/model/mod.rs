@@ -1,9 +1,9 @@
-//! Models: one file each, all under [`Embed`] and [`Trainable`].
+//! Recommendation models. Each implements [`Embed`] and [`Trainable`].
 //!
-//! A recommender is two matrices: whatever happens inside, a score is the inner product of a user's and an item's vector.
-//! Ranking, masking, metrics, recommendation and attribution are written once, over [`Embeddings`].
+//! Every model reduces to two matrices: a score is the inner product of a user's and an item's vector. Ranking,
+//! masking, metrics, recommendation and attribution are implemented once, on [`Embeddings`].
 //!
-//! The published models are made from their settings and data:
+//! The published models are built from their settings and a training set:
 //!
 //! ```
 //! use viral::prelude::*;
@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! A model of one's own says what its vectors are and what is to be small; training, evaluation and serving are there already:
+//! A custom model supplies its embeddings and its loss; training, evaluation and serving need nothing else:
 //!
 //! ```
 //! use burn::module::Module;
@@ -121,14 +121,14 @@ use crate::{Error, Result};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// A model that ranks.
+/// A model that gives each user and each item an embedding.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 /// use viral::model::{Embed, Embeddings};
 ///
-/// /// Vectors from elsewhere.
+/// /// Precomputed vectors.
 /// struct Given(Tensor<2>, Tensor<2>);
 ///
 /// impl Embed for Given {
@@ -143,32 +143,32 @@ use burn::tensor::Tensor;
 /// # }
 /// ```
 pub trait Embed {
-    /// The vectors of all users and items, computed afresh on the full graphs.
+    /// Computes the embeddings of all users and items on the full graphs.
     fn embed(&self) -> Embeddings;
 }
 
-/// A model that learns from triplets; the [module](self) has a complete one.
+/// A model that is trained on `(user, positive, negative)` triplets; the [module docs](self) have a complete example.
 pub trait Trainable: Embed + Module {
-    /// The loss of a batch as named, weighted terms. A model without parameters returns none.
+    /// Computes the loss of a batch as named, weighted terms. A model without parameters returns no terms.
     fn objective(&self, batch: &Batch) -> Objective;
 
-    /// Changes what changes between epochs, such as a pruned graph, as a function of `(seed, epoch)`.
+    /// Updates per-epoch state, such as a pruned graph, as a function of `(seed, epoch)`.
     ///
     /// # Errors
-    /// When the model cannot go on; the run ends with the error.
+    /// When the model cannot continue; training ends with the error.
     fn begin_epoch(&mut self, seed: u64, epoch: usize) -> Result<()> {
         let _ = (seed, epoch);
         Ok(())
     }
 }
 
-/// Validates settings that most models have: a width, and numbers from 0 on, such as weights of the objective's terms.
+/// Validates settings shared by most models: a positive width and finite, non-negative weights.
 fn check(d_embed: usize, from_zero: &[(&str, f64)]) -> Result<()> {
     check_positive(&[("d_embed", d_embed)])?;
     from_zero.iter().try_for_each(|&(setting, value)| Error::require_not_negative(setting, value))
 }
 
-/// Validates numbers of neighbours, layers or columns that a model cannot do without.
+/// Validates counts that must be at least 1, such as neighbours, layers or widths.
 fn check_positive(counts: &[(&str, usize)]) -> Result<()> {
     counts.iter().try_for_each(|&(setting, n)| Error::require(n > 0, setting, n, "at least 1"))
 }
@@ -177,7 +177,8 @@ fn check_share(setting: &str, share: f64) -> Result<()> {
     Error::require((0.0..=1.0).contains(&share), setting, share, "from 0 to 1")
 }
 
-/// Xavier normal vectors of users and of items, with the deviation of one table of all nodes: `[n_users, d]` and `[n_items, d]`.
+/// Draws Xavier normal user and item tables, with the standard deviation of one table of all nodes: `[n_users, d]` and
+/// `[n_items, d]`.
 fn node_tables(sizes: [usize; 2], d: usize, init: &mut Init) -> [Param<Tensor<2>>; 2] {
     let std = (2.0 / (sizes[0] + sizes[1] + d) as f64).sqrt();
     sizes.map(|n| init.normal_param([n, d], std))

@@ -1,4 +1,4 @@
-//! The parameters of a model by name: what checkpoints hold.
+//! Reads and loads the parameters of a model by name, as checkpoints hold them.
 
 #[cfg(feature = "flex")]
 use crate::ops::row_range;
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 #[cfg(feature = "flex")]
 use std::ops::Range;
 
-/// Values by path, such as `redundancy.join.weight`.
+/// Parameter values by path, such as `redundancy.join.weight`.
 pub type Parameters = BTreeMap<String, TensorData>;
 
-/// All parameters of a model in host memory.
+/// Copies all parameters of a model to host memory.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -32,7 +32,7 @@ pub fn parameters<M: Module>(model: &M) -> Parameters {
     reader.found
 }
 
-/// Puts values into a model; names and shapes must be those of [`parameters`], no more and no less.
+/// Loads parameters into a model. Names and shapes must be exactly those of [`parameters`].
 pub fn load_parameters<M: Module>(model: M, values: Parameters) -> Result<M> {
     let mut writer = Writer { values, path: Vec::new(), wrong: None };
     let model = model.map(&mut writer);
@@ -45,7 +45,7 @@ pub fn load_parameters<M: Module>(model: M, values: Parameters) -> Result<M> {
     }
 }
 
-/// Some rows of a parameter in its place.
+/// Restricts a parameter to some of its rows; it keeps its id and whether it is trained.
 #[cfg(feature = "flex")]
 pub(super) fn of_rows(param: Param<Tensor<2>>, rows: Range<usize>) -> Param<Tensor<2>> {
     param.map(|all| {

@@ -1,4 +1,4 @@
-//! Popularity: everybody gets what most people took. The floor that any model must beat.
+//! Popularity: recommends the most popular items to every user. The baseline that any model must beat.
 
 use super::{Batch, Embed, Embeddings, Trainable};
 use crate::data::TrainSet;
@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// Popularity has no settings.
+/// Settings of [`Popularity`]; there are none.
 ///
 /// ```text
 /// ŷ_ui = |{users who have i in train}|
@@ -42,7 +42,7 @@ impl PopularityConfig {
     }
 }
 
-/// `ŷ_ui` = number of users who have item `i`.
+/// The popularity baseline: `ŷ_ui` is the number of users who have item `i`.
 #[derive(Module, Debug)]
 pub struct Popularity {
     counts: Tensor<2>,
@@ -57,7 +57,7 @@ impl Embed for Popularity {
 }
 
 impl Trainable for Popularity {
-    /// There is nothing to learn.
+    /// Returns no terms: nothing is trained.
     fn objective(&self, _: &Batch) -> Objective {
         Objective::new()
     }

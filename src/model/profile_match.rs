@@ -1,4 +1,4 @@
-//! ProfileMatch: a user is the mean of what they took, by content alone. The baseline of *VLM4Rec*, and of cold start.
+//! ProfileMatch: content similarity to the mean of a user's items. The baseline of *VLM4Rec*, and for cold start.
 
 use super::{Batch, Embed, Embeddings, Trainable, check_share};
 use crate::Result;
@@ -38,8 +38,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ProfileMatchConfig {
-    /// Share of the visual cosine in an item's likeness to another, between 0 and 1; the rest is the text's. This is for
-    /// data with these two modalities; of any others, each has the same share, and this is not used. Default: 0.5.
+    /// Share of the visual cosine in the similarity of items, between 0 and 1; text has the rest. Used only if text and
+    /// visual are the only modalities; any others have equal shares. Default: 0.5.
     pub visual_weight: f64,
 }
 
@@ -50,7 +50,8 @@ impl Default for ProfileMatchConfig {
 }
 
 impl ProfileMatchConfig {
-    /// Profiles of the users of `data`, which must have features of at least one modality. O(pairs · d) time.
+    /// Builds the profiles of the users of `data`, which must have features of at least one modality. O(pairs · d)
+    /// time.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<ProfileMatch> {
         check_share("visual_weight", self.visual_weight)?;
         let features = data.features.require_any("profile-match")?;
@@ -64,7 +65,7 @@ impl ProfileMatchConfig {
         for (modality, rows) in features {
             let weight = weight(modality);
             if weight > 0.0 {
-                // Rows of length √weight: an inner product of whole vectors is the weighted mean of cosines.
+                // Rows have length √weight, so that the inner product of whole vectors is the weighted mean of cosines.
                 let units = TensorData::new(unit_rows(&[rows], rows.width()), [rows.n_items(), rows.width()]);
                 parts.push(Tensor::from_data(units, init.device()) * weight.sqrt());
                 names.push(modality.to_string());
@@ -77,7 +78,7 @@ impl ProfileMatchConfig {
     }
 }
 
-/// The sum of the vectors of each user's items, `[n_users, d]`; its direction is the mean's.
+/// Sums the vectors of each user's items, `[n_users, d]`; the direction is that of the mean.
 fn profiles(items: &Tensor<2>, data: &TrainSet) -> Tensor<2> {
     let (n_users, d) = (data.interactions.n_users(), items.dims()[1]);
     let rows: Vec<f32> = items.to_data().iter::<f32>().collect();
@@ -90,7 +91,7 @@ fn profiles(items: &Tensor<2>, data: &TrainSet) -> Tensor<2> {
     Tensor::from_data(TensorData::new(sums, [n_users, d]), &items.device())
 }
 
-/// `ŷ_ui = cos(mean of the user's items, i)`; nothing is learned.
+/// Content-based nearest profiles: `ŷ_ui = cos(mean of the user's items, i)`. Nothing is trained.
 #[derive(Module, Debug)]
 pub struct ProfileMatch {
     users: Tensor<2>,
@@ -107,7 +108,7 @@ impl Embed for ProfileMatch {
 }
 
 impl Trainable for ProfileMatch {
-    /// There is nothing to learn.
+    /// Returns no terms: nothing is trained.
     fn objective(&self, _: &Batch) -> Objective {
         Objective::new()
     }
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_score_is_the_cosine_to_the_mean_of_the_history() -> Result<()> {
-        // Items 0 and 1 point along the axes, item 2 between them; the visual rows say the opposite of one another.
+        // Items 0 and 1 point along the axes, item 2 between them; the visual rows of items 0 and 1 are opposites.
         let text = ItemFeatures::new(3, 2, vec![2.0, 0.0, 0.0, 1.0, 3.0, 3.0])?;
         let visual = ItemFeatures::new(3, 1, vec![1.0, -1.0, 5.0])?;
         let interactions = Interactions::from_pairs(3, 3, &[(0, 0), (1, 0), (1, 1)]);
@@ -159,7 +160,7 @@ mod tests {
             let (users, items) = z.into_users_and_items();
             Ok((names, users.matmul(items.transpose()).into_data().iter::<f32>().collect()))
         };
-        // Item 1 has the sign of item 0 in two of three modalities, item 2 as well.
+        // Items 1 and 2 each have the sign of item 0 in two of three modalities.
         let (names, found) = scores(&features)?;
         assert_eq!(names, ["visual", "audio", "brand"]);
         found.iter().zip([1.0, 1.0 / 3.0, 1.0 / 3.0]).for_each(|(x, y)| assert!((x - y).abs() < 1e-6, "{found:?}"));

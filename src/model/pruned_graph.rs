@@ -1,4 +1,4 @@
-//! A user-item graph that is thinned out anew in each epoch of training and whole for ranking.
+//! A user-item graph with edge dropout, drawn anew in each training epoch; ranking uses the full graph.
 
 #[cfg(feature = "flex")]
 use crate::data::Csr;
@@ -8,7 +8,7 @@ use crate::ops::SparseMatrix;
 use burn::module::Module;
 use burn::tensor::Device;
 
-/// The full graph, and the part of it that the current epoch trains on.
+/// The full user-item graph, and the pruned graph that the current epoch trains on.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -33,7 +33,7 @@ pub struct PrunedGraph {
 }
 
 impl PrunedGraph {
-    /// Leaves out `edge_dropout` of the pairs in each epoch, an edge more likely the higher its degrees are; none for 0.
+    /// Drops a share `edge_dropout` of the pairs in each epoch, preferably those of high degree; 0 drops none.
     ///
     /// `epsilon` is added to the degrees before normalising.
     pub fn new(data: &Interactions, epsilon: f64, edge_dropout: f64, device: &Device) -> crate::Result<Self> {
@@ -46,24 +46,24 @@ impl PrunedGraph {
         Ok(Self { pruned: full.clone(), full, pruner, n_users, n_items, epsilon })
     }
 
-    /// All train pairs.
+    /// Returns the graph of all train pairs.
     pub fn full(&self) -> &SparseMatrix {
         &self.full
     }
 
-    /// The pairs of the current epoch; all of them before the first one.
+    /// Returns the graph of the current epoch's pairs; all pairs before the first epoch.
     pub fn pruned(&self) -> &SparseMatrix {
         &self.pruned
     }
 
-    /// Draws the pairs of an epoch: a function of `(seed, epoch)`.
+    /// Draws the pairs of an epoch as a function of `(seed, epoch)`.
     pub fn redraw(&mut self, seed: u64, epoch: usize) {
         if let Some(pruner) = &self.pruner {
             self.keep(&pruner.kept(seed, epoch as u64));
         }
     }
 
-    /// The same draws, and no graph.
+    /// Returns the same sampler with empty graphs.
     #[cfg(feature = "flex")]
     pub(crate) fn without_rows(&self) -> Self {
         let none = SparseMatrix::from_edges(0, 0, &[], &self.full.device());
@@ -71,7 +71,7 @@ impl PrunedGraph {
         Self { full: none.clone(), pruned: none, pruner: self.pruner.clone(), n_users, n_items, epsilon }
     }
 
-    /// The pattern of an epoch's pairs, where some are left out, and what is added to degrees.
+    /// Returns the sparsity pattern of an epoch's pairs and the epsilon added to degrees; `None` without edge dropout.
     #[cfg(feature = "flex")]
     pub(crate) fn drawn(&self, seed: u64, epoch: usize) -> Option<(Csr, f64)> {
         let pairs = self.pruner.as_ref()?.kept(seed, epoch as u64);
@@ -81,7 +81,7 @@ impl PrunedGraph {
         }
     }
 
-    /// Trains on these pairs until the next draw, on the device that the graph is on by now.
+    /// Sets the pairs to train on until the next draw, on the device where the graph now is.
     pub fn keep(&mut self, pairs: &[(u32, u32)]) {
         let graph = bipartite_adjacency_of(self.n_users, self.n_items, pairs, self.epsilon);
         self.pruned = SparseMatrix::new(&graph, &self.full.device());

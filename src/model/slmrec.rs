@@ -1,4 +1,4 @@
-//! SLMRec: propagation by modality and contrasts between what modalities say of an item.
+//! SLMRec: propagation of each modality, and a contrastive loss between modalities.
 
 use super::{Batch, Content, Embed, Embeddings, Trainable, check};
 use crate::Error;
@@ -12,7 +12,7 @@ use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// What MMRec adds to the degrees of this model.
+/// Added to node degrees, as in MMRec.
 const EPSILON: f64 = 1e-8;
 
 /// Settings of [`Slmrec`].
@@ -27,21 +27,22 @@ const EPSILON: f64 = 1e-8;
 /// a_0 = H_0 of the positives,   a_k = a_{k-1} A_k + c_k,   link k = C(a_k, H_k B_k; τ_s)
 /// ```
 ///
-/// where `C` of the ranking is of cosines and that of links of inner products. `E_u`, the users' table, is shared by all
-/// modalities. The chain of anchors goes through the modalities in the order visual, audio, names of one's own, text. The last
-/// link is half as wide and called coarse; those before it are fine. There may be any number of modalities, one included,
-/// which has the coarse link alone. Negatives are the batch's other positives; none is drawn.
+/// where `C` compares cosines in the ranking and inner products in the links. All modalities share `E_u`, the users'
+/// table. The chain of anchors goes through the modalities in the order visual, audio, multimodal, custom names, text.
+/// The last link is half as wide and called coarse; those before it are fine. Any number of modalities is possible; a
+/// single one has only the coarse link. Negatives are the other positives of the batch (in-batch negatives); none are
+/// sampled.
 ///
-/// [`Default`] follows the paper's fine and coarse task for the modalities that there are. [`published`](Self::published)
-/// is MMRec's code, where audio is gone but its layer of the chain is not: see
-/// [`spare_layer`](Self::spare_layer). The paper's other two tasks, dropout and masking of features, do not run in that code, and
-/// are left out, as is the layer for audio that nothing trains. Candidates' layers have no bias, for one would add the same to
-/// all logits of an anchor: its gradient is zero. The code ranks by a logistic function of the vectors that the last
-/// step began with; here they are those that it ended with, and the products themselves, which sort alike.
+/// [`Default`] has the paper's fine and coarse tasks for the modalities at hand. [`published`](Self::published) is
+/// MMRec's code, which drops audio but keeps its layer in the chain: see [`spare_layer`](Self::spare_layer). The
+/// paper's other two tasks, dropout and masking of features, do not run in that code and are left out, as is its
+/// untrained audio layer. Candidate layers have no bias: it would add the same value to all logits of an anchor, so its
+/// gradient is zero. The code ranks by the sigmoid of the scores from before the last update; here scores are the inner
+/// products after it, whose order is the same.
 ///
-/// It is trained with a weight decay of 1e-4, which [`Recipe`](crate::recipe::Recipe) sets. A step takes O(pairs · n_layers ·
-/// (M + 1) d) for the propagation, O(items · width · d) for the features and O(batch² · d) for the contrasts; memory
-/// O((users + items) · (M + 1) d + items · width).
+/// Training uses a weight decay of 1e-4, which [`Recipe`](crate::recipe::Recipe) sets. A step takes O(pairs · n_layers
+/// · (M + 1) d) time for the propagation, O(items · width · d) for the features and O(batch² · d) for the contrasts;
+/// memory O((users + items) · (M + 1) d + items · width).
 ///
 /// ```
 /// use viral::model::SlmrecConfig;
@@ -52,7 +53,7 @@ const EPSILON: f64 = 1e-8;
 /// let mut config = SlmrecConfig::default();
 /// config.d_embed = 32;
 /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
-/// // A link of the chain for the visual modality and one for the text, which is the last, and half as wide.
+/// // One link for the visual modality and one for text, which is the last and half as wide.
 /// let widths: Vec<usize> = model.links.iter().map(|link| link.anchor.weight.dims()[1]).collect();
 /// assert_eq!((model.embed().items().dims(), widths), ([40, 32], vec![32, 16]));
 /// # Ok(())
@@ -64,7 +65,7 @@ const EPSILON: f64 = 1e-8;
 pub struct SlmrecConfig {
     /// Width of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph. Default: 3.
+    /// Propagation layers over the user-item graph. Default: 3.
     pub n_layers: usize,
     /// `τ` of the ranking. Default: 0.2.
     pub temperature: f64,
@@ -72,8 +73,8 @@ pub struct SlmrecConfig {
     pub link_temperature: f64,
     /// `α`, the weight of each link. Default: 0.1.
     pub link_weight: f64,
-    /// Whether one more linear layer stands before the last link where the data have no audio: what is left of the audio's link
-    /// in MMRec's code. Default: false.
+    /// Whether an extra linear layer precedes the last link if the data have no audio: the remains of the audio link in
+    /// MMRec's code. Default: false.
     pub spare_layer: bool,
 }
 
@@ -84,20 +85,20 @@ impl Default for SlmrecConfig {
 }
 
 impl SlmrecConfig {
-    /// The settings of MMRec's code, with the weights and temperatures that the authors' repository states. Train it with learning rate 0.01,
-    /// weight decay 1e-4 and batches of 2048.
+    /// Returns the settings of MMRec's code, with the weights and temperatures of the authors' repository. Train with
+    /// learning rate 0.01, weight decay 1e-4 and batches of 2048.
     pub fn published() -> Self {
         Self { spare_layer: true, ..Self::default() }
     }
 
-    /// Xavier uniform tables and weights for `data`, which must have features of at least one modality.
+    /// Builds the model with Xavier uniform tables and weights. `data` must have features of at least one modality.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Slmrec> {
         let d = self.d_embed;
         check(d, &[("link_weight", self.link_weight)])?;
         Error::require_positive("temperature", self.temperature)?;
         Error::require_positive("link_temperature", self.link_temperature)?;
         let all = data.features.require_any("slmrec")?;
-        // The chain's order: text, which comes first there, comes last.
+        // The chain's order: text is first in the features and last here.
         let (text, others): (Vec<_>, Vec<_>) = all.iter().partition(|(modality, _)| **modality == Modality::Text);
         let features: Vec<Content> =
             others.into_iter().chain(text).map(|(_, rows)| Content::normalized(rows, true, init)).collect();
@@ -128,31 +129,31 @@ fn xavier_layer(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     with_default_bias(xavier_uniform([d_in, d_out], init), init)
 }
 
-/// One link of the chain: a modality against what was said before it.
+/// One link of the chain, which contrasts a modality with the anchor of those before it.
 #[derive(Module, Debug)]
 pub struct SlmrecLink {
-    /// From the anchor before: `[d, d]`, or `[d, d / 2]` in the last link.
+    /// Maps the previous anchor: `[d, d]`, or `[d, d / 2]` in the last link.
     pub anchor: Linear,
-    /// From the modality's vectors, without a bias: as wide.
+    /// Maps the modality's vectors to the same width, without a bias.
     pub candidate: Linear,
 }
 
-/// Blocks of ids and modalities, propagated side by side and merged.
+/// SLMRec: blocks of ids and modalities, propagated side by side and merged.
 #[derive(Module, Debug)]
 pub struct Slmrec {
-    /// Free vectors; the users' stand in every block.
+    /// Id embeddings; the users' are part of every block.
     pub tables: IdTables,
-    /// Features to width `d`, in the chain's order, as everything by modality.
+    /// Projections of the features to width `d`; like all lists of modalities, in the chain's order.
     pub projections: Vec<Linear>,
-    /// `[(M + 1) d, d]`, ids before modalities.
+    /// Merges the users' blocks, ids before modalities, `[(M + 1) d, d]`.
     pub merge_users: Linear,
-    /// `[(M + 1) d, d]`.
+    /// Merges the items' blocks, `[(M + 1) d, d]`.
     pub merge_items: Linear,
     /// The chain, a link for each modality.
     pub links: Vec<SlmrecLink>,
-    /// Before the last link, where the settings have it: `[d, d]`.
+    /// Extra layer before the last link, if the settings have one, `[d, d]`.
     pub spare: Option<Linear>,
-    /// The normalised graph.
+    /// The normalised user-item graph.
     pub user_item: SparseMatrix,
     features: Vec<Content>,
     #[module(skip)]
@@ -160,7 +161,7 @@ pub struct Slmrec {
 }
 
 impl Slmrec {
-    /// All blocks side by side before propagation, `[n_users + n_items, (M + 1) d]`.
+    /// Concatenates all blocks before propagation, `[n_users + n_items, (M + 1) d]`.
     fn inputs(&self) -> Tensor<2> {
         let users = vec![self.tables.users.val(); self.features.len() + 1];
         let projected = self.projections.iter().zip(&self.features).map(|(layer, x)| x.through(|x| affine(layer, x)));
@@ -173,7 +174,7 @@ impl Slmrec {
         vec![1.0 / n as f32; n]
     }
 
-    /// All blocks of all nodes after propagation, ids before modalities in the chain's order.
+    /// Computes all blocks of all nodes after propagation, ids before modalities in the chain's order.
     ///
     /// # Shapes
     /// - output: `[n_users + n_items, (M + 1) d]`
@@ -181,7 +182,7 @@ impl Slmrec {
         spmm_polynomial(&self.user_item, self.inputs(), &self.coefficients())
     }
 
-    /// [`blocks`](Self::blocks) of a batch's users and of its positives, `[n, (M + 1) d]` each.
+    /// Like [`blocks`](Self::blocks), for a batch's users and positives only, `[n, (M + 1) d]` each.
     fn batch_blocks(&self, batch: &Batch) -> (Tensor<2>, Tensor<2>) {
         let items = batch.positives.clone() + self.tables.users.dims()[0] as i32;
         let ids: Tensor<1, Int> = Tensor::cat(vec![batch.users.clone(), items], 0);
@@ -189,7 +190,7 @@ impl Slmrec {
         users_and_items(rows, batch.len())
     }
 
-    /// Anchors and candidates of each link, from the blocks of some items.
+    /// Computes the anchors and candidates of each link from the blocks of some items.
     ///
     /// # Shapes
     /// - `items`: `[n, (M + 1) d]`; output: `[n, d]` both, `[n, d / 2]` for the last

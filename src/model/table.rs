@@ -1,4 +1,4 @@
-//! The table of models: a row gives a model its name, its settings in files and on command lines, and its tests.
+//! The registry of models. A row gives a model its name, its settings in files and on command lines, and its tests.
 
 use super::*;
 use crate::data::{Features, Modality, TrainSet};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 macro_rules! table {
     ($($(#[$doc:meta])* $tag:literal => $variant:ident, $config:ident;)*) => {
-        /// Settings of any model of the table; in JSON an object with the model's name under `"model"`.
+        /// Settings of any built-in model; in JSON an object with the model's name under `"model"`.
         ///
         /// ```
         /// use viral::prelude::*;
@@ -30,7 +30,7 @@ macro_rules! table {
             $($(#[$doc])* #[serde(rename = $tag)] $variant($config),)*
         }
 
-        /// Any model of the table.
+        /// Any built-in model.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant)]
         #[non_exhaustive]
@@ -39,10 +39,10 @@ macro_rules! table {
         }
 
         impl ModelConfig {
-            /// The models' names.
+            /// Names of all models.
             pub const NAMES: &'static [&'static str] = &[$($tag),*];
 
-            /// Default settings of a model by name.
+            /// Returns the default settings of the model called `name`.
             pub fn by_name(name: &str) -> Result<Self> {
                 match name {
                     $($tag => Ok(Self::$variant($config::default())),)*
@@ -50,14 +50,14 @@ macro_rules! table {
                 }
             }
 
-            /// The model's name.
+            /// Returns the model's name.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $tag,)*
                 }
             }
 
-            /// A model for `data` with fresh parameters.
+            /// Builds the model for `data` with newly initialised parameters.
             pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Model> {
                 self.check()?;
                 match self {
@@ -123,7 +123,7 @@ table! {
     "viral" => Viral, ViralConfig;
 }
 
-/// [`ModelConfig::by_name`].
+/// Parses a model's name, as [`ModelConfig::by_name`].
 impl std::str::FromStr for ModelConfig {
     type Err = Error;
 
@@ -132,24 +132,24 @@ impl std::str::FromStr for ModelConfig {
     }
 }
 
-/// The widest vectors: serving maps them by matrices with the square of it.
+/// Maximum width of a vector: serving maps vectors by square matrices of this size.
 const WIDEST: u64 = 1 << 13;
-/// The most layers, rounds within one, and widths of a feed-forward.
+/// Maximum number of layers, of routing rounds, and of model widths in a feed-forward's hidden layer.
 const DEEPEST: u64 = 1 << 8;
 
-/// The most rows that are drawn in a step.
+/// Maximum number of rows or negatives sampled in a step.
 const MOST_DRAWN: u64 = 1 << 16;
 
 impl ModelConfig {
-    /// Whether the sizes among the settings can be: what [`init`](Self::init) asks first.
+    /// Checks that all sizes among the settings are within limits; [`init`](Self::init) does so first.
     ///
     /// # Errors
-    /// A width, a number of layers or another count that no memory would hold, with its name.
+    /// When a width, a number of layers or another count is too large for any memory; the message names it.
     pub fn check(&self) -> Result<()> {
         let all = serde_json::to_value(self).map_err(|e| Error::Config(format!("{}: {e}", self.name())))?;
         for (key, value) in all.as_object().into_iter().flatten() {
             let most = match key.as_str() {
-                // As large as files have numbers for.
+                // The largest integer that files can hold.
                 key if key.ends_with("seed") => i64::MAX as u64,
                 key if key.starts_with("d_") => WIDEST,
                 key if ["layers", "routings", "feed_forward"].iter().any(|word| key.contains(word)) => DEEPEST,
@@ -163,8 +163,9 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The modalities of the data that the model does not use because it takes two at most: VIRAL, FREEDOM and MENTOR take text and visual, and
-    /// [`Multimodal`](Modality::Multimodal) in the place of one that is not there. Other models leave out none, or take no content.
+    /// Returns the modalities in `features` that the model ignores because it takes at most two. VIRAL, FREEDOM and
+    /// MENTOR take text and visual, with [`Multimodal`](Modality::Multimodal) in place of a missing one. For all other
+    /// models the list is empty.
     ///
     /// ```
     /// use viral::data::{Features, ItemFeatures, Modality};
@@ -186,20 +187,20 @@ impl ModelConfig {
         }
     }
 
-    /// Whether the model is made of content: all but popularity, BPR-MF and LightGCN.
+    /// Returns whether the model uses item content: all but popularity, BPR-MF and LightGCN do.
     pub fn takes_content(&self) -> bool {
         !matches!(self, Self::Popularity(_) | Self::BprMf(_) | Self::LightGcn(_))
     }
 
-    /// The settings in which this model differs from another, such as `d_embed is 32, here 64`.
+    /// Lists the settings that differ from those of `other`, such as `d_embed is 32, here 64`: first theirs, then ours.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let [here, there] = [self, other].map(|config| serde_json::to_value(config).unwrap_or_default());
         differing("", &here, &there)
     }
 
-    /// Changes one setting, as `key=value` on a command line does; `value` is JSON, or a bare word.
+    /// Changes one setting, like `key=value` on a command line; `value` is JSON or a bare word.
     ///
-    /// An unknown key is an error that lists the known ones; so is a value of the wrong kind.
+    /// Returns an error if the key is unknown, with a list of the known ones, or if the value has the wrong type.
     ///
     /// ```
     /// use viral::model::ModelConfig;
@@ -229,9 +230,9 @@ impl ModelConfig {
     }
 }
 
-/// The settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
+/// Lists the settings in which two JSON values differ, such as `adam.lr is 0.01, here 0.001`.
 pub(crate) fn differing(path: &str, wanted: &Value, found: &Value) -> Vec<String> {
-    // Of another model all settings are others.
+    // Two models differ in all settings: name the models only.
     let of_models = [wanted, found].map(|value| value.get("model").and_then(Value::as_str));
     if let (true, [Some(here), Some(there)]) = (path.is_empty(), of_models)
         && here != there

@@ -1,4 +1,4 @@
-//! The graph of users with common items: by rule for ranking, and for training, where a model wants it, padded at random.
+//! The user-user co-occurrence graph, optionally padded at random for training.
 
 use crate::data::Interactions;
 use crate::graph::{cooccurrence_counts, padded_cooccurrence, softmax_rows};
@@ -7,8 +7,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 use sprs::CsMat;
 
-/// Each user's neighbours by common items, weighed by the softmax of the counts, and the graph that the current epoch trains
-/// on: the same, or one whose short rows are [padded](padded_cooccurrence) anew in each epoch.
+/// A user-user graph: each user's neighbours by number of common items, weighted by the softmax of these numbers.
+///
+/// Ranking uses this graph. Training uses the same, or one whose short rows are [padded](padded_cooccurrence) anew in
+/// each epoch.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -33,36 +35,37 @@ pub struct UserGraph {
 }
 
 impl UserGraph {
-    /// The `n_neighbors` users with most items in common with each; a tie goes to the lower id.
+    /// Connects each user to the `n_neighbors` users with the most items in common; ties go to the lower id.
     ///
-    /// With `pad` rows that are shorter are filled up by repeats in each epoch of training.
+    /// With `pad`, shorter rows are filled up with repeats in each training epoch.
     pub fn new(interactions: &Interactions, n_neighbors: usize, pad: bool, device: &Device) -> Self {
         let counts = cooccurrence_counts(interactions, n_neighbors);
         let plain = SparseMatrix::new(&softmax_rows(&counts), device);
         Self { padded: plain.clone(), plain, counts: pad.then_some(counts), n_neighbors }
     }
 
-    /// Every neighbour once: what ranks.
+    /// Returns the graph for ranking, with every neighbour once.
     pub fn plain(&self) -> &SparseMatrix {
         &self.plain
     }
 
-    /// The graph of the current epoch: what trains. Before the first epoch, and without padding, it is the plain one.
+    /// Returns the training graph of the current epoch. It is the plain graph before the first epoch and without
+    /// padding.
     pub fn padded(&self) -> &SparseMatrix {
         &self.padded
     }
 
-    /// Draws the repeats of an epoch: a function of `(seed, epoch)`. Without padding nothing changes.
+    /// Draws the repeats of an epoch as a function of `(seed, epoch)`. Does nothing without padding.
     pub fn redraw(&mut self, seed: u64, epoch: usize) {
         if let Some(counts) = &self.counts {
             self.train_on(&padded_cooccurrence(counts, self.n_neighbors, seed, epoch as u64));
         }
     }
 
-    /// Trains on this graph until the next draw, on the device that the graph is on by now.
+    /// Sets the graph to train on until the next draw, on the device where the graph now is.
     ///
     /// # Panics
-    /// When it is of another number of users.
+    /// When `graph` has another number of users.
     pub fn train_on(&mut self, graph: &CsMat<f32>) {
         let ([n, _], found) = (self.plain.dims(), graph.shape());
         assert!(found == (n, n), "UserGraph: {n} users, but the graph is {found:?}");

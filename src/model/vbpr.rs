@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of [`Vbpr`].
 ///
-/// *VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback*, AAAI 2016, arXiv 1510.01784; with all modalities side
-/// by side as the content.
+/// *VBPR: Visual Bayesian Personalized Ranking from Implicit Feedback*, AAAI 2016, arXiv 1510.01784. The content is the
+/// concatenation of all modalities.
 ///
 /// ```text
 /// z_i = [i ‖ W content_i + b],    ŷ_ui = uᵀ z_i,    L = mean -ln σ(ŷ_ui - ŷ_uj) + reg · (‖U_b‖ + ‖I_b‖ + ‖J_b‖) / batch
 /// ```
 ///
-/// where `U_b`, `I_b` and `J_b` are the batch's vectors. A step takes O(items · width · d) for the content of all items; memory
-/// O((users + items) · d + items · width).
+/// where `U_b`, `I_b` and `J_b` are the batch's vectors. A step takes O(items · width · d) time for the content of all
+/// items; memory O((users + items) · d + items · width).
 ///
 /// ```
 /// use viral::model::VbprConfig;
@@ -39,11 +39,11 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct VbprConfig {
-    /// Width of the free part and of the content part. Default: 64.
+    /// Width of the id part and of the content part. Default: 64.
     pub d_embed: usize,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
-    /// Weight of the norms of the batch's vectors. Default: 0.1.
+    /// Weight of the L2 norms of the batch's vectors. Default: 0.1.
     pub reg: f64,
 }
 
@@ -54,19 +54,19 @@ impl Default for VbprConfig {
 }
 
 impl VbprConfig {
-    /// The settings of the published code, which takes features as they are.
+    /// Returns the settings of the published code, which uses raw features.
     pub fn published() -> Self {
         Self { normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier tables for `data`, which must have features of at least one modality; all that there are take part.
+    /// Builds the model with Xavier tables. `data` must have features of at least one modality; all of them are used.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Vbpr> {
         check(self.d_embed, &[("reg", self.reg)])?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());
         let features = data.features.require_any("vbpr")?;
         let rows = features.iter().map(|(_, rows)| Content::normalized(rows, self.normalize_features, init).rows);
         let content = Tensor::cat(rows.collect(), 1);
-        // An item with one of its modalities has content.
+        // An item with at least one modality has content.
         let there: Vec<bool> = (0..n_items).map(|item| features.iter().any(|(_, rows)| rows.has(item))).collect();
         let there = there.contains(&false).then_some(there);
         let weight = xavier_normal([content.dims()[1], self.d_embed], init);
@@ -80,14 +80,14 @@ impl VbprConfig {
     }
 }
 
-/// `i = [free ‖ W content + b]`.
+/// Matrix factorisation with content: `z_i = [i ‖ W content_i + b]`.
 #[derive(Module, Debug)]
 pub struct Vbpr {
-    /// `[n_users, 2 d]`.
+    /// The users' vectors, `[n_users, 2 d]`.
     pub users: Param<Tensor<2>>,
-    /// `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// `[sum of the modalities' widths, d]`, in the order of the modalities.
+    /// Content projection, `[sum of the modalities' widths, d]`, with the modalities in their order.
     pub content_linear: Linear,
     content: Content,
     reg: f64,

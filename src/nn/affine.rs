@@ -1,24 +1,25 @@
-//! A linear layer at the precision that training asks for.
+//! Linear layers at the matmul precision that training sets.
 
 use crate::ops::{bias_leaky_relu, matmul};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 
-/// `y = x W + b`, its operands rounded as [`with_matmul_precision`](crate::ops::with_matmul_precision) says.
+/// Applies a linear layer, `y = x W + b`, with operands rounded as
+/// [`with_matmul_precision`](crate::ops::with_matmul_precision) sets.
 ///
-/// [`Linear::forward`] does the same in f32 whatever is said.
+/// [`Linear::forward`] always computes in f32.
 ///
 /// # Shapes
 /// - `x`: `[.., d_in]`
 /// - output: `[.., d_out]`
 ///
 /// # Panics
-/// When `x` has another width than the weight has rows.
+/// When the width of `x` differs from the number of rows of the weight.
 pub fn affine<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     affine_leaky(layer, x, 1.0)
 }
 
-/// [`affine`], then `slope · y` where `y` is not above zero.
+/// Applies [`affine`], then a LeakyReLU: `slope · y` where `y` is not above zero.
 pub(super) fn affine_leaky<const D: usize>(layer: &Linear, x: Tensor<D>, slope: f32) -> Tensor<D> {
     let mut dims = x.dims();
     let [d_in, d_out] = layer.weight.dims();
@@ -29,7 +30,7 @@ pub(super) fn affine_leaky<const D: usize>(layer: &Linear, x: Tensor<D>, slope: 
     bias_leaky(layer, y, slope).reshape(dims)
 }
 
-/// What follows the product of a layer: its bias, and the leaky rectifier.
+/// Adds a layer's bias to its product and applies a LeakyReLU.
 pub(super) fn bias_leaky(layer: &Linear, y: Tensor<2>, slope: f32) -> Tensor<2> {
     let bias = match &layer.bias {
         Some(bias) => bias.val(),

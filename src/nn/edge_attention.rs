@@ -1,4 +1,4 @@
-//! Attention of nodes to their neighbours in a graph.
+//! Graph attention: nodes attend to their neighbours.
 
 use super::{Init, xavier_uniform};
 use crate::ops::{SparseMatrix, edge_products, edge_softmax, expand_columns, expand_rows, matmul, spmm_values};
@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::leaky_relu;
 use serde::{Deserialize, Serialize};
 
-/// How strongly a node attends to a neighbour, before the softmax.
+/// The score of an edge before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -49,31 +49,31 @@ pub struct EdgeAttentionConfig {
 }
 
 impl EdgeAttentionConfig {
-    /// One head, inner products of vectors of width `d_in` as they are: attention without parameters.
+    /// One head with inner products of raw vectors of width `d_in`: attention without parameters.
     pub fn new(d_in: usize) -> Self {
         Self { d_in, heads: 1, d_head: None, score: EdgeScore::InnerProduct }
     }
 
-    /// Splits the width, or that of the projection, among so many heads. Default: 1.
+    /// Number of heads, which split the width, or that of the projection, equally. Default: 1.
     pub fn with_heads(mut self, heads: usize) -> Self {
         self.heads = heads;
         self
     }
 
-    /// Projects nodes to `d_head` columns a head first, by one matrix for receivers and senders. Default:
+    /// First projects nodes to `d_head` columns for each head, by one matrix for receivers and senders. Default:
     /// vectors as they are.
     pub fn with_projection(mut self, d_head: usize) -> Self {
         self.d_head = Some(d_head);
         self
     }
 
-    /// How neighbours are scored. Default: [`EdgeScore::InnerProduct`].
+    /// How edges are scored. Default: [`EdgeScore::InnerProduct`].
     pub fn with_score(mut self, score: EdgeScore) -> Self {
         self.score = score;
         self
     }
 
-    /// Xavier uniform projection and vectors.
+    /// Initialises projection and vectors as Xavier uniform.
     ///
     /// # Panics
     /// When there is no head, or the width without a projection is no multiple of the heads.
@@ -92,17 +92,17 @@ impl EdgeAttentionConfig {
     }
 }
 
-/// Attention over the edges of a graph, one softmax for each node and head.
+/// Graph attention: attention over the edges of a graph, with one softmax for each node and head.
 ///
 /// ```text
 /// α[e, h] = softmax over the edges of i of score_h(i, j),   e = (i, j)
 /// y[i] = ‖_h Σ_e α[e, h] x_h[j]                              the heads side by side
 /// ```
 ///
-/// With inner products and one head it is the attention of GRCN (*Graph-Refined Convolutional Network for Multimedia
-/// Recommendation with Implicit Feedback*, MM 2020); what a node keeps of itself is added outside.
+/// With inner products and one head this is the attention of GRCN (*Graph-Refined Convolutional Network for Multimedia
+/// Recommendation with Implicit Feedback*, MM 2020), which adds the node's own vector outside.
 ///
-/// O(nnz · d) time; memory O((n + m) · d + nnz · heads): no message is copied.
+/// O(nnz · d) time; memory O((n + m) · d + nnz · heads): messages are never materialised.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -116,13 +116,13 @@ impl EdgeAttentionConfig {
 ///
 /// let attended = layer.forward(&graph, Tensor::ones([3, 4], &device), None);
 /// assert_eq!(attended.output.dims(), [3, 16]);
-/// // Node 0 attends to equal neighbours alike, node 1 to one alone; node 2 has none.
+/// // Node 0 attends equally to its two equal neighbours, node 1 to its only one; node 2 has none.
 /// let first_head: Vec<f32> = attended.weights.narrow(1, 0, 1).into_data().iter().collect();
 /// assert_eq!(first_head, [0.5, 0.5, 1.0]);
 /// ```
 #[derive(Module, Debug)]
 pub struct EdgeAttention {
-    /// `[d_in, heads · d_head]`, where there is a projection.
+    /// Projection, `[d_in, heads · d_head]`, if there is one.
     pub projection: Option<Param<Tensor<2>>>,
     /// `a` of the additive score, `[heads, d_head]`.
     pub receiver: Option<Param<Tensor<2>>>,
@@ -135,19 +135,19 @@ pub struct EdgeAttention {
     score: EdgeScore,
 }
 
-/// What [`EdgeAttention`] gives.
+/// The output of [`EdgeAttention`].
 #[derive(Debug, Clone)]
 pub struct Attended {
-    /// What each node receives, `[n, heads · d_head]`; 0 for a node without edges.
+    /// The attention-weighted sum of each node's neighbours, `[n, heads · d_head]`; 0 for a node without edges.
     pub output: Tensor<2>,
     /// The attention `α` of each edge before any mask, `[nnz, heads]`.
     pub weights: Tensor<2>,
 }
 
 impl EdgeAttention {
-    /// Attention among the nodes of one graph.
+    /// Computes attention among the nodes of one graph.
     ///
-    /// `mask` multiplies the attention behind the softmax: dropout of edges, with kept ones scaled up by its maker.
+    /// `mask` multiplies the attention after the softmax, for edge dropout; the caller scales kept edges up.
     ///
     /// # Shapes
     /// - `graph`: `[n, n]`, row = receiver; its values are not used
@@ -161,7 +161,7 @@ impl EdgeAttention {
         self.attend(graph, x.clone(), x, mask)
     }
 
-    /// Attention of receivers to senders that are other nodes, such as users to items.
+    /// Computes attention of receivers to other nodes as senders, such as users to items.
     ///
     /// # Shapes
     /// - `graph`: `[n, m]`, row = receiver; its values are not used
@@ -215,12 +215,12 @@ impl EdgeAttention {
         Attended { output: Tensor::cat((0..self.heads).map(of_head).collect(), 1), weights }
     }
 
-    /// The columns of a head, `[n, d_head]`.
+    /// Returns the columns of a head, `[n, d_head]`.
     fn head(&self, x: Tensor<2>, h: usize) -> Tensor<2> {
         x.narrow(1, h * self.d_head, self.d_head)
     }
 
-    /// `[nnz, heads]`.
+    /// Computes the attention logits, `[nnz, heads]`.
     fn logits(&self, graph: &SparseMatrix, receivers: Tensor<2>, senders: Tensor<2>) -> Tensor<2> {
         let scale = match (self.score, &self.receiver, &self.sender) {
             (EdgeScore::Additive { slope }, Some(a), Some(b)) => {
@@ -239,7 +239,7 @@ impl EdgeAttention {
         if scale == 1.0 { logits } else { logits * scale }
     }
 
-    /// `⟨vectors[h], x_h⟩` of each node and head, `[n, heads]`.
+    /// Computes `⟨vectors[h], x_h⟩` for each node and head, `[n, heads]`.
     fn products(&self, x: Tensor<2>, vectors: Tensor<2>) -> Tensor<2> {
         let ([n, _], heads, d) = (x.dims(), self.heads, self.d_head);
         let weighted = x.reshape([n, heads, d]) * vectors.unsqueeze_dim::<3>(0);

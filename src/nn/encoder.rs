@@ -1,4 +1,4 @@
-//! The pre-norm Transformer encoder of the fusion blocks, with one token an item or several.
+//! The pre-norm Transformer encoder of the fusion blocks, for items of one or several tokens.
 
 use super::init::xavier_linear;
 use super::shapes::{expect_same, expect_width};
@@ -33,7 +33,7 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// One layer for items of one token: the softmax over one key is 1, so there are neither queries nor keys.
+    /// One layer for items of one token. The softmax over one key is 1, so there are no query and key projections.
     pub fn new(d_model: usize) -> Self {
         Self { d_model, n_layers: 1, n_heads: 1, attention: false, d_feed_forward: 4 * d_model }
     }
@@ -44,7 +44,7 @@ impl EncoderConfig {
         self
     }
 
-    /// Queries and keys with `n_heads` heads, for [`Encoder::forward_tokens`]. Default: neither.
+    /// Adds query and key projections with `n_heads` heads, for [`Encoder::forward_tokens`]. Default: neither.
     ///
     /// # Panics
     /// When `n_heads` is 0 or does not divide `d_model`.
@@ -61,7 +61,7 @@ impl EncoderConfig {
         self
     }
 
-    /// Xavier uniform weights, zero biases.
+    /// Initialises the encoder with Xavier uniform weights and zero biases.
     pub fn init(&self, init: &mut Init) -> Encoder {
         let layers = (0..self.n_layers).map(|_| self.layer(init)).collect();
         Encoder { layers, norm: LayerNormConfig::new(self.d_model).init(init.device()) }
@@ -86,21 +86,21 @@ impl EncoderConfig {
 /// One pre-norm layer: attention and a feed-forward, each with a residual.
 #[derive(Module, Debug)]
 pub struct EncoderLayer {
-    /// Normalises queries, keys and values alike.
+    /// Layer norm before the attention, for queries, keys and values alike.
     pub norm_attention: LayerNorm,
-    /// Queries, where there is more than one key.
+    /// Query projection, if there is more than one key.
     pub query: Option<Linear>,
-    /// Keys, where there is more than one.
+    /// Key projection, if there is more than one key.
     pub key: Option<Linear>,
-    /// Values.
+    /// Value projection.
     pub value: Linear,
-    /// After the heads.
+    /// Output projection after the heads.
     pub output: Linear,
-    /// Before the feed-forward.
+    /// Layer norm before the feed-forward.
     pub norm_feed_forward: LayerNorm,
-    /// `d → d_feed_forward`.
+    /// First feed-forward layer, `d → d_feed_forward`.
     pub up: Linear,
-    /// `d_feed_forward → d`.
+    /// Second feed-forward layer, `d_feed_forward → d`.
     pub down: Linear,
     n_heads: usize,
 }
@@ -110,18 +110,19 @@ impl EncoderLayer {
         x.clone() + affine(&self.down, relu(affine(&self.up, self.norm_feed_forward.forward(x))))
     }
 
-    /// One key: the attention weight is 1 and what is attended to is the value itself. Inputs are scaled first.
+    /// Applies the layer with one key: the attention weight is 1, and attention returns the value itself. Scales inputs
+    /// first.
     fn forward(&self, x: Tensor<2>, kv: Tensor<2>, scales: [f32; 2]) -> Tensor<2> {
         one_token_layer(x, kv, self.weights(), scales)
     }
 
-    /// The same from separate layers.
+    /// Computes the same from separate layers.
     fn reference_forward(&self, x: Tensor<2>, kv: Tensor<2>, [x_scale, kv_scale]: [f32; 2]) -> Tensor<2> {
         let value = affine(&self.value, self.norm_attention.forward(kv * kv_scale));
         self.feed_forward(x * x_scale + affine(&self.output, value))
     }
 
-    /// All weights of one-token attention in a vector, in the order of [`one_token_layer`].
+    /// Concatenates all weights of one-token attention, in the order of [`one_token_layer`].
     fn weights(&self) -> Tensor<1> {
         let norm = |norm| gain_and_shift(norm).to_vec();
         let linear = |linear: &Linear| match &linear.bias {
@@ -165,7 +166,7 @@ fn gain_and_shift(norm: &LayerNorm) -> [Tensor<1>; 2] {
     }
 }
 
-/// `Trans(q, kv)` of equation (7): inputs times √d, pre-norm layers, a final norm, no dropout.
+/// Transformer encoder, `Trans(q, kv)` of equation (7): inputs times √d, pre-norm layers, a final norm, no dropout.
 ///
 /// Each layer is `h = x + W_o(attention(LN x, LN kv))`, `y = h + W₂ relu(W₁ LN h)`; every layer attends to the same
 /// `kv`.
@@ -179,7 +180,7 @@ fn gain_and_shift(norm: &LayerNorm) -> [Tensor<1>; 2] {
 /// let encoder = EncoderConfig::new(8).init(&mut Init::new(0, &device));
 /// let (q, kv) = (Tensor::ones([5, 8], &device), Tensor::zeros([5, 8], &device));
 /// assert_eq!(encoder.forward(q, kv).dims(), [5, 8]);
-/// // With queries and keys, items of several tokens.
+/// // With query and key projections, items may have several tokens.
 /// let encoder = EncoderConfig::new(8).with_attention(2).init(&mut Init::new(0, &device));
 /// assert_eq!(encoder.forward_tokens(Tensor::ones([5, 3, 8], &device), None).dims(), [5, 3, 8]);
 /// # }
@@ -188,12 +189,12 @@ fn gain_and_shift(norm: &LayerNorm) -> [Tensor<1>; 2] {
 pub struct Encoder {
     /// The layers in order.
     pub layers: Vec<EncoderLayer>,
-    /// After the last layer.
+    /// Final layer norm.
     pub norm: LayerNorm,
 }
 
 impl Encoder {
-    /// `d`: the width of queries, keys and output.
+    /// Returns `d`, the width of queries, keys and output.
     pub(super) fn width(&self) -> usize {
         self.norm.gamma.dims()[0]
     }
@@ -203,7 +204,7 @@ impl Encoder {
         layer_norm(x, gain, shift)
     }
 
-    /// Queries and keys of one token an item; `kv` is `q` for self-attention.
+    /// Encodes items of one token; `kv` is `q` for self-attention.
     ///
     /// # Shapes
     /// - `q`, `kv`, output: `[n, d]`
@@ -220,7 +221,8 @@ impl Encoder {
         self.norm(self.layers.iter().fold((q, scale), layer).0)
     }
 
-    /// [`forward`](Self::forward) from separate layers, which keep all that is between them: its oracle.
+    /// Computes [`forward`](Self::forward) from separate layers that keep all intermediate values: its reference in
+    /// tests.
     #[doc(hidden)]
     pub fn reference_forward(&self, q: Tensor<2>, kv: Tensor<2>) -> Tensor<2> {
         let scale = (q.dims()[1] as f32).sqrt();
@@ -230,7 +232,7 @@ impl Encoder {
         self.norm.forward(self.layers.iter().fold((q, scale), layer).0)
     }
 
-    /// Self-attention of items of one token: every layer attends to its own input.
+    /// Encodes items of one token by self-attention: every layer attends to its own input.
     ///
     /// # Shapes
     /// - `x`, output: `[n, d]`
@@ -246,7 +248,7 @@ impl Encoder {
         self.norm(self.layers.iter().fold((x, (d as f32).sqrt()), layer).0)
     }
 
-    /// Several tokens: each of the `n` batches attends within itself.
+    /// Encodes items of several tokens; each of the `n` sequences attends within itself.
     ///
     /// # Shapes
     /// - `q`, output: `[n, n_queries, d]`; `kv`: `[n, n_keys, d]`, or none for self-attention

@@ -1,4 +1,4 @@
-//! Graph convolutions with weights and an activation for each layer.
+//! Graph convolution layers with weights and an activation.
 
 use super::affine::{affine_leaky, bias_leaky};
 use super::{Init, linear, xavier_normal};
@@ -43,17 +43,17 @@ impl GraphConvConfig {
         self
     }
 
-    /// Xavier normal weight.
+    /// Initialises the layer with a Xavier normal weight.
     pub fn init(&self, init: &mut Init) -> GraphConv {
         GraphConv { weight: xavier_normal([self.d_in, self.d_out], init), slope: self.slope }
     }
 }
 
-/// One graph convolution, `y = LeakyReLU(A x W)`.
+/// Graph convolution layer, `y = LeakyReLU(A x W)`.
 ///
-/// The product is taken in the order that costs less, `(A x) W` of as many rows as there are receivers, or `A (x W)` of as
-/// many as there are senders: O(min(n · d_in · d_out + nnz · d_in, m · d_in · d_out + nnz · d_out)) time for `A` of `[n, m]`.
-/// No message is copied.
+/// The product is taken in the cheaper order, `(A x) W` with as many rows as there are receivers, or `A (x W)` with as
+/// many as there are senders: O(min(n · d_in · d_out + nnz · d_in, m · d_in · d_out + nnz · d_out)) time for `A` of
+/// `[n, m]`. Messages are never materialised.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -67,12 +67,14 @@ impl GraphConvConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct GraphConv {
-    /// `[d_in, d_out]`.
+    /// Weight, `[d_in, d_out]`.
     pub weight: Param<Tensor<2>>,
     slope: f64,
 }
 
 impl GraphConv {
+    /// Convolves the vectors `x` of senders over the graph.
+    ///
     /// # Shapes
     /// - `graph`: `[n, m]`, row = receiver
     /// - `x`: `[m, d_in]`; output: `[n, d_out]`
@@ -83,7 +85,7 @@ impl GraphConv {
         self.convolve(graph, x, |x| spmm(graph, x))
     }
 
-    /// [`forward`](Self::forward) on edges whose values carry a gradient.
+    /// Like [`forward`](Self::forward), with edge values that carry a gradient.
     ///
     /// # Shapes
     /// - `graph`: `[n, m]`, row = receiver; its own values are not used
@@ -96,13 +98,14 @@ impl GraphConv {
         self.convolve(graph, x, |x| spmm_values(graph, values, x))
     }
 
-    /// The rest of [`forward`](Self::forward) from `A x` on: for what is propagated once and weighted in each step.
+    /// Completes [`forward`](Self::forward) from a precomputed `A x`, for inputs that are propagated once and weighted
+    /// in each step.
     ///
     /// # Shapes
     /// - `aggregated`: `[n, d_in]`; output: `[n, d_out]`
     ///
     /// # Panics
-    /// When the width is another than the weight's.
+    /// When the width differs from the weight's.
     pub fn forward_aggregated(&self, aggregated: Tensor<2>) -> Tensor<2> {
         self.check(&aggregated);
         self.activate(matmul(aggregated, self.weight.val()))
@@ -155,7 +158,7 @@ impl ResidualGraphConvConfig {
         Self { d_in, d_message: d_in, d_out, slope: 0.01 }
     }
 
-    /// Width of what neighbours send. Default: `d_in`.
+    /// Width of the messages from neighbours. Default: `d_in`.
     pub fn with_d_message(mut self, d_message: usize) -> Self {
         self.d_message = d_message;
         self
@@ -167,7 +170,7 @@ impl ResidualGraphConvConfig {
         self
     }
 
-    /// Xavier normal weight of the convolution; PyTorch's default initialisation of the linear layers.
+    /// Initialises the convolution with a Xavier normal weight, and the linear layers with PyTorch's defaults.
     pub fn init(&self, init: &mut Init) -> ResidualGraphConv {
         let conv = GraphConvConfig::new(self.d_in, self.d_message).with_slope(self.slope).init(init);
         let own = linear(self.d_in, self.d_out, init);
@@ -176,7 +179,7 @@ impl ResidualGraphConvConfig {
     }
 }
 
-/// A graph convolution that keeps the node's own vector, and an identity where there is one.
+/// Graph convolution that keeps the node's own vector and adds an optional id embedding.
 ///
 /// ```text
 /// h = LeakyReLU(A x C),   x̂ = LeakyReLU(x W + b) + z,   y = LeakyReLU([h ‖ x̂] G + g)
@@ -185,7 +188,7 @@ impl ResidualGraphConvConfig {
 /// The layer of MMGCN (*MMGCN: Multi-modal Graph Convolution Network for Personalized Recommendation of Micro-video*, MM
 /// 2019), with `A` the mean over neighbours and `z` the nodes' id embeddings.
 ///
-/// O(nnz · d + n · d²) time; no message is copied.
+/// O(nnz · d + n · d²) time; messages are never materialised.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -210,6 +213,8 @@ pub struct ResidualGraphConv {
 }
 
 impl ResidualGraphConv {
+    /// Convolves the vectors `x` of all nodes over the graph.
+    ///
     /// # Shapes
     /// - `graph`: `[n, n]`, row = receiver
     /// - `x`: `[n, d_in]`; `identity` (`z`), output: `[n, d_out]`
@@ -220,7 +225,7 @@ impl ResidualGraphConv {
         self.forward_between(graph, x.clone(), x, identity)
     }
 
-    /// [`forward`](Self::forward) of receivers whose neighbours are other nodes, such as users and their items.
+    /// Like [`forward`](Self::forward), for receivers whose neighbours are other nodes, such as users and their items.
     ///
     /// # Shapes
     /// - `graph`: `[n, m]`, row = receiver
@@ -238,7 +243,7 @@ impl ResidualGraphConv {
         self.update(self.conv.forward(graph, senders), receivers, identity)
     }
 
-    /// [`forward_between`](Self::forward_between) of `A x` of the senders: for senders that stay as they are, whose sums are
+    /// Like [`forward_between`](Self::forward_between), from a precomputed `A x` of the senders, for senders that are
     /// the same in each step.
     ///
     /// # Shapes
@@ -265,7 +270,7 @@ impl ResidualGraphConv {
             }
             None => own,
         };
-        // [h ‖ x̂] G as the sum of two products: what lies side by side would be a copy of both.
+        // [h ‖ x̂] G as the sum of two products: concatenation would copy both.
         let weight = self.merge.weight.val();
         let part = |x: Tensor<2>, first: usize| {
             let rows = weight.clone().narrow(0, first, x.dims()[1]);

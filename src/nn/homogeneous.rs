@@ -15,7 +15,7 @@ use burn::tensor::{Int, Tensor};
 /// use viral::ops::SparseMatrix;
 ///
 /// let device = Device::flex();
-/// // Node 0 listens to node 1, and node 1 to nobody.
+/// // Node 0 receives from node 1, and node 1 from nobody.
 /// let graph = sprs::CsMat::new((2, 2), vec![0, 1, 1], vec![1], vec![0.5]);
 /// let graph = SparseMatrix::new(&graph, &device);
 /// let x = Tensor::from_floats([[1.0], [4.0]], &device);
@@ -25,17 +25,17 @@ use burn::tensor::{Int, Tensor};
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct HomogeneousPropagation {
-    /// `L`; without layers the result is `x` itself.
+    /// Number of layers, `L`; without any the result is `x` itself.
     pub n_layers: usize,
     /// Weight of the node's own vector; 0 for the paper's `h⁽ᴸ⁾` alone.
     pub own: f32,
-    /// Weight of what comes from the neighbours.
+    /// Weight of the neighbours' contribution, `h⁽ᴸ⁾`.
     pub neighbors: f32,
 }
 
 impl HomogeneousPropagation {
-    /// `x + Sᴸ x`: each node keeps what it is and receives from its neighbours, as in VIRAL, DRAGON, MENTOR and COHESION. No layers
-    /// give `x` itself.
+    /// Returns the residual form `x + Sᴸ x`, in which each node keeps its vector and adds what it receives from its
+    /// neighbours, as in VIRAL, DRAGON, MENTOR and COHESION. Without layers it is `x` itself.
     pub fn residual(n_layers: usize) -> Self {
         Self { n_layers, own: 1.0, neighbors: 1.0 }
     }
@@ -47,7 +47,7 @@ impl HomogeneousPropagation {
     /// - `x`, output: `[n, d]`
     ///
     /// # Panics
-    /// When the graph has not as many nodes as `x` has rows.
+    /// When the graph does not have one node for each row of `x`.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
         expect_nodes("homogeneous propagation", graph, &x);
         if self.n_layers == 0 {
@@ -56,14 +56,14 @@ impl HomogeneousPropagation {
         spmm_polynomial(graph, x, &self.coefficients())
     }
 
-    /// The rows `ids` of [`forward`](Self::forward), without the others.
+    /// Computes only the rows `ids` of [`forward`](Self::forward).
     ///
     /// # Shapes
     /// - `graph`: `[n, n]`, row = destination
     /// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[m, d]`
     ///
     /// # Panics
-    /// When the graph has not as many nodes as `x` has rows.
+    /// When the graph does not have one node for each row of `x`.
     pub fn forward_rows(&self, graph: &SparseMatrix, x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
         expect_nodes("homogeneous propagation", graph, &x);
         if self.n_layers == 0 {
@@ -72,7 +72,7 @@ impl HomogeneousPropagation {
         spmm_polynomial_rows(graph, x, &self.coefficients(), ids)
     }
 
-    /// Of the powers of the graph, from 0 on; there is at least one layer.
+    /// Returns the coefficients of the powers of the graph, from 0 on; there must be at least one layer.
     pub(crate) fn coefficients(&self) -> Vec<f32> {
         let mut coefficients = vec![0.0; self.n_layers + 1];
         (coefficients[0], coefficients[self.n_layers]) = (self.own, self.neighbors);

@@ -1,11 +1,11 @@
-//! Free vectors of users and items, and the nodes of the bipartite graph that they are.
+//! Id embeddings of users and items, the nodes of their bipartite graph.
 
 use super::{Init, LightGcnPropagation, l2_normalize, xavier_normal, xavier_uniform};
 use crate::ops::{SparseMatrix, row_range};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// A free vector for each user and each item: the ID embeddings of collaborative filtering.
+/// Id embeddings, as in collaborative filtering: a trainable vector for each user and each item.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -26,29 +26,29 @@ use burn::tensor::Tensor;
 /// ```
 #[derive(Module, Debug)]
 pub struct IdTables {
-    /// `[n_users, d]`.
+    /// Id embeddings of the users, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
 }
 
 impl IdTables {
-    /// Xavier uniform tables, users drawn first.
+    /// Initialises Xavier uniform tables; users are drawn first.
     pub fn xavier_uniform(n_users: usize, n_items: usize, d: usize, init: &mut Init) -> Self {
         Self { users: xavier_uniform([n_users, d], init), items: xavier_uniform([n_items, d], init) }
     }
 
-    /// Xavier normal tables, users drawn first.
+    /// Initialises Xavier normal tables; users are drawn first.
     pub fn xavier_normal(n_users: usize, n_items: usize, d: usize, init: &mut Init) -> Self {
         Self { users: xavier_normal([n_users, d], init), items: xavier_normal([n_items, d], init) }
     }
 
-    /// All vectors, users first, `[n_users + n_items, d]`.
+    /// Concatenates all vectors, users first, `[n_users + n_items, d]`.
     pub fn nodes(&self) -> Tensor<2> {
         nodes(self.users.val(), self.items.val())
     }
 
-    /// Users and items after propagation over their graph.
+    /// Propagates users and items over their graph.
     ///
     /// # Shapes
     /// - `graph`: `[n_users + n_items, n_users + n_items]`, users first
@@ -61,7 +61,7 @@ impl IdTables {
     }
 }
 
-/// The nodes of a bipartite graph, users first: the input of [`LightGcnPropagation`].
+/// Concatenates users and items to the nodes of a bipartite graph, users first: the input of [`LightGcnPropagation`].
 ///
 /// # Shapes
 /// - `users`: `[n_users, d]`, `items`: `[n_items, d]`; output: `[n_users + n_items, d]`
@@ -74,8 +74,8 @@ pub fn nodes(users: Tensor<2>, items: Tensor<2>) -> Tensor<2> {
     Tensor::cat(vec![users, items], 0)
 }
 
-/// Blocks side by side, each with rows of length one; a row of zeros stays zero. What the modalities of DRAGON and COHESION enter
-/// their graphs with.
+/// L2-normalises the rows of each block and concatenates the blocks; a row of zeros stays zero. This is the input of
+/// DRAGON's and COHESION's propagation.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// use viral::nn::{InformationFusionConfig, Init};
 ///
 /// let device = Device::flex();
-/// // Synergy alone: without an estimate of the redundancy the visual block stays as it is.
+/// // Without an estimate of the redundancy the visual block stays as it is.
 /// let fusion = InformationFusionConfig::paper(8).with_redundancy(false).init(&mut Init::new(0, &device));
 /// let [_, _, visual] = fusion.forward(Tensor::zeros([3, 8], &device), Tensor::ones([3, 8], &device)).into_blocks();
 /// assert!(visual.into_data().iter::<f32>().all(|x| x == 1.0));
@@ -34,8 +34,9 @@ pub struct InformationFusionConfig {
 }
 
 impl InformationFusionConfig {
-    /// The equations as printed: [CSE](CrossModalSynergyConfig::paper) and [TBR](RedundancyEstimatorConfig::paper) of the
-    /// paper, and `v'` as it comes out of (12), with 1e-12 added to `‖r‖²` so that `r = 0` has no effect.
+    /// Returns the settings of the equations as printed: the paper's [CSE](CrossModalSynergyConfig::paper) and
+    /// [TBR](RedundancyEstimatorConfig::paper), and `v'` as (12) gives it, with 1e-12 added to `‖r‖²` so that `r = 0`
+    /// has no effect.
     pub fn paper(d_model: usize) -> Self {
         Self {
             synergy: CrossModalSynergyConfig::paper(d_model),
@@ -46,8 +47,8 @@ impl InformationFusionConfig {
         }
     }
 
-    /// The authors' code: [CSE](CrossModalSynergyConfig::reference) and [TBR](RedundancyEstimatorConfig::reference) of it,
-    /// 1e-8 added to `‖r‖²`, and `v'` of length one.
+    /// Returns the settings of the authors' code: its [CSE](CrossModalSynergyConfig::reference) and
+    /// [TBR](RedundancyEstimatorConfig::reference), 1e-8 added to `‖r‖²`, and an L2-normalised `v'`.
     pub fn reference(d_model: usize) -> Self {
         Self {
             synergy: CrossModalSynergyConfig::reference(d_model),
@@ -64,20 +65,20 @@ impl InformationFusionConfig {
         self
     }
 
-    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`. Default: yes.
+    /// Whether redundancy is estimated and removed from the visual block; without it `v' = v`. Default: yes.
     pub fn with_redundancy(mut self, redundancy: bool) -> Self {
         self.estimates_redundancy = redundancy;
         self
     }
 
-    /// What stands where a modality was removed (9). Default: [`Mask::Learned`] in the paper, [`Mask::Zeros`] in the reference.
+    /// What replaces a removed modality (9). Default: [`Mask::Learned`] in the paper, [`Mask::Zeros`] in the reference.
     pub fn with_mask(mut self, mask: Mask) -> Self {
         self.redundancy = self.redundancy.with_mask(mask);
         self
     }
 
-    /// Heads of the redundancy's encoder over the sequence `[v, t]`; none puts the modalities side by side instead.
-    /// Default: one in the paper, none in the reference.
+    /// Heads of the redundancy encoder over the sequence `[v, t]`; `None` concatenates the modalities instead. Default:
+    /// one in the paper, none in the reference.
     pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
         self.redundancy = self.redundancy.with_sequence(n_heads);
         self
@@ -90,19 +91,19 @@ impl InformationFusionConfig {
         self
     }
 
-    /// What is added to `‖r‖²` in (12). Default: 1e-12 in the paper, 1e-8 in the reference.
+    /// Epsilon added to `‖r‖²` in (12). Default: 1e-12 in the paper, 1e-8 in the reference.
     pub fn with_epsilon(mut self, epsilon: f32) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Whether `v'` has length one. Default: no in the paper, yes in the reference.
+    /// Whether `v'` is L2-normalised. Default: no in the paper, yes in the reference.
     pub fn with_normalize_unique(mut self, normalize_unique: bool) -> Self {
         self.normalize_unique = normalize_unique;
         self
     }
 
-    /// Both estimators, that of the synergy drawn first.
+    /// Initialises both estimators, the synergy first.
     ///
     /// # Panics
     /// When the heads of a sequence do not divide `d_model`.
@@ -116,15 +117,16 @@ impl InformationFusionConfig {
     }
 }
 
-/// Information-aware fusion: text, the synergy of both modalities (7)(8), and what of the image is not redundant (9)-(12).
+/// Information-aware fusion: text, the synergy of both modalities (7)(8), and the image without its redundancy
+/// (9)-(12).
 ///
 /// The loss terms (15)(16) are methods of its [output](InformationFusionOutput).
 ///
-/// Where a row lacks one of the modalities there is nothing that arises from both, and nothing that both show: with `m_t` and `m_v`
-/// 1 where there is text and an image, else 0,
+/// A row that lacks a modality has neither synergy nor redundancy. With `m_t` and `m_v` 1 if there is text and an
+/// image, else 0,
 ///
 /// ```text
-/// s ← m_t m_v s,    r ← m_t m_v r,    so that v' = v where only the image is there
+/// s ← m_t m_v s,    r ← m_t m_v r,    so that v' = v if only the image is there
 /// ```
 ///
 /// ```
@@ -148,7 +150,7 @@ impl InformationFusionConfig {
 pub struct InformationFusion {
     /// CSE (7)(8).
     pub synergy: CrossModalSynergy,
-    /// TBR (9)-(11), where the redundancy is taken out.
+    /// TBR (9)-(11), if redundancy is removed.
     pub redundancy: Option<RedundancyEstimator>,
     epsilon: f32,
     normalize_unique: bool,
@@ -157,27 +159,27 @@ pub struct InformationFusion {
 /// The blocks of [`InformationFusion`], and the encodings that its loss terms compare.
 #[derive(Debug, Clone)]
 pub struct InformationFusionOutput {
-    /// The text as it was given, `[n, d]`.
+    /// The text, unchanged, `[n, d]`.
     pub text: Tensor<2>,
-    /// `s`, what arises from both modalities together (8), `[n, d]`.
+    /// Synergy `s` of both modalities (8), `[n, d]`.
     pub synergy: Tensor<2>,
-    /// `v'`, what of the image the redundancy does not explain (12), `[n, d]`.
+    /// Unique visual content `v'`: the image without its redundant component (12), `[n, d]`.
     pub unique: Tensor<2>,
     /// Both directions of the synergy, which (15) aligns.
     pub directions: Synergy,
-    /// The encodings that (16) aligns, where the redundancy is estimated.
+    /// The encodings that (16) aligns, if redundancy is estimated.
     pub redundancy: Option<Redundancy>,
 }
 
 impl InformationFusionOutput {
-    /// Text, synergy and unique visual: the order of (13).
+    /// Returns text, synergy and unique visual, the order of (13).
     pub fn into_blocks(self) -> [Tensor<2>; 3] {
         [self.text, self.synergy, self.unique]
     }
 }
 
 impl InformationFusion {
-    /// Fuses each row of the two modalities; rows do not see each other.
+    /// Fuses each row of the two modalities, independently of other rows.
     ///
     /// # Shapes
     /// - `text`, `visual` and every output: `[n, d]`
@@ -188,9 +190,10 @@ impl InformationFusion {
         self.forward_where(text, visual, None)
     }
 
-    /// [`forward`](Self::forward) where some rows lack a modality, and have zeros for it: `both` is 1 for the others, and 0 for these.
+    /// Like [`forward`](Self::forward), for rows that may lack a modality and have zeros for it: `both` is 0 for these,
+    /// and 1 for the others.
     ///
-    /// The encodings that the loss terms compare are those of all rows; the terms are to be taken over rows with both.
+    /// The encodings for the loss terms are computed for all rows; take the terms over rows with both modalities.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {

@@ -1,7 +1,7 @@
-//! Where parameters come from: a device and one stream of random numbers.
+//! Parameter initialisation from a device and one stream of random numbers.
 //!
-//! Numbers are drawn on the host in the order in which layers are made, so a seed gives the same parameters on every
-//! device and at any number of threads.
+//! Numbers are drawn on the host in the order in which layers are built, so a seed gives the same parameters on every
+//! device and with any number of threads.
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -30,12 +30,12 @@ pub struct Init {
 }
 
 impl Init {
-    /// Parameters on `device` from `seed`; an autodiff device where they are to be trained.
+    /// Initialises parameters on `device` from `seed`; training needs an autodiff device.
     pub fn new(seed: u64, device: &Device) -> Self {
         Self { device: device.clone(), rng: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// The device of everything made from here.
+    /// Returns the device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -44,14 +44,14 @@ impl Init {
         self.rng.random::<f64>()
     }
 
-    /// A parameter of independent uniform values in `[-bound, bound)`.
+    /// Draws a parameter of independent uniform values in `[-bound, bound)`.
     pub fn uniform_param<const D: usize>(&mut self, shape: [usize; D], bound: f64) -> Param<Tensor<D>> {
         let n = shape.iter().product();
         let values: Vec<f32> = (0..n).map(|_| ((2.0 * self.uniform() - 1.0) * bound) as f32).collect();
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    /// Some rows of what [`uniform_param`](Self::uniform_param) makes, without the others.
+    /// Like [`uniform_param`](Self::uniform_param), but keeps only some rows.
     #[cfg(feature = "flex")]
     pub(crate) fn uniform_rows(&mut self, [n, d]: [usize; 2], bound: f64, rows: Range<usize>) -> Param<Tensor<2>> {
         let mut values = Vec::with_capacity(rows.len() * d);
@@ -66,7 +66,7 @@ impl Init {
         Param::from_data(TensorData::new(values, [rows.len(), d]), &self.device)
     }
 
-    /// A parameter of independent normal values of mean 0 (Box-Muller).
+    /// Draws a parameter of independent normal values of mean 0 and standard deviation `std` (Box-Muller).
     pub fn normal_param<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Param<Tensor<D>> {
         let n: usize = shape.iter().product();
         let mut values = Vec::with_capacity(n + 1);
@@ -79,30 +79,31 @@ impl Init {
         Param::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    /// A parameter with one value everywhere.
+    /// Creates a parameter with one value everywhere.
     pub fn constant_param<const D: usize>(&mut self, shape: [usize; D], value: f32) -> Param<Tensor<D>> {
         let n = shape.iter().product();
         Param::from_data(TensorData::new(vec![value; n], shape), &self.device)
     }
 }
 
-/// Some rows of [`xavier_uniform`].
+/// Like [`xavier_uniform`], but keeps only some rows.
 #[cfg(feature = "flex")]
 pub(crate) fn xavier_uniform_rows(shape: [usize; 2], rows: Range<usize>, init: &mut Init) -> Param<Tensor<2>> {
     init.uniform_rows(shape, (6.0 / (shape[0] + shape[1]) as f64).sqrt(), rows)
 }
 
-/// Xavier uniform: bound `√(6 / (rows + columns))`.
+/// Draws a Xavier uniform parameter: bound `√(6 / (rows + columns))`.
 pub fn xavier_uniform(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
     init.uniform_param(shape, (6.0 / (shape[0] + shape[1]) as f64).sqrt())
 }
 
-/// Xavier normal: standard deviation `√(2 / (rows + columns))`.
+/// Draws a Xavier normal parameter: standard deviation `√(2 / (rows + columns))`.
 pub fn xavier_normal(shape: [usize; 2], init: &mut Init) -> Param<Tensor<2>> {
     init.normal_param(shape, (2.0 / (shape[0] + shape[1]) as f64).sqrt())
 }
 
-/// `y = x W + b` with PyTorch's default initialisation: weight and bias uniform within `1 / √d_in`.
+/// Creates a linear layer `y = x W + b` with PyTorch's default initialisation: weight and bias uniform within
+/// `1 / √d_in`.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -120,13 +121,13 @@ pub fn linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     with_default_bias(weight, init)
 }
 
-/// `y = x W + b` with a weight `[d_in, d_out]` and PyTorch's default bias, uniform within `1 / √d_in`.
+/// Creates a linear layer from a weight `[d_in, d_out]` and PyTorch's default bias, uniform within `1 / √d_in`.
 pub(crate) fn with_default_bias(weight: Param<Tensor<2>>, init: &mut Init) -> Linear {
     let [d_in, d_out] = weight.dims();
     Linear { weight, bias: Some(init.uniform_param([d_out], 1.0 / (d_in as f64).sqrt())) }
 }
 
-/// `y = x W + b` with a Xavier uniform weight and a zero bias.
+/// Creates a linear layer with a Xavier uniform weight and a zero bias.
 pub(crate) fn xavier_linear(d_in: usize, d_out: usize, init: &mut Init) -> Linear {
     Linear { weight: xavier_uniform([d_in, d_out], init), bias: Some(init.constant_param([d_out], 0.0)) }
 }

@@ -1,4 +1,4 @@
-//! An item graph that is learned: neighbours from features, weights with a gradient to them.
+//! A learned item graph: nearest neighbours by features, and edge weights with a gradient to them.
 
 use super::{Init, affine, l2_normalize, linear};
 use crate::ops::{SparseMatrix, degree_factors, edge_products, knn_pattern, scale_values, segment_sum, spmm_values};
@@ -18,8 +18,8 @@ pub struct LearnedItemGraphConfig {
 }
 
 impl LearnedItemGraphConfig {
-    /// Each item's `n_neighbors` nearest by cosine, or all where there are fewer, the item itself included, of features as they
-    /// are; degrees are normalised without epsilon.
+    /// Connects each item to its `n_neighbors` nearest by cosine of raw features, itself included; at most all items.
+    /// Degrees are normalised without epsilon.
     pub fn new(n_neighbors: usize) -> Self {
         Self { n_neighbors, include_self: true, epsilon: 0.0, normalize_first: false, projections: Vec::new() }
     }
@@ -30,27 +30,27 @@ impl LearnedItemGraphConfig {
         self
     }
 
-    /// What is added to degrees before their roots are taken. Default: 0.
+    /// Epsilon added to degrees before their roots are taken. Default: 0.
     pub fn with_epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;
         self
     }
 
-    /// Whether each modality's graph is normalised by its own degrees and weighed after that. Default: no, modalities are
-    /// mixed first and normalised by the degrees of the mixture.
+    /// Whether each modality's graph is normalised by its own degrees before it is weighted. Default: no, the weighted
+    /// mixture is normalised by its degrees.
     pub fn with_normalize_first(mut self, normalize_first: bool) -> Self {
         self.normalize_first = normalize_first;
         self
     }
 
-    /// Projects the features of each modality, in their order, from width `d_in` to `d_out` by a linear layer of its own:
-    /// cosines are those of `x W + b`. Default: features as they are.
+    /// Projects the features of each modality, in their order, from width `d_in` to `d_out` by a linear layer of its
+    /// own: cosines are those of `x W + b`. Default: features as they are.
     pub fn with_projections(mut self, widths: &[[usize; 2]]) -> Self {
         self.projections = widths.to_vec();
         self
     }
 
-    /// PyTorch's default initialisation of linear layers.
+    /// Initialises the linear layers with PyTorch's defaults.
     pub fn init(&self, init: &mut Init) -> LearnedItemGraph {
         LearnedItemGraph {
             projections: self.projections.iter().map(|&[d_in, d_out]| linear(d_in, d_out, init)).collect(),
@@ -63,7 +63,7 @@ impl LearnedItemGraphConfig {
     }
 }
 
-/// The k-nearest-neighbour graph of features that are trained, with a gradient through the similarities.
+/// A k-nearest-neighbour graph of trainable features, with a gradient through the similarities.
 ///
 /// ```text
 /// S_m[i, j] = cos(f_m(x_m[i]), f_m(x_m[j]))   for j in the top-k of S_m[i, ·], else 0
@@ -71,14 +71,14 @@ impl LearnedItemGraphConfig {
 /// or, normalised first:   A = Σ_m w_m D_m^-1/2 S_m D_m^-1/2,   D_m = row sums of S_m
 /// ```
 ///
-/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036): as
-/// MMRec computes it modalities are mixed first and normalised after, as the paper has it each is normalised first. The gradient goes
-/// to the features and projections through the similarities that are kept and through the degrees, not through the choice of
+/// The learned graph of LATTICE (*Mining Latent Structures for Multimedia Recommendation*, MM 2021, arXiv 2104.09036).
+/// MMRec mixes modalities first and normalises the mixture; the paper normalises each first. The gradient reaches
+/// features and projections through the similarities that are kept and through the degrees, not through the choice of
 /// neighbours. Negative similarities stay; an item whose similarities do not sum to more than 0 is left without edges.
 ///
-/// O(n² · d) time a modality for the neighbours and O(n · k · d) for their weights; memory O(n · (k + d)): similarities of
-/// all pairs are never held. Where neighbours are kept for some steps, [`patterns`](Self::patterns) looks them up and
-/// [`forward_on`](Self::forward_on) weighs them.
+/// O(n² · d) time for each modality's neighbours and O(n · k · d) for their weights; memory O(n · (k + d)): the matrix
+/// of all similarities is never materialised. To keep neighbours for some steps, search them with
+/// [`patterns`](Self::patterns) and weight them with [`forward_on`](Self::forward_on).
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -96,7 +96,7 @@ impl LearnedItemGraphConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct LearnedItemGraph {
-    /// `[d_in, d_out]` of each modality; none where features are taken as they are.
+    /// Projection of each modality, `[d_in, d_out]`; empty for raw features.
     pub projections: Vec<Linear>,
     n_neighbors: usize,
     include_self: bool,
@@ -105,16 +105,16 @@ pub struct LearnedItemGraph {
     there: Vec<Option<Tensor<2>>>,
 }
 
-/// A graph whose values may carry a gradient.
+/// A sparse graph whose edge weights may carry a gradient.
 #[derive(Module, Debug)]
 pub struct WeightedEdges {
-    /// Which nodes are neighbours, `[n, n]`; its own values are not used.
+    /// Sparsity pattern, `[n, n]`; its own values are not used.
     pub pattern: SparseMatrix,
     /// The weight of each edge, `[nnz]`.
     pub values: Tensor<1>,
 }
 
-/// What a [`LearnedItemGraph`] gives: the edges of each modality, weighted and normalised. The graph is their sum.
+/// The output of a [`LearnedItemGraph`]: the edges of each modality, weighted and normalised. The graph is their sum.
 #[derive(Module, Debug)]
 pub struct LearnedEdges {
     /// One for each modality.
@@ -122,8 +122,8 @@ pub struct LearnedEdges {
 }
 
 impl LearnedItemGraph {
-    /// Says for each modality which items have content: 1 where they have, else 0, or `None` where all have. An item without is like no
-    /// other, whatever its projection is, and has no edges.
+    /// Sets a mask of the items with content for each modality: 1 for these, else 0, or `None` if all have content. An
+    /// item without content has cosine 0 with all others, whatever its projection is, and no edges.
     ///
     /// # Shapes
     /// - `there`: `[n, 1]` of each modality
@@ -132,34 +132,33 @@ impl LearnedItemGraph {
         self
     }
 
-    /// The graph of one modality.
+    /// Builds the graph of one modality.
     ///
     /// # Shapes
     /// - `features`: `[n, d_in]`
     ///
     /// # Panics
-    /// When there are not enough items for the neighbours, or the layer projects another number of modalities or another
-    /// width.
+    /// When there are no neighbours to take, or the layer projects another number of modalities or another width.
     pub fn forward(&self, features: Tensor<2>) -> LearnedEdges {
         let units = self.units(vec![features]);
         self.weighted(&self.patterns_of(&units), units, None)
     }
 
-    /// The graph of several modalities of the same items, weighted by `weights`.
+    /// Builds the graph of several modalities of the same items, weighted by `weights`.
     ///
     /// # Shapes
     /// - `features`: `[n, d_in]` of each modality
     /// - `weights`: `[n_modalities]`
     ///
     /// # Panics
-    /// When there is no modality or not a weight for each, when they have different numbers of items, and as in
+    /// When there is no modality or not one weight for each, when the numbers of items differ, and as in
     /// [`forward`](Self::forward).
     pub fn forward_mixed(&self, features: Vec<Tensor<2>>, weights: Tensor<1>) -> LearnedEdges {
         let units = self.units(features);
         self.weighted(&self.patterns_of(&units), units, Some(weights))
     }
 
-    /// The neighbours in each modality, without a gradient: what is kept while their weights go on changing.
+    /// Searches the neighbours in each modality, without a gradient, to be kept while their weights change.
     ///
     /// # Shapes
     /// - `features`: `[n, d_in]` of each modality; output: `[n, n]` of each
@@ -170,7 +169,7 @@ impl LearnedItemGraph {
         self.patterns_of(&self.units(features))
     }
 
-    /// [`forward_mixed`](Self::forward_mixed) on neighbours that were looked up before. O(n · k · d) time a modality.
+    /// Like [`forward_mixed`](Self::forward_mixed), on given neighbours. O(n · k · d) time for each modality.
     ///
     /// # Shapes
     /// - `patterns`: `[n, n]` of each modality; their own values are not used
@@ -178,12 +177,12 @@ impl LearnedItemGraph {
     /// - `weights`: `[n_modalities]`
     ///
     /// # Panics
-    /// When there is not a pattern and a weight for each modality, and as in [`forward`](Self::forward).
+    /// When there is not one pattern and one weight for each modality, and as in [`forward`](Self::forward).
     pub fn forward_on(&self, patterns: &[SparseMatrix], features: Vec<Tensor<2>>, weights: Tensor<1>) -> LearnedEdges {
         self.weighted(patterns, self.units(features), Some(weights))
     }
 
-    /// Rows of length one, of the features or of what they are projected to: their products are cosines.
+    /// L2-normalises the features or their projections, so that inner products are cosines.
     fn units(&self, features: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
         let (n, n_layers) = (features.len(), self.projections.len());
         assert!(n_layers == 0 || n_layers == n, "LearnedItemGraph: {n} modalities, projections of {n_layers}");
@@ -215,7 +214,7 @@ impl LearnedItemGraph {
         units.iter().map(pattern).collect()
     }
 
-    /// Cosines at the edges, weighed and normalised; a lone modality may go without a weight.
+    /// Computes weighted and normalised cosines at the edges; a single modality needs no weight.
     fn weighted(&self, patterns: &[SparseMatrix], units: Vec<Tensor<2>>, weights: Option<Tensor<1>>) -> LearnedEdges {
         let (n, n_patterns) = (units.len(), patterns.len());
         let n_weights = weights.as_ref().map_or(1, |weights| weights.dims()[0]);
@@ -250,12 +249,12 @@ impl LearnedItemGraph {
 }
 
 impl WeightedEdges {
-    /// The sum of each row, `[n]`.
+    /// Sums each row, `[n]`.
     fn degrees(&self) -> Tensor<1> {
         segment_sum(&self.pattern, self.values.clone().unsqueeze_dim(1)).squeeze_dim(1)
     }
 
-    /// Each value times the factors of both of its nodes.
+    /// Multiplies each value by the factors of both of its nodes.
     fn scaled(self, factors: Tensor<1>) -> Self {
         let values = scale_values(&self.pattern, self.values, factors.clone(), factors);
         Self { values, ..self }
@@ -263,13 +262,13 @@ impl WeightedEdges {
 }
 
 impl LearnedEdges {
-    /// `A x`, with gradients to `x` and to the weights of the edges. O(n · k · d) time a modality.
+    /// Computes `A x`, with gradients to `x` and to the edge weights. O(n · k · d) time for each modality.
     ///
     /// # Shapes
     /// - `x`, output: `[n, d]`
     ///
     /// # Panics
-    /// When `x` has not a row for each item.
+    /// When `x` does not have one row for each item.
     pub fn propagate(&self, x: Tensor<2>) -> Tensor<2> {
         let parts = self.edges.iter().map(|e| spmm_values(&e.pattern, e.values.clone(), x.clone()));
         match parts.reduce(|a, b| a + b) {
@@ -278,7 +277,7 @@ impl LearnedEdges {
         }
     }
 
-    /// The same graph as a constant: what LATTICE uses in all but the first batch of an epoch.
+    /// Detaches the graph from the gradient, as LATTICE does in all but the first batch of an epoch.
     pub fn detach(self) -> Self {
         let edges = self.edges.into_iter().map(|e| WeightedEdges { values: e.values.detach(), ..e });
         Self { edges: edges.collect() }

@@ -6,7 +6,7 @@ use crate::ops::{SparseMatrix, spmm_polynomial};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// How the layers' outputs become one embedding.
+/// How the outputs of propagation layers are aggregated into one embedding.
 ///
 /// ```
 /// use viral::nn::LayerAggregation;
@@ -46,7 +46,7 @@ named! {
 /// use viral::ops::SparseMatrix;
 ///
 /// let device = Device::flex();
-/// // One user, who met one item: the two exchange their vectors at each layer.
+/// // One user with one item: the two exchange their vectors in each layer.
 /// let graph = SparseMatrix::new(&bipartite_adjacency(&Interactions::from_pairs(1, 1, &[(0, 0)]), 0.0), &device);
 /// let propagation = LightGcnPropagation { n_layers: 2, aggregation: LayerAggregation::Mean };
 /// let nodes = propagation.forward(&graph, Tensor::from_floats([[3.0], [0.0]], &device));
@@ -56,9 +56,9 @@ named! {
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LightGcnPropagation {
-    /// `L`.
+    /// Number of layers, `L`.
     pub n_layers: usize,
-    /// How the layers are put together.
+    /// How the layers' outputs are aggregated.
     pub aggregation: LayerAggregation,
 }
 
@@ -71,13 +71,13 @@ impl LightGcnPropagation {
     /// - output: `[n, d]`
     ///
     /// # Panics
-    /// When the graph has not as many nodes as `x` has rows.
+    /// When the graph does not have one node for each row of `x`.
     pub fn forward(&self, graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
         expect_nodes("LightGCN propagation", graph, &x);
         spmm_polynomial(graph, x, &self.coefficients())
     }
 
-    /// Of the powers of the graph, from 0 on.
+    /// Returns the coefficients of the powers of the graph, from 0 on.
     pub(crate) fn coefficients(&self) -> Vec<f32> {
         let weight = match self.aggregation {
             LayerAggregation::Sum => 1.0,

@@ -1,4 +1,5 @@
-//! Layers: config, init, forward. Graphs and features are arguments; a forward changes nothing.
+//! Neural-network layers, each with a config, `init` and `forward`. Graphs and features are arguments; `forward` has no
+//! side effects.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -1,4 +1,4 @@
-//! How much each user cares for each block of the item vector (14).
+//! User-specific weights of the blocks of the user vector (14).
 
 use super::Init;
 use crate::ops::weigh_blocks;
@@ -16,7 +16,7 @@ pub struct UserModalityWeightsConfig {
 }
 
 impl UserModalityWeightsConfig {
-    /// One free weight for each user and block.
+    /// One trainable weight for each user and block.
     pub fn new(n_users: usize, n_blocks: usize) -> Self {
         Self { n_users, n_blocks, spread: 1.0 }
     }
@@ -27,14 +27,15 @@ impl UserModalityWeightsConfig {
         self
     }
 
-    /// The [spread](Self::with_spread) of Xavier normal logits, `√(2 / (n_users + n_blocks))`, as DRAGON and MENTOR have it: weights
-    /// that are nearly equal.
+    /// Sets the [spread](Self::with_spread) of Xavier normal logits, `√(2 / (n_users + n_blocks))`, as in DRAGON and
+    /// MENTOR: weights start nearly equal.
     pub fn with_xavier_spread(self) -> Self {
         let spread = (2.0 / (self.n_users + self.n_blocks) as f64).sqrt();
         self.with_spread(spread)
     }
 
-    /// Weights of a user are positive and add up to one at the start (softmax of normal values), and free after that.
+    /// Initialises the weights. A user's weights start positive and add up to one (softmax of normal values); after
+    /// that they are unconstrained.
     pub fn init(&self, init: &mut Init) -> UserModalityWeights {
         let normal = init.normal_param([self.n_users, self.n_blocks], self.spread);
         UserModalityWeights { weight: Param::from_data(softmax(normal.val(), 1).into_data(), init.device()) }
@@ -57,19 +58,19 @@ impl UserModalityWeightsConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct UserModalityWeights {
-    /// `[n_users, n_blocks]`.
+    /// The users' weights of the blocks, `[n_users, n_blocks]`.
     pub weight: Param<Tensor<2>>,
 }
 
 impl UserModalityWeights {
-    /// Weighs the blocks of each user's vector.
+    /// Multiplies the blocks of each user's vector by the user's weights.
     ///
     /// # Shapes
     /// - `users`: `[n_users, n_blocks · d]`, the blocks side by side
     /// - output: the same
     ///
     /// # Panics
-    /// When there are other users than weights, or the blocks do not divide the width.
+    /// When the number of users is not that of the weights, or the blocks do not divide the width.
     pub fn forward(&self, users: Tensor<2>) -> Tensor<2> {
         let weight = self.weight.val();
         let [n_users, n_blocks] = weight.dims();

@@ -1,21 +1,21 @@
-//! Propagation that moves every layer a little: views of the same nodes for contrastive learning.
+//! Propagation with noise in every layer: augmented views of the same nodes for contrastive learning.
 
 use super::shapes::{expect_nodes, expect_same};
 use crate::ops::{SparseMatrix, l2_normalize, spmm};
 use burn::tensor::Tensor;
 
-/// Propagation over the user-item graph that moves every layer by noise, and sums the layers.
+/// Propagation over the user-item graph that adds noise to every layer, and sums the layers.
 ///
 /// ```text
 /// h⁽ˡ⁾ = A h⁽ˡ⁻¹⁾ + scale · sign(A h⁽ˡ⁻¹⁾) ⊙ n⁽ˡ⁾ / ‖n⁽ˡ⁾‖,   h⁽⁰⁾ = x,   y = Σ_{l = 0 … L} h⁽ˡ⁾
 /// ```
 ///
-/// With noise that is not negative a node stays in its orthant, and moves by `scale`; one without neighbours has a sum of
-/// zeros, whose sign is 0, and is not moved. What was moved is what the next layer propagates. Signs and noise are constants
-/// to the gradient. Without a scale it is the sum of [`LightGcnPropagation`](super::LightGcnPropagation).
+/// With non-negative noise a node stays in its orthant and moves by `scale`. A node without neighbours receives zeros,
+/// whose sign is 0, and is not moved. The next layer propagates the moved vectors. Signs and noise are constants to the
+/// gradient. With a scale of 0 this is the sum of [`LightGcnPropagation`](super::LightGcnPropagation).
 ///
-/// It has no parameters, and draws nothing: the noise is an argument, [`uniform`](crate::ops::uniform) numbers of a key for
-/// example. MENTOR (arXiv 2402.19407) contrasts two such views. O(L · (nnz + n) · d) time.
+/// There are no parameters and no random draws: the noise is an argument, for example [`uniform`](crate::ops::uniform)
+/// numbers from a key. MENTOR (arXiv 2402.19407) contrasts two such views. O(L · (nnz + n) · d) time.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -34,12 +34,12 @@ use burn::tensor::Tensor;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct NoisyPropagation {
-    /// How far a layer moves each node.
+    /// Distance by which a layer moves each node.
     pub scale: f32,
 }
 
 impl NoisyPropagation {
-    /// Propagates all nodes, through as many layers as there are matrices of noise.
+    /// Propagates all nodes, with one layer for each matrix of noise.
     ///
     /// # Shapes
     /// - `graph`: `[n, n]`, the normalised bipartite adjacency, users first

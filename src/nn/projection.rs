@@ -1,4 +1,4 @@
-//! From raw features to the width of the embeddings, for one modality or all of them.
+//! Projections from raw features to the embedding width, for one modality or all of them.
 
 use super::affine::affine_leaky;
 use super::shapes::expect_width;
@@ -40,13 +40,13 @@ impl FeatureProjectionConfig {
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
+    /// Slope of the LeakyReLU below zero: 0 makes it a ReLU, 1 the identity. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self
     }
 
-    /// PyTorch's default initialisation of linear layers.
+    /// Initialises the linear layers with PyTorch's defaults.
     pub fn init(&self, init: &mut Init) -> FeatureProjection {
         let d_first = self.d_hidden.unwrap_or(self.d_out);
         let first = linear(self.d_in, d_first, init);
@@ -55,7 +55,7 @@ impl FeatureProjectionConfig {
     }
 }
 
-/// One linear layer and a LeakyReLU, or two layers with it between them.
+/// A linear layer with a LeakyReLU, or two layers with one between them.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -69,9 +69,9 @@ impl FeatureProjectionConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct FeatureProjection {
-    /// `[d_in, d_hidden or d_out]`.
+    /// First layer, `[d_in, d_hidden or d_out]`.
     pub first: Linear,
-    /// `[d_hidden, d_out]`, where there is a hidden layer.
+    /// Second layer, `[d_hidden, d_out]`, if there is a hidden layer.
     pub second: Option<Linear>,
     negative_slope: f32,
 }
@@ -115,13 +115,13 @@ impl ModalityProjectionsConfig {
         self
     }
 
-    /// What the activation multiplies negative values by: 0 makes it a ReLU, 1 leaves it out. Default: 0.01.
+    /// Slope of the LeakyReLU below zero: 0 makes it a ReLU, 1 the identity. Default: 0.01.
     pub fn with_negative_slope(mut self, negative_slope: f32) -> Self {
         self.negative_slope = negative_slope;
         self
     }
 
-    /// A projection for each width, drawn in the order of the widths.
+    /// Initialises a projection for each width, in their order.
     pub fn init(&self, widths: impl IntoIterator<Item = usize>, init: &mut Init) -> ModalityProjections {
         let config = |d_in: usize| FeatureProjectionConfig {
             d_in,
@@ -150,7 +150,7 @@ impl ModalityProjectionsConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct ModalityProjections {
-    /// In the order of the modalities.
+    /// One projection for each modality, in their order.
     pub projections: Vec<FeatureProjection>,
 }
 

@@ -9,7 +9,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What stands where a modality was removed (9).
+/// What replaces a removed modality (9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -48,27 +48,27 @@ pub struct RedundancyEstimatorConfig {
 }
 
 impl RedundancyEstimatorConfig {
-    /// The equations as printed: `v` and `t` are two tokens that attend to each other with one head, `g = Linear(2 d, d)` comes
-    /// after the encoder, and a learnable token stands where a modality was removed.
+    /// Returns the settings of the equations as printed: `v` and `t` are two tokens that attend to each other with one
+    /// head, `g = Linear(2 d, d)` follows the encoder, and a learnable token replaces a removed modality.
     pub fn paper(d_model: usize) -> Self {
         Self { d_model, mask: Mask::Learned, n_heads: Some(1), d_feed_forward: 4 * d_model }
     }
 
-    /// The authors' code: `[t ‖ v]` side by side through `Linear(2 d, d)` and an encoder of one token, with zeros for a removed
-    /// modality.
+    /// Returns the settings of the authors' code: the concatenation `[t ‖ v]` goes through `Linear(2 d, d)` and an
+    /// encoder of one token, with zeros for a removed modality.
     pub fn reference(d_model: usize) -> Self {
         Self { d_model, mask: Mask::Zeros, n_heads: None, d_feed_forward: 4 * d_model }
     }
 
-    /// What stands where a modality was removed. Default: a learned token in the paper, zeros in the reference.
+    /// What replaces a removed modality. Default: a learned token in the paper, zeros in the reference.
     pub fn with_mask(mut self, mask: Mask) -> Self {
         self.mask = mask;
         self
     }
 
-    /// Heads of the encoder over the sequence `[v, t]` of two tokens, with `g = Linear(2 d, d)` after it; none puts the
-    /// modalities side by side, with the linear layer before an encoder of one token. Default: one head in the paper, none in
-    /// the reference.
+    /// Heads of the encoder over the sequence `[v, t]` of two tokens, with `g = Linear(2 d, d)` after it. `None`
+    /// concatenates the modalities, with the linear layer before an encoder of one token. Default: one head in the
+    /// paper, none in the reference.
     pub fn with_sequence(mut self, n_heads: Option<usize>) -> Self {
         self.n_heads = n_heads;
         self
@@ -80,7 +80,8 @@ impl RedundancyEstimatorConfig {
         self
     }
 
-    /// Xavier uniform for the encoder, PyTorch's default for the linear layer, small normal mask tokens.
+    /// Initialises the encoder as Xavier uniform, the linear layer with PyTorch's defaults, and mask tokens as small
+    /// normal values.
     ///
     /// # Panics
     /// When the heads of a sequence do not divide `d_model`.
@@ -105,7 +106,7 @@ impl RedundancyEstimatorConfig {
 /// Encodings of both modalities and of each alone.
 #[derive(Debug, Clone)]
 pub struct Redundancy {
-    /// `h`: both.
+    /// `h`: both modalities.
     pub full: Tensor<2>,
     /// `h_t`: text alone.
     pub text: Tensor<2>,
@@ -114,7 +115,7 @@ pub struct Redundancy {
 }
 
 impl Redundancy {
-    /// `r = ⅓ (h + h_v + h_t)` (11).
+    /// Computes the shared part `r = ⅓ (h + h_v + h_t)` (11).
     pub fn shared(&self) -> Tensor<2> {
         (self.full.clone() + self.text.clone() + self.visual.clone()) / 3.0
     }
@@ -144,15 +145,15 @@ pub struct RedundancyEstimator {
     pub encoder: Encoder,
     /// `Linear(2 d, d)`: before the encoder for one token, after it (`g`) for a sequence.
     pub join: Linear,
-    /// Stands for a removed text, `[1, d]`.
+    /// Learned token for a removed text, `[1, d]`.
     pub mask_text: Option<Param<Tensor<2>>>,
-    /// Stands for a removed image, `[1, d]`.
+    /// Learned token for a removed image, `[1, d]`.
     pub mask_visual: Option<Param<Tensor<2>>>,
     sequence: bool,
 }
 
 impl RedundancyEstimator {
-    /// Encodes both modalities, and each without the other.
+    /// Encodes both modalities together, and each alone.
     ///
     /// # Shapes
     /// - `text`, `visual` and the three outputs: `[n, d_model]`
@@ -175,7 +176,7 @@ impl RedundancyEstimator {
         Redundancy { full: part(0), text: part(1), visual: part(2) }
     }
 
-    /// Texts and visuals of the three variants, `[3n, d]` each.
+    /// Returns the text and visual tokens of the three variants, `[3n, d]` each.
     fn masked(&self, text: Tensor<2>, visual: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let mask = |token: &Option<Param<Tensor<2>>>| match token {
             Some(token) => token.val().expand(text.dims()),
@@ -186,7 +187,8 @@ impl RedundancyEstimator {
         (texts, Tensor::cat(vec![visual.clone(), no_visual, visual], 0))
     }
 
-    /// `Linear([text, visual])` of the three variants, `[3n, d]`: each modality goes through its half of the weight once.
+    /// Computes `Linear([text, visual])` of the three variants, `[3n, d]`. Each modality passes its half of the weight
+    /// once.
     fn joined(&self, text: Tensor<2>, visual: Tensor<2>) -> Tensor<2> {
         let d = text.dims()[1];
         let half = |x: Tensor<2>, i: usize| matmul(x, self.join.weight.val().narrow(0, i * d, d));

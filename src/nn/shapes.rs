@@ -1,9 +1,9 @@
-//! What inputs of a layer must look like: panics that name the layer and both shapes.
+//! Shape checks of layer inputs, with panics that name the layer and both shapes.
 
 use crate::ops::SparseMatrix;
 use burn::tensor::Tensor;
 
-/// Panics unless rows of `x` are as wide as the layer takes them.
+/// Panics unless the rows of `x` have the layer's input width.
 #[track_caller]
 pub(super) fn expect_width<const D: usize>(layer: &str, input: &str, x: &Tensor<D>, width: usize) {
     let found = x.dims();
@@ -17,7 +17,7 @@ pub(super) fn expect_same<const D: usize>(layer: &str, names: [&str; 2], a: &Ten
     assert!(of_a == of_b, "{layer}: {first} is {of_a:?} but {second} is {of_b:?}");
 }
 
-/// Panics unless the graph is square, with a node for each row of `x`.
+/// Panics unless the graph is square with one node for each row of `x`.
 #[track_caller]
 pub(super) fn expect_nodes(layer: &str, graph: &SparseMatrix, x: &Tensor<2>) {
     let (of_graph, found) = (graph.dims(), x.dims());

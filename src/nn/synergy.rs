@@ -28,12 +28,12 @@ pub struct CrossModalSynergyConfig {
 }
 
 impl CrossModalSynergyConfig {
-    /// The equations as printed: one cross-modal encoder a direction.
+    /// Returns the settings of the equations as printed: one cross-modal encoder for each direction.
     pub fn paper(d_model: usize) -> Self {
         Self { d_model, n_heads: 0, self_encoders: false, d_feed_forward: 4 * d_model }
     }
 
-    /// The authors' code: a second, self-attending encoder after each cross-modal one.
+    /// Returns the settings of the authors' code: a second, self-attending encoder after each cross-modal one.
     pub fn reference(d_model: usize) -> Self {
         Self::paper(d_model).with_self_encoders(true)
     }
@@ -45,7 +45,8 @@ impl CrossModalSynergyConfig {
         self
     }
 
-    /// Queries and keys, for [`CrossModalSynergy::forward_tokens`]. Default: neither.
+    /// Adds query and key projections with `n_heads` heads, for [`CrossModalSynergy::forward_tokens`]. Default:
+    /// neither.
     pub fn with_n_heads(mut self, n_heads: usize) -> Self {
         self.n_heads = n_heads;
         self
@@ -57,7 +58,7 @@ impl CrossModalSynergyConfig {
         self
     }
 
-    /// The encoders' parameters: Xavier uniform weights, zero biases.
+    /// Initialises the encoders with Xavier uniform weights and zero biases.
     pub fn init(&self, init: &mut Init) -> CrossModalSynergy {
         let encoder = EncoderConfig::new(self.d_model).with_d_feed_forward(self.d_feed_forward);
         let encoder = if self.n_heads > 0 { encoder.with_attention(self.n_heads) } else { encoder };
@@ -70,7 +71,7 @@ impl CrossModalSynergyConfig {
     }
 }
 
-/// What arises from both modalities together.
+/// Encodings of each modality that attends to the other.
 #[derive(Debug, Clone)]
 pub struct Synergy {
     /// Text queries over visual keys: `h_{t→v}`.
@@ -80,13 +81,14 @@ pub struct Synergy {
 }
 
 impl Synergy {
-    /// `s = ½ (h_{v→t} + h_{t→v})` (8).
+    /// Computes the synergy `s = ½ (h_{v→t} + h_{t→v})` (8).
     pub fn signal(&self) -> Tensor<2> {
         (self.text_to_visual.clone() + self.visual_to_text.clone()) / 2.0
     }
 }
 
-/// Cross-modal synergy estimation (CSE): `h_{v→t} = Trans(v, t)` and `h_{t→v} = Trans(t, v)` (7), with weights of their own.
+/// Cross-modal synergy estimation (CSE): `h_{v→t} = Trans(v, t)` and `h_{t→v} = Trans(t, v)` (7), with separate
+/// weights.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -103,18 +105,18 @@ impl Synergy {
 /// ```
 #[derive(Module, Debug)]
 pub struct CrossModalSynergy {
-    /// Text queries over visual keys.
+    /// Encoder of text queries over visual keys.
     pub text_to_visual: Encoder,
-    /// After `text_to_visual`, in the authors' code.
+    /// Self-attending encoder after `text_to_visual`, in the authors' code.
     pub text_self: Option<Encoder>,
-    /// Visual queries over text keys.
+    /// Encoder of visual queries over text keys.
     pub visual_to_text: Encoder,
-    /// After `visual_to_text`, in the authors' code.
+    /// Self-attending encoder after `visual_to_text`, in the authors' code.
     pub visual_self: Option<Encoder>,
 }
 
 impl CrossModalSynergy {
-    /// One token an item.
+    /// Encodes items of one token in both directions.
     ///
     /// # Shapes
     /// - `text`, `visual` and both outputs: `[n, d_model]`
@@ -137,9 +139,9 @@ impl CrossModalSynergy {
         }
     }
 
-    /// Several tokens: each of the `n` batches attends within itself; returns `(h_{t→v}, h_{v→t})`.
+    /// Encodes items of several tokens; each of the `n` sequences attends within itself. Returns `(h_{t→v}, h_{v→t})`.
     ///
-    /// With one batch of all items as its tokens this is attention over the whole catalogue, O(items²).
+    /// With all items as the tokens of one sequence, this is attention over the whole catalogue, O(items²).
     ///
     /// # Shapes
     /// - `text`, first output: `[n, n_text, d_model]`; `visual`, second output: `[n, n_visual, d_model]`

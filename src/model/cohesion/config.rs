@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of [`Cohesion`].
 ///
-/// *COHESION: Composite Graph Convolutional Network with Dual-Stage Fusion for Multimodal Recommendation*, SIGIR 2025, arXiv
-/// 2504.04452. Each branch `m`, one of the ids and one for each modality, has a head `h_m` of two linear layers; with `x̂` for
-/// rows of length one:
+/// *COHESION: Composite Graph Convolutional Network with Dual-Stage Fusion for Multimodal Recommendation*, SIGIR 2025,
+/// arXiv 2504.04452. There is one branch of ids and one for each modality. Each branch `m` has a head `h_m` of two
+/// linear layers; with `x̂` for rows of length one:
 ///
 /// ```text
 /// e_m = √((i² + h_m(f_m)²) / 2 + 1e-8),   f_id = i          early fusion, entry by entry
@@ -24,17 +24,18 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// where `p_m` and `n_m` are the shares of block `m` in the scores of the positive and of the negative item. `A` is the
-/// normalised user-item graph with 1e-7 added to degrees, `Γ` the softmax over the items that a user has in common with the
-/// `user_neighbors` nearest users, and `Ω` mixes the `item_neighbors` nearest items of each modality. Scores for ranking are
-/// inner products without weights. Any number of modalities takes part.
+/// normalised user-item graph with 1e-7 added to degrees, `Γ` weights the `user_neighbors` nearest users by the softmax
+/// of their numbers of common items, and `Ω` mixes the `item_neighbors` nearest items of each modality. Scores for
+/// ranking are inner products without weights. Any number of modalities takes part.
 ///
-/// As in the published code, the branch of the ids is drawn once and never trained, and no gradient comes from it: the ids learn
-/// by the early fusion of the other branches. What is drawn is a function of `frozen_seed`, not of the run's seed.
+/// As in the published code, the id branch keeps its random initial values and passes no gradient on: the ids learn
+/// through the early fusion of the other branches. Its values are a function of `frozen_seed`, not of the run's seed.
 ///
-/// Where this differs from the [published](Self::published) code: there users with less than `user_neighbors` neighbours are padded
-/// by random repeats in each epoch; here that is a setting, and ranking never uses it, nor the pruned graph. Ties between
-/// neighbours go to the lower id. Evaluation there ranks by the vectors of the last step's forward, before its update; here they
-/// are computed afresh. A table of user weights that it decays and uses nowhere is not there.
+/// This differs from the [published](Self::published) code as follows. There, users with fewer than `user_neighbors`
+/// neighbours are padded by random repeats in each epoch; here that is a setting, and ranking uses neither the padding
+/// nor the pruned graph. Ties between neighbours go to the lower id. Evaluation there ranks by the vectors of the last
+/// step's forward pass, before its update; here they are recomputed. A table of user weights that the code decays but
+/// never uses is left out.
 ///
 /// With `M` modalities a step takes O(M · d · (pairs · n_layers + users · user_neighbors + items · item_neighbors)) and, for the
 /// heads, O(items · width · d_hidden) time; memory O(M · d · n_layers · (users + items)).
@@ -61,23 +62,23 @@ pub struct CohesionConfig {
     pub d_embed: usize,
     /// Width of the heads' hidden layer. Default: 256.
     pub d_hidden: usize,
-    /// Layers of the user-item graph. Default: 2.
+    /// Propagation layers over the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph; 0 for none. Default: 1.
+    /// Propagation layers over the item-item graph; 0 for none. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality, itself included; all items where there are fewer. Default: 10.
+    /// Neighbours of an item in each modality, itself included; at most all items. Default: 10.
     pub item_neighbors: usize,
     /// Weight of the visual neighbours; the other modalities share the rest. Default: 0.1.
     pub visual_weight: f64,
     /// Neighbours of a user. Default: 40.
     pub user_neighbors: usize,
-    /// Whether users with fewer neighbours are padded by random repeats in each epoch of training. Default: false.
+    /// Whether users with fewer neighbours are padded by random repeats in each training epoch. Default: false.
     pub pad_users: bool,
-    /// Share of the train pairs that is left out in each epoch, more of them where degrees are high. Default: 0.
+    /// Share of the train pairs dropped in each epoch, preferably those of high degree. Default: 0.
     pub edge_dropout: f64,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
-    /// Seed of the branch that is never trained. Default: 0.
+    /// Seed of the frozen id branch. Default: 0.
     pub frozen_seed: u64,
     /// Weight of the mean squares of the batch users' vectors. Default: 0.0001.
     pub reg: f64,
@@ -103,17 +104,17 @@ impl Default for CohesionConfig {
 }
 
 impl CohesionConfig {
-    /// The settings of the published code, which pads the rows of users and takes features as they are. No values for single data sets were published; `reg` is that of
-    /// the authors' later library, which has one or two layers.
+    /// Returns the settings of the published code, which pads the users' rows and uses raw features. Values for single
+    /// data sets were not published; `reg` is that of the authors' later library, which has one or two layers.
     pub fn published() -> Self {
         Self { pad_users: true, normalize_features: false, ..Self::default() }
     }
 
-    /// Xavier normal vectors, default linear layers and the three graphs of `data`, which must have features of at least one
-    /// modality; all that there are take part.
+    /// Builds the model with Xavier normal vectors, default linear layers and the three graphs. `data` must have
+    /// features of at least one modality; all of them are used.
     ///
     /// # Errors
-    /// No features; a modality called `id`, as the block of ids is; settings that no model can have.
+    /// When there are no features, a modality is called `id` like the id block, or a setting is invalid.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> Result<Cohesion> {
         self.check()?;
         let content_of = data.features.require_any("cohesion")?;

@@ -1,4 +1,4 @@
-//! The branch of COHESION that is drawn once and never trained.
+//! The frozen id branch of COHESION, which keeps its random initial values.
 
 use crate::nn::{Init, linear, xavier_normal};
 use crate::ops::{bias_leaky_relu, matmul};
@@ -6,19 +6,19 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-/// Users' vectors and a head of two linear layers, all of them constants: no optimizer and no file has them, for they are a
-/// function of the settings.
+/// User vectors and a head of two linear layers, all constants. They are a function of the settings, so they are
+/// neither trained nor saved.
 #[derive(Module, Debug)]
 pub struct FrozenBranch {
-    /// `[n_users, d]`, Xavier normal.
+    /// User vectors, Xavier normal, `[n_users, d]`.
     pub users: Tensor<2>,
-    /// `[d, d_hidden]`.
+    /// First layer of the head, `[d, d_hidden]`.
     pub first: FrozenLinear,
-    /// `[d_hidden, d]`.
+    /// Second layer of the head, `[d_hidden, d]`.
     pub second: FrozenLinear,
 }
 
-/// A linear layer without parameters.
+/// A linear layer with constant weights.
 #[derive(Module, Debug)]
 pub struct FrozenLinear {
     /// `[d_in, d_out]`.
@@ -28,14 +28,14 @@ pub struct FrozenLinear {
 }
 
 impl FrozenLinear {
-    /// A [`linear`] layer as it is drawn.
+    /// Creates a layer with the initial values of [`linear`].
     fn new(d_in: usize, d_out: usize, init: &mut Init) -> Self {
         let Linear { weight, bias } = linear(d_in, d_out, init);
         let bias = bias.map_or_else(|| Tensor::zeros([d_out], init.device()), |bias| bias.val());
         Self { weight: weight.val().inner(), bias: bias.inner() }
     }
 
-    /// `x W + b`, then `slope` times what is below zero.
+    /// Computes `x W + b`, followed by a LeakyReLU of the given slope.
     fn forward(&self, x: Tensor<2>, slope: f32) -> Tensor<2> {
         bias_leaky_relu(matmul(x, self.weight.clone().inner()), self.bias.clone().inner(), slope)
     }
@@ -49,7 +49,7 @@ impl FrozenBranch {
         Self { users, first, second: FrozenLinear::new(d_hidden, d, &mut init) }
     }
 
-    /// `LeakyReLU(x W₁ + b₁) W₂ + b₂` with the slope of the other heads.
+    /// Computes `LeakyReLU(x W₁ + b₁) W₂ + b₂` with the slope of the other heads.
     ///
     /// # Shapes
     /// - `x`, output: `[n, d]`, constants

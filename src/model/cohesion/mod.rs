@@ -1,4 +1,4 @@
-//! COHESION: every modality refined by the ids, propagated with refined layers, over graphs of users and of items.
+//! COHESION: modalities fused with ids, layer-refined propagation, and user-user and item-item graphs.
 
 mod config;
 mod frozen;
@@ -18,20 +18,22 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-/// A block of the ids and one for each modality, propagated over the user-item graph and then over those of users and of items.
+/// COHESION: a block of ids and one for each modality, propagated over the user-item graph and then over the user-user
+/// and item-item graphs.
 #[derive(Module, Debug)]
 pub struct Cohesion {
-    /// `P_m`: users' vectors in each modality, in the order text, visual, audio, names, `[n_users, d]`.
+    /// `P_m`: users' vectors in each modality, in the order text, visual, audio, multimodal, then by name,
+    /// `[n_users, d]`.
     pub users: Vec<Param<Tensor<2>>>,
-    /// `h_m`: from features to items' vectors, in the same order.
+    /// `h_m`: heads that map features to items' vectors, in the same order.
     pub heads: ModalityProjections,
-    /// `i`: free vectors of items, which every modality is fused with, `[n_items, d]`.
+    /// `i`: id embeddings of the items, which are fused with every modality, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// Users' vectors and head of the ids' own branch, which are not trained.
+    /// User vectors and head of the id branch, which are not trained.
     pub id_branch: FrozenBranch,
-    /// Full for ranking, pruned for training where that is set.
+    /// The user-item graph: full for ranking, pruned for training if `edge_dropout` is set.
     pub user_item: PrunedGraph,
-    /// `Γ`: plain for ranking, padded for training where that is set.
+    /// `Γ`: plain for ranking, padded for training if `pad_users` is set.
     pub user_user: UserGraph,
     item_item: SparseMatrix,
     features: Vec<Content>,
@@ -43,10 +45,10 @@ pub struct Cohesion {
 }
 
 impl Cohesion {
-    /// The block of the ids.
+    /// Name of the id block.
     const ID: &str = "id";
 
-    /// `z_id` of all nodes, users first, `[n_users + n_items, d]`: a constant.
+    /// Computes `z_id` of all nodes, users first, `[n_users + n_items, d]`: a constant.
     pub fn id_nodes(&self, user_item: &SparseMatrix) -> Tensor<2> {
         let ids = self.items.val().inner();
         let items = early_fusion(ids.clone(), self.id_branch.head(ids));
@@ -54,13 +56,13 @@ impl Cohesion {
         self.propagation(1).forward(user_item, nodes(l2_normalize(users), l2_normalize(items)))
     }
 
-    /// `[z_text ‖ z_visual ‖ …]` of all nodes, users first, `[n_users + n_items, n_modalities · d]`.
+    /// Computes `[z_text ‖ z_visual ‖ …]` of all nodes, users first, `[n_users + n_items, n_modalities · d]`.
     pub fn content_nodes(&self, user_item: &SparseMatrix) -> Tensor<2> {
         // All modalities in one pass over the graph.
         self.propagation(self.modalities.len()).forward(user_item, self.content_inputs())
     }
 
-    /// `x⁰` of [`content_nodes`](Self::content_nodes).
+    /// Computes `x⁰`, the input of [`content_nodes`](Self::content_nodes).
     pub fn content_inputs(&self) -> Tensor<2> {
         let ids = self.items.val();
         let items = project(&self.heads, &self.features).into_iter().map(|h| early_fusion(ids.clone(), h));
@@ -75,7 +77,7 @@ impl Cohesion {
         self.users[0].dims()[0]
     }
 
-    /// [`embed`](Embed::embed) with other graphs, such as the [pruned](PrunedGraph::pruned) and the
+    /// Like [`embed`](Embed::embed), with other graphs, such as the [pruned](PrunedGraph::pruned) and the
     /// [padded](UserGraph::padded) one.
     pub fn embed_over(&self, user_item: &SparseMatrix, user_user: &SparseMatrix) -> Embeddings {
         let nodes = Tensor::cat(vec![self.id_nodes(user_item), self.content_nodes(user_item)], 1);
@@ -91,10 +93,10 @@ impl Cohesion {
         )
     }
 
-    /// `p_m` and `n_m`: the share of each block in the scores of a batch's positives and of its negatives, `[n, blocks]` each,
-    /// the ids first.
+    /// Computes `p_m` and `n_m`, the share of each block in the scores of a batch's positives and negatives,
+    /// `[n, blocks]` each, ids first.
     ///
-    /// Only the batch's rows of the graphs of users and of items are computed.
+    /// Only the batch's rows of the user-user and item-item graphs are computed.
     pub fn shares(&self, batch: &Batch) -> [Tensor<2>; 2] {
         let graph = self.user_item.pruned();
         let [_, items_of] = batch.pairs();
@@ -110,13 +112,14 @@ impl Cohesion {
             ); // [2 n, ..]
             [0, n].map(|first| block_products(users.clone(), row_range(items.clone(), first, n), blocks))
         };
-        // What needs no gradient goes apart from what does.
+        // The id block needs no gradient, so it is propagated separately.
         let ([p_id, n_id], [p, n]) =
             (of(self.id_nodes(graph), 1), of(self.content_nodes(graph), self.modalities.len()));
         [Tensor::cat(vec![p_id, p], 1), Tensor::cat(vec![n_id, n], 1)]
     }
 
-    /// `a = 1 - softmax(p - n)` over the blocks, a constant: the block that tells a pair apart best counts least.
+    /// Computes `a = 1 - softmax(p - n)` over the blocks, a constant: the block that separates a pair best weighs
+    /// least.
     ///
     /// # Shapes
     /// - `positive`, `negative`, output: `[n, blocks]`
@@ -126,7 +129,7 @@ impl Cohesion {
     }
 }
 
-/// `√((a² + b²) / 2 + 1e-8)`, entry by entry.
+/// Computes `√((a² + b²) / 2 + 1e-8)` elementwise.
 fn early_fusion(a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     ((a.square() + b.square()) * 0.5 + 1e-8).sqrt()
 }

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Settings of [`Mentor`].
 ///
-/// *MENTOR: Multi-level Self-supervised Learning for Multimodal Recommendation*, AAAI 2025, arXiv 2402.19407. For each of text,
-/// visual and ids `c`, of which ids have free vectors as features, and with `x̂` for rows of length one:
+/// *MENTOR: Multi-level Self-supervised Learning for Multimodal Recommendation*, AAAI 2025, arXiv 2402.19407. For each
+/// `c` of text, visual and ids, where the features of ids are id embeddings, and with `x̂` for rows of length one:
 ///
 /// ```text
 /// f_c = LeakyReLU(X_c W₁ + b₁) W₂ + b₂,    x_c = [P̂_c ; f̂_c],    r_c = Σ_{l = 0 … L} Aˡ x_c,    items: i_c + Sˡ i_c
@@ -23,27 +23,29 @@ use serde::{Deserialize, Serialize};
 ///                                                      (z, text), (z, visual), (text, visual)
 /// ```
 ///
-/// where `m` and `σ²` are the mean and the variance of all entries of a representation: ids guide the content, and are pulled
-/// themselves. `A` is the user-item graph and `S` the nearest items in content. What is scored has no part of the ids.
+/// where `m` and `σ²` are the mean and the variance over all entries of a representation: ids guide the content, and
+/// are aligned with it in turn. `A` is the user-item graph and `S` the graph of the nearest items in content. Scores do
+/// not contain the ids.
 ///
-/// With [`self_supervision`](Self::self_supervision) there are two more terms:
+/// [`self_supervision`](Self::self_supervision) adds two more terms:
 ///
 /// ```text
-/// mask_weight_f · Σ_{users, items} 1 - mean cos(dropout(z), z M + m)                of values alone, without any gradient
+/// mask_weight_f · Σ_{users, items} 1 - mean cos(dropout(z), z M + m)                a constant, without a gradient
 /// mask_weight_g · Σ_{users, items} mean_k -ln softmax_j(cos(z¹_k, z²_j) / τ)_k      among all users, or all items
 /// ```
 ///
-/// where `z¹` and `z²` are made as `z` is, by encoders of their own and with [noise](crate::nn::NoisyPropagation) in each layer.
-/// Nothing of these encoders is scored. The second term reaches the scores through the weights `w` alone, which it moves by
-/// a thousandth of what the others do; the first moves nothing, in the published code as here, and `M` stays as it was drawn.
-/// Yet they are nine tenths of a step's time. So [`Default`] leaves both out; [`published`](Self::published) is the authors' code
-/// with all its terms and features as they are.
+/// where `z¹` and `z²` are computed as `z` is, by encoders of their own with [noise](crate::nn::NoisyPropagation) in
+/// each layer. These encoders have no part in the scores. The second term affects scores only through the weights `w`,
+/// which it moves by a thousandth of what the others do; the first has no gradient, here as in the published code, and
+/// `M` keeps its initial values. Yet the two terms take nine tenths of a step's time. So [`Default`] leaves both out;
+/// [`published`](Self::published) is the authors' code with all its terms and raw features.
 ///
-/// The published evaluation ranks by the vectors of the last step's forward, before its update; here they are computed
-/// afresh. The graph of users that the code makes, and never uses, is not there.
+/// The published evaluation ranks by the vectors of the last step's forward pass, before its update; here they are
+/// recomputed. The user-user graph that the code builds but never uses is left out.
 ///
-/// A step takes O(d · (pairs · n_layers + items · item_neighbors)) for propagation and O(items · width · d) for the heads, with
-/// self-supervision O((users² + items²) · d) more; memory O((users + items) · d) either way, for the logits are never held.
+/// A step takes O(d · (pairs · n_layers + items · item_neighbors)) for propagation and O(items · width · d) for the
+/// heads; self-supervision adds O((users² + items²) · d). Memory is O((users + items) · d) either way: the logits are
+/// never materialised.
 ///
 /// ```
 /// use viral::model::MentorConfig;
@@ -64,35 +66,35 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MentorConfig {
-    /// Width of the block of text, and of visual content. Default: 64.
+    /// Width of the text block and of the visual block. Default: 64.
     pub d_embed: usize,
     /// Width of the heads' hidden layer. Default: 256.
     pub d_hidden: usize,
-    /// Layers of the user-item graph. Default: 2.
+    /// Propagation layers over the user-item graph. Default: 2.
     pub n_layers: usize,
-    /// Layers of the item-item graph; 0 for none. Default: 1.
+    /// Propagation layers over the item-item graph; 0 for none. Default: 1.
     pub n_item_layers: usize,
-    /// Neighbours of an item in each modality, itself included; all items where there are fewer. Default: 10.
+    /// Neighbours of an item in each modality, itself included; at most all items. Default: 10.
     pub item_neighbors: usize,
-    /// Weight of the visual neighbours; the text's is the rest. Default: 0.1.
+    /// Weight of the visual neighbours; text has the rest. Default: 0.1.
     pub visual_weight: f64,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
     /// Weight of the mean squares of the batch users' vectors and of the modality weights. Default: 0.001.
     pub reg: f64,
-    /// Weight of the distances between distributions. Default: 0.1.
+    /// Weight of the alignment term, the distances between distributions. Default: 0.1.
     pub align_weight: f64,
-    /// Whether the terms of masked features and of noisy views are there, with the views' encoders. Default: false.
+    /// Whether to add the terms of masked features and of noisy views, with the views' encoders. Default: false.
     pub self_supervision: bool,
-    /// How far the noise of a view moves each node in each layer. Default: 0.1.
+    /// Distance by which a view's noise moves each node in each layer. Default: 0.1.
     pub noise: f64,
-    /// Weight of the contrast between the views. Default: 0.001.
+    /// Weight of the contrastive loss between the views. Default: 0.001.
     pub mask_weight_g: f64,
-    /// `τ` of that contrast. Default: 0.2.
+    /// `τ` of the contrastive loss. Default: 0.2.
     pub temperature: f64,
-    /// Weight of the masked features. Default: 1.5.
+    /// Weight of the masked-feature term. Default: 1.5.
     pub mask_weight_f: f64,
-    /// Share of the masked features' entries that is dropped. Default: 0.5.
+    /// Share of entries dropped in the masked-feature term. Default: 0.5.
     pub dropout: f64,
 }
 
@@ -119,8 +121,8 @@ impl Default for MentorConfig {
 }
 
 impl MentorConfig {
-    /// The settings of the published code: every term, features as they are, and the authors' values, which are the same for Baby, Sports and
-    /// Clothing. Train it with learning rate 1e-4 and batches of 2048.
+    /// Returns the settings of the published code: every term, raw features, and the authors' values, which are the
+    /// same for Baby, Sports and Clothing. Train with learning rate 1e-4 and batches of 2048.
     pub fn published() -> Self {
         Self { normalize_features: false, self_supervision: true, ..Self::default() }
     }
@@ -140,9 +142,9 @@ impl MentorConfig {
         Error::require((0.0..1.0).contains(&self.dropout), "dropout", self.dropout, "from 0 to below 1")
     }
 
-    /// Xavier normal vectors, default linear layers and both graphs of `data`, which must have text and visual features, or
-    /// [`multimodal`](crate::data::Modality::Multimodal) ones, in the place of one of the two or of both: then there are two encoders of
-    /// the same features.
+    /// Builds the model with Xavier normal vectors, default linear layers and both graphs. `data` must have text and
+    /// visual features; [`multimodal`](crate::data::Modality::Multimodal) ones can take the place of one or both. In
+    /// place of both, two encoders share them.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Mentor> {
         self.check()?;
         let (n_users, n_items) = (data.interactions.n_users(), data.interactions.n_items());

@@ -1,4 +1,4 @@
-//! MENTOR: modalities propagated apart, their distributions aligned with each other and with that of free vectors.
+//! MENTOR: separately propagated modalities, whose distributions are aligned with each other and with that of the ids.
 
 mod config;
 mod views;
@@ -16,12 +16,12 @@ use crate::ops::{SparseMatrix, weigh_blocks};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// One kind of content as nodes of the user-item graph: free vectors of users, and a head for the features of items.
+/// One encoder of [`Mentor`]: user vectors, and a head for the features of items.
 #[derive(Module, Debug)]
 pub struct MentorContent {
-    /// `P`: `[n_users, d]`.
+    /// `P`: user vectors, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// From features to width `d`.
+    /// Head that maps features to width `d`.
     pub head: FeatureProjection,
 }
 
@@ -31,7 +31,7 @@ impl MentorContent {
         Self { users: xavier_normal([n_users, config.d_embed], init), head: head.init(init) }
     }
 
-    /// Users and items with rows of length one, before propagation.
+    /// Computes users and items with rows of length one, before propagation.
     ///
     /// # Shapes
     /// - `features`: `[n_items, d_in]`; output: `[n_users + n_items, d]`
@@ -39,34 +39,34 @@ impl MentorContent {
         nodes(l2_normalize(self.users.val()), l2_normalize(self.head.forward(features)))
     }
 
-    /// [`forward`](Self::forward) of a modality; items without content have zeros.
+    /// Like [`forward`](Self::forward), for a modality; items without content get zeros.
     fn of(&self, content: &Content) -> Tensor<2> {
         let items = content.through(|features| self.head.forward(features));
         nodes(l2_normalize(self.users.val()), l2_normalize(items))
     }
 }
 
-/// Text and visual content that are scored, and ids that guide them.
+/// MENTOR: text and visual content, which are scored, and ids, which guide them.
 #[derive(Module, Debug)]
 pub struct Mentor {
-    /// Text.
+    /// Text encoder.
     pub text: MentorContent,
-    /// Visual content.
+    /// Visual encoder.
     pub visual: MentorContent,
-    /// What guides the two, of features that are free vectors.
+    /// Id encoder, which guides the other two.
     pub ids: MentorContent,
-    /// These vectors: `[n_items, d]`.
+    /// Id embeddings of the items, the features of the id encoder, `[n_items, d]`.
     pub items: Param<Tensor<2>>,
-    /// What text and visual content are to each user.
+    /// Each user's weights of text and visual content.
     pub weights: UserModalityWeights,
-    /// The noisy views, where there is self-supervision.
+    /// The noisy views, if there is self-supervision.
     pub views: Option<MentorViews>,
     /// The user-item graph.
     pub user_item: SparseMatrix,
-    /// The items' neighbours in content.
+    /// The item-item graph of nearest neighbours in content.
     pub item_item: SparseMatrix,
     features: Vec<Content>,
-    /// What the two modalities are called.
+    /// Names of the two modalities.
     #[module(skip)]
     names: [&'static str; 2],
     #[module(skip)]
@@ -74,7 +74,7 @@ pub struct Mentor {
 }
 
 impl Mentor {
-    /// Users and items of text, visual content and ids, propagated over both graphs and not yet weighed.
+    /// Computes users and items of text, visual content and ids, propagated over both graphs, without the user weights.
     ///
     /// # Shapes
     /// - output: `[n_users, d]` and `[n_items, d]`, for each
@@ -83,7 +83,7 @@ impl Mentor {
         [text, visual, self.propagated(self.ids.forward(self.items.val()))]
     }
 
-    /// Text and visual content of [`contents`](Self::contents).
+    /// Computes only the text and visual parts of [`contents`](Self::contents).
     fn scored(&self) -> [[Tensor<2>; 2]; 2] {
         let text = self.text.of(&self.features[0]);
         [text, self.visual.of(&self.features[1])].map(|x| self.propagated(x))
@@ -94,28 +94,28 @@ impl Mentor {
         self.apart(propagation.forward(&self.user_item, x))
     }
 
-    /// Users, and items with what they have from their neighbours.
+    /// Splits nodes into users and items, and adds to the items what they receive over the item-item graph.
     fn apart(&self, nodes: Tensor<2>) -> [Tensor<2>; 2] {
         let (users, items) = users_and_items(nodes, self.weights.weight.dims()[0]);
         let content = HomogeneousPropagation::residual(self.config.n_item_layers);
         [users, content.forward(&self.item_item, items)]
     }
 
-    /// The blocks of text and visual content, of users, weighed, and of items.
+    /// Returns the text and visual blocks of the users, weighted, and of the items.
     fn weighed(&self, text: &[Tensor<2>; 2], visual: &[Tensor<2>; 2]) -> [[Tensor<2>; 2]; 2] {
         let weigh =
             |users: &Tensor<2>, k: usize| weigh_blocks(users.clone(), self.weights.weight.val().narrow(1, k, 1));
         [[weigh(&text[0], 0), weigh(&visual[0], 1)], [text[1].clone(), visual[1].clone()]]
     }
 
-    /// [`objective`](Trainable::objective) with what the step has drawn: see [`draws`](Self::draws).
+    /// Like [`objective`](Trainable::objective), with given random [`draws`](Self::draws).
     ///
     /// # Panics
-    /// When the model has views and nothing is drawn, or what is drawn has other shapes.
+    /// When the model has views and `draws` is `None`, or they have other shapes.
     pub fn objective_with(&self, batch: &Batch, draws: Option<&MentorDraws>) -> Objective {
         let [text, visual, ids] = self.contents();
         let [users, items] = self.weighed(&text, &visual);
-        // A score is a sum over modalities, which lie apart.
+        // A score is a sum over modalities, which are stored apart.
         let scores = |block: usize| pair_scores(users[block].clone(), items[block].clone(), batch.pairs());
         let ([positive, negative], [of_visual, of_visual_negative]) = (scores(0), scores(1));
         let ranking = bpr(positive + of_visual, negative + of_visual_negative);
@@ -141,10 +141,11 @@ fn side_by_side(blocks: [Tensor<2>; 2]) -> Tensor<2> {
     Tensor::cat(blocks.to_vec(), 1)
 }
 
-/// The distances between the distributions of the scored vectors, whose blocks are given, of ids, text and visual content.
+/// Sums the distances between the distributions of the scored vectors, given by their blocks, of ids, text and visual
+/// content.
 fn aligned(users: &[Tensor<2>], items: &[Tensor<2>], alone: [&[Tensor<2>; 2]; 3]) -> Tensor<1> {
     let scored = Moments::new(&[users, items].concat(), 1);
-    // Next to the two blocks that are scored each of the others stands twice.
+    // The scored vectors have two blocks, so each of the others counts twice.
     let [ids, text, visual] = alone.map(|parts| Moments::new(parts, 2));
     let guided = ids.distance(&scored) + ids.distance(&text) + ids.distance(&visual);
     guided + scored.distance(&text) + scored.distance(&visual) + text.distance(&visual)

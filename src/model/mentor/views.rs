@@ -1,4 +1,4 @@
-//! The self-supervised part of MENTOR: what a step draws, two noisy views, and masked features.
+//! The self-supervised part of MENTOR: random draws, two noisy views, and masked features.
 
 use super::{Mentor, MentorConfig, MentorContent, side_by_side};
 use crate::data::StepKey;
@@ -8,10 +8,10 @@ use crate::ops::{bias_leaky_relu, keep_mask, matmul, uniform};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
-/// Seed of the layer that nothing trains.
+/// Seed of the untrained mask layer.
 const MASK_SEED: u64 = 0x6D656E746F72;
 
-/// What a step of [`Mentor`] draws, where it has [views](MentorViews): uniform noise, and which entries are kept.
+/// Random draws of a step of [`Mentor`] with [views](MentorViews): uniform noise and dropout masks.
 ///
 /// ```
 /// use viral::data::StepKey;
@@ -32,20 +32,22 @@ const MASK_SEED: u64 = 0x6D656E746F72;
 /// ```
 #[derive(Debug, Clone)]
 pub struct MentorDraws {
-    /// Numbers in `[0, 1)` for each encoder of the views, in their order, and each layer: `[n_users + n_items, d]`.
+    /// Uniform noise in `[0, 1)` for each encoder of the views, in their order, and each layer:
+    /// `[n_users + n_items, d]`.
     pub noise: Vec<Vec<Tensor<2>>>,
-    /// 1 where an entry of the masked users' and items' vectors is kept, else 0: `[n_users, 2 d]` and `[n_items, 2 d]`.
+    /// Dropout masks of the users' and items' vectors, 1 for kept entries, else 0: `[n_users, 2 d]` and
+    /// `[n_items, 2 d]`.
     pub kept: [Tensor<2>; 2],
 }
 
-/// Two noisy views of users and items, and the layer that masked vectors are held against.
+/// Two noisy views of users and items, and the layer whose output is compared with masked vectors.
 #[derive(Module, Debug)]
 pub struct MentorViews {
-    /// Text and visual content of the first view, then of the second.
+    /// Text and visual encoders of the first view, then of the second.
     pub encoders: Vec<MentorContent>,
-    /// `M`, which nothing trains, `[2 d, 2 d]`: the same for every seed, so that a model that is restored has it too.
+    /// `M`, untrained, `[2 d, 2 d]`. It is the same for every seed, so that a restored model has it, too.
     pub mask_weight: Tensor<2>,
-    /// `m`, which nothing trains, `[2 d]`.
+    /// `m`, untrained, `[2 d]`.
     pub mask_bias: Tensor<1>,
 }
 
@@ -64,7 +66,7 @@ impl MentorViews {
 }
 
 impl Mentor {
-    /// What the step at `key` draws; nothing where there are no views.
+    /// Makes the random draws of the step at `key`; `None` without views.
     pub fn draws(&self, key: StepKey) -> Option<MentorDraws> {
         let views = self.views.as_ref()?;
         let (d, device) = (self.config.d_embed, self.user_item.device());
@@ -83,7 +85,7 @@ impl Mentor {
         })
     }
 
-    /// Users and items of both views; nothing where there are none.
+    /// Computes users and items of both views; `None` without views.
     ///
     /// # Shapes
     /// - output: `[n_users, 2 d]` and `[n_items, 2 d]`, twice
@@ -102,7 +104,7 @@ impl Mentor {
         Some([0, 2].map(|first| self.weighed(&content(first), &content(first + 1)).map(side_by_side)))
     }
 
-    /// The contrast between the two views, each row against all: users plus items.
+    /// Computes the contrastive loss between the two views, each row against all: users plus items.
     pub(super) fn contrasted(&self, [first, second]: [[Tensor<2>; 2]; 2]) -> Tensor<1> {
         let config = ContrastConfig::new(self.config.temperature as f32).one_sided();
         let [users, items] = first;
@@ -110,7 +112,7 @@ impl Mentor {
         contrast(users, other_users, &config) + contrast(items, other_items, &config)
     }
 
-    /// `Σ 1 − mean cos(dropout(z), z M + m)` over users and items, a constant.
+    /// Computes `Σ 1 − mean cos(dropout(z), z M + m)` over users and items, a constant.
     pub(super) fn masked(&self, views: &MentorViews, vectors: [Tensor<2>; 2], draws: &MentorDraws) -> Tensor<1> {
         let scale = 1.0 / (1.0 - self.config.dropout);
         let [users, items] = [0, 1].map(|side: usize| {

@@ -1,4 +1,4 @@
-//! One block of VIRAL before it is propagated.
+//! A block of VIRAL before propagation.
 
 use super::ViralConfig;
 use crate::data::TrainSet;
@@ -7,14 +7,14 @@ use crate::nn::{FeatureProjection, FeatureProjectionConfig, Init, xavier_normal}
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-/// One propagated block: the users' own vectors and the way from an item's features to its vector.
+/// One propagated block: the users' vectors, and the mapping from an item's features to its vector.
 #[derive(Module, Debug)]
 pub struct Channel {
-    /// `[n_users, d]`.
+    /// User vectors, `[n_users, d]`.
     pub users: Param<Tensor<2>>,
-    /// Features to `[n_items, d]`, where they are not of that width already.
+    /// Head from features to `[n_items, d]`, unless `d_fusion` equals `d_embed`.
     pub head: Option<FeatureProjection>,
-    /// Free item vectors, where the model has them, `[n_items, d]`.
+    /// Id embeddings of the items, `[n_items, d]`, if the model has them.
     pub items: Option<Param<Tensor<2>>>,
 }
 
@@ -31,8 +31,8 @@ impl Channel {
         }
     }
 
-    /// Features to items' vectors, `[n_items, d]`, of the items that have this block; `kept`, `[n_items, 1]`, says whose free vectors
-    /// count.
+    /// Computes the items' vectors from features, `[n_items, d]`, for items that have this block, and adds the id
+    /// embeddings. `kept`, `[n_items, 1]`, masks the id embeddings.
     pub(super) fn items(&self, features: Tensor<2>, there: &Option<Tensor<2>>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         let items = match &self.head {
             Some(head) => only(head.forward(features), there),
@@ -41,7 +41,7 @@ impl Channel {
         self.with_free(items, kept)
     }
 
-    /// Adds the free vectors.
+    /// Adds the id embeddings, masked by `kept`.
     pub(super) fn with_free(&self, items: Tensor<2>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         match (&self.items, kept) {
             (Some(free), Some(kept)) => items + free.val() * kept.clone(),

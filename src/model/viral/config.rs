@@ -8,7 +8,7 @@ use crate::named::named;
 use crate::nn::{LayerAggregation, Mask};
 use serde::{Deserialize, Serialize};
 
-/// How the modalities are put together: the rows of the paper's fusion ablation.
+/// How modalities are combined: the rows of the paper's fusion ablation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -17,7 +17,7 @@ pub enum FusionStrategy {
     MeanPooling,
     /// `[t ‖ v]`: two blocks.
     Concatenation,
-    /// `[w₀ t ‖ w₁ v]` with weights for each user.
+    /// `[w₀ t ‖ w₁ v]`, weighted for each user.
     WeightedConcatenation,
     /// `[w₀ t ‖ w₁ s ‖ w₂ v']`: text, synergy and unique visual, equations (7)-(14).
     #[default]
@@ -32,14 +32,14 @@ named! {
     InformationAware => "information_aware",
 }
 
-/// Where the fusion stands.
+/// Whether fusion comes before or after propagation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FusionPlacement {
-    /// On item features, before they are propagated: the authors' code.
+    /// Fuses item features before propagation: the authors' code.
     Features,
-    /// On the propagated embeddings of users and items: the paper.
+    /// Fuses the propagated embeddings of users and items: the paper.
     Propagated,
 }
 
@@ -51,10 +51,11 @@ named! {
 
 /// Settings of [`Viral`](super::Viral).
 ///
-/// *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*, 2025, arXiv 2511.02113. The
-/// equations are at [`Viral`](super::Viral); numbers in brackets are the paper's. Three presets stand for the library's default,
-/// the paper and the authors' code, and the fields' docs state the first. They are public, and the struct may gain some: change
-/// what is needed in a copy.
+/// *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*, 2025, arXiv
+/// 2511.02113. The equations are at [`Viral`](super::Viral); numbers in brackets are the paper's. There are presets for
+/// the library's default, the paper and the authors' code (its branch `redu2`, and `master` without redundancy).
+/// The fields' docs state the first one's values. Fields are public, but the struct may gain some: start from a
+/// preset and change fields.
 ///
 /// ```
 /// use viral::model::{FusionStrategy, ViralConfig};
@@ -62,57 +63,58 @@ named! {
 /// let mut config = ViralConfig::new();
 /// config.d_embed = 32;
 /// config.fusion = FusionStrategy::Concatenation;
-/// assert_eq!(config.fusion, "concatenation".parse()?); // as files and command lines have it
+/// assert_eq!(config.fusion, "concatenation".parse()?); // as written in files and on command lines
 /// # Ok::<(), viral::Error>(())
 /// ```
 ///
-/// With `b` blocks of width `d`, the graphs take O(items² · width) once, or O(items^1.5 · item_probes · width) with probes. A step
-/// takes O(b · d · (pairs · n_layers + items · item_neighbors · n_item_layers + users · user_neighbors · n_user_layers)) for
-/// propagation, O(rows · d_fusion²) for the fusion of `rows` items (or nodes) and O(info_nce_rows² · d_fusion) for InfoNCE.
+/// With `b` blocks of width `d`, building the graphs takes O(items² · width) once, or O(items^1.5 · item_probes ·
+/// width) with probes. A step takes O(b · d · (pairs · n_layers + items · item_neighbors · n_item_layers + users ·
+/// user_neighbors · n_user_layers)) for propagation, O(rows · d_fusion²) for the fusion of `rows` items (or nodes) and
+/// O(info_nce_rows² · d_fusion) for InfoNCE.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ViralConfig {
     /// Width of each block of the embeddings. Default: 64.
     pub d_embed: usize,
-    /// Layers of the user-item graph (1). Default: 2.
+    /// Propagation layers over the user-item graph (1). Default: 2.
     pub n_layers: usize,
-    /// How these layers are put together (2). Default: `mean`.
+    /// How the outputs of these layers are aggregated (2). Default: `mean`.
     pub aggregation: LayerAggregation,
-    /// Share of the train pairs left out of the user-item graph in each epoch of training. Default: 0.3.
+    /// Share of the train pairs dropped from the user-item graph in each training epoch. Default: 0.3.
     pub edge_dropout: f64,
-    /// Whether the feature vectors of items are brought to length one first. Default: true.
+    /// Whether item features are L2-normalised first. Default: true.
     pub normalize_features: bool,
-    /// Whether users' and projected items' vectors have length one before propagation. Default: true.
+    /// Whether users' and projected items' vectors are L2-normalised before propagation. Default: true.
     pub normalize_inputs: bool,
-    /// Whether each item also has a free vector, added to its projected content. Default: true.
+    /// Whether each item also has an id embedding, added to its projected content. Default: true.
     pub item_ids: bool,
-    /// Share of the items whose free vectors are left out in a step of training, other ones each time: what content says of an
-    /// item is then worth more by itself, which new items need. Default: 0.
+    /// Share of the items whose id embeddings are dropped in a training step, drawn anew each time. Content then has to
+    /// do more on its own, which helps new items. Default: 0.
     pub id_dropout: f64,
 
-    /// How the modalities are put together. Default: `information_aware`.
+    /// How modalities are combined. Default: `information_aware`.
     pub fusion: FusionStrategy,
-    /// Where the fusion stands. Default: `features`.
+    /// Whether fusion comes before or after propagation. Default: `features`.
     pub placement: FusionPlacement,
-    /// Width at which item features are fused: `LeakyReLU(x W + b)` brings them to it; 0 takes them as they are. Where it
-    /// is `d_embed`, the fused features are the items' vectors; elsewhere a head for each block follows. Default: 64.
+    /// Width at which item features are fused, after `LeakyReLU(x W + b)`; 0 fuses raw features. If it equals
+    /// `d_embed`, the fused features are the items' vectors; otherwise a head for each block follows. Default: 64.
     pub d_fusion: usize,
-    /// Width of the encoders' feed-forward, in widths of the fusion. Default: 2.
+    /// Width of the encoders' feed-forward hidden layer, as a multiple of the fusion's width. Default: 2.
     pub feed_forward: usize,
     /// Whether a self-attending encoder follows each cross-modal one. Default: false.
     pub self_encoders: bool,
-    /// Whether the redundancy is estimated and taken out of the visual block; without it `v' = v`. Default: true.
+    /// Whether redundancy is estimated and removed from the visual block; without it `v' = v`. Default: true.
     pub redundancy: bool,
-    /// What stands where a modality was removed (9). Default: `zeros`.
+    /// What replaces a removed modality (9). Default: `zeros`.
     pub mask: Mask,
-    /// Heads of the redundancy's encoder over the sequence `[v, t]`; 0 puts them side by side instead. Default: 0.
+    /// Heads of the redundancy encoder over the sequence `[v, t]`; 0 concatenates the two instead. Default: 0.
     pub redundancy_heads: usize,
-    /// Which encoding stands for the redundancy in (16). Default: `full`.
+    /// Which encoding represents the redundancy in (16). Default: `full`.
     pub anchor: RedundancyAnchor,
     /// Added to `‖r‖²` in (12). Default: 1e-8.
     pub projection_epsilon: f64,
-    /// Whether `v'` has length one. Default: false.
+    /// Whether `v'` is L2-normalised. Default: false.
     pub normalize_unique: bool,
     /// Standard deviation of the normal logits whose softmax initialises the user weights (14); 0 weighs all blocks equally. Default: 0.
     pub weight_spread: f64,
@@ -121,42 +123,42 @@ pub struct ViralConfig {
     /// Width of the visual block's hidden layer; 0 for none. Default: 0.
     pub d_hidden_visual: usize,
 
-    /// How the item-item graph is made. Default: `mixture`.
+    /// How the item-item graph is built. Default: `mixture`.
     pub item_graph: ItemGraph,
-    /// Neighbours of an item (in each modality); all items where there are fewer. Default: 10.
+    /// Neighbours of an item (in each modality); at most all items. Default: 10.
     pub item_neighbors: usize,
-    /// Clusters that are searched for an item's neighbours ([`knn_approximate`](crate::graph::knn_approximate)); 0 searches all
-    /// items, exactly. Default: 0.
+    /// Clusters searched for an item's neighbours by [`knn_approximate`](crate::graph::knn_approximate); 0 for an exact
+    /// search of all items. Default: 0.
     pub item_probes: usize,
     /// Weight of the visual neighbours in the mixture. Default: 0.3.
     pub visual_weight: f64,
-    /// Share of the item graph that is co-occurrence, at most `item_neighbors` items that the same users took, instead of likeness
-    /// of content ([`with_cooccurrence`](crate::graph::with_cooccurrence)). Default: 0.
+    /// Share of co-occurrence in the item graph, the rest being similarity of content: at most `item_neighbors` items
+    /// taken by the same users ([`with_cooccurrence`](crate::graph::with_cooccurrence)). Default: 0.
     pub cooccurrence_share: f64,
-    /// Layers of the item-item graph (3); 0 for none. Default: 1.
+    /// Propagation layers over the item-item graph (3); 0 for none. Default: 1.
     pub n_item_layers: usize,
     /// Neighbours of a user. Default: 80.
     pub user_neighbors: usize,
-    /// Layers of the user-user graph; 0 for none. Default: 1.
+    /// Propagation layers over the user-user graph; 0 for none. Default: 1.
     pub n_user_layers: usize,
-    /// Weight of what a user has from other users; the user's own is the rest, or 1 where this is 1. Default: 0.2.
+    /// Weight of what a user receives from other users; their own vector has the rest, or 1 if this is 1. Default: 0.2.
     pub user_mix: f64,
 
     /// `λ` of (17). Default: 0.01.
     pub lambda: f64,
     /// `τ` of InfoNCE. Default: 0.1.
     pub temperature: f64,
-    /// Rows that InfoNCE compares in a step, drawn from the batch; 0 for all that are fused: items, or users and items.
-    /// Default: 1024.
+    /// Number of rows, sampled from the batch, that InfoNCE compares in a step; 0 for all that are fused: items, or
+    /// users and items. Default: 1024.
     pub info_nce_rows: usize,
-    /// Negatives that all triplets of a batch share, drawn from its own; 0 gives each triplet its one. Default: 1024.
+    /// Negatives shared by all triplets, taken from the batch's own; 0 gives each triplet only its own. Default: 1024.
     pub shared_negatives: usize,
-    /// The ranking loss: BPR as in the paper, or a softmax over the shared negatives; with one negative a triplet the two are
-    /// the same. Default: `softmax`.
+    /// The ranking loss: BPR as in the paper, or a softmax over the shared negatives. With one negative for each
+    /// triplet the two are the same. Default: `softmax`.
     pub ranking: RankingLoss,
-    /// What scores are multiplied by in the ranking loss; for a softmax the inverse of its temperature. Default: 6.
+    /// Factor of the scores in the ranking loss; for a softmax the inverse of its temperature. Default: 6.
     pub score_scale: f64,
-    /// Whether BPR is in bits, as the authors have it. Default: false.
+    /// Whether the ranking loss is in bits (log2), as in the authors' code. Default: false.
     pub log2: bool,
     /// Weight of the mean squares of the batch users' vectors and of the modality weights. Default: 0.001.
     pub reg: f64,
@@ -169,7 +171,8 @@ impl Default for ViralConfig {
 }
 
 impl ViralConfig {
-    /// Our default: what measured best on real data at a cost that a laptop bears (README, results).
+    /// Returns the library's default: the best measured on real data at a cost that a laptop can bear (README,
+    /// results).
     pub fn new() -> Self {
         Self {
             aggregation: LayerAggregation::Mean,
@@ -196,10 +199,11 @@ impl ViralConfig {
         }
     }
 
-    /// The equations as printed: fusion of users and items after propagation, mask tokens, the paper's settings.
+    /// Returns the paper's settings, the equations as printed: users and items are fused after propagation, with mask
+    /// tokens.
     ///
-    /// Train it with learning rate 1e-3 and batches of 1024. InfoNCE compares the users and items of the batch, which
-    /// the paper leaves open.
+    /// Train with learning rate 1e-3 and batches of 1024. InfoNCE compares the users and items of the batch, which the
+    /// paper leaves open.
     pub fn paper() -> Self {
         Self {
             d_embed: 64,
@@ -244,7 +248,8 @@ impl ViralConfig {
         }
     }
 
-    /// The authors' branch `redu2` to the digit. Train it with learning rate 1e-4 and batches of 2048.
+    /// Returns the settings of the authors' branch `redu2`, reproduced exactly. Train with learning rate 1e-4 and
+    /// batches of 2048.
     pub fn reference() -> Self {
         Self {
             normalize_inputs: true,
@@ -268,12 +273,12 @@ impl ViralConfig {
         }
     }
 
-    /// The authors' branch `master` to the digit: synergy without redundancy.
+    /// Returns the settings of the authors' branch `master`, reproduced exactly: synergy without redundancy.
     pub fn reference_synergy() -> Self {
         Self { redundancy: false, normalize_unique: false, d_hidden_visual: 256, lambda: 0.001, ..Self::reference() }
     }
 
-    /// That a model of fused width `d_fusion` can have these settings.
+    /// Validates these settings for a model with fusion width `d_fusion`.
     pub(super) fn check(&self, d_fusion: usize) -> crate::Result<()> {
         let (spread, epsilon) = (self.weight_spread, self.projection_epsilon);
         let from_zero =
@@ -300,7 +305,7 @@ impl ViralConfig {
         Error::require(!both || rows != 1, "info_nce_rows", rows, "0, or at least one user and one item")
     }
 
-    /// A preset by name: `default`, `paper`, `reference` or `reference-synergy`.
+    /// Returns a preset by name: `default`, `paper`, `reference` or `reference-synergy`.
     pub fn preset(name: &str) -> crate::Result<Self> {
         match name {
             "default" => Ok(Self::new()),

@@ -1,4 +1,4 @@
-//! The fusion of VIRAL: the layer that its settings describe, and its terms of the objective.
+//! The fusion layer of VIRAL and its loss terms.
 
 use super::config::ViralConfig;
 use crate::loss::Objective;
@@ -6,7 +6,7 @@ use crate::nn::{InformationFusionConfig, InformationFusionOutput};
 use burn::tensor::{Int, Tensor};
 
 impl ViralConfig {
-    /// The fusion of width `d`.
+    /// Returns the settings of the fusion layer of width `d`.
     pub(super) fn fusion_layer(&self, d: usize) -> InformationFusionConfig {
         InformationFusionConfig::paper(d)
             .with_self_encoders(self.self_encoders)
@@ -19,7 +19,7 @@ impl ViralConfig {
     }
 }
 
-/// `λ (L_s + L_r)` (15)-(17), over all rows or over those of `rows`; nothing of no rows.
+/// Computes `λ (L_s + L_r)` (15)-(17) over all rows or over `rows`; no terms if `rows` is empty.
 pub(super) fn fusion_objective(
     fused: &InformationFusionOutput,
     config: &ViralConfig,
@@ -37,7 +37,7 @@ pub(super) fn fusion_objective(
     }
 }
 
-/// `[n, blocks · d]` to `[n, d]`.
+/// Averages blocks: `[n, blocks · d]` to `[n, d]`.
 pub(super) fn mean_of_blocks(x: Tensor<2>, d: usize) -> Tensor<2> {
     let [n, width] = x.dims();
     x.reshape([n, width / d, d]).mean_dim(1).squeeze_dim::<2>(1)

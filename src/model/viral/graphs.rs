@@ -11,26 +11,26 @@ use crate::ops::SparseMatrix;
 use burn::module::Module;
 use burn::tensor::Device;
 
-/// User-item, item-item and user-user graphs.
+/// The user-item, item-item and user-user graphs of VIRAL.
 #[derive(Module, Debug)]
 pub struct ViralGraphs {
     /// Normalised adjacency, users first.
     pub user_item: PrunedGraph,
-    /// Items of similar content, where the model has layers for it.
+    /// Items of similar content, if the model has layers for it.
     pub item_item: Option<SparseMatrix>,
-    /// Users with common items, where the model has layers for it.
+    /// Users with common items, if the model has layers for it.
     pub user_user: Option<SparseMatrix>,
 }
 
 impl ViralGraphs {
-    /// Builds from train interactions and features.
+    /// Builds the graphs from train interactions and features.
     ///
-    /// Time: nearest-neighbour searches, O(items² · width) where they are exact, and one sparse product for the users.
+    /// Time: nearest-neighbour searches, O(items² · width) if exact, and one sparse product for the users.
     pub fn new(config: &ViralConfig, data: &TrainSet, device: &Device) -> Result<Self> {
         Self::by([&Here, &Here], config, data, device)
     }
 
-    /// As [`new`](Self::new), with the rows of users and of items made by the one and the other.
+    /// Like [`new`](Self::new), with the rows of users and of items made by the first and the second maker.
     pub(super) fn by(
         [users, items]: [&dyn RowMaker; 2],
         config: &ViralConfig,
@@ -62,7 +62,7 @@ impl ViralGraphs {
         })
     }
 
-    /// Graphs of nobody and nothing, in the place of these.
+    /// Returns empty graphs that keep the sampling of the edge dropout.
     #[cfg(feature = "flex")]
     pub(super) fn without_rows(&self) -> Self {
         Self { user_item: self.user_item.without_rows(), item_item: None, user_user: None }

@@ -32,9 +32,9 @@ const SYNERGY: &str = "synergy";
 
 /// The model of *Enhancing Multimodal Recommendations with Vision-Language Models and Information-Aware Fusion*.
 ///
-/// The data flow: modalities are fused into text, synergy and unique visual (7)-(13); each block is propagated over the
-/// user-item graph (1)(2); users weigh their blocks (14); items and users take from their neighbours in content and in
-/// taste (3); scores are inner products (4). With [`FusionPlacement::Propagated`] the first two change places.
+/// Data flow: modalities are fused into text, synergy and unique visual (7)-(13); each block is propagated over the
+/// user-item graph (1)(2); users weigh their blocks (14); items receive from their neighbours in content, and users
+/// from theirs in taste (3); scores are inner products (4). [`FusionPlacement::Propagated`] swaps the first two steps.
 ///
 /// ```text
 /// s = ½ (Trans(v, t) + Trans(t, v)),    v' = v - r ⟨v, r⟩ / ‖r‖²              (7)(8)(12)
@@ -42,16 +42,18 @@ const SYNERGY: &str = "synergy";
 /// L = L_bpr + λ (L_s + L_r) + reg · (mean squares of the batch's vectors)     (15)-(17)
 /// ```
 ///
-/// With [`RankingLoss::Softmax`](crate::loss::RankingLoss::Softmax), the default, [`softmax_shared`](crate::loss::softmax_shared) takes the
-/// place of `L_bpr`.
+/// With [`RankingLoss::Softmax`](crate::loss::RankingLoss::Softmax), the default,
+/// [`softmax_shared`](crate::loss::softmax_shared) replaces `L_bpr`.
 ///
-/// An item that lacks a modality has none of its block: no text means `i_t = 0`. It has neither synergy nor redundancy, which take
-/// both, so that what there is of the image is all unique: `i_s = 0` and `v' = v`; (15) and (16) are over items with both, and (3)
-/// takes an item's neighbours by what it has. Its free vector, its users and its neighbours stand in for the rest. Where the fusion is
-/// of propagated embeddings an item has received something in each of them, and is fused as any other.
+/// An item that lacks a modality has zeros in its block: without text, `i_t = 0`. Synergy and redundancy need both
+/// modalities, so such an item has neither, and the whole image is unique: `i_s = 0` and `v' = v`. (15) and (16) are
+/// over items with both, and (3) finds an item's neighbours by the modalities it has. Its id embedding, its users and
+/// its neighbours make up for the rest. If the fusion follows propagation, an item has received something in both
+/// modalities and is fused like any other.
 ///
-/// [`Multimodal`](crate::data::Modality::Multimodal) features take the place of text or image where the data lack it. Alone they are
-/// the only block, `i = i_m` and `u = u_m`: nothing is fused, and (7)-(12) and (14)-(17) have no part, whatever the strategy.
+/// [`Multimodal`](crate::data::Modality::Multimodal) features take the place of a missing text or image. Alone they are
+/// the only block, `i = i_m` and `u = u_m`: nothing is fused, and (7)-(12) and (14)-(17) do not apply, whatever the
+/// strategy.
 ///
 /// ```
 /// use viral::prelude::*;
@@ -61,7 +63,7 @@ const SYNERGY: &str = "synergy";
 /// let mut config = ViralConfig::new();
 /// (config.item_neighbors, config.user_neighbors) = (5, 5);
 /// let model = config.init(&data.train, &mut Init::new(0, &Device::flex()))?;
-/// // Three blocks, so that a score splits into what text, synergy and unique visual content have to do with it.
+/// // Three blocks, so that a score splits into the shares of text, synergy and unique visual content.
 /// let z = model.embed().to_host();
 /// let names: Vec<&str> = z.blocks().iter().map(|(name, _)| name.as_str()).collect();
 /// assert_eq!((names, z.attribute(0, 0).len()), (vec!["text", "synergy", "visual"], 3));
@@ -72,31 +74,31 @@ const SYNERGY: &str = "synergy";
 pub struct Viral {
     /// The three graphs.
     pub graphs: ViralGraphs,
-    /// The users' weights of the blocks, where the strategy has them.
+    /// The users' weights of the blocks, if the strategy has them.
     pub weights: Option<UserModalityWeights>,
     /// One channel for each propagated block, in the order text, synergy, visual.
     pub channels: Vec<Channel>,
-    /// The fusion, where the strategy is information-aware.
+    /// The fusion, if the strategy is information-aware.
     pub fusion: Option<InformationFusion>,
-    /// Text features to the width of the fusion, where it has one of its own.
+    /// Projection of text features to the fusion's width, if it has one of its own.
     pub text_projection: Option<FeatureProjection>,
-    /// Visual features to the width of the fusion, where it has one of its own.
+    /// Projection of visual features to the fusion's width, if it has one of its own.
     pub visual_projection: Option<FeatureProjection>,
     text: Content,
     visual: Option<Content>,
-    /// Where the items have both, as `there` of [`Content`].
+    /// Mask of the items with both modalities, as `there` of [`Content`].
     both: Option<Tensor<2>>,
-    /// The items that have both, where some do not.
+    /// Flags of the items with both modalities; `None` if all have both.
     #[module(skip)]
     with_both: Option<Vec<bool>>,
-    /// What the text block and the visual one are called.
+    /// Names of the text and the visual block.
     #[module(skip)]
     names: [&'static str; 2],
     #[module(skip)]
     config: ViralConfig,
 }
 
-/// The blocks of users and items before the homogeneous graphs.
+/// The blocks of users and items before the user-user and item-item graphs.
 #[derive(Debug, Clone)]
 pub struct ViralBlocks {
     /// Names in the order of the columns.
@@ -106,13 +108,14 @@ pub struct ViralBlocks {
 }
 
 impl ViralConfig {
-    /// A model for `data`, which must have text and visual features, or
-    /// [`multimodal`](crate::data::Modality::Multimodal) ones, alone or in the place of one of the two.
+    /// Builds the model for `data`, which must have text and visual features;
+    /// [`multimodal`](crate::data::Modality::Multimodal) ones can take the place of one or both.
     pub fn init(&self, data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
         self.init_by([&Here, &Here], data, init)
     }
 
-    /// As [`init`](Self::init), with the rows of the graphs of users and of items made by the one and the other.
+    /// Like [`init`](Self::init), with the rows of the graphs of users and of items made by the first and the second
+    /// maker.
     pub(crate) fn init_by(&self, makers: [&dyn RowMaker; 2], data: &TrainSet, init: &mut Init) -> crate::Result<Viral> {
         let pair = data.features.require_pair("viral")?;
         let (text, visual) = (pair.first.rows, pair.second.as_ref().map(|part| part.rows));
@@ -165,18 +168,18 @@ impl ViralConfig {
 }
 
 impl Viral {
-    /// The settings.
+    /// Returns the settings.
     pub fn config(&self) -> &ViralConfig {
         &self.config
     }
 
-    /// All blocks of all nodes, propagated over `graph` and fused.
+    /// Computes all blocks of all nodes, propagated over `graph` and fused.
     pub fn blocks(&self, graph: &SparseMatrix) -> ViralBlocks {
         self.blocks_and(graph, None, |_| ()).0
     }
 
-    /// [`blocks`](Self::blocks), and what `look` takes from the fusion, which is gone as soon as it is not needed: with a
-    /// million items its matrices would stand beside those of the propagation.
+    /// Computes [`blocks`](Self::blocks), and applies `look` to the fusion's output. The output is dropped as soon as
+    /// possible: with a million items its matrices would take memory beside those of the propagation.
     fn blocks_and<T>(
         &self,
         graph: &SparseMatrix,
@@ -221,14 +224,15 @@ impl Viral {
         }
     }
 
-    /// `x⁽⁰⁾ = [users ; items]` of all channels side by side, propagated in one pass over the graph; features come with where they are.
+    /// Propagates `x⁽⁰⁾ = [users ; items]` of all channels, concatenated, in one pass over the graph. Features come
+    /// with their masks.
     fn propagate(
         &self,
         graph: &SparseMatrix,
         features: Vec<(Tensor<2>, &Option<Tensor<2>>)>,
         kept: Option<Tensor<2>>,
     ) -> Tensor<2> {
-        // Each block by itself: what the backward needs of it then exists anyhow.
+        // Each block is normalised by itself: what the backward pass needs of it exists anyway.
         let input = |x: Tensor<2>| if self.config.normalize_inputs { l2_normalize(x) } else { x };
         let users = self.channels.iter().map(|c| input(c.users.val())).collect();
         let items = self.channels.iter().zip(features);
@@ -249,12 +253,12 @@ impl Viral {
         self.text.rows.dims()[0]
     }
 
-    /// Users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
+    /// Computes users' and items' vectors from the blocks: weights (14), concatenation (13), homogeneous graphs (3).
     pub fn fuse(&self, blocks: &ViralBlocks) -> Embeddings {
         self.fuse_nodes(blocks.nodes.clone(), &blocks.names)
     }
 
-    /// [`fuse`](Self::fuse) of nodes that nobody else holds: with a million of them each matrix counts.
+    /// Like [`fuse`](Self::fuse), but takes ownership of the nodes: with a million of them each copy counts.
     fn fuse_nodes(&self, nodes: Tensor<2>, names: &[&str]) -> Embeddings {
         let names: &[&str] = match self.config.fusion {
             FusionStrategy::MeanPooling if self.visual.is_some() => &["pooled"],
@@ -269,7 +273,7 @@ impl Viral {
         Embeddings::with_blocks(users, self.over_items(items), names)
     }
 
-    /// [`fuse_nodes`](Self::fuse_nodes) with the users of a batch alone, in its order.
+    /// Like [`fuse_nodes`](Self::fuse_nodes), with only the users of a batch, in its order.
     fn fuse_batch(&self, nodes: Tensor<2>, batch: &Batch) -> (Tensor<2>, Tensor<2>) {
         let (users, items) = self.side_by_side(nodes);
         let ids = batch.users.clone();
@@ -280,7 +284,7 @@ impl Viral {
         (users, self.over_items(items))
     }
 
-    /// Blocks weighed (14) and side by side (13), or their mean, of users and of items.
+    /// Weights (14) and concatenates (13) the blocks of users and of items, or takes their mean.
     fn side_by_side(&self, nodes: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let d = self.config.d_embed;
         let (users, items) = users_and_items(nodes, self.n_users());
@@ -308,7 +312,8 @@ impl Viral {
         }
     }
 
-    /// Rows that InfoNCE compares: those of the batch, or all; items that are fused by their features, where they have both modalities.
+    /// Returns the rows that InfoNCE compares, those of the batch or (`None`) all. If items are fused by their
+    /// features, only items with both modalities are compared.
     fn info_nce_rows(&self, batch: &Batch) -> Option<Tensor<1, Int>> {
         let n = self.config.info_nce_rows;
         match (n, self.config.placement, &self.with_both) {

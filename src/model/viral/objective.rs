@@ -1,4 +1,4 @@
-//! The objective of VIRAL from what a batch takes of users and items.
+//! The objective of VIRAL, from the rows of users and items that a batch needs.
 
 use super::Viral;
 use crate::loss::{Objective, RankingLoss, bpr, bpr_shared, pair_scores, softmax_shared};
@@ -7,8 +7,8 @@ use crate::ops::{gather_rows, keep_mask, matmul, sddmm};
 use burn::tensor::{Int, Tensor};
 
 impl Viral {
-    /// The ranking loss of the batch's users, `[n, d]`, in its order; `positives`, `[n]`, and `negatives`, of each user or shared
-    /// by all, are rows of `items`.
+    /// Computes the ranking loss of the batch's users `u`, `[n, d]`, in batch order. `positives`, `[n]`, and
+    /// `negatives`, one for each user or shared by all, are rows of `items`.
     pub(super) fn ranking(
         &self,
         u: Tensor<2>,
@@ -19,12 +19,12 @@ impl Viral {
         let (scale, [n, _]) = (self.config.score_scale, u.dims());
         let rows = Tensor::<1, Int>::arange(0..n as i64, &u.device().inner());
         if self.config.shared_negatives == 0 {
-            // One negative a triplet: the two losses are the same.
+            // With one negative for each triplet, the two losses are the same.
             let pairs = [Tensor::cat(vec![rows.clone(), rows], 0), Tensor::cat(vec![positives, negatives], 0)];
             let [positive, negative] = pair_scores(u, items, pairs);
             return bpr(positive * scale, negative * scale);
         }
-        // The smaller side is scaled.
+        // Scales the smaller side of the product.
         let negatives = gather_rows(items.clone(), negatives) * scale;
         let positive = sddmm(u.clone(), rows, items, positives) * scale;
         match self.config.ranking {
@@ -33,7 +33,7 @@ impl Viral {
         }
     }
 
-    /// The objective of its parts; `squares` are the mean squares that are to be small.
+    /// Assembles the objective from its parts; `squares` are the mean squares to regularise.
     pub(super) fn put_together(
         &self,
         ranking: Tensor<1>,
@@ -52,7 +52,7 @@ impl Viral {
         }
     }
 
-    /// `[n_items, 1]`: the items whose free vectors count in this step.
+    /// Draws the mask of items whose id embeddings are kept in this step, `[n_items, 1]`; `None` if all are.
     pub(crate) fn kept_ids(&self, batch: &Batch, n_items: usize) -> Option<Tensor<2>> {
         let rate = self.config.id_dropout;
         self.channels[0].items.as_ref()?;

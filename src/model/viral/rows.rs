@@ -1,4 +1,5 @@
-//! VIRAL in pieces: what rows have by themselves, and what a batch's rows come to. Between the two are the graphs.
+//! VIRAL in parts, for training over ranks: what each row needs before the graphs, and the objective of a batch after
+//! them.
 
 use super::config::{FusionPlacement, FusionStrategy, ViralConfig};
 use super::{Channel, SYNERGY, Viral, ViralGraphs, fusion_objective, only};
@@ -12,36 +13,36 @@ use crate::{Error, Result};
 use burn::tensor::{Int, Tensor};
 use std::ops::Range;
 
-/// The content of some items, on the plain device.
+/// The content of some items, on the inner, non-autodiff device.
 pub(crate) struct RowContent {
     text: Content,
     visual: Option<Content>,
     both: Option<Tensor<2>>,
 }
 
-/// What a batch takes of the tables and of what is propagated: rows, and where in them its triplets are.
+/// The rows of tables and propagated vectors that a batch needs, and the indices of its triplets into them.
 pub(crate) struct BatchRows {
-    /// The users' vectors in the order of the batch, `[n, blocks · d]`.
+    /// The users' vectors in batch order, `[n, blocks · d]`.
     pub(crate) u: Tensor<2>,
     /// Vectors of items, `[m, blocks · d]`.
     pub(crate) items: Tensor<2>,
-    /// Where among these the positives, and the negatives are: of each triplet, or shared by all.
+    /// Indices of the positives and the negatives into `items`; negatives are those of each triplet, or shared by all.
     pub(crate) positives: Tensor<1, Int>,
     pub(crate) negatives: Tensor<1, Int>,
-    /// Free vectors of each channel's users, and where the batch's are.
+    /// Table of each channel's user vectors, and the indices of the batch's users into it.
     pub(crate) user_tables: Vec<Tensor<2>>,
     pub(crate) users_at: Tensor<1, Int>,
-    /// The same of items, where channels have them.
+    /// The same for the items' id embeddings, if channels have them.
     pub(crate) item_tables: Vec<Tensor<2>>,
     pub(crate) items_at: Tensor<1, Int>,
-    /// The mean square of all users' weights, where there are weights.
+    /// The mean square of all users' weights, if there are weights.
     pub(crate) weights: Option<Tensor<1>>,
     /// The [encodings](Viral::content_vectors) that InfoNCE compares.
     pub(crate) encodings: Vec<Tensor<2>>,
 }
 
 impl ViralConfig {
-    /// That rows before propagation depend on nothing but themselves.
+    /// Checks that rows before propagation depend only on themselves, so that they can be split over ranks.
     pub(crate) fn check_splits(&self) -> Result<()> {
         let setting = match (self.fusion, self.placement) {
             (FusionStrategy::MeanPooling, _) => "fusion = mean_pooling",
@@ -66,19 +67,20 @@ impl Content {
         Self { rows: none(&self.rows), there: self.there.as_ref().map(none) }
     }
 
-    /// On the device of parameters.
+    /// Moves the content to the device of `parameter`.
     fn beside(&self, parameter: &Tensor<2>) -> Self {
         Self { rows: beside(&self.rows, parameter), there: self.there.as_ref().map(|there| beside(there, parameter)) }
     }
 }
 
-/// A constant of the plain device on that of a parameter.
+/// Moves a constant from the inner device to that of a parameter.
 fn beside(x: &Tensor<2>, parameter: &Tensor<2>) -> Tensor<2> {
     if parameter.is_autodiff() { Tensor::from_inner(x.clone()) } else { x.clone() }
 }
 
 impl Viral {
-    /// What there is of some users and items alone, without content; the content of each of `parts` of the items; and the graphs.
+    /// Splits off the part of some users and items: a model of them without content, the content of each of `parts` of
+    /// the items, and the graphs.
     pub(crate) fn of_rows(
         self,
         users: &Range<usize>,
@@ -108,7 +110,7 @@ impl Viral {
         (own, contents, self.graphs)
     }
 
-    /// Names and widths of the blocks.
+    /// Returns the names and widths of the blocks.
     pub(crate) fn blocks_of_columns(&self) -> Vec<(String, usize)> {
         let [first, second] = self.names;
         let names = match self.channels.len() {
@@ -119,8 +121,8 @@ impl Viral {
         names.into_iter().map(|name| (name.to_string(), self.config.d_embed)).collect()
     }
 
-    /// What the layers that all items share make of the content of some: the items' vectors in each channel before their free ones, and
-    /// the encodings that the loss terms of the fusion compare.
+    /// Applies the layers shared by all items to the content of some. Returns the items' vectors in each channel before
+    /// their id embeddings, and the encodings that the fusion's loss terms compare.
     pub(crate) fn content_vectors(&self, content: &RowContent) -> (Vec<Tensor<2>>, Vec<Tensor<2>>) {
         let parameter = self.channels[0].users.val();
         let project = |x: &Content, projection: &Option<FeatureProjection>| {
@@ -149,7 +151,8 @@ impl Viral {
         (heads.zip(blocks).map(through).collect(), compared)
     }
 
-    /// The nodes that enter the user-item graph, users and then items, from the items' content vectors in each channel.
+    /// Computes the input nodes of the user-item graph, users before items, from the items' content vectors in each
+    /// channel.
     pub(crate) fn input_nodes(&self, content: Vec<Tensor<2>>, kept: Option<&Tensor<2>>) -> Tensor<2> {
         let input = |x: Tensor<2>| if self.config.normalize_inputs { l2_normalize(x) } else { x };
         let users = self.channels.iter().map(|c| input(c.users.val())).collect();
@@ -158,14 +161,14 @@ impl Viral {
         nodes(Tensor::cat(users, 1), Tensor::cat(items, 1))
     }
 
-    /// What the powers of the three graphs are multiplied by: user-item, user-user and item-item.
+    /// Returns the coefficients of the powers of the three graphs: user-item, user-user and item-item.
     pub(crate) fn coefficients(&self) -> [Vec<f32>; 3] {
         let of = |p: crate::nn::HomogeneousPropagation| if p.n_layers == 0 { vec![1.0] } else { p.coefficients() };
         [self.node_propagation().coefficients(), of(self.user_propagation()), of(self.item_propagation())]
     }
 
-    /// The items that a batch compares, one number each: negatives of each triplet, or those that all share; and the items whose
-    /// encodings InfoNCE compares.
+    /// Returns the ids of a batch's negatives, one for each triplet or shared by all, and of the items whose encodings
+    /// InfoNCE compares.
     pub(crate) fn compared_items(&self, batch: &Batch, n_items: usize) -> [Vec<u32>; 2] {
         let ids = |ids: Tensor<1, Int>| ids.to_data().iter::<i32>().map(|id| id as u32).collect::<Vec<_>>();
         let negatives = match self.config.shared_negatives {
@@ -180,7 +183,7 @@ impl Viral {
         [negatives, compared]
     }
 
-    /// The objective from what a batch takes.
+    /// Computes the objective from the rows of a batch.
     pub(crate) fn objective_of(&self, rows: BatchRows) -> Objective {
         let table = |at: &Tensor<1, Int>| {
             let at = at.clone();
@@ -193,7 +196,7 @@ impl Viral {
         self.put_together(ranking, users.chain(items).chain(rows.weights), terms)
     }
 
-    /// The loss terms of the fusion over all rows of these encodings.
+    /// Computes the fusion's loss terms over all rows of these encodings.
     fn terms_of(&self, encodings: Vec<Tensor<2>>) -> Option<Objective> {
         let mut encodings = encodings.into_iter();
         let mut next = || encodings.next();
@@ -203,14 +206,14 @@ impl Viral {
         }
         let mut redundancy = || Some(Redundancy { full: next()?, text: next()?, visual: next()? });
         let redundancy = redundancy();
-        // The blocks have no part in the terms.
+        // The terms do not use the blocks.
         let block = directions.text_to_visual.clone();
         let [text, synergy, unique] = std::array::from_fn(|_| block.clone());
         let fused = InformationFusionOutput { text, synergy, unique, directions, redundancy };
         Some(fusion_objective(&fused, &self.config, None))
     }
 
-    /// How much the mean square of the users' weights counts.
+    /// Returns the weight of the mean square of the users' weights in the objective.
     pub(crate) fn weight_of_squares(&self) -> f64 {
         self.config.reg
     }
