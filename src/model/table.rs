@@ -163,9 +163,9 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// Returns the modalities in `features` that the model ignores because it takes at most two. VIRAL, FREEDOM and
-    /// MENTOR take text and visual, with [`Multimodal`](Modality::Multimodal) in place of a missing one. For all other
-    /// models the list is empty.
+    /// Returns the modalities in `features` that the model ignores. VIRAL, FREEDOM and MENTOR take text and visual, with
+    /// [`Multimodal`](Modality::Multimodal) in place of a missing one; attribute-knn takes `attributes` alone. For all
+    /// other models the list is empty.
     ///
     /// ```
     /// use viral::data::{Features, ItemFeatures, Modality};
@@ -175,10 +175,13 @@ impl ModelConfig {
     /// let features = Features::new().with(Modality::Text, of()?).with(Modality::Visual, of()?).with(Modality::Audio, of()?);
     /// assert_eq!(ModelConfig::by_name("viral")?.unused_modalities(&features), [Modality::Audio]);
     /// assert_eq!(ModelConfig::by_name("vbpr")?.unused_modalities(&features), []);
+    /// assert_eq!(ModelConfig::by_name("attribute-knn")?.unused_modalities(&features).len(), 3);
     /// # Ok::<(), viral::Error>(())
     /// ```
     pub fn unused_modalities(&self, features: &Features) -> Vec<Modality> {
+        let other = |modality: &&Modality| modality.as_str() != "attributes";
         match (self, features.require_pair(self.name())) {
+            (Self::AttributeKnn(_), _) => features.modalities().filter(other).cloned().collect(),
             (Self::Viral(_) | Self::Freedom(_) | Self::Mentor(_), Ok(pair)) => {
                 let is_taken = |modality: &Modality| pair.shares(0.5).iter().any(|(taken, ..)| *taken == modality);
                 features.modalities().filter(|modality| !is_taken(modality)).cloned().collect()

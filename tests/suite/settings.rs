@@ -67,6 +67,7 @@ fn of_models() {
         ("mentor", "dropout", "1"),
         ("dragon", "d_embed", "0"),
         ("dragon", "d_hidden", "0"),
+        ("viral", "user_neighbors", "0"),
         ("dragon", "user_neighbors", "0"),
         ("dragon", "visual_weight", "1.5"),
         ("dragon", "reg", "-1"),

@@ -293,6 +293,8 @@ impl ViralConfig {
         Error::require(self.feed_forward > 0, "feed_forward", self.feed_forward, "at least 1")?;
         let has_graph = self.n_item_layers > 0;
         Error::require(!has_graph || self.item_neighbors > 0, "item_neighbors", self.item_neighbors, "at least 1")?;
+        let has_graph = self.n_user_layers > 0;
+        Error::require(!has_graph || self.user_neighbors > 0, "user_neighbors", self.user_neighbors, "at least 1")?;
         let (heads, rows) = (self.redundancy_heads, self.info_nce_rows);
         let divides = heads == 0 || d_fusion.is_multiple_of(heads);
         Error::require(
