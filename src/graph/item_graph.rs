@@ -49,10 +49,11 @@ named! {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KnnSearch {
-    /// Exactly, among all items: [`knn_exact`].
+    /// Exactly, among all items: [`knn_exact`](super::knn_exact).
     #[default]
     Exact,
-    /// Approximately, among the items of the nearest clusters: [`knn_approximate`].
+    /// Approximately, among the items of the nearest clusters:
+    /// [`knn_approximate`](super::knn_approximate).
     Approximate {
         /// Number of clusters to search for each item.
         n_probe: usize,
@@ -63,7 +64,7 @@ impl KnnSearch {
     /// Finds the `k` nearest neighbours of every item by the mean of the modalities' cosines.
     ///
     /// # Errors
-    /// Those of [`knn_exact`] and [`knn_approximate`].
+    /// Those of [`knn_exact`](super::knn_exact) and [`knn_approximate`](super::knn_approximate).
     ///
     /// # Panics
     /// When there is no modality or they have different numbers of items.
