@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 
-/// A [`Recipe`] about to run: where its files go, and who is told of its progress.
+/// A run of a [`Recipe`], with a folder for its files and an observer of its progress.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -33,7 +33,7 @@ type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 ///     ControlFlow::Continue(())
 /// });
 /// runner.run()?;
-/// // Two epochs more, from the checkpoint of the second.
+/// // Two more epochs, from the checkpoint of the second.
 /// let longer = recipe.epochs(4).runner(&data, &Device::flex()).folder(&folder).existing(Existing::Resume).run()?;
 /// assert_eq!(longer.history().len(), 4);
 /// let recommender = Recommender::load(&folder)?;
@@ -64,24 +64,25 @@ impl<'a> Runner<'a> {
         Self { recipe, data, device, folder: None, existing: Existing::Refuse, observer: None, warm: None }
     }
 
-    /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, with the first
-    /// of them `recipe.toml`, at the end `model.safetensors` for [`Recommender::load`].
+    /// Writes into a folder, which is created and locked: after each epoch `checkpoint.safetensors` and `seconds.json`,
+    /// with the first of them `recipe.toml`, and at the end `model.safetensors` for [`Recommender::load`].
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_path_buf());
         self
     }
 
-    /// What to do where the folder has a run already; by default the new one is refused.
+    /// Sets what to do if the folder has a run already; by default the new run is refused.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
         self
     }
 
-    /// Begins with the parameters of an earlier model instead of fresh ones: when interactions, items or users were added, a
-    /// few epochs then do what many did before.
+    /// Warm start: begins with the parameters of an earlier model instead of fresh ones. After interactions, items or
+    /// users were added, a few epochs then do what many did before.
     ///
-    /// Rows of users and items are found again by external id; at least one of these must be known. New items begin with the mean
-    /// of the rows of their nearest neighbours in content among the old ones, new users with fresh rows; the state of the optimizer is new.
+    /// Rows of users and items are matched by external id; at least one must be known. New items begin with the mean of
+    /// the rows of their nearest old neighbours by content, new users with fresh rows. The state of the optimizer is
+    /// new.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -100,19 +101,19 @@ impl<'a> Runner<'a> {
         self
     }
 
-    /// Calls `observer` after each step and each epoch. It may break off the run, which then ends with what it has: the best
-    /// epoch so far.
+    /// Calls `observer` after each step and each epoch. It may stop the run, which then ends with the best epoch so
+    /// far.
     pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Trains.
+    /// Trains the model.
     ///
     /// # Errors
-    /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process; a
-    /// checkpoint of other settings or data, with the names of the settings that differ, or of more epochs than are asked for; an
-    /// earlier model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
+    /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process;
+    /// a checkpoint of other settings (which the error names) or data, or of more epochs than requested; an earlier
+    /// model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
     pub fn run(self) -> Result<Run<'a>> {
         let Self { recipe, data, device, folder, existing, mut observer, warm } = self;
         recipe.check()?;
