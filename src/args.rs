@@ -128,7 +128,7 @@ pub struct TrainArgs {
     /// Maximum number of epochs [default: 1000]
     #[arg(long, value_parser = number())]
     epochs: Option<usize>,
-    /// Stops after so many epochs without a better valid recall@20 [default: by model]
+    /// Stops after so many epochs without a better valid metric [default: by model]
     #[arg(long, value_parser = number())]
     patience: Option<usize>,
     /// Triplets per step [default: by model]

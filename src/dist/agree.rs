@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// # Errors
-/// The error of the first rank that failed; or a rank is gone.
+/// The error of the first rank that failed, or an error if a rank is gone.
 pub fn all_or_none<T>(world: &dyn Collective, own: Result<T>) -> Result<T> {
     if world.size() == 1 {
         return own;

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Columns are gathered in multiples of this number, so that sums of them fit in registers. At least one multiple is
-/// gathered, whatever memory all rows take.
+/// gathered, even if it exceeds the slab.
 const COLUMNS: usize = 16;
 
 /// This rank's rows of a square graph and of its transpose.
@@ -130,7 +130,8 @@ impl PartGraph {
         })
     }
 
-    /// Adds the terms of `lower` to `y`, from the highest to the lowest; `alpha` is a factor of the first product.
+    /// Applies the terms of `lower` to `y` by Horner's rule, from the highest to the lowest; `alpha` scales the first
+    /// product.
     fn terms<'y>(
         &self,
         ranks: &Ranks,

@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_sum_has_the_same_bits_at_any_number_of_ranks() {
         let train = interactions(300, 90); // in sixteen parts
-        // The parts differ widely in size, so that the order of the sum matters.
+        // Values of very different size, so that the order of the sum matters.
         let value = |part: usize, at: usize| ((part * 31 + at * 17) % 97) as f32 * 10f32.powi((part % 9) as i32 - 4);
         let has = |part: usize| part % 11 != 3;
         let sums = |size: usize| {

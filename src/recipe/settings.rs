@@ -169,7 +169,7 @@ impl Recipe {
         self.training.check()
     }
 
-    /// Checks that there is an epoch; for a model with parameters.
+    /// Checks that at least one epoch is asked for; for a model with parameters.
     pub(crate) fn check_epochs(&self) -> Result<()> {
         match self.training.epochs {
             0 => Err(Error::Config(format!("0 epochs train nothing: give {} at least one", self.model.name()))),
@@ -182,8 +182,8 @@ impl Recipe {
     /// `device` may be given with or without gradients: `Device::flex()`.
     ///
     /// # Errors
-    /// If settings are impossible, the data lack a modality, the train or valid part is empty, or the loss is no longer
-    /// finite.
+    /// If settings are impossible, the data lack a modality, the train part is empty, the valid part is empty and the best
+    /// epoch is to be kept, or the run diverges.
     pub fn run<'a>(&self, data: &'a Dataset, device: &Device) -> Result<Run<'a>> {
         self.runner(data, device).run()
     }

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     /// Share of the items, or users, to hold out
     #[arg(long, default_value_t = 0.1, help_heading = "Protocol")]
     share: f64,
-    /// Number of random draws of them
+    /// Number of random draws
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Protocol")]
     draws: u64,
     #[command(flatten)]

@@ -58,8 +58,8 @@ pub(super) struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// The folder, `out/NAME` by default. Returns an error if the report has the path of the
-    /// folder, or of one that contains it.
+    /// The folder, `out/NAME` by default. Returns an error if the report has the path of the folder, or of one that
+    /// contains it.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.out.clone().unwrap_or_else(|| Path::new("out").join(name));
         self.json.as_ref().map_or(Ok(()), |file| check_apart(file, &folder))?;

@@ -48,7 +48,7 @@ pub(crate) struct Exported {
     pub(crate) files: Vec<&'static str>,
     /// Users with a list.
     pub(crate) n_users: usize,
-    /// Users without a list, because they have no train interactions.
+    /// Users without a list, because they have no history.
     pub(crate) n_skipped: usize,
     /// Recommendations in all lists.
     pub(crate) n_listed: usize,

@@ -67,7 +67,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Counts a request. Paths that are no routes count under `other`, so that unknown names are not kept.
+/// Counts a request. Paths without a route count under `other`, so that unknown names are not kept.
 pub(super) async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other".to_string(), |path| path.as_str().to_string());
     metrics.in_flight.inc();
