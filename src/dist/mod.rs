@@ -4,8 +4,8 @@
 //! of its part, and does the work for them. What a row needs of others is gathered a slab of columns at a time. Every
 //! sum is computed in an order that does not depend on the number of ranks, so parameters, losses and checkpoints have
 //! the same bits at any number of ranks. A run can be resumed with another number of ranks, or by
-//! [`Recipe::runner`](crate::recipe::Recipe::runner) in one process, where VIRAL sums the gradients of its shared layers
-//! in another order.
+//! [`Recipe::runner`](crate::recipe::Recipe::runner) in one process, where VIRAL sums the gradients of its shared
+//! layers in another order.
 //!
 //! | file | |
 //! |---|---|

@@ -182,8 +182,8 @@ impl Recipe {
     /// `device` may be given with or without gradients: `Device::flex()`.
     ///
     /// # Errors
-    /// If settings are impossible, the data lack a modality, the train part is empty, the valid part is empty and the best
-    /// epoch is to be kept, or the run diverges.
+    /// If settings are impossible, the data lack a modality, the train part is empty, the valid part is empty and the
+    /// best epoch is to be kept, or the run diverges.
     pub fn run<'a>(&self, data: &'a Dataset, device: &Device) -> Result<Run<'a>> {
         self.runner(data, device).run()
     }

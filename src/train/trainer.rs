@@ -89,8 +89,8 @@ impl TrainerConfig {
     /// `device` is the one that the model is on, with gradients: `Device::flex().autodiff()`.
     ///
     /// # Errors
-    /// If a setting is impossible, the device has no gradients, train is empty, or valid is empty and the best epoch is to
-    /// be kept; [`Error::Diverged`] if the loss is no longer finite, or it or a parameter grows without bound.
+    /// If a setting is impossible, the device has no gradients, train is empty, or valid is empty and the best epoch is
+    /// to be kept; [`Error::Diverged`] if the loss is no longer finite, or it or a parameter grows without bound.
     pub fn fit<M: Trainable>(
         &self,
         model: M,

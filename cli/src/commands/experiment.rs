@@ -14,8 +14,8 @@ use viral::{Error, Result};
 /// Runs an experiment: every model of a file on every data set with every seed, and makes its tables.
 ///
 /// Finished runs are not repeated, and a run that was killed continues from its last epoch: stop it whenever you like,
-/// and give the same command to continue. Results are lines of results.jsonl in the output folder; the tables are printed
-/// and written to report.md there.
+/// and give the same command to continue. Results are lines of results.jsonl in the output folder; the tables are
+/// printed and written to report.md there.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral experiment examples/experiments/planted.toml")]
 pub(crate) struct Arguments {

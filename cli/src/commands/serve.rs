@@ -12,9 +12,9 @@ use viral::{Error, Result};
 ///
 /// `GET /recommend?user=ID&k=10`, `POST /recommend` with {"liked": ["ID", …], "k": 10, "weights": {"visual": 2}}, `GET
 /// /similar?item=ID`, `GET /health`, and `GET /metrics` for Prometheus. On the page at / one can pick or invent a
-/// customer and weigh the blocks. `POST /items` adds items with their features, `DELETE /items?item=ID` removes one, and
-/// `POST /interactions` adds what customers did since training; these changes are written to the model's file. When the
-/// file changes, the model is reloaded without dropping a request.
+/// customer and weigh the blocks. `POST /items` adds items with their features, `DELETE /items?item=ID` removes one,
+/// and `POST /interactions` adds what customers did since training; these changes are written to the model's file. When
+/// the file changes, the model is reloaded without dropping a request.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral serve --model out/planted-viral-default-seed0")]
 pub(crate) struct Arguments {
