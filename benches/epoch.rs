@@ -1,4 +1,4 @@
-//! What an epoch is made of: its batches, its graph, its training steps, the vectors for its evaluation.
+//! The parts of an epoch: its batches, its graph, its training steps, the vectors for its evaluation.
 //!
 //! `cargo bench --bench epoch`; with `VIRAL_BENCH_SLOW=1` also a step of the authors' full method, some seconds each.
 
@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let plain = model.valid();
     let (width, n_nodes) = (plain.embed().users().dims()[1], data.n_users() + data.n_items());
     bench.time("viral_embed", width, Throughput::Elements(n_nodes as u64), || plain.embed());
-    // Every epoch trains on a part of the graph, drawn anew.
+    // Every epoch trains on a newly drawn part of the graph.
     let pairs = Throughput::Elements(data.train.interactions.n_pairs() as u64);
     model.begin_epoch(0, 0)?;
     bench.time("viral_begin_epoch", viral.d_embed, pairs, || model.begin_epoch(0, 0));

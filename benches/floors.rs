@@ -1,6 +1,6 @@
-//! What this machine can do at all: bytes copied and operations multiplied by the second, in cache and in memory.
+//! The limits of this machine: bytes copied and operations multiplied per second, in cache and in memory.
 //!
-//! `cargo bench --bench floors`; the other benches are held against these figures (README).
+//! `cargo bench --bench floors`; the other benches are compared with these figures (README).
 
 mod common;
 
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// By all threads, in parts that a core's own cache holds.
+/// Copies with all threads, in chunks that fit a core's own cache.
 fn copy(from: &[f32], to: &mut [f32]) {
     const CHUNK: usize = 1 << 15;
     to.par_chunks_mut(CHUNK).zip(from.par_chunks(CHUNK)).for_each(|(to, from)| to.copy_from_slice(from));

@@ -1,4 +1,4 @@
-//! The fusion's layers over all items and the one-pass operators beside their references, forward and backward.
+//! The fusion's layers over all items, and the one-pass operators against their references, forward and backward.
 //!
 //! `cargo bench --bench fusion`; `encoder_forward_backward/…/384` is the work of the PyTorch peer.
 
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let (n_users, n_items) = (data.train.interactions.n_users(), data.train.interactions.n_items());
     encoder(&mut bench, n_items, D_FEATURES);
     let default = ViralConfig::new();
-    // The default preset's fusion, and that of the authors' code, which fuses features as wide as they are.
+    // The default preset's fusion, and that of the authors' code, which fuses features at their full width.
     for config in [&default, &ViralConfig::reference()] {
         let d = if config.d_fusion > 0 { config.d_fusion } else { D_FEATURES };
         synergy(&mut bench, n_items, d, config);
@@ -49,12 +49,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Operations of an encoder of one token, forward and backward: values, output and both layers of the feed-forward.
+/// Operations of a one-token encoder, forward and backward: values, output and both layers of the feed-forward.
 fn operations(n: usize, d: usize, d_feed_forward: usize) -> usize {
     3 * 2 * n * (2 * d * d + 2 * d * d_feed_forward)
 }
 
-/// One token an item; the reference computes queries and keys, whose softmax is 1, as the authors' code does.
+/// One token per item; the reference computes queries and keys, whose softmax is 1, as the authors' code does.
 fn encoder(bench: &mut Bench, n: usize, d: usize) {
     let amount = Throughput::Elements(operations(n, d, 4 * d) as u64);
     let (q, kv) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
@@ -109,7 +109,7 @@ fn complement(bench: &mut Bench, n: usize, d: usize) {
     bench.time("orthogonal_complement_forward_backward", d, amount, run);
 }
 
-/// What ends each encoder.
+/// Layer normalisation, which ends each encoder.
 fn norms(bench: &mut Bench, n: usize, d: usize) {
     // Forward reads and writes; backward reads x and the gradient and writes one.
     let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
@@ -120,7 +120,7 @@ fn norms(bench: &mut Bench, n: usize, d: usize) {
     }
 }
 
-/// What follows the product of a projection.
+/// Bias and leaky ReLU, which follow the product of a projection.
 fn biases(bench: &mut Bench, n: usize, d: usize) {
     // Forward reads and writes; backward reads y and the gradient and writes one.
     let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
@@ -133,7 +133,7 @@ fn biases(bench: &mut Bench, n: usize, d: usize) {
     }
 }
 
-/// All blocks of all users and items, as they are before propagation.
+/// Normalises all blocks of all users and items, as before propagation.
 fn normalized(bench: &mut Bench, n: usize, d: usize) {
     // Forward reads and writes; backward reads x and the gradient and writes one.
     let amount = Throughput::Bytes((5 * 4 * n * d) as u64);
@@ -146,7 +146,7 @@ fn normalized(bench: &mut Bench, n: usize, d: usize) {
     }
 }
 
-/// A step's triplets against the negatives that they share, as in the default preset.
+/// A step's triplets against the shared negatives, as in the default preset.
 fn margins(bench: &mut Bench, n: usize, m: usize) {
     // Forward reads; backward reads and writes.
     let amount = Throughput::Bytes((3 * 4 * n * m) as u64);

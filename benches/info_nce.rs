@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let n = data.train.interactions.n_items();
     let slow = std::env::var_os("VIRAL_BENCH_SLOW").is_some();
     for d in [64, 384] {
-        // The logits once, and a product with them for the gradient of each side.
+        // One product for the logits, and one with them for the gradient of each side.
         let operations = Throughput::Elements((6 * n * n * d) as u64);
         let (a, b) = (bench.leaf([n, d], 1), bench.leaf([n, d], 2));
         let works = [

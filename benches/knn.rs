@@ -1,6 +1,6 @@
 //! Exact nearest neighbours of all items: one modality, and the mean of both.
 //!
-//! `cargo bench --bench knn`; on the CPU whatever the device.
+//! `cargo bench --bench knn`; always on the CPU.
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Full ranking of all items for all users, and a whole evaluation with four metrics.
 //!
-//! `cargo bench --bench ranking`; on a GPU the vectors lie there, and the best of each user come back.
+//! `cargo bench --bench ranking`; on a GPU the vectors lie there, and each user's best items are copied back.
 
 mod common;
 

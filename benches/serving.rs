@@ -1,9 +1,10 @@
-//! Answers from a recommender: how long one user waits, how many users a second go in bulk, and what it holds besides vectors.
+//! Latency and throughput of a recommender: how long one user waits, how many users a second are served in bulk, and
+//! the memory besides vectors.
 //!
-//! `cargo bench --bench serving`: of as many users and items as Amazon Baby has, 192 numbers each; with `VIRAL_BENCH_SLOW`
-//! also of a million items. Waiting times have tails, so medians and 99 % quantiles are printed; criterion has means.
-//! Then how long it takes to add a new item: by VIRAL with 384 + 384 numbers of features, and, where there are a million items,
-//! by their nearest neighbours with 128 + 128.
+//! `cargo bench --bench serving` has Amazon Baby's numbers of users and items, with vectors of 192 numbers; with
+//! `VIRAL_BENCH_SLOW` also a million items. Waiting times have tails, so medians and 99 % quantiles are printed;
+//! criterion has means. Then the time to add a new item is measured: to VIRAL with 384 + 384 numbers of features, and,
+//! for a million items, by nearest neighbours with 128 + 128.
 
 mod common;
 
@@ -23,7 +24,7 @@ use viral::serve::NewItems;
 const D: usize = 192;
 const K: usize = 10;
 
-/// Vectors that nobody trained.
+/// Untrained vectors.
 #[derive(Module, Debug)]
 struct Noise {
     users: Tensor<2>,
@@ -60,7 +61,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Adds items one by one.
+/// Times adding items one by one.
 fn added(table: &mut Table, mut recommender: Recommender, width: usize, n_calls: usize) -> Result<()> {
     let n_items = recommender.items().len();
     let mut waits = Vec::new();
@@ -76,7 +77,7 @@ fn added(table: &mut Table, mut recommender: Recommender, width: usize, n_calls:
     Ok(())
 }
 
-/// Text and pictures of noise; none where the width is 0.
+/// Noise as text and visual features; none if the width is 0.
 fn features(n_items: usize, width: usize, tag: u64) -> Result<Features> {
     let mut features = Features::new();
     for (modality, tag) in [(Modality::Text, 2 * tag), (Modality::Visual, 2 * tag + 1)] {
@@ -104,7 +105,7 @@ fn data(n_users: usize, n_items: usize, history: usize, width: usize) -> Result<
         .with_titles(titles)
 }
 
-/// With vectors of noise, under the settings of some model.
+/// A recommender with noise as vectors, and the settings of some model.
 fn recommender<C: serde::Serialize>(
     n_users: usize,
     n_items: usize,

@@ -1,4 +1,4 @@
-//! Sparse products over the user-item graph, beside their references.
+//! Sparse products over the user-item graph, and their references.
 //!
 //! `cargo bench --bench spmm`; `spmm_forward_backward` is the work of the PyTorch peer.
 
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let a = SparseMatrix::new(&bipartite_adjacency(&data.train.interactions, 0.0), &bench.device);
     let [n, _] = a.dims();
     for d in [64, 192] {
-        // Each nonzero has a value, a column and a row of X to read; each row of Y is written.
+        // For each nonzero a value, a column and a row of X are read; each row of Y is written.
         let bytes = |products: usize| Throughput::Bytes((products * (a.nnz() * (8 + 4 * d) + n * (4 + 4 * d))) as u64);
         let x = bench.leaf([n, d], 1);
         let plain = x.clone().inner();

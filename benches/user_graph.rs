@@ -1,6 +1,6 @@
 //! The user-user graph of common items; the last part of the id is the number of neighbours.
 //!
-//! `cargo bench --bench user_graph`; on the CPU whatever the device.
+//! `cargo bench --bench user_graph`; always on the CPU.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let data = read()?;
     let mut bench = Bench::start(&data)?;
     let train = &data.train.interactions;
-    // Every user of an item meets every user of it.
+    // Each item contributes all pairs of its users.
     let meetings: u64 = train.item_degrees().iter().map(|&degree| u64::from(degree).pow(2)).sum();
     for k in [10, 40, 80] {
         let graph = || user_cooccurrence(train, k, NeighborWeight::Softmax);

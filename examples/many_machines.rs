@@ -1,13 +1,13 @@
-//! Memory and time of training LightGCN or VIRAL over the ranks of an MPI job.
+//! Measures memory and time of training LightGCN or VIRAL over the ranks of an MPI job.
 //!
 //! ```text
 //! cargo build --release --features mpi --example many_machines
 //! mpirun -n 2 target/release/examples/many_machines --items 300000
 //! ```
 //!
-//! The catalogue is made up: as many users as items, 20 interactions a user; for VIRAL, 128 numbers of text and of pictures an
-//! item. Without `mpirun` it is one process that trains as
-//! [`Recipe::run`] does, to compare with. Expected: seconds before the first step and for each, and the peak memory of each rank.
+//! The catalogue is synthetic: as many users as items, 20 interactions per user; for VIRAL, 128 text and 128 visual
+//! features per item. Without `mpirun`, one process trains as [`Recipe::run`] does, for comparison. Expected: seconds
+//! before the first step and per step, and for each rank its memory before training and at its peak, its rows and its nonzeros.
 
 mod common;
 
@@ -28,19 +28,19 @@ use viral::{Error, Result};
 /// Measures memory and time of training over ranks.
 #[derive(Parser, Debug)]
 struct Args {
-    /// What is trained
+    /// Model to train
     #[arg(long, value_enum, default_value = "lightgcn")]
     model: Row,
     /// Number of items, and of users
     #[arg(long, default_value_t = 30_000)]
     items: usize,
-    /// Triplets a step
+    /// Triplets per step
     #[arg(long, default_value_t = 8192)]
     batch_size: usize,
-    /// Steps
+    /// Number of steps
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..))]
     steps: u16,
-    /// Threads of each rank
+    /// Threads per rank
     #[arg(long, default_value_t = 1)]
     threads: usize,
 }

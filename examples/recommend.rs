@@ -1,4 +1,4 @@
-//! Recommends items to a user from a saved model, each score split into what its blocks gave.
+//! Recommends items to a user from a saved model, each score split into the shares of the model's blocks.
 //!
 //! ```text
 //! cargo run --release --example train_baby                  # saves out/planted-viral-default-seed0/model.safetensors
@@ -37,7 +37,7 @@ fn main() -> viral::Result<()> {
     let recommender = Recommender::load(&args.model)?;
     let (name, data) = (recommender.model_name().unwrap_or("the model"), recommender.data_name());
     let items = match recommender.recommend(&args.user, args.k) {
-        // Nothing is known of them: what most have is the best that can be said, and is called so.
+        // Nothing is known of this user: lists the most popular items, and says so.
         Err(error @ Error::NoHistory { .. }) => {
             note!("{error}");
             if !args.json {

@@ -1,13 +1,14 @@
-//! Memory and time of training VIRAL against the size of the catalogue, up to a million items and a million users.
+//! Measures memory and time of training VIRAL against the size of the catalogue, up to a million items and a million
+//! users.
 //!
 //! ```text
 //! cargo run --release --example scale -- --items 10000,30000,100000,300000,1000000
 //! ```
 //!
-//! Each size is a made-up catalogue with as many users as items, 20 interactions a user, 128 numbers of text and of visual
-//! features an item; an epoch has 16 steps, and the items' neighbours are looked for in clusters. Each size runs in a process of
-//! its own, whose peak memory is measured. Expected: a table and out/scale.svg; memory and time grow as the number of items, and
-//! with two cores an epoch of a million takes a quarter of an hour and 14 GiB.
+//! Each size is a synthetic catalogue with as many users as items, 20 interactions per user, and 128 text and 128
+//! visual features per item; an epoch has 16 steps, and the items' neighbours are found by cluster search. Each size
+//! runs in its own process, whose peak memory is measured. Expected: a table and out/scale.svg; memory and time grow
+//! linearly with the number of items, and with two cores an epoch of a million takes a quarter of an hour and 14 GiB.
 
 mod common;
 
@@ -27,7 +28,7 @@ use viral::report::{Plot, Table};
 use viral::train::{Adam, AdamConfig};
 use viral::{Error, Result};
 
-/// Steps of an epoch: batches grow with the catalogue.
+/// Steps per epoch: batches grow with the catalogue.
 const STEPS: usize = 16;
 
 /// Measures memory and time of training against the size of the catalogue.
@@ -36,18 +37,18 @@ struct Args {
     /// Numbers of items, ascending
     #[arg(long, value_delimiter = ',', default_value = "3000,10000,30000")]
     items: Vec<usize>,
-    /// Where the plot goes
+    /// File for the plot
     #[arg(long, default_value = "out/scale.svg")]
     plot: PathBuf,
-    /// Steps that are run: all 16 of an epoch, or fewer for a first look
+    /// Steps to run: all 16 of an epoch, or fewer for a first look
     #[arg(long, default_value_t = STEPS)]
     steps: usize,
-    /// Runs one size in this process and prints its figures as JSON
+    /// Runs one size in this process and prints its measurements as JSON
     #[arg(long, hide = true)]
     one: Option<usize>,
 }
 
-/// What was measured of one size.
+/// The measurements of one size.
 #[derive(Serialize, Deserialize)]
 struct Measured {
     n_items: usize,
@@ -55,7 +56,7 @@ struct Measured {
     n_steps: usize,
     graph_seconds: f64,
     step_seconds: f64,
-    /// Of the whole process; none where the system does not tell.
+    /// Peak memory of the whole process; `None` if the system does not report it.
     peak_mb: Option<f64>,
 }
 
@@ -98,7 +99,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Finds out before the work, not after it, that the plot could not be written or would take another file's place.
+/// Checks before the work, not after it, that the plot can be written and replaces nothing but an earlier plot.
 fn check_plot(path: &Path) -> Result<()> {
     let unfinished = WholeFile::create(path)?;
     let is_other = is_there(path)? && !matches!(&*read_file(path)?, [] | [b'<', b's', b'v', b'g', ..]);
@@ -109,7 +110,7 @@ fn check_plot(path: &Path) -> Result<()> {
     }
 }
 
-/// Both plots side by side.
+/// Writes both plots side by side.
 fn plot(args: &Args, all: &[Measured]) -> Result<()> {
     let points = |y: &dyn Fn(&Measured) -> Option<f64>| {
         all.iter().map(|m| Some((m.n_items as f64, y(m)?))).collect::<Option<Vec<_>>>()
@@ -138,7 +139,7 @@ fn in_a_process(n: usize, n_steps: usize) -> Result<Measured> {
     let program = std::env::current_exe().map_err(|source| failed(Path::new("this program"), source))?;
     let mut command = Command::new(&program);
     command.args(["--one", &n.to_string(), "--steps", &n_steps.to_string()]);
-    // The allocator gives freed memory back at once: what counts is what is in use.
+    // The allocator returns freed memory at once, so that the peak is memory in use.
     let output = command.env("MIMALLOC_PURGE_DELAY", "0").output().map_err(|source| failed(&program, source))?;
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text).map_err(|_| {

@@ -22,7 +22,7 @@ use viral::eval::{Difference, Metric, Metrics, paired_bootstrap};
 use viral::prelude::*;
 use viral::recipe::{Existing, ReportFile, Results, RunReport, Runner};
 
-/// Where metrics are cut off.
+/// Cut-offs of the metrics.
 const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 
 /// Trains a model and says how good it is.
@@ -37,13 +37,13 @@ struct Args {
     /// Folder for the model and its checkpoint [default: out/<data>-<model>-<preset>-seed<seed>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Takes up the run whose checkpoint is in the output folder
+    /// Resumes the run whose checkpoint is in the output folder
     #[arg(long)]
     resume: bool,
     /// Replaces the run that is in the output folder
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Writes everything about the run into a file
+    /// Writes everything about the run to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -79,7 +79,7 @@ fn main() -> viral::Result<()> {
     say!("    cargo run --release --example recommend -- --model {folder} --user {user} -k 10")
 }
 
-/// A line an epoch on the standard error.
+/// Prints a line per epoch to standard error.
 fn with_progress<'a>(name: &'static str, runner: Runner<'a>) -> Runner<'a> {
     runner.observe(move |progress| {
         if progress.epoch_is_done() {
@@ -89,7 +89,7 @@ fn with_progress<'a>(name: &'static str, runner: Runner<'a>) -> Runner<'a> {
     })
 }
 
-/// For scale: popularity, and on the built-in catalogue LightGCN, which sees no content.
+/// Trains models for comparison: popularity, and on the built-in catalogue LightGCN, which sees no content.
 fn rivals<'a>(args: &Args, run: &Run<'a>, device: &Device) -> viral::Result<Vec<(&'static str, Run<'a>, Metrics)>> {
     let compares = args.data.is_planted() && !args.recipe.is_named();
     let names = ["popularity", "lightgcn"].into_iter().take(1 + usize::from(compares));

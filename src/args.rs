@@ -1,6 +1,6 @@
-//! Command-line arguments of programs that train: where the data are, on which device and how to train.
+//! Command-line arguments for programs that train: where the data are, which device to use and how to train.
 //!
-//! These are [`clap::Args`] to be flattened into a parser of one's own; they come with the feature `args`.
+//! These are [`clap::Args`] to flatten into your own parser. They need the feature `args`.
 //!
 //! ```no_run
 //! use clap::Parser;
@@ -36,8 +36,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, ValueEnum};
 use std::path::PathBuf;
 
-/// Reads the command line as [`Parser::parse`] does, where a negative number may stand in the place of a value: it is then told
-/// that it is too small, and not taken for an option that does not exist.
+/// Parses the command line as [`Parser::parse`] does, but accepts a negative number as a value. It is then reported as
+/// too small rather than as an unknown option.
 pub fn parse<A: Parser>() -> A {
     let command = A::command().allow_negative_numbers(true);
     let command = command.mut_subcommands(|command| command.allow_negative_numbers(true));
@@ -47,14 +47,15 @@ pub fn parse<A: Parser>() -> A {
 /// Which data to read, and how to split them.
 #[derive(Args, Debug)]
 pub struct DataArgs {
-    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy, …); without it, a planted catalogue
+    /// Folder in MMRec's layout (NAME.inter, text_feat.npy, image_feat.npy, …); without it, the built-in catalogue
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Name of the data set and of its .inter file [default: the folder's name]
     #[arg(long, requires = "data")]
     name: Option<String>,
-    /// NAME=FILE: a modality (text, visual, audio, multimodal or a name of your own) and the file inside DIR with its features;
-    /// NAME alone: no others than those named; can be repeated [default: every NAME_feat.npy or .safetensors in DIR]
+    /// NAME=FILE: a modality (text, visual, audio, multimodal or a name of your own) and the file inside DIR with its
+    /// features; NAME alone: use only the modalities named; can be repeated
+    /// [default: every NAME_feat.npy or .safetensors in DIR]
     #[arg(long, value_name = "NAME[=FILE]", requires = "data")]
     modality: Vec<String>,
     /// Short for --modality text=FILE
@@ -63,26 +64,26 @@ pub struct DataArgs {
     /// Short for --modality visual=FILE
     #[arg(long, value_name = "FILE", requires = "data")]
     visual: Option<PathBuf>,
-    /// How to divide the interactions: by the file's labels (label), at random (random), by its timestamps (temporal), or
-    /// not at all (everything: all in train)
+    /// How to split the interactions: by the file's labels (label), at random (random), by its timestamps (temporal),
+    /// or not at all (everything: all in train)
     #[arg(long, default_value_t = SplitPolicy::ByLabel, requires = "data")]
     split: SplitPolicy,
     /// Seed of --split random
     #[arg(long, value_name = "SEED", requires = "data")]
     split_seed: Option<u64>,
-    /// What labels mean: parts of a split (parts), or whether a user took what they were shown (feedback: rows with 0 are left
-    /// out)
+    /// What labels mean: parts of a split (parts), or whether a user took what they were shown (feedback: rows with 0
+    /// are left out)
     #[arg(long, default_value_t = Labels::Parts, requires = "data")]
     labels: Labels,
 }
 
 impl DataArgs {
-    /// Whether the catalogue is the built-in one.
+    /// Returns whether the data are the built-in catalogue.
     pub fn is_planted(&self) -> bool {
         self.data.is_none()
     }
 
-    /// Reads the folder, or makes the built-in catalogue.
+    /// Reads the folder, or generates the built-in catalogue.
     pub fn read(&self) -> Result<Dataset> {
         let Some(dir) = &self.data else {
             return Ok(Dataset::planted());
@@ -108,56 +109,56 @@ impl DataArgs {
     }
 }
 
-/// On which device to train, and how many threads the process has.
+/// Which device to train on, and how many threads to use.
 #[derive(Args, Debug)]
 pub struct DeviceArgs {
     /// Where tensors live; wgpu and cuda need the feature of that name
     #[arg(long, value_enum, default_value_t = DeviceName::Flex)]
     device: DeviceName,
-    /// Threads [default: one a core]; results do not depend on it
+    /// Number of threads [default: one per core]; results do not depend on it
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 }
 
-/// On which device and how to train.
+/// Which device to train on, and how to train.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
     #[command(flatten)]
     device: DeviceArgs,
-    /// At most so many epochs [default: 1000]
+    /// Maximum number of epochs [default: 1000]
     #[arg(long, value_parser = number())]
     epochs: Option<usize>,
-    /// Epochs without a better valid recall@20 before a run ends [default: by model]
+    /// Stops after so many epochs without a better valid metric [default: by model]
     #[arg(long, value_parser = number())]
     patience: Option<usize>,
-    /// Triplets a step [default: by model]
+    /// Triplets per step [default: by model]
     #[arg(long, value_parser = number())]
     batch_size: Option<usize>,
     /// Learning rate [default: by model]
     #[arg(long)]
     lr: Option<f64>,
-    /// What the learning rate is multiplied by after each epoch [default: by model]
+    /// Factor on the learning rate after each epoch [default: by model]
     #[arg(long)]
     lr_decay: Option<f64>,
-    /// Trains all epochs and keeps the last one: with --split everything there is no valid part to stop by
+    /// Trains all epochs and keeps the last one: with --split everything there is no valid part for early stopping
     #[arg(long, requires = "epochs")]
     keep_last: bool,
-    /// To what operands of dense products are rounded in training [default: f32]
+    /// Precision of the operands of dense products in training [default: f32]
     #[arg(long, value_enum)]
     precision: Option<Precision>,
-    /// Seed of the first parameters, the order and the negatives [default: 0]
+    /// Seed of the initial parameters, the order of batches and the negatives [default: 0]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=MOST))]
     seed: Option<u64>,
 }
 
-/// The largest number that files of settings have.
+/// The largest integer that a settings file can hold.
 const MOST: u64 = i64::MAX as u64;
 
 fn number() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(..=MOST)
 }
 
-/// To what operands of dense products are rounded; sums and results are f32.
+/// Precision of the operands of dense products; sums and results are f32.
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum Precision {
     F32,
@@ -176,7 +177,7 @@ pub enum DeviceName {
     Cuda,
 }
 
-/// Fails where a kind of device has no adapter: the backend itself would panic at the first tensor.
+/// Returns an error if no adapter of this kind exists: the backend itself would panic at the first tensor.
 #[cfg(any(feature = "wgpu-plain", feature = "cuda-plain"))]
 fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
     match Device::enumerate(kind).into_vec().is_empty() {
@@ -186,10 +187,10 @@ fn adapter(kind: burn::tensor::DeviceType, needs: &str) -> Result<()> {
 }
 
 impl DeviceName {
-    /// The device of that name.
+    /// Opens the device.
     ///
     /// # Errors
-    /// If there is none, or the program was built without it.
+    /// If it does not exist, or the program was built without it.
     pub fn open(self) -> Result<Device> {
         Ok(match self {
             #[cfg(feature = "flex")]
@@ -215,10 +216,10 @@ impl DeviceName {
 }
 
 impl DeviceArgs {
-    /// The device to train on; sets the number of threads of the whole process, so it comes first.
+    /// Opens the device to train on, and sets the number of threads of the whole process. Call it first.
     ///
     /// # Errors
-    /// A device that the program was built without, or that has no adapter.
+    /// If the program was built without the device, or it has no adapter.
     pub fn start(&self) -> Result<Device> {
         if let Some(n) = self.threads {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(n)).build_global();
@@ -229,18 +230,18 @@ impl DeviceArgs {
 }
 
 impl TrainArgs {
-    /// The device to train on, as [`DeviceArgs::start`] opens it.
+    /// Opens the device to train on, as [`DeviceArgs::start`] does.
     ///
     /// # Errors
-    /// A device that the program was built without, or that has no adapter.
+    /// If the program was built without the device, or it has no adapter.
     pub fn start(&self) -> Result<Device> {
         self.device.start()
     }
 
-    /// Changes the training of a recipe as the command line says.
+    /// Applies the command line to the training settings of a recipe.
     ///
     /// # Errors
-    /// A learning rate that is no number above 0.
+    /// If the learning rate is not positive and finite.
     pub fn apply(&self, mut recipe: Recipe) -> Result<Recipe> {
         let training = &mut recipe.training;
         if let Some(lr) = self.lr {
@@ -266,33 +267,34 @@ impl TrainArgs {
     }
 }
 
-/// Which model, with which settings.
+/// Which model to train, with which settings.
 #[derive(Args, Debug)]
 pub struct RecipeArgs {
-    /// A recipe as a TOML file; other options change what it says
+    /// A recipe as a TOML file; other options override it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "preset"])]
     recipe: Option<PathBuf>,
     /// A row of the model table: popularity, profile-match, attribute-knn, bpr-mf, lightgcn, vbpr, mmgcn, grcn, slmrec, lattice, freedom, dragon, mentor, cohesion, viral [default: viral]
     #[arg(long)]
     model: Option<String>,
-    /// Settings and training: default; of viral also paper, reference and reference-synergy; of the others that take content, but profile-match and attribute-knn, also published
+    /// Settings and training: default; for viral also paper, reference and reference-synergy; for the other models that
+    /// take content, except profile-match and attribute-knn, also published
     #[arg(long)]
     preset: Option<String>,
-    /// Changes one setting of the model; may be given again
+    /// Changes one setting of the model; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
 impl RecipeArgs {
-    /// Whether a model was asked for by name or file.
+    /// Returns whether a model was chosen by name or by file.
     pub fn is_named(&self) -> bool {
         self.model.is_some() || self.recipe.is_some()
     }
 
-    /// The recipe: of a file, or a model's preset; then `key=value` each.
+    /// Builds the recipe from a file or a model's preset, and applies each `key=value`.
     ///
     /// # Errors
-    /// Unknown models, presets and settings, and values of the wrong kind.
+    /// If a model, preset or setting is unknown, or a value is of the wrong kind.
     pub fn recipe(&self) -> Result<Recipe> {
         let mut recipe = match &self.recipe {
             Some(path) => Recipe::read(path)?,

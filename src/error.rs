@@ -1,4 +1,4 @@
-//! The one error type of the crate.
+//! The error type of the crate.
 //!
 //! ```
 //! use viral::Error;
@@ -9,7 +9,7 @@
 //!     Err(Error::UnknownUser { id, .. }) => assert_eq!(id, "nobody"),
 //!     other => panic!("{other:?}"),
 //! }
-//! // Any of them is a sentence for people.
+//! // Every error displays as a sentence for people.
 //! let missing = Dataset::read("no/such/folder").unwrap_err();
 //! assert!(missing.to_string().contains("no/such/folder"));
 //! ```
@@ -17,13 +17,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Everything that can go wrong with the world outside: files, formats, data, settings.
+/// Everything that can go wrong outside the program: files, formats, data, settings.
 ///
 /// A programmer's mistake (a wrong shape, an index out of range) panics instead, with both operands in the message.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused: missing file, no permission, disk full.
+    /// The operating system refused an operation: missing file, no permission, disk full.
     #[error("{}: {source}; {}", path.display(), advice(source.kind()))]
     Io {
         /// The file or folder.
@@ -31,7 +31,7 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A text file is not what its format says, at a line (1-based).
+    /// A line of a text file (1-based) does not follow its format.
     #[error("{}:{line}: {message}", path.display())]
     Line {
         /// The file.
@@ -41,7 +41,7 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
-    /// A file as a whole is not what it should be.
+    /// A file as a whole is invalid.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
@@ -49,10 +49,10 @@ pub enum Error {
         /// What is wrong and what to do.
         message: String,
     },
-    /// Data that are well-formed but cannot be used as asked.
+    /// The data are well-formed but cannot be used as requested.
     #[error("{0}")]
     Data(String),
-    /// A setting that does not exist or has no such value.
+    /// A setting that does not exist, or an invalid value of one.
     #[error("{0}")]
     Config(String),
     /// A model needs features of a modality that the data lack.
@@ -61,7 +61,7 @@ pub enum Error {
     MissingModality {
         /// The model's name.
         model: String,
-        /// The modality's name; `None` where any would do.
+        /// The modality's name; `None` if any modality would do.
         modality: Option<String>,
         /// The usual name of its feature file.
         file: String,
@@ -76,7 +76,7 @@ pub enum Error {
         id: String,
         /// Number of users.
         n_users: usize,
-        /// Some ids that are known.
+        /// Some known ids, as examples.
         examples: Vec<String>,
     },
     /// An external id that belongs to no item.
@@ -87,23 +87,23 @@ pub enum Error {
         id: String,
         /// Number of items.
         n_items: usize,
-        /// Some ids that are known.
+        /// Some known ids, as examples.
         examples: Vec<String>,
     },
-    /// Training ended in numbers that are not finite, or in finite ones that no run comes back from: the mean loss of an epoch is
-    /// more than 10⁴ times that of the first step (or than 1, where that is less), or an entry of a parameter has more than 10⁶
-    /// times the size that its largest had at the start (or than 1).
+    /// Training diverged: its numbers are not finite, or so large that no run recovers from them. The mean loss of an
+    /// epoch is more than 10⁴ times the run's first loss (taken as at least 1 and at most 10⁴), or the largest entry of
+    /// a parameter is more than 10⁶ times that at the start (taken as at least 1).
     #[error("epoch {epoch}: {found}: the run diverged; {}", diverged(features.as_ref()))]
     #[non_exhaustive]
     Diverged {
         /// The epoch, from 0.
         epoch: usize,
-        /// What was found: a term of the objective, the loss or a parameter, and how large it is.
+        /// What was found: a term of the objective, the loss or a parameter, with its size.
         found: String,
-        /// The modality with the largest features, and their largest entry, where that is large enough to be to blame.
+        /// The modality with the largest features and their largest entry, if that is large enough to be the cause.
         features: Option<(String, f32)>,
     },
-    /// A user without train interactions: no model knows anything of them.
+    /// A user without train interactions, about whom a model knows nothing.
     #[error(
         "user '{id}' has no train interactions, so nothing is known of their taste; list what is popular, or name items that \
          they like"
@@ -115,7 +115,7 @@ pub enum Error {
     },
 }
 
-/// The advice of [`Error::Diverged`].
+/// The remedy in the message of [`Error::Diverged`].
 fn diverged(features: Option<&(String, f32)>) -> String {
     match features {
         None => "lower the learning rate".to_string(),
@@ -125,7 +125,7 @@ fn diverged(features: Option<&(String, f32)>) -> String {
     }
 }
 
-/// The sentence of [`Error::MissingModality`].
+/// The message of [`Error::MissingModality`].
 fn missing_modality(model: &str, modality: Option<&str>, file: &str, available: &[String]) -> String {
     let needed = modality.map_or("features of at least one modality".to_string(), |name| format!("{name} features"));
     let found = match available {
@@ -140,7 +140,7 @@ fn missing_modality(model: &str, modality: Option<&str>, file: &str, available: 
     )
 }
 
-/// The sentence of [`Error::UnknownUser`] and [`Error::UnknownItem`].
+/// The message of [`Error::UnknownUser`] and [`Error::UnknownItem`].
 fn unknown(side: &str, id: &str, n: usize, examples: &[String]) -> String {
     match examples {
         [] => format!("no {side} '{id}': there are none"),
@@ -148,7 +148,7 @@ fn unknown(side: &str, id: &str, n: usize, examples: &[String]) -> String {
     }
 }
 
-/// What to do when the system refuses.
+/// Advice for an error of the operating system.
 fn advice(kind: std::io::ErrorKind) -> &'static str {
     use std::io::ErrorKind as Kind;
     match kind {
@@ -159,7 +159,7 @@ fn advice(kind: std::io::ErrorKind) -> &'static str {
     }
 }
 
-/// `Debug` is `Display`, so that `fn main() -> viral::Result<()>` prints a sentence.
+/// `Debug` prints the same as `Display`, so that `fn main() -> viral::Result<()>` prints a sentence.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -169,7 +169,7 @@ impl fmt::Debug for Error {
 /// `std::result::Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// A number in not too many digits.
+/// Formats a number without long rows of zeros: in scientific notation outside 1e-6 to 1e9.
 pub(crate) struct Short(pub(crate) f64);
 
 impl fmt::Display for Short {
@@ -182,7 +182,7 @@ impl fmt::Display for Short {
 }
 
 impl Error {
-    /// Makes an [`Error::Io`] of what the operating system said about `path`: for `map_err`.
+    /// Wraps an error of the operating system about `path` in an [`Error::Io`]: for `map_err`.
     ///
     /// ```
     /// # use viral::Error;
@@ -199,7 +199,7 @@ impl Error {
         Self::Line { path: path.as_ref().to_path_buf(), line, message: message.into() }
     }
 
-    /// Of a setting's value, unless it `holds`.
+    /// Returns an [`Error::Config`] about the value of a setting unless `holds`.
     pub(crate) fn require(holds: bool, setting: &str, value: impl fmt::Display, wanted: &str) -> Result<()> {
         match holds {
             true => Ok(()),
@@ -207,13 +207,14 @@ impl Error {
         }
     }
 
-    /// [`require`](Self::require) of a number above 0, with which and by which tensors in single precision can be multiplied and divided.
+    /// [`require`](Self::require)s a positive number by which tensors in single precision can be multiplied and
+    /// divided.
     pub(crate) fn require_positive(setting: &str, value: f64) -> Result<()> {
         let fits = (1e-30..=1e30).contains(&value);
         Self::require(fits, setting, Short(value), "a number above 0, from 1e-30 to 1e30")
     }
 
-    /// [`require`](Self::require) of a number from 0 on that tensors in single precision can be multiplied with.
+    /// [`require`](Self::require)s a non-negative number by which tensors in single precision can be multiplied.
     pub(crate) fn require_not_negative(setting: &str, value: f64) -> Result<()> {
         Self::require((0.0..=1e30).contains(&value), setting, Short(value), "a number from 0 on, at most 1e30")
     }
@@ -223,12 +224,12 @@ impl Error {
         Self::File { path: path.as_ref().to_path_buf(), message: message.into() }
     }
 
-    /// That no user has the id, where `ids` are those of all users.
+    /// Makes an [`Error::UnknownUser`]; `ids` are the ids of all users.
     pub(crate) fn unknown_user(id: &str, ids: &[String]) -> Self {
         Self::UnknownUser { id: id.to_string(), n_users: ids.len(), examples: ids.iter().take(3).cloned().collect() }
     }
 
-    /// That no item has the id, where `ids` are those of all items.
+    /// Makes an [`Error::UnknownItem`]; `ids` are the ids of all items.
     pub(crate) fn unknown_item(id: &str, ids: &[String]) -> Self {
         Self::UnknownItem { id: id.to_string(), n_items: ids.len(), examples: ids.iter().take(3).cloned().collect() }
     }

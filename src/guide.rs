@@ -1,6 +1,7 @@
-//! Chapters: your own data, from photos to a shop's page, serving, adding a model, results, large catalogues, many machines, GPUs.
+//! Chapters: your own data, from photos to a shop page, serving, adding a model, results, large catalogues, many
+//! machines, GPUs.
 //!
-//! Programs in them compile and run with the tests of the crate; they begin as this one does:
+//! Their programs are compiled and run as doctests of the crate; each begins like this one:
 //!
 //! ```
 //! use viral::prelude::*;

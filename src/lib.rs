@@ -13,7 +13,7 @@
 //!
 //! # fn main() -> viral::Result<()> {
 //! let data = PlantedConfig::new().with_n_users(80).with_n_items(60).generate().data; // or Dataset::read("data/baby")?
-//! let run = Recipe::viral().seed(1).epochs(2).run(&data, &Device::flex())?; // without epochs(): until valid gets no better
+//! let run = Recipe::viral().seed(1).epochs(2).run(&data, &Device::flex())?; // without epochs(): early stopping
 //! println!("{}", run.test(&[10, 20])?);
 //! let recommender = run.recommender()?;
 //! for found in recommender.recommend("u0007", 10)? {
@@ -28,17 +28,17 @@
 //! | to | see |
 //! |---|---|
 //! | read a folder, or make a data set from a log in memory | [`data::Dataset`], [`data::InteractionLog`], [`data::Features`] |
-//! | train a model of the table, with checkpoints and resumption | [`recipe::Recipe`], [`recipe::Runner`] |
+//! | train a built-in model, with checkpoints and resumption | [`recipe::Recipe`], [`recipe::Runner`] |
 //! | recommend to users, to newcomers, and find similar items | [`serve::Recommender`] |
-//! | train on several machines together, to the same bits | [`dist`] |
+//! | train over several machines, with the same bits at any number of them | [`dist`] |
 //! | run many models on many data sets, with tables and paired tests | [`experiment::Experiment`] |
-//! | build a model of one's own | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
+//! | build your own model | [`model::Embed`], [`model::Trainable`], the layers of [`nn`], [`loss`], [`graph`] |
 //! | train it with full control | [`train::TrainerConfig::fit_from`], [`train::Checkpoint`] |
-//! | rank and measure, accuracy and what is beyond it | [`eval`] |
-//! | learn what content says of clicks, and draw maps of items | [`insight`] |
-//! | draw figures and set tables | [`report`] |
-//! | read chapters: your own data, serving, adding a model, results | [`guide`] |
-//! | take single operators | [`ops`]: sparse products, InfoNCE without its matrix, keyed randomness |
+//! | rank and evaluate: accuracy and beyond-accuracy metrics | [`eval`] |
+//! | measure what content says about clicks, and draw maps of items | [`insight`] |
+//! | draw figures and format tables | [`report`] |
+//! | read the chapters: your own data, serving, adding a model, results | [`guide`] |
+//! | use single operators | [`ops`]: sparse products, InfoNCE without its matrix, keyed randomness |
 //!
 //! # Features
 //!
@@ -47,18 +47,18 @@
 //! | `flex` | the CPU backend; on by default |
 //! | `wgpu` | GPUs through Vulkan, Metal, DirectX or WebGPU |
 //! | `cuda` | NVIDIA GPUs |
-//! | `wgpu-plain`, `cuda-plain` | the same with a kernel for each operation, none fused and none tried out |
+//! | `wgpu-plain`, `cuda-plain` | the same without kernel fusion and autotuning |
 //! | `mpi` | training over the ranks of an MPI job, with Open MPI or MPICH |
 //! | `args` | command-line arguments for programs that train, with clap |
 //!
-//! A seed gives the same bits on the CPU at any number of threads, and after any interruption. Bad input from outside is an
-//! [`Error`] with file, line and what to do; a programmer's mistake, such as a matrix of the wrong shape, panics with both
-//! shapes.
+//! With a given seed, results on the CPU are bit-identical at any number of threads and after any interruption. Invalid
+//! input is an [`Error`] that names the file, the line and a remedy. A programmer's mistake, such as a matrix of the
+//! wrong shape, panics with both shapes in the message.
 
-// Progress goes to callbacks.
+// The library does not print: progress goes to callbacks.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-// The floors, in order: a module imports from those above it. A test holds the code to it.
+// The layers of the crate, in order: a module imports only from those above it. A test enforces this.
 pub mod error;
 
 mod named;
@@ -106,7 +106,7 @@ pub use error::{Error, Result};
 pub use burn;
 pub use sprs;
 
-/// The programs of the README compile.
+/// Compiles the programs of the README as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

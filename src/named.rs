@@ -1,7 +1,7 @@
-//! Names of settings: what files hold is what a command line takes and what is printed.
+//! Names of settings, the same in files, on command lines and in output.
 
-/// Gives an enum of bare variants `name`, `Display` and `FromStr`, whose error lists the names there are. The names are those
-/// that serde writes; a test holds them to it.
+/// Implements `name`, `Display` and `FromStr` for an enum of unit variants. The parse error lists the known names. A
+/// test checks that the names are those that serde writes.
 macro_rules! named {
     ($type:ty, $what:literal: $($variant:ident => $name:literal),+ $(,)?) => {
         impl $type {

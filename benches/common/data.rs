@@ -1,4 +1,4 @@
-//! A catalogue of the size of Amazon Baby, made up or read.
+//! A catalogue of the size of Amazon Baby, synthetic or read from a folder.
 
 use super::noise;
 use std::collections::HashSet;
@@ -11,7 +11,8 @@ const N_ITEMS: usize = 7_050;
 const N_TRAIN: usize = 119_674;
 const D_FEATURES: usize = 384;
 
-/// The folder `VIRAL_DATA`, or the folder `baby` in it where there is one; without it, a made-up catalogue.
+/// Reads the folder `VIRAL_DATA`, or the folder `baby` in it if there is one. Without the variable, generates a
+/// catalogue.
 pub(crate) fn read() -> Result<Dataset> {
     let Some(folder) = std::env::var_os("VIRAL_DATA").map(PathBuf::from) else {
         return made_up();
@@ -20,16 +21,16 @@ pub(crate) fn read() -> Result<Dataset> {
     Dataset::read(if baby.is_dir() { &baby } else { &folder })
 }
 
-/// The features of the first modality: text features, or visual ones where there is no text.
+/// The features of the first modality: text features, or visual ones if there is no text.
 pub(crate) fn features(data: &Dataset) -> Result<&ItemFeatures> {
     let found = data.features().iter().next().map(|(_, features)| features);
     found.ok_or_else(|| Error::Data(format!("'{}' has no item features; this bench needs some", data.name)))
 }
 
-/// Baby's numbers of users, items and train pairs, one valid pair a user, and features of Baby's width.
+/// Generates Baby's numbers of users, items and train pairs, one valid pair per user, and features of Baby's width.
 ///
-/// Every user has three train items, and the rest goes to few users; the curve of the items' popularity gives Baby's number
-/// of user pairs with a common item to some 10 %.
+/// Every user has three train items, and the rest goes to few users. The popularity curve of items gives Baby's number
+/// of user pairs with a common item, to within some 10 %.
 fn made_up() -> Result<Dataset> {
     let mut taken = HashSet::with_capacity(N_TRAIN + N_USERS);
     let mut draws = (0u64..).map(splitmix64);
@@ -53,14 +54,14 @@ fn made_up() -> Result<Dataset> {
     Dataset::new("baby-sized", train, interactions(&valid), interactions(&[]))
 }
 
-/// A rank below `n`: rank r has a chance in proportion to 1 / (r + flat).
+/// Draws a rank below `n`: rank r has a probability proportional to 1 / (r + flat).
 fn skewed(n: usize, flat: f64, bits: u64) -> usize {
     let unit = (bits >> 11) as f64 / (1u64 << 53) as f64;
     let rank = flat * ((n as f64 + flat) / flat).powf(unit) - flat;
     (rank as usize).min(n - 1)
 }
 
-/// The id of a rank, so that popular ones do not lie side by side in memory; 7919 is prime and divides neither number.
+/// The id of a rank, so that popular ids are not adjacent in memory; 7919 is prime and divides neither number.
 fn scatter(rank: usize, n: usize) -> usize {
     rank * 7919 % n
 }

@@ -1,4 +1,4 @@
-//! What the benches share: the allocator, the data, the device, and how one work is timed.
+//! What the benches share: the allocator, the data, the device and the timing.
 
 #![allow(dead_code)] // each bench uses a part of it
 
@@ -11,15 +11,15 @@ use viral::data::{Dataset, splitmix64};
 use viral::prelude::Device;
 use viral::{Error, Result};
 
-/// The programs' allocator. The system's gives the pages of a freed tensor back and gets them anew at every step, and a
+/// The programs' allocator. The system's returns the pages of a freed tensor and requests them anew at every step: a
 /// bench without this one would time page faults that training does not have.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Times works and names them `work/data set/width`.
+/// Times work, and names it `work/data set/width`.
 pub(crate) struct Bench {
     criterion: Criterion,
-    /// With autodiff; its `inner` is without.
+    /// The device with autodiff; its `inner` is without.
     pub(crate) device: Device,
     /// Whether tensors lie in host memory.
     pub(crate) on_cpu: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Short measurements, ten samples each; options of the command line come first.
+    /// Short measurements of ten samples each; options of the command line take precedence.
     pub(crate) fn start(data: &Dataset) -> Result<Self> {
         let (name, device) = device()?;
         let criterion = Criterion::default()
@@ -40,9 +40,9 @@ impl Bench {
         Ok(Self { criterion, device: device.autodiff(), on_cpu, data_set })
     }
 
-    /// Times `run` to the end of what it started on the device, dropping its result included.
+    /// Times `run` until the device has finished what it started, including dropping the result.
     ///
-    /// `amount` is what the floor of the work counts (README): criterion prints it by the second.
+    /// `amount` is the floor of the work (README), which criterion prints per second.
     pub(crate) fn time<R>(&mut self, work: &str, width: usize, amount: Throughput, mut run: impl FnMut() -> R) {
         let device = self.device.clone().inner();
         let mut group = self.criterion.benchmark_group(work);
@@ -59,24 +59,24 @@ impl Bench {
         group.finish();
     }
 
-    /// Compares with earlier runs where the command line asks for it.
+    /// Compares with earlier runs if the command line asks for it.
     pub(crate) fn finish(&self) {
         self.criterion.final_summary();
     }
 
-    /// Values on the device that gradients reach.
+    /// A noise tensor on the device that requires gradients.
     pub(crate) fn leaf<const D: usize>(&self, shape: [usize; D], tag: u64) -> Tensor<D> {
         let values = noise(shape.iter().product(), tag);
         Tensor::from_data(TensorData::new(values, shape), &self.device).require_grad()
     }
 }
 
-/// Uniform in [-1, 1), the same in every run.
+/// Uniform noise in [-1, 1), the same in every run.
 pub(crate) fn noise(n: usize, tag: u64) -> Vec<f32> {
     (0..n as u64).map(|i| (splitmix64(tag << 40 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
 }
 
-/// The device that `VIRAL_DEVICE` names, the CPU if none.
+/// The device that `VIRAL_DEVICE` names; the CPU by default.
 fn device() -> Result<(String, Device)> {
     let name = std::env::var("VIRAL_DEVICE").unwrap_or_else(|_| "flex".to_string());
     let device = match name.as_str() {

@@ -1,4 +1,4 @@
-//! Progress on a terminal, a line now and then elsewhere.
+//! Progress bars on a terminal, occasional lines elsewhere.
 
 use crate::shell::note;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use viral_enrich::describe::{Prices, Progress};
 
-/// Bytes read so far, on a terminal.
+/// A bar of the bytes read so far, on a terminal.
 pub(crate) fn bytes() -> ProgressBar {
     bar(0, "{msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
 }
@@ -33,7 +33,7 @@ impl Bar {
         Self { bar, n, prices, start: Instant::now(), shown: Instant::now() }
     }
 
-    /// Where a run of descriptions stands.
+    /// Shows the progress of a run of descriptions.
     pub(crate) fn show(&mut self, progress: &Progress) {
         let left = progress.seconds_left().map_or_else(|| "?".to_string(), duration);
         let money = self.prices.map_or_else(String::new, |prices| format!(", cost {:.2}", prices.of(progress.tokens)));
@@ -51,7 +51,7 @@ impl Bar {
         self.line(progress.n_done(), line);
     }
 
-    /// So many of all are done.
+    /// Shows how many are done.
     pub(crate) fn count(&mut self, n_done: usize) {
         let rate = n_done as f64 / self.start.elapsed().as_secs_f64().max(1e-9);
         let left = duration(self.n.saturating_sub(n_done) as f64 / rate.max(1e-9));
@@ -79,7 +79,7 @@ impl Bar {
     }
 }
 
-/// `42 s`, `3 min`, `2.5 h`.
+/// Formats seconds as `42 s`, `3 min`, `2.5 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 100.0 => format!("{s:.0} s"),
@@ -88,7 +88,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Training: a bar below a line for each epoch on a terminal, the lines alone elsewhere.
+/// The progress of training: a bar below a line for each epoch on a terminal, the lines alone elsewhere.
 pub(crate) struct TrainingBar {
     run: String,
     bar: Option<ProgressBar>,
@@ -100,7 +100,7 @@ impl TrainingBar {
         Self { run: run.into(), bar }
     }
 
-    /// Where a run stands.
+    /// Shows the progress of a training run.
     pub(crate) fn show(&mut self, progress: &viral::recipe::Progress) -> std::ops::ControlFlow<()> {
         if let Some(bar) = &self.bar {
             let (done, all) = progress.steps();

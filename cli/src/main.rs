@@ -9,18 +9,19 @@ mod shell;
 use clap::Parser;
 use commands::Command;
 
-/// Keeps the pages of freed tensors, which the system's allocator gives back and gets anew at every step.
+/// Keeps the pages of freed tensors, which the system's allocator would return and request anew at every step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Multimodal recommendation, from raw catalogues to recommendations.
 ///
-/// A folder of data holds everything about a catalogue: `prepare` makes it of reviews and metadata, `describe` adds what a
-/// vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `embed` sends picture and title of
-/// each item to a model that embeds both together, `import` takes features made elsewhere. `train` learns from the folder, `experiment`
-/// compares many models, `probe` finds out whether a model uses its content, `cold` and `missing` measure what it does without history and
-/// without content, `report` shows what came of them, `recommend` asks a saved model, `export` writes what it knows for other programs, and
-/// `serve` answers over HTTP and shows a page.
+/// A folder of data holds everything about a catalogue: `prepare` makes it from reviews and metadata, `describe` adds
+/// what a vision-language model sees in the pictures, `encode` turns texts and descriptions into features, `embed`
+/// sends the picture and title of each item to a model that embeds both together, `import` takes features made
+/// elsewhere. `train` trains a model on the folder, `experiment` compares many models, `probe` finds out whether a
+/// model uses its content, `cold` and `missing` measure it without history and without content, `report` shows the
+/// results, `recommend` asks a saved model, `export` writes what it knows for other programs, and `serve` answers over
+/// HTTP and shows a page.
 #[derive(Parser, Debug)]
 #[command(name = "viral", version, arg_required_else_help = true)]
 #[command(after_help = "Each command says with --help what it takes, and ends with an example.")]

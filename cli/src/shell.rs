@@ -1,4 +1,4 @@
-//! What the shell and the system tell, and are told.
+//! Output, shell quoting and system information.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};
@@ -6,19 +6,19 @@ use std::path::Path;
 use viral::data::check_place;
 use viral::{Error, Result};
 
-/// Prints a line of the result, as `println!` does, but gives an error where that panics.
+/// Prints a line of the result, like `println!`, but returns an error instead of panicking.
 macro_rules! say {
     ($($text:tt)*) => { $crate::shell::print(format_args!($($text)*)) };
 }
 
-/// Prints a line about the way to the result on the standard error, if that can be written.
+/// Prints a progress line to standard error; failures are ignored.
 macro_rules! note {
     ($($text:tt)*) => { $crate::shell::tell(format_args!($($text)*)) };
 }
 
 pub(crate) use {note, say};
 
-/// [`say`]. That nobody reads it any more, as behind `| head`, is no error.
+/// Implements [`say`]. A broken pipe, as behind `| head`, is not an error.
 pub(crate) fn print(text: Arguments) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -27,12 +27,12 @@ pub(crate) fn print(text: Arguments) -> Result<()> {
     }
 }
 
-/// [`note`].
+/// Implements [`note`].
 pub(crate) fn tell(text: Arguments) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for the shell, if needed.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -42,7 +42,7 @@ pub(crate) fn quoted(word: &str) -> String {
     }
 }
 
-/// The most memory that this process ever held, in MB, where the system tells.
+/// Peak memory of this process in MB, if the system reports it.
 pub(crate) fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -50,7 +50,7 @@ pub(crate) fn peak_rss_mb() -> Option<f64> {
     Some(kib * 1024.0 / 1e6)
 }
 
-/// [`check_place`] of the report of a command, a JSON object with these keys.
+/// [`check_place`] for the report of a command, a JSON object with these keys.
 pub(crate) fn check_place_of_report(path: &Path, command: &str, keys: &[&str]) -> Result<()> {
     check_place(path, &format!("not an earlier report of viral {command}"), |file| {
         let found: Option<serde_json::Value> = serde_json::from_reader(file).ok();

@@ -1,14 +1,14 @@
-//! A made-up catalogue of any size.
+//! A synthetic catalogue of any size.
 
 use rayon::prelude::*;
 use viral::data::{Features, Interactions, ItemFeatures, Modality, splitmix64};
 use viral::model::ViralConfig;
 
-/// Interactions of a user.
+/// Interactions per user.
 const HISTORY: usize = 20;
-/// Width of a modality.
+/// Width of the features of a modality.
 const WIDTH: usize = 128;
-/// Items of a group of similar ones.
+/// Items per group of similar ones.
 const GROUP: usize = 200;
 
 /// Uniform in [0, 1).
@@ -16,8 +16,8 @@ fn uniform(purpose: u64, place: u64) -> f64 {
     (splitmix64(splitmix64(purpose) ^ place) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Users take two thirds of their items from one group, the rest anywhere; the item of popularity rank `r` with a chance of
-/// `1 / √r`.
+/// Generates interactions: users take two thirds of their items from one group, and the rest from the whole catalogue.
+/// The item of popularity rank `r` has a probability proportional to `1 / √r`.
 pub(crate) fn interactions(n: usize) -> Interactions {
     let n_groups = n.div_ceil(GROUP);
     let take = |i: u64| {
@@ -34,7 +34,7 @@ pub(crate) fn interactions(n: usize) -> Interactions {
     Interactions::from_pairs(n, n, &pairs)
 }
 
-/// Groups have directions, items lie around them.
+/// Generates features: each group has a direction, and items scatter around it.
 fn modality(n: usize, purpose: u64) -> ItemFeatures {
     let n_groups = n.div_ceil(GROUP);
     let value = |i: usize| {
@@ -46,13 +46,13 @@ fn modality(n: usize, purpose: u64) -> ItemFeatures {
     ItemFeatures::new(n, WIDTH, values).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Text and pictures.
+/// Text and visual features.
 pub(crate) fn features(n: usize) -> Features {
     Features::new().with(Modality::Text, modality(n, 1)).with(Modality::Visual, modality(n, 2))
 }
 
-/// VIRAL as catalogues of this size want it: neighbours looked for in clusters, and neither vectors of their own for items nor a
-/// graph drawn anew in each epoch, which take memory.
+/// VIRAL settings for catalogues of this size: neighbours by cluster search, and, to save memory, neither id vectors
+/// for items nor a graph drawn anew in each epoch.
 pub(crate) fn viral() -> ViralConfig {
     let mut config = ViralConfig::new();
     config.item_ids = false;

@@ -1,11 +1,11 @@
-//! What the programs share: what is printed, what the system tells, and the allocator.
+//! What the examples share: output, system information and the allocator.
 
 #![allow(dead_code)] // each program uses a part of it
 
 pub(crate) mod catalogue;
 pub(crate) mod system;
 
-/// Prints a line, as `println!` does, but gives an error where that panics; that nobody reads it any more is none.
+/// Prints a line, like `println!`, but returns an error instead of panicking; a broken pipe is not an error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -18,7 +18,7 @@ macro_rules! say {
     }};
 }
 
-/// Prints a line about the way to the result on the standard error, if that can be written.
+/// Prints a progress line to standard error; failures are ignored.
 macro_rules! note {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -28,6 +28,6 @@ macro_rules! note {
 
 pub(crate) use {note, say};
 
-/// Keeps the pages of freed tensors, which the system's allocator gives back and gets anew at every step.
+/// Keeps the pages of freed tensors, which the system's allocator would return and request anew at every step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

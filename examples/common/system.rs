@@ -1,6 +1,6 @@
-//! What the system tells, and is told.
+//! Shell quoting and system information.
 
-/// A word as a shell takes it.
+/// Quotes a word for the shell, if needed.
 pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -10,7 +10,7 @@ pub(crate) fn quoted(word: &str) -> String {
     }
 }
 
-/// The most memory that this process ever held, in MB, where the system tells.
+/// Peak memory of this process in MB, if the system reports it.
 pub(crate) fn peak_rss_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

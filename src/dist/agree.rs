@@ -1,4 +1,4 @@
-//! What all ranks must have alike, and errors that all of them get.
+//! Agreement of all ranks: on settings and data, and on errors.
 
 use super::Collective;
 use crate::data::Dataset;
@@ -6,8 +6,8 @@ use crate::recipe::Recipe;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// What every rank made, or on all ranks the error of the first that failed, with its number: so that none waits for one that
-/// has given up.
+/// Returns each rank's own value, or on all ranks the error of the first rank that failed, with its number. So no rank
+/// waits for one that has given up.
 ///
 /// ```
 /// use viral::Error;
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// # Errors
-/// That of the first rank that failed, or when a rank is gone.
+/// The error of the first rank that failed, or an error if a rank is gone.
 pub fn all_or_none<T>(world: &dyn Collective, own: Result<T>) -> Result<T> {
     if world.size() == 1 {
         return own;
@@ -41,20 +41,20 @@ pub fn all_or_none<T>(world: &dyn Collective, own: Result<T>) -> Result<T> {
     }
 }
 
-/// All that the bits of a run depend on, besides its code.
+/// Everything that the bits of a run depend on, besides its code.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Alike {
     version: String,
     data: String,
     recipe: String,
-    /// Whether products and sums are rounded at once.
+    /// Whether multiply-add rounds once.
     fused: bool,
 }
 
-/// That every rank has the version, data, settings and arithmetic of rank 0.
+/// Checks that every rank has the version, data, settings and arithmetic of rank 0.
 ///
 /// # Errors
-/// The same on every rank: which rank has what else.
+/// The same on every rank: which rank differs, and in what.
 pub(super) fn check_alike(world: &dyn Collective, recipe: &Recipe, data: &Dataset) -> Result<()> {
     let own = Alike {
         version: env!("CARGO_PKG_VERSION").to_string(),

@@ -1,5 +1,5 @@
-//! Checkpoints of a run over ranks: the bytes of one process's, written by rank 0 a piece at a time, and read by every rank for
-//! its own rows.
+//! Checkpoints of a run over ranks, with the same bytes at any number of them. Rank 0 writes them piece by piece, and
+//! every rank reads its own rows.
 
 use super::all_or_none;
 use super::model::{full_shape, own_span, side};
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Values that are sent at a time.
 const PIECE: usize = 1 << 22;
 
-/// Writes the state of all ranks into one file, whole or not at all.
+/// Writes the state of all ranks to one file, atomically.
 pub(super) fn save(ranks: &Ranks, checkpoint: &Checkpoint, path: &Path, state: &TrainState<Model>) -> Result<()> {
     let (moments, steps) = state.adam.state(state.model());
     let full = |name: &str, data: &TensorData| full_shape(ranks, name, data.shape());
@@ -33,7 +33,7 @@ pub(super) fn save(ranks: &Ranks, checkpoint: &Checkpoint, path: &Path, state: &
     drop(moments);
     write(ranks, &mut file, "best", &state.best)?;
     write(ranks, &mut file, "model", &parameters(state.model()))?;
-    // Nobody goes on before the file is there.
+    // No rank continues before the file is there.
     all_or_none(ranks.world, file.map_or(Ok(()), PiecesFile::commit))
 }
 
@@ -46,7 +46,7 @@ fn write(ranks: &Ranks, file: &mut Option<PiecesFile>, group: &str, tensors: &Pa
         }
         let Some(side) = side(name) else { continue };
         let (rank, rows) = (ranks.world.rank(), ranks.of(side));
-        // A rank may have no row, and no rank has none of both sides.
+        // Not 0: `Ranks::new` refuses ranks without rows of either side.
         let width = full_shape(ranks, name, data.shape()).iter().product::<usize>() / rows.n();
         for (sender, n) in rows.lengths().into_iter().enumerate().skip(1) {
             let n = n * width;
@@ -64,7 +64,7 @@ fn write(ranks: &Ranks, file: &mut Option<PiecesFile>, group: &str, tensors: &Pa
     Ok(())
 }
 
-/// Reads a file of the same settings and data, for the rows that a fresh model has.
+/// Reads a checkpoint of the same settings and data, keeping the rows that the fresh model has.
 pub(super) fn load(ranks: &Ranks, checkpoint: &Checkpoint, path: &Path, model: Model) -> Result<TrainState<Model>> {
     let fresh = parameters(&model);
     let mut all = Parameters::new();
@@ -73,7 +73,7 @@ pub(super) fn load(ranks: &Ranks, checkpoint: &Checkpoint, path: &Path, model: M
         |header| checkpoint.check_header(path, header),
         |full_name, shape, first, values| {
             let name = full_name.split_once('/').map_or(full_name, |(_, name)| name);
-            // Moments are flat, and called after their parameter.
+            // Moments are flat, and named after their parameter.
             let (parameter, is_flat) = match name.rsplit_once('.') {
                 Some((parameter, "m" | "v")) if !fresh.contains_key(name) => (parameter, true),
                 _ => (name, false),

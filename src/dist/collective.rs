@@ -1,12 +1,12 @@
-//! What ranks say to each other.
+//! Communication between ranks.
 
 use crate::Result;
 
-/// The processes that train together, as one of them sees them: each has a rank, and all of them call the same methods in the
-/// same order.
+/// Communication between the processes that train together, as one of them sees it: each has a rank, and all of them
+/// call the same methods in the same order.
 ///
-/// There are sums over ranks nowhere in it. A reduction adds in an order of its own, which depends on how many ranks there are;
-/// values are gathered here, and whoever needs their sum adds them in an order that is fixed.
+/// There is deliberately no reduction: it would add in an order that depends on the number of ranks. Values are
+/// gathered instead, and the caller adds them in a fixed order.
 ///
 /// ```
 /// use viral::dist::{Collective, Solo};
@@ -19,48 +19,48 @@ pub trait Collective {
     /// The number of this process, from 0.
     fn rank(&self) -> usize;
 
-    /// How many processes there are.
+    /// The number of processes.
     fn size(&self) -> usize;
 
-    /// The values of all ranks one after the other; `lengths` says how many each has.
+    /// Concatenates the values of all ranks; `lengths` says how many each has.
     ///
     /// # Errors
-    /// When a rank is gone.
+    /// If a rank is gone.
     ///
     /// # Panics
-    /// When `own` has another length than it should.
+    /// If `own` does not have the length that `lengths` states.
     fn all_gather(&self, own: &[f32], lengths: &[usize]) -> Result<Vec<f32>> {
         let mut all = vec![0.0; lengths.iter().sum()];
         self.all_gather_into(own, lengths, &mut all)?;
         Ok(all)
     }
 
-    /// [`all_gather`](Self::all_gather) into room that is there.
+    /// [`all_gather`](Self::all_gather) into an existing buffer.
     ///
     /// # Errors
-    /// When a rank is gone.
+    /// If a rank is gone.
     ///
     /// # Panics
-    /// When `own` or `all` has another length than it should.
+    /// If `own` or `all` does not have the length that `lengths` states.
     fn all_gather_into(&self, own: &[f32], lengths: &[usize], all: &mut [f32]) -> Result<()>;
 
-    /// [`all_gather`](Self::all_gather) for rank 0 alone; the others get nothing.
+    /// [`all_gather`](Self::all_gather) for rank 0 alone; the others get `None`.
     ///
     /// # Errors
-    /// When a rank is gone.
+    /// If a rank is gone.
     ///
     /// # Panics
-    /// When `own` has another length than it should.
+    /// If `own` does not have the length that `lengths` states.
     fn gather(&self, own: &[f32], lengths: &[usize]) -> Result<Option<Vec<f32>>>;
 
-    /// The messages of all ranks, each of any length.
+    /// Gathers the messages of all ranks, each of any length.
     ///
     /// # Errors
-    /// When a rank is gone.
+    /// If a rank is gone.
     fn all_gather_bytes(&self, own: &[u8]) -> Result<Vec<Vec<u8>>>;
 }
 
-/// One process alone: nothing is sent.
+/// A single process: nothing is sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Solo;
 
@@ -88,7 +88,7 @@ impl Collective for Solo {
     }
 }
 
-/// Panics where a rank's own values are not as many as all were told.
+/// Panics if a rank does not have as many values as `lengths` states.
 pub(super) fn check_lengths(world: &(impl Collective + ?Sized), own: &[f32], lengths: &[usize]) {
     let (rank, size) = (world.rank(), world.size());
     assert_eq!(lengths.len(), size, "gather: {} lengths for {size} ranks", lengths.len());

@@ -1,4 +1,4 @@
-//! Each rank ranks its own users.
+//! Evaluation over ranks: each rank ranks its own users.
 
 use super::model::OwnEmbeddings;
 use super::parts::Ranks;
@@ -6,7 +6,8 @@ use crate::data::Interactions;
 use crate::eval::{Hits, rank_from};
 use crate::{Error, Result};
 
-/// At which ranks, up to `depth`, what is held out was found for all users: the same on every rank.
+/// Finds the places, up to `depth`, of the held-out items in the rankings of all users. The result is the same on every
+/// rank.
 pub(super) fn hits(
     ranks: &Ranks,
     own: &OwnEmbeddings,
@@ -27,7 +28,7 @@ pub(super) fn hits(
         }
     };
     drop(items);
-    // Of each user: who, how many items are held out, how many were found, and where.
+    // For each user: the user, the number of held-out items, the number found, and their places.
     let mut message = Vec::new();
     if let Some(found) = &found {
         for (row, (&user, &n)) in found.users().iter().zip(found.n_held_out()).enumerate() {

@@ -1,4 +1,4 @@
-//! Products with a graph whose rows belong to ranks.
+//! Products with a graph whose rows are distributed over ranks.
 
 use super::parts::Ranks;
 use super::picked::{Layout, Picked};
@@ -9,27 +9,28 @@ use crate::ops::{HostRows, SparseMatrix, cut_columns, put_columns};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Columns are gathered by multiples of this many, so that sums of them fit in registers: one, if those of all rows take more.
+/// Columns are gathered in multiples of this number, so that sums of them fit in registers. At least one multiple is
+/// gathered, even if it exceeds the slab.
 const COLUMNS: usize = 16;
 
 /// This rank's rows of a square graph and of its transpose.
 #[derive(Debug)]
 pub(super) struct PartGraph {
     a: HostRows,
-    /// None where the graph is symmetric.
+    /// `None` if the graph is symmetric.
     at: Option<HostRows>,
     pub(super) layout: Layout,
 }
 
 impl PartGraph {
-    /// Copies the rows of this rank.
+    /// Copies the rows of this rank from a graph.
     pub(super) fn new(graph: &SparseMatrix, layout: Layout, rank: usize) -> Self {
         let nodes = layout.nodes(rank);
         let rows = |transposed: bool| HostRows::of(graph, transposed, &nodes, |column| layout.place(column));
         Self { a: rows(false), at: (!graph.is_symmetric()).then(|| rows(true)), layout: layout.clone() }
     }
 
-    /// The rows of this rank's users and items of the normalised user-item graph, made without the others.
+    /// Builds this rank's rows of the normalised user-item graph, without those of other ranks.
     pub(super) fn user_item(pairs: &Csr, epsilon: f64, ranks: &Ranks) -> Self {
         let layout = Layout::new(vec![ranks.users.clone(), ranks.items.clone()]);
         let rows = bipartite_rows(pairs, epsilon, &ranks.own_users(), &ranks.own_items());
@@ -45,12 +46,12 @@ impl PartGraph {
         self.at.as_ref().unwrap_or(&self.a)
     }
 
-    /// This rank's rows of `Σ_l c_l Aˡ X`, from its rows of `X`, by Horner's rule.
+    /// Computes this rank's rows of `Σ_l c_l Aˡ X` from its rows of `X`, by Horner's rule.
     pub(super) fn polynomial(&self, ranks: &Ranks, x: &[f32], d: usize, coefficients: &[f32]) -> Result<Vec<f32>> {
         self.whole(ranks, &self.a, x, d, coefficients)
     }
 
-    /// As [`polynomial`](Self::polynomial), of the transpose.
+    /// [`polynomial`](Self::polynomial) with the transpose.
     pub(super) fn polynomial_backward(
         &self,
         ranks: &Ranks,
@@ -72,7 +73,8 @@ impl PartGraph {
         })
     }
 
-    /// The picked rows of [`polynomial`](Self::polynomial), all of them on every rank: the last product is made for these alone.
+    /// Computes the picked rows of [`polynomial`](Self::polynomial), all of them on every rank. The last product is
+    /// computed for these rows alone.
     pub(super) fn picked(
         &self,
         ranks: &Ranks,
@@ -99,8 +101,8 @@ impl PartGraph {
         picked.fetch(ranks, &own, d)
     }
 
-    /// This rank's rows of `Σ_l c_l (Aᵀ)ˡ X`, where `X` has the picked `rows` and zeros elsewhere: what the first product takes is
-    /// on every rank already.
+    /// Computes this rank's rows of `Σ_l c_l (Aᵀ)ˡ X`, where `X` has the picked `rows` and is zero elsewhere. The input
+    /// of the first product is on every rank already.
     pub(super) fn picked_backward(
         &self,
         ranks: &Ranks,
@@ -128,7 +130,8 @@ impl PartGraph {
         })
     }
 
-    /// The terms of `lower` on `y`, from the highest to the lowest; `alpha` is a factor of the first product.
+    /// Applies the terms of `lower` to `y` by Horner's rule, from the highest to the lowest; `alpha` scales the first
+    /// product.
     fn terms<'y>(
         &self,
         ranks: &Ranks,
@@ -146,7 +149,7 @@ impl PartGraph {
         Ok(y)
     }
 
-    /// `[n, d]` from what `make` gives for each slab of columns.
+    /// Assembles `[n, d]` from what `make` returns for each slab of columns.
     fn by_slabs(
         &self,
         ranks: &Ranks,
@@ -165,7 +168,7 @@ impl PartGraph {
         Ok(out)
     }
 
-    /// Neighbouring columns whose values of all rows are gathered at a time; all of them where nothing is.
+    /// Ranges of columns that are gathered at a time; all columns in one range if there is a single rank.
     fn slabs(&self, ranks: &Ranks, d: usize) -> Vec<Range<usize>> {
         let most = ranks.slab_bytes / (size_of::<f32>() * self.layout.n()).max(1);
         let width = match ranks.world.size() {
@@ -183,7 +186,7 @@ fn split(coefficients: &[f32]) -> (f32, &[f32]) {
     }
 }
 
-/// Neighbouring columns of `x`, `[n, d]`, as a matrix of their own.
+/// Neighbouring columns of `x`, `[n, d]`, as a contiguous matrix.
 fn cut<'x>(x: &'x [f32], d: usize, columns: &Range<usize>) -> Cow<'x, [f32]> {
     match columns.len() == d {
         true => Cow::Borrowed(x),
@@ -214,7 +217,7 @@ mod tests {
         Interactions::from_pairs(n_users as usize, n_items as usize, &pairs)
     }
 
-    /// The same graph with values that are not symmetric.
+    /// The same graph with asymmetric values.
     fn crooked(graph: &SparseMatrix) -> SparseMatrix {
         let values = noise(graph.nnz(), 9);
         graph.with_values(Tensor::from_data(TensorData::new(values, [graph.nnz()]), &graph.device()))
@@ -228,7 +231,7 @@ mod tests {
         read_floats(&x.inner(), <[f32]>::to_vec)
     }
 
-    /// What one process computes with the operators: all rows, the picked ones, and the gradient of these.
+    /// The results of one process with the operators: all rows, the picked ones, and the gradient of these.
     fn whole(graph: &SparseMatrix, x: &[f32], coefficients: &[f32], nodes: &[u32], g: &[f32]) -> [Vec<f32>; 3] {
         let x = tensor(x).require_grad();
         let all = spmm_polynomial(graph, x.clone(), coefficients);
@@ -239,10 +242,10 @@ mod tests {
         [floats(all), floats(some), floats(Tensor::from_inner(dx))]
     }
 
-    /// Values of a rank's users among its rows; all, picked, gradient.
+    /// The number of values of a rank's users among its rows; all rows, picked rows, gradient.
     type OfRank = (usize, Vec<f32>, Vec<f32>, Vec<f32>);
 
-    /// The same of the ranks, with the rows of all of them together.
+    /// The same results from ranks, with the rows of all ranks joined.
     fn split_up(
         size: usize,
         slab_bytes: usize,

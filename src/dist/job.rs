@@ -1,4 +1,4 @@
-//! A run over ranks.
+//! Training runs over ranks.
 
 use super::agree::check_alike;
 use super::evaluate::hits;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 
-/// A [`Recipe`] about to run over ranks, each of which makes one and runs it.
+/// A run of a [`Recipe`] over ranks; each rank makes one and runs it.
 ///
 /// ```
 /// use viral::dist::{Job, Threads};
@@ -35,7 +35,7 @@ type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 /// for rank in Threads::run(2, |rank| Job::new(rank, &recipe, &data).folder(&folder).run().map(|_| ())) {
 ///     rank?;
 /// }
-/// // Two epochs more, in one process.
+/// // Two more epochs, in one process.
 /// let run = recipe.epochs(4).runner(&data, &Device::flex()).folder(&folder).existing(Existing::Resume).run()?;
 /// assert_eq!(run.history().len(), 4);
 /// # Ok(())
@@ -60,42 +60,42 @@ impl std::fmt::Debug for Job<'_> {
 }
 
 impl<'a> Job<'a> {
-    /// This rank's share of a run on the CPU. All ranks need the same recipe and the same data. When the
-    /// job owns the data, it frees the features of other ranks' items once it has made the model.
+    /// Prepares this rank's share of a run on the CPU. All ranks need the same recipe and the same data. A job that
+    /// owns the data frees the features of other ranks' items once it has built the model.
     pub fn new(world: &'a dyn Collective, recipe: &Recipe, data: impl Into<Cow<'a, Dataset>>) -> Self {
         let data = data.into();
         Self { world, recipe: recipe.clone(), data, folder: None, existing: Existing::Refuse, observer: None }
     }
 
-    /// Rank 0 writes into a folder as [`Runner::folder`](crate::recipe::Runner::folder) says: after each epoch the checkpoint, which
-    /// has the bytes of one process's. All ranks must see the folder where they resume.
+    /// Rank 0 writes into a folder, as [`Runner::folder`](crate::recipe::Runner::folder) does: after each epoch the
+    /// checkpoint, with the same bytes at any number of ranks. To resume, all ranks must see the folder.
     ///
-    /// There is no `model.safetensors`, for it is one file of everything about a model: resume the finished run in one process
-    /// and it is written.
+    /// `model.safetensors` is not written, because it is one file with the whole model: to get it, resume the finished
+    /// run in one process.
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_path_buf());
         self
     }
 
-    /// What to do where the folder has a run already; by default the new one is refused. It may be one of another number of
-    /// ranks.
+    /// Sets what to do if the folder has a run already; by default the new run is refused. The earlier run may have had
+    /// another number of ranks.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
         self
     }
 
-    /// Calls `observer` after each step and each epoch. It may break off the run, on all ranks after the same step.
+    /// Calls `observer` after each step and each epoch. It may stop the run, on all ranks after the same step.
     pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Trains.
+    /// Trains the model.
     ///
     /// # Errors
-    /// Those of [`Runner::run`](crate::recipe::Runner::run); a model that cannot be split; more ranks than there are rows; a rank with
-    /// another version, other data or settings than rank 0; a rank that is gone. What keeps all ranks from starting is an error on
-    /// all of them.
+    /// Those of [`Runner::run`](crate::recipe::Runner::run); a model that cannot be split; more ranks than rows; a rank
+    /// whose version, data or settings differ from those of rank 0; a rank that is gone. Whatever keeps the ranks from
+    /// starting is an error on all of them.
     pub fn run(self) -> Result<Trained<'a>> {
         let Self { world, recipe, mut data, folder, existing, mut observer } = self;
         let checked = recipe.check().and_then(|()| ModelPart::check(&recipe.model));
@@ -114,7 +114,7 @@ impl<'a> Job<'a> {
         let made = ModelPart::new(&recipe.model, &data.train, &mut Init::new(trainer.seed, &device), &ranks);
         let (model, mut part) = all_or_none(world, made)?;
         let checkpoint = Checkpoint::new(&recipe.model, trainer, &data.fingerprint())?;
-        // What the rank needs of the features, its part has.
+        // The part holds what this rank needs of the features.
         if let Cow::Owned(data) = &mut data {
             data.train.features = Features::new();
         }
@@ -167,7 +167,7 @@ impl<'a> From<&'a Dataset> for Cow<'a, Dataset> {
     }
 }
 
-/// What a [`Job`] came to, of which each rank has its part.
+/// The result of a [`Job`], of which each rank holds its part.
 pub struct Trained<'a> {
     ranks: Ranks<'a>,
     data: Cow<'a, Dataset>,
@@ -190,31 +190,31 @@ impl Trained<'_> {
         self.best_epoch
     }
 
-    /// One report an epoch, the same on every rank but for the times.
+    /// One report per epoch, the same on every rank except for the times.
     pub fn history(&self) -> &[EpochReport] {
         &self.history
     }
 
-    /// What this rank has: users, items, and nonzeros of the graph's rows.
+    /// Sizes of this rank's part: users, items, and nonzeros in its rows of the graph.
     pub fn own_sizes(&self) -> [usize; 3] {
         [self.ranks.own_users().len(), self.ranks.own_items().len(), self.nnz]
     }
 
-    /// As [`Run::test`](crate::recipe::Run::test) and [`valid`](crate::recipe::Run::valid): each rank ranks its users, and all get the
-    /// metrics of all users. All ranks must call it.
+    /// Evaluates as [`Run::test`](crate::recipe::Run::test) and [`valid`](crate::recipe::Run::valid) do: each rank
+    /// ranks its users, and all ranks get the metrics of all users. All ranks must call it.
     ///
     /// # Errors
-    /// When the part is empty, a cutoff is 0, a vector is not finite, or a rank is gone.
+    /// If the part is empty, a cut-off is 0, a vector is not finite, or a rank is gone.
     pub fn evaluate(&self, part: Part, cutoffs: &[usize]) -> Result<Metrics> {
         let depth = cutoffs.iter().copied().max().unwrap_or(0);
         let seen = &self.data.train.interactions;
         hits(&self.ranks, &self.embeddings, seen, self.data.part(part), depth)?.metrics(cutoffs)
     }
 
-    /// The vectors of all users and items, which rank 0 gets and must have room for. All ranks must call it.
+    /// Gathers the vectors of all users and items on rank 0, which must have room for them. All ranks must call it.
     ///
     /// # Errors
-    /// When a rank is gone.
+    /// If a rank is gone.
     pub fn embeddings(&self) -> Result<Option<HostEmbeddings>> {
         let OwnEmbeddings { users, items, d, blocks } = &self.embeddings;
         let lengths = |rows: Vec<usize>| rows.iter().map(|n| n * d).collect::<Vec<_>>();

@@ -13,7 +13,7 @@ use crate::ops::{indices, read_floats};
 use crate::train::Step;
 use burn::tensor::Tensor;
 
-/// The graph's rows of a rank's users and items.
+/// The graph rows of a rank's users and items.
 pub(super) struct PartLightGcn {
     graph: PartGraph,
 }
@@ -34,13 +34,13 @@ impl PartLightGcn {
         self.graph.nnz()
     }
 
-    /// This rank's nodes before propagation.
+    /// The vectors of this rank's nodes before propagation.
     fn nodes(model: &LightGcn) -> Tensor<2> {
         nodes(model.users.val().inner(), model.items.val().inner())
     }
 
-    /// The batch's rows before and after propagation are fetched, and every rank computes the objective from them. Each makes of
-    /// the gradient of all of them that of its own rows.
+    /// Fetches the batch's rows before and after propagation. Every rank computes the objective from them, and
+    /// back-propagates their gradient to its own rows.
     pub(super) fn step(&self, model: &LightGcn, ranks: &Ranks, batch: &Triplets) -> Result<Step> {
         let (device, n_users) = (model.users.val().device(), ranks.users.n() as u32);
         let users = || batch.users().iter().copied();

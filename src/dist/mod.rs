@@ -1,27 +1,29 @@
-//! Training that is split over processes, on one machine or many, with the bits of one process.
+//! Distributed training, over processes on one machine or many, with the same bits at any number of them.
 //!
-//! Users and items belong to ranks: each has their vectors, the optimizer's moments and the graphs' rows of a part of them, and
-//! does the work that these rows are. What a row needs of others is gathered a slab of columns at a time. Every sum is made in the
-//! order in which one process makes it, so parameters, losses and checkpoints have the same bits at any number of ranks, and a run
-//! can be taken up by another number of them, or by [`Recipe::runner`](crate::recipe::Recipe::runner) in one process.
+//! Users and items are distributed over ranks: each rank holds the vectors, the optimizer's moments and the graph rows
+//! of its part, and does the work for them. What a row needs of others is gathered a slab of columns at a time. Every
+//! sum is computed in an order that does not depend on the number of ranks, so parameters, losses and checkpoints have
+//! the same bits at any number of ranks. A run can be resumed with another number of ranks, or by
+//! [`Recipe::runner`](crate::recipe::Recipe::runner) in one process, where VIRAL sums the gradients of its shared
+//! layers in another order.
 //!
 //! | file | |
 //! |---|---|
-//! | `collective` | [`Collective`]: what ranks say to each other; [`Solo`]: one alone |
-//! | `threads` | [`Threads`]: ranks that are threads of one process |
+//! | `collective` | [`Collective`]: communication between ranks; [`Solo`]: a single process |
+//! | `threads` | [`Threads`]: ranks as threads of one process |
 //! | `mpi` | `Mpi`, with the feature of that name: ranks of an MPI job |
-//! | `agree` | errors that all ranks get, and what all must have alike |
-//! | `parts` | who owns which rows, and sums over them |
-//! | `picked` | the rows that a batch takes |
-//! | `graph` | products with a graph whose rows belong to ranks |
-//! | `own_rows` | rows of graphs, made by their owners |
-//! | `model`, `light_gcn`, `viral` | a model in parts |
-//! | `shared` | gradients of parameters that all ranks have |
-//! | `evaluate` | each rank ranks its users |
-//! | `checkpoint` | one file, written and read a piece at a time |
-//! | `job` | [`Job`]: a run, [`Trained`]: what comes of it |
+//! | `agree` | agreement of all ranks, on settings and on errors |
+//! | `parts` | which rank owns which rows, and sums over them |
+//! | `picked` | the rows that a batch needs |
+//! | `graph` | products with a graph whose rows are distributed over ranks |
+//! | `own_rows` | graph rows, built by their owners |
+//! | `model`, `light_gcn`, `viral` | models in parts |
+//! | `shared` | gradients of parameters that all ranks hold |
+//! | `evaluate` | evaluation: each rank ranks its users |
+//! | `checkpoint` | checkpoints, written and read piece by piece |
+//! | `job` | [`Job`]: a run, [`Trained`]: its result |
 //!
-//! Ranks are processes where the feature `mpi` is on and `mpirun` starts them. To try it out, threads do:
+//! With the feature `mpi`, ranks are processes that `mpirun` starts. Threads serve to try it out:
 //!
 //! ```
 //! use viral::dist::{Collective, Job, Solo, Threads};

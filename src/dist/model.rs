@@ -1,4 +1,4 @@
-//! A model of which a rank has its rows.
+//! Models whose rows are distributed over ranks.
 
 use super::evaluate::hits;
 use super::light_gcn::PartLightGcn;
@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::ops::Range;
 
-/// What a rank has of a model beside its rows of the parameters.
+/// What a rank holds of a model besides its rows of the parameters.
 pub(super) enum Part {
     LightGcn(PartLightGcn),
     Viral(Box<PartViral>),
@@ -33,7 +33,7 @@ pub(super) struct OwnEmbeddings {
 }
 
 impl Part {
-    /// That a model can be split, before anything is made: a graph can take long.
+    /// Checks that a model can be split, before anything is built: a graph can take long.
     pub(super) fn check(config: &ModelConfig) -> Result<()> {
         match config {
             ModelConfig::LightGcn(_) => Ok(()),
@@ -45,7 +45,7 @@ impl Part {
         }
     }
 
-    /// The rows of this rank of a fresh model, and its part of what the model is made of.
+    /// Builds this rank's rows of a fresh model, and its part of the graphs and content.
     pub(super) fn new(config: &ModelConfig, data: &TrainSet, init: &mut Init, ranks: &Ranks) -> Result<(Model, Self)> {
         Self::check(config)?;
         match config {
@@ -64,7 +64,7 @@ impl Part {
         }
     }
 
-    /// The vectors of this rank's users and items on the full graphs.
+    /// Embeds this rank's users and items, on the full graphs.
     pub(super) fn embed(&self, model: &Model, ranks: &Ranks) -> Result<OwnEmbeddings> {
         match (self, model) {
             (Self::LightGcn(part), Model::LightGcn(model)) => part.embed(model, ranks),
@@ -73,7 +73,7 @@ impl Part {
         }
     }
 
-    /// Nonzeros of the graphs in this rank's rows.
+    /// Number of nonzeros in this rank's rows of the graphs.
     pub(super) fn nnz(&self) -> usize {
         match self {
             Self::LightGcn(part) => part.nnz(),
@@ -82,7 +82,7 @@ impl Part {
     }
 }
 
-/// A model in parts, for the trainer.
+/// A model in parts, as the trainer sees it.
 pub(super) struct Split<'a> {
     pub(super) ranks: &'a Ranks<'a>,
     pub(super) part: &'a mut Part,
@@ -114,7 +114,7 @@ impl Holds<Model> for Split<'_> {
         for of_rank in self.ranks.world.all_gather_bytes(&own)? {
             for ((_, size), other) in all.iter_mut().zip(of_rank.as_chunks::<8>().0) {
                 let other = f64::from_le_bytes(*other);
-                // NaN wins.
+                // NaN counts as the largest.
                 if other.is_nan() || other > *size {
                     *size = other;
                 }
@@ -130,17 +130,17 @@ impl Holds<Model> for Split<'_> {
     }
 }
 
-/// Whose rows a parameter has.
+/// The kind of rows that a parameter has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Users,
     Items,
 }
 
-/// Whose rows a parameter or its moments have, by name; of those without, all ranks have the whole.
+/// The kind of rows that a parameter or its moments have, by name; `None` if all ranks hold the whole.
 pub(super) fn side(name: &str) -> Option<Side> {
     let name = name.strip_suffix(".m").or(name.strip_suffix(".v")).unwrap_or(name);
-    // VIRAL's weights of modalities are of users.
+    // VIRAL's modality weights are rows of users.
     match name.rsplit('.').next() {
         Some("users") => Some(Side::Users),
         Some("items") => Some(Side::Items),
@@ -148,12 +148,12 @@ pub(super) fn side(name: &str) -> Option<Side> {
     }
 }
 
-/// Whether all ranks have the whole of a parameter.
+/// Whether all ranks hold the whole of a parameter.
 pub(super) fn is_shared(name: &str) -> bool {
     side(name).is_none()
 }
 
-/// The gradients of what some matrices `x` were computed from, given the gradients `dx` of these matrices.
+/// Back-propagates the gradients `dx` of some matrices `x` to what these were computed from.
 pub(super) fn pull(outputs: Vec<(Tensor<2>, Vec<f32>)>) -> Gradients {
     let terms = outputs.into_iter().filter(|(x, _)| x.is_tracked()).map(|(x, dx)| {
         let dx = Tensor::from_data(TensorData::new(dx, x.dims()), &x.device());
@@ -174,18 +174,18 @@ impl Ranks<'_> {
     }
 }
 
-/// The shape of all rows of a parameter or its moments, from that of this rank's.
+/// The shape of all rows of a parameter or its moments, from the shape of this rank's rows.
 pub(super) fn full_shape(ranks: &Ranks, name: &str, own: &[usize]) -> Vec<usize> {
     let mut shape = own.to_vec();
     if let Some(side) = side(name) {
         let rows = ranks.of(side);
-        // Moments are flat: a number of whole rows too.
+        // Also for flat moments: their length is a multiple of the number of rows.
         shape[0] = shape[0] / rows.of_rank(ranks.world.rank()).len() * rows.n();
     }
     shape
 }
 
-/// Where this rank's values are among the `n` of all.
+/// The range of this rank's values among all `n`.
 pub(super) fn own_span(ranks: &Ranks, name: &str, n: usize) -> Range<usize> {
     let Some(side) = side(name) else { return 0..n };
     let (rows, own) = (ranks.of(side), ranks.of(side).of_rank(ranks.world.rank()));
@@ -193,7 +193,7 @@ pub(super) fn own_span(ranks: &Ranks, name: &str, n: usize) -> Range<usize> {
     own.start * width..own.end * width
 }
 
-/// The picked rows of a matrix of which this rank has its own, as a tensor with a gradient.
+/// The picked rows of a distributed matrix, as a leaf tensor that requires a gradient.
 pub(super) fn leaf(rows: Vec<f32>, d: usize, device: &Device) -> Tensor<2> {
     let n = rows.len() / d;
     Tensor::from_data(TensorData::new(rows, [n, d]), device).require_grad()
@@ -205,7 +205,7 @@ pub(super) fn constant(rows: Vec<f32>, d: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(rows, [n, d]), &device.clone().inner())
 }
 
-/// The gradient of a leaf, zeros where it has none.
+/// The gradient of a leaf; zeros if it has none.
 pub(super) fn gradient(leaf: &Tensor<2>, gradients: &mut Gradients) -> Vec<f32> {
     match leaf.grad_remove(gradients) {
         Some(gradient) => read_floats(&gradient, <[f32]>::to_vec),
@@ -213,7 +213,7 @@ pub(super) fn gradient(leaf: &Tensor<2>, gradients: &mut Gradients) -> Vec<f32> 
     }
 }
 
-/// The picked rows of a matrix, from the rows that each rank has of it, on all ranks.
+/// Gathers the picked rows of a distributed matrix on all ranks.
 pub(super) fn fetch_table_rows(own: Tensor<2>, picked: &Picked, ranks: &Ranks) -> Result<Vec<f32>> {
     let (d, device) = (own.dims()[1], own.device());
     let ids = picked.own.iter().map(|&row| row as i32).collect();

@@ -1,4 +1,4 @@
-//! Ranks that are processes of an MPI job, by Open MPI or MPICH.
+//! Ranks as processes of an MPI job, with Open MPI or MPICH.
 
 use super::collective::{Collective, check_lengths};
 use crate::{Error, Result};
@@ -9,14 +9,14 @@ use mpi::traits::{Communicator, CommunicatorCollectives, Destination, Root, Sour
 use std::fmt;
 use std::time::Duration;
 
-/// How long other ranks let rank 0 tell of an error.
+/// How long other ranks wait for rank 0 to report an error first.
 const FIRST_SAY: Duration = Duration::from_secs(1);
-/// Values of one message: MPI counts them in 31 bits.
+/// Values per message: MPI counts them in 31 bits.
 const MOST: usize = 1 << 28;
 
 /// This process as a rank of the MPI job that it was started in.
 ///
-/// A process starts MPI once. A rank that is killed ends the job: `mpirun` says which one it was and stops the others.
+/// A process can start MPI only once. A killed rank ends the job: `mpirun` says which one it was and stops the others.
 pub struct Mpi {
     _universe: Universe,
     world: SimpleCommunicator,
@@ -29,10 +29,10 @@ impl fmt::Debug for Mpi {
 }
 
 impl Mpi {
-    /// Joins the job. Without `mpirun` it is a job of one rank.
+    /// Joins the job. Without `mpirun`, this is a job of one rank.
     ///
     /// # Errors
-    /// When MPI was started in this process before, or can have no threads beside it.
+    /// If MPI was started in this process before, or does not support other threads in the process.
     pub fn start() -> Result<Self> {
         let wanted = mpi::Threading::Funneled;
         let started = mpi::initialize_with_threading(wanted);
@@ -47,8 +47,8 @@ impl Mpi {
         Ok(Self { _universe: universe, world })
     }
 
-    /// Joins the job and does this rank's work. Where that fails, `tell` is told, and the job ends, all ranks of it, with exit
-    /// status 1: others may be waiting for this one.
+    /// Joins the job and runs `work` on this rank. If that fails, calls `tell` with the error and ends the job on all
+    /// ranks with exit status 1: others may be waiting for this one.
     ///
     /// ```no_run
     /// use viral::dist::{Job, Mpi};
@@ -68,7 +68,7 @@ impl Mpi {
         match work(&world) {
             Ok(made) => Ok(made),
             Err(error) => {
-                // What all ranks have found is told once: by rank 0, which then ends the others.
+                // An error that all ranks have is reported once: by rank 0, which then ends the others.
                 if world.rank() > 0 {
                     std::thread::sleep(FIRST_SAY);
                 }
@@ -83,7 +83,7 @@ impl Mpi {
     }
 }
 
-/// A rank that panics would wait for the others at the end of MPI, and they for it.
+/// Aborts the job if a rank panics: it would wait for the others at the end of MPI, and they for it.
 impl Drop for Mpi {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -171,7 +171,7 @@ impl Collective for Mpi {
     }
 }
 
-/// Lengths and starts as MPI has them.
+/// Counts and offsets in the type that MPI takes.
 fn counted(lengths: &[usize]) -> (Vec<i32>, Vec<i32>) {
     let counts: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
     let starts = counts.iter().scan(0, |end, &length| {

@@ -1,4 +1,4 @@
-//! Rows of graphs that are made by their owners.
+//! Graph rows, built by their owners.
 
 use super::all_or_none;
 use super::model::Side;
@@ -7,8 +7,8 @@ use crate::graph::{RowLists, RowMaker};
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Each rank looks for the neighbours of its own users or items and tells them to all others: a search takes long, and its
-/// result is small.
+/// Builds a graph on all ranks: each searches the neighbours of its own users or items and sends them to all others.
+/// The search takes long, and its result is small.
 pub(super) struct OwnRows<'r> {
     ranks: &'r Ranks<'r>,
     side: Side,
@@ -31,7 +31,7 @@ impl RowMaker for OwnRows<'_> {
     }
 }
 
-/// Lengths, ids and the bits of the values, four bytes each.
+/// Serialises lengths, ids and the bits of the values, four bytes each.
 fn to_bytes(lists: &RowLists) -> Vec<u8> {
     let bits = lists.values.iter().map(|value| value.to_bits());
     lists.lengths.iter().chain(&lists.ids).copied().chain(bits).flat_map(u32::to_le_bytes).collect()

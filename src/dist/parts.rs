@@ -1,4 +1,5 @@
-//! Who owns which rows: users and items in parts that do not depend on the number of ranks, so that sums over them do not either.
+//! Distribution of rows over ranks. Users and items are cut into parts that do not depend on the number of ranks, so
+//! that sums over them do not either.
 
 use super::Collective;
 use crate::data::Interactions;
@@ -7,37 +8,37 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::Range;
 
-/// Parts of the users, and of the items, at most: more than jobs have ranks, and few enough that what is summed by parts is
-/// little.
+/// Maximum number of parts of users, and of items: more than jobs have ranks, and few enough that summing over parts is
+/// cheap.
 const MOST_PARTS: usize = 64;
-/// As many as there are of few rows.
+/// Minimum number of parts, for few rows.
 const LEAST_PARTS: usize = 16;
-/// Rows of a part, where there are that many.
+/// Rows per part, between these limits.
 const ROWS: usize = 256;
 
-/// What a row weighs, in mean numbers of nonzeros, however many it has: its vectors, and the layers that it goes through.
+/// Weight of a row besides its nonzeros, in mean numbers of nonzeros: for its vectors, and the layers that it passes.
 const OF_A_ROW: u64 = 2;
 
-/// How many parts there are of so many rows, a power of two.
+/// Number of parts for so many rows, a power of two.
 fn n_parts(n_rows: usize) -> usize {
     (n_rows / ROWS).next_power_of_two().clamp(LEAST_PARTS, MOST_PARTS)
 }
 
-/// The rows of one kind, cut into parts and shared out among ranks, each of which has a run of parts.
+/// The rows of users or of items, cut into parts. Each rank owns a contiguous run of parts.
 #[derive(Debug, Clone)]
 pub(super) struct Rows {
-    /// Where each part begins, and the end.
+    /// Start of each part, and the end.
     parts: Vec<usize>,
-    /// Where the rows of each rank begin, and the end.
+    /// Start of each rank's rows, and the end.
     ranks: Vec<usize>,
 }
 
 impl Rows {
-    /// Parts of about equal weight, by degrees.
+    /// Cuts rows into parts of about equal weight, by degree.
     fn balanced(degrees: &[u32], n_parts: usize, size: usize) -> Self {
         let n = degrees.len() as u64;
         let all: u64 = degrees.iter().map(|&degree| u64::from(degree)).sum();
-        // Scaled by the number of rows, so that the mean is whole.
+        // Scaled by the number of rows, so that the mean is an integer.
         let weight = |degree: u32| u64::from(degree) * n + OF_A_ROW * all.max(n);
         let total: u128 = degrees.iter().map(|&degree| u128::from(weight(degree))).sum();
         let mut parts = vec![0];
@@ -70,7 +71,7 @@ impl Rows {
         self.ranks.partition_point(|&first| first <= row) - 1
     }
 
-    /// Numbers of rows by rank.
+    /// Number of rows of each rank.
     pub(super) fn lengths(&self) -> Vec<usize> {
         self.ranks.windows(2).map(|w| w[1] - w[0]).collect()
     }
@@ -80,20 +81,20 @@ fn first_part(rank: usize, size: usize, n_parts: usize) -> usize {
     rank * n_parts / size
 }
 
-/// The ranks and what each owns.
+/// The ranks, and the rows that each owns.
 pub(super) struct Ranks<'a> {
     pub(super) world: &'a dyn Collective,
     pub(super) users: Rows,
     pub(super) items: Rows,
-    /// Parts of either.
+    /// Number of parts of users, and of items.
     n_parts: usize,
-    /// Bytes that gathered columns of all rows may take.
+    /// Maximum number of bytes for the gathered columns of all rows.
     pub(super) slab_bytes: usize,
-    /// Room for them, which is kept: pages that are new are slow.
+    /// Buffer for them, which is reused: fresh pages are slow.
     slab: RefCell<Vec<f32>>,
 }
 
-/// What a slab of columns may take: less than what a rank has of its own where there is much.
+/// Size of a slab of columns, in bytes: less than a rank's own data if these are large.
 const SLAB_BYTES: usize = 48 << 20;
 
 impl<'a> Ranks<'a> {
@@ -123,7 +124,7 @@ impl<'a> Ranks<'a> {
         self.items.of_rank(self.world.rank())
     }
 
-    /// The parts that this rank has.
+    /// The parts of this rank.
     pub(super) fn own_parts(&self) -> Range<usize> {
         self.parts_of(self.world.rank())
     }
@@ -133,7 +134,7 @@ impl<'a> Ranks<'a> {
         first(rank)..first(rank + 1)
     }
 
-    /// All ranks' rows, `d` values each, one after the other; a rank alone has them already.
+    /// Concatenates the rows of all ranks, `d` values each; a single rank borrows its own.
     pub(super) fn gathered<'v>(&self, own: &'v [f32], rows: &[usize], d: usize) -> Result<Cow<'v, [f32]>> {
         match self.world.size() {
             1 => Ok(Cow::Borrowed(own)),
@@ -144,7 +145,7 @@ impl<'a> Ranks<'a> {
         }
     }
 
-    /// What `take` makes of [`gathered`](Self::gathered) rows.
+    /// Applies `take` to [`gathered`](Self::gathered) rows.
     pub(super) fn with_gathered<T>(
         &self,
         own: &[f32],
@@ -164,10 +165,11 @@ impl<'a> Ranks<'a> {
         Ok(taken)
     }
 
-    /// The sum of vectors of `n` values over all parts that `has` something, from those of this rank's parts, in their order.
+    /// Sums vectors of `n` values over all parts for which `has` is true, from the vectors of this rank's parts, in
+    /// order.
     ///
-    /// Vectors are added by a tree over the parts. Whoever owns all parts below a node adds them up by itself, so that few
-    /// values are sent; the sum is the same whoever does.
+    /// Vectors are added along a tree over the parts. The owner of all parts below a node adds them by itself, so that
+    /// few values are sent; the sum is the same whoever that is.
     pub(super) fn sum(&self, own: Vec<Vec<f32>>, n: usize, has: impl Fn(usize) -> bool) -> Result<Vec<f32>> {
         let mut own: Vec<Option<Vec<f32>>> = own.into_iter().map(Some).collect();
         let first = self.own_parts().start;
@@ -189,7 +191,7 @@ impl<'a> Ranks<'a> {
     }
 }
 
-/// The largest nodes of the tree over all parts that hold nothing but these parts.
+/// The largest nodes of the tree over all parts that cover nothing but these parts.
 fn subtrees(all: &Range<usize>, parts: Range<usize>) -> Vec<Range<usize>> {
     fn within(node: Range<usize>, parts: &Range<usize>, found: &mut Vec<Range<usize>>) {
         if node.start >= parts.end || node.end <= parts.start {
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn a_sum_has_the_same_bits_at_any_number_of_ranks() {
         let train = interactions(300, 90); // in sixteen parts
-        // Of very different size, so that the order of the sum shows.
+        // Values of very different size, so that the order of the sum matters.
         let value = |part: usize, at: usize| ((part * 31 + at * 17) % 97) as f32 * 10f32.powi((part % 9) as i32 - 4);
         let has = |part: usize| part % 11 != 3;
         let sums = |size: usize| {

@@ -1,16 +1,16 @@
-//! Where ranks have the rows of a graph's nodes, and the rows that a batch takes.
+//! Positions of a graph's nodes on ranks, and the rows that a batch needs.
 
 use super::parts::{Ranks, Rows};
 use crate::Result;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// The rows of a graph's nodes in the order in which ranks have them: users, items, or on each rank its users and then its items.
+/// The order of a graph's rows over ranks: users, items, or on each rank its users and then its items.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    /// What the nodes are, one after the other in the graph.
+    /// The kinds of nodes, in the order of the graph.
     sides: Vec<Rows>,
-    /// Nodes of each rank.
+    /// Number of nodes of each rank.
     pub(super) lengths: Vec<usize>,
 }
 
@@ -26,7 +26,7 @@ impl Layout {
         self.lengths.iter().sum()
     }
 
-    /// Where a node's row is among the gathered ones.
+    /// Position of a node's row among the gathered rows.
     pub(super) fn place(&self, node: u32) -> u32 {
         let (mut row, mut side) = (node as usize, 0);
         while row >= self.sides[side].n() {
@@ -39,7 +39,7 @@ impl Layout {
         (row + before + after) as u32
     }
 
-    /// The nodes of a rank, as ranges of the graph's.
+    /// The nodes of a rank, as ranges of the graph's nodes.
     pub(super) fn nodes(&self, rank: usize) -> Vec<Range<usize>> {
         let first = |side: usize| self.sides[..side].iter().map(Rows::n).sum::<usize>();
         let of_side = |(side, rows): (usize, &Rows)| {
@@ -49,25 +49,25 @@ impl Layout {
         self.sides.iter().enumerate().map(of_side).collect()
     }
 
-    /// The places of a rank.
+    /// The positions of a rank's rows.
     fn places(&self, rank: usize) -> Range<usize> {
         let first = self.lengths[..rank].iter().sum();
         first..first + self.lengths[rank]
     }
 }
 
-/// Different rows that a batch takes, which all ranks know.
+/// The distinct rows that a batch needs, which all ranks know.
 #[derive(Debug)]
 pub(super) struct Picked {
-    /// Where each node is among the picked ones, in the order in which the batch first names them.
+    /// Index of each node among the picked ones, in the order in which the batch first names them.
     at: HashMap<u32, u32>,
-    /// Places of the picked nodes, in that order.
+    /// Positions of the picked nodes, in that order.
     pub(super) places: Vec<u32>,
-    /// Their order by place.
+    /// Indices of the picked nodes, sorted by position.
     order: Vec<u32>,
-    /// The picked rows of this rank, by place, counted from its first one.
+    /// This rank's picked rows, sorted, relative to its first row.
     pub(super) own: Vec<u32>,
-    /// Picked rows of each rank.
+    /// Number of picked rows of each rank.
     lengths: Vec<usize>,
 }
 
@@ -98,15 +98,15 @@ impl Picked {
         self.places.len()
     }
 
-    /// Where nodes are among the picked rows.
+    /// Indices of nodes among the picked rows.
     ///
     /// # Panics
-    /// When one was not picked.
+    /// If a node was not picked.
     pub(super) fn find(&self, nodes: impl IntoIterator<Item = u32>) -> Vec<i32> {
         nodes.into_iter().map(|node| self.at[&node] as i32).collect()
     }
 
-    /// All picked rows, from those that each rank has of them, `[picked of this rank, d]`.
+    /// Gathers all picked rows, from those that each rank has, `[picked of this rank, d]`.
     pub(super) fn fetch(&self, ranks: &Ranks, own: &[f32], d: usize) -> Result<Vec<f32>> {
         let gathered = ranks.gathered(own, &self.lengths, d)?;
         let mut rows = vec![0f32; self.len() * d];
@@ -116,7 +116,7 @@ impl Picked {
         Ok(rows)
     }
 
-    /// The picked ones among this rank's rows, `x[own] = rows[own]`, the inverse of [`fetch`](Self::fetch).
+    /// The picked rows that belong to this rank, `x[own] = rows[own]`: the inverse of [`fetch`](Self::fetch).
     pub(super) fn own_rows<'r>(
         &'r self,
         ranks: &Ranks,
@@ -135,7 +135,7 @@ impl Picked {
         }
     }
 
-    /// Some rows of `x`, `[n, d]`: those of this rank that are picked.
+    /// This rank's picked rows of `x`, `[n, d]`.
     pub(super) fn of_own(&self, x: &[f32], d: usize) -> Vec<f32> {
         self.own.iter().flat_map(|&row| &x[row as usize * d..][..d]).copied().collect()
     }

@@ -1,11 +1,12 @@
-//! Gradients of parameters that all ranks have.
+//! Gradients of parameters that all ranks hold.
 
 use super::model::is_shared;
 use crate::ops::read_floats;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-/// The parameters that all ranks have, one after the other; before each a number that is not zero where it has a gradient.
+/// Visits the parameters that all ranks hold, one after the other. Before the values of each comes a number, which is
+/// not zero if it has a gradient.
 pub(super) enum Shared<'g> {
     Count(usize),
     Read(&'g mut Gradients, Vec<f32>),
@@ -24,7 +25,7 @@ impl<'g> Shared<'g> {
         visit.what
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub(super) fn count(model: &impl Module) -> usize {
         match Shared::Count(0).visit(model) {
             Shared::Count(n) => n,
@@ -32,7 +33,7 @@ impl<'g> Shared<'g> {
         }
     }
 
-    /// The gradients.
+    /// Reads the gradients.
     pub(super) fn values(model: &impl Module, gradients: &'g mut Gradients) -> Vec<f32> {
         match Shared::Read(gradients, Vec::new()).visit(model) {
             Shared::Read(_, values) => values,
@@ -40,7 +41,7 @@ impl<'g> Shared<'g> {
         }
     }
 
-    /// The inverse of [`values`](Self::values).
+    /// Writes the gradients: the inverse of [`values`](Self::values).
     pub(super) fn put(model: &impl Module, gradients: &'g mut Gradients, values: Vec<f32>) {
         Shared::Write(gradients, values.into_iter()).visit(model);
     }

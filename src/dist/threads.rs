@@ -1,10 +1,10 @@
-//! Ranks that are threads of one process.
+//! Ranks as threads of one process.
 
 use super::collective::{Collective, check_lengths};
 use crate::{Error, Result};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A rank that is a thread: to try out, and to test, what shall run on many machines.
+/// A rank as a thread: to try out, and to test, what will run on many machines.
 ///
 /// ```
 /// use viral::dist::{Collective, Threads};
@@ -34,17 +34,17 @@ struct Board {
     round: usize,
     messages: Vec<Option<Vec<u8>>>,
     last: Messages,
-    /// The first rank that is done: whoever waits for it would wait for ever.
+    /// The first rank that has ended: whoever waits for it would wait for ever.
     left: Option<usize>,
 }
 
 impl Threads {
-    /// Runs `work` on so many threads, and gives back what each made, by rank.
+    /// Runs `work` on `size` threads, and returns the results by rank.
     ///
-    /// A rank that ends, or panics, while others wait for it gives them an error.
+    /// If a rank ends or panics while others wait for it, they get an error.
     ///
     /// # Panics
-    /// When `size` is 0, or `work` panics.
+    /// If `size` is 0, or `work` panics.
     pub fn run<T: Send>(size: usize, work: impl Fn(&Self) -> T + Sync) -> Vec<T> {
         assert!(size > 0, "threads: no rank");
         let messages = (0..size).map(|_| None).collect();
@@ -105,7 +105,7 @@ impl Collective for Threads {
         check_lengths(self, own, lengths);
         assert_eq!(to.len(), lengths.iter().sum::<usize>(), "gather: room for another number of values");
         let all = self.exchange(own.iter().flat_map(|x| x.to_le_bytes()).collect())?;
-        // A rank that sends something else is somewhere else in the work.
+        // A rank that sends another length is at another point of the work.
         if let Some(rank) = all.iter().zip(lengths).position(|(bytes, n)| bytes.len() != n * size_of::<f32>()) {
             let (found, n) = (all[rank].len(), lengths[rank]);
             return Err(Error::Data(format!("rank {rank} sent {found} bytes where {n} numbers were to come")));

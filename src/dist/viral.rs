@@ -1,8 +1,8 @@
 //! VIRAL, split over ranks.
 //!
-//! Items go through the layers that all of them share in parts that do not depend on the number of ranks, and the
-//! gradients of these layers are added up over the parts by a tree. So the bits are the same at any number of ranks. They are not
-//! those of [`Viral`] trained as a whole, which adds them up over all items at once.
+//! Items pass through the layers that all of them share in parts that do not depend on the number of ranks, and the
+//! gradients of these layers are summed over the parts along a tree. So the bits are the same at any number of ranks.
+//! They differ from those of [`Viral`] trained as a whole, which sums over all items at once.
 
 use super::graph::PartGraph;
 use super::model::{OwnEmbeddings, constant, fetch_table_rows, gradient, leaf, pull};
@@ -18,26 +18,27 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use std::ops::Range;
 
-/// What a rank has of the graphs and of the items' content.
+/// A rank's rows of the graphs, and the content of its items.
 pub(super) struct PartViral {
     draws: PrunedGraph,
-    /// All pairs, for ranking.
+    /// The graph of all pairs, for ranking.
     user_item: PartGraph,
-    /// Those of the epoch, where some are left out.
+    /// The graph of the epoch, if pairs are left out.
     of_epoch: Option<PartGraph>,
     user_user: Option<PartGraph>,
     item_item: Option<PartGraph>,
-    /// The layouts of users and of items alone.
+    /// The layouts of users alone and of items alone.
     layouts: [Layout; 2],
-    /// For each of the rank's parts of the items its rows among the rank's, and their content; none for a part without items.
+    /// For each of the rank's parts of items: its rows, relative to the rank's, and their content; `None` for a part
+    /// without items.
     parts: Vec<Option<(Range<usize>, RowContent)>>,
 }
 
-/// What the layers that all items share make of this rank's items.
+/// The outputs of the shared layers for this rank's items.
 struct Content {
     /// The items' vectors in each channel.
     vectors: Vec<Vec<f32>>,
-    /// The picked items' encodings, which the loss terms of the fusion compare, and their widths.
+    /// The picked items' encodings, which the loss terms of the fusion compare, with their widths.
     encodings: Vec<(Vec<f32>, usize)>,
 }
 
@@ -78,8 +79,8 @@ impl PartViral {
         self.of_epoch = drawn.map(|(pairs, epsilon)| PartGraph::user_item(&pairs, epsilon, ranks));
     }
 
-    /// Goes through the shared layers a part at a time, so that what a layer needs is there of a part alone. Nothing is kept for the way
-    /// back, which goes through them once more.
+    /// Runs the shared layers a part at a time, so that intermediate values exist for one part alone. Nothing is kept
+    /// for the backward pass, which runs the layers again.
     fn content(&self, model: &Viral, picked: &Picked) -> Content {
         let n_values: usize = self.parts.iter().flatten().map(|(rows, _)| rows.len() * model.config().d_embed).sum();
         let vectors = model.channels.iter().map(|_| Vec::with_capacity(n_values)).collect();
@@ -115,7 +116,7 @@ impl PartViral {
         let graph = self.of_epoch.as_ref().unwrap_or(&self.user_item);
         let n_users = ranks.own_users().len();
 
-        // Rows by themselves, up to the graphs.
+        // Forward pass of this rank's rows, through the graphs.
         let d_embed = model.config().d_embed;
         let Content { vectors, encodings } = self.content(&model.clone().valid(), &picked_encodings);
         let fetched =
@@ -125,7 +126,7 @@ impl PartViral {
         let own = ranks.own_items();
         let kept = model.kept_ids(&on_device, ranks.items.n());
         let kept = kept.map(|kept| Tensor::from_inner(row_range(kept, own.start, own.len())));
-        // Made twice, for it is large, and the way back begins long after.
+        // Computed twice: it is large, and the backward pass begins long after.
         let input = || model.input_nodes(content.clone(), kept.as_ref());
         let x = plain(&input());
         let d = x.dims()[1];
@@ -141,7 +142,7 @@ impl PartViral {
         let i = propagate_rows(&self.item_item, ranks, &h_items, d, &over_items, &picked_items)?;
         drop(h_items);
 
-        // The batch, on every rank.
+        // The batch and its objective, on every rank.
         let tables = |tables: Vec<Tensor<2>>, picked: &Picked| {
             let rows = tables.into_iter().map(|table| fetch_table_rows(table.inner(), picked, ranks));
             Ok(rows.collect::<Result<Vec<_>>>()?.into_iter().map(|rows| leaf(rows, d_embed, &device)).collect())
@@ -171,7 +172,7 @@ impl PartViral {
         let d_item_tables: Vec<Vec<f32>> = item_tables.iter().map(&mut of).collect();
         let d_encodings: Vec<Vec<f32>> = encodings.iter().map(&mut of).collect();
 
-        // And back: through the graphs, the rows by themselves, the shared layers.
+        // Backward pass: through the graphs, this rank's rows and the shared layers.
         let d_weighed = propagate_rows_backward(&self.user_user, ranks, &picked_users, &du, d, &over_users, n_users)?;
         let (mut dh, d_weights) = match &model.weights {
             None => (d_weighed, None),
@@ -214,7 +215,8 @@ impl PartViral {
         Ok(step)
     }
 
-    /// The gradients of the shared layers, from those of the items' vectors in each channel and of the picked encodings.
+    /// Back-propagates to the shared layers, from the gradients of the items' vectors in each channel and of the picked
+    /// encodings.
     fn pull_shared(
         &self,
         model: &Viral,
@@ -281,18 +283,18 @@ impl PartViral {
     }
 }
 
-/// The picked ones among some of this rank's rows, counted from the first of these.
+/// The picked rows among some `rows` of this rank, relative to the first of these.
 fn picked_in<'p>(picked: &'p Picked, rows: &Range<usize>) -> impl Iterator<Item = usize> + 'p {
     let (first, end) = (rows.start, rows.end);
     picked.own.iter().map(|&row| row as usize).filter(move |row| (first..end).contains(row)).map(move |row| row - first)
 }
 
-/// Without what is known of its origin.
+/// Detaches a tensor from its graph.
 fn plain(x: &Tensor<2>) -> Tensor<2> {
     if x.is_autodiff() { x.clone().inner() } else { x.clone() }
 }
 
-/// The picked rows of a polynomial of a graph, or of `x` itself where there is no graph.
+/// The picked rows of a polynomial of a graph, or of `x` itself if there is no graph.
 fn propagate_rows(
     graph: &Option<PartGraph>,
     ranks: &Ranks,
@@ -327,7 +329,7 @@ fn propagate_rows_backward(
     }
 }
 
-/// The mean square of all users' weights.
+/// The mean square of the weights of all users.
 fn mean_square_of_weights(model: &Viral, ranks: &Ranks, device: &Device) -> Result<Option<Tensor<1>>> {
     let Some(weights) = &model.weights else { return Ok(None) };
     let weight = weights.weight.val().inner();

@@ -1,18 +1,18 @@
-//! The folder of a run: one run at a time, and nothing overwritten in silence.
+//! The folder of a run: one run at a time, and nothing is overwritten silently.
 
 use super::EpochSeconds;
 use crate::data::{FolderLock, read_file, write_whole};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// What to do with a run that is in the folder already.
+/// What to do about an earlier run in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Existing {
     /// Refuse to start. The default.
     #[default]
     Refuse,
-    /// Go on from its checkpoint, to the same bits as a run that was never interrupted.
+    /// Continue from its checkpoint, with the same bits as a run that was never interrupted.
     Resume,
     /// Start anew. The earlier run stays until the first file of this one, its checkpoint or its model, is written.
     Overwrite,
@@ -22,14 +22,14 @@ pub enum Existing {
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// The recipe as a file, until it is written.
+    /// The recipe as TOML, until it is written.
     recipe: Option<String>,
     _lock: FolderLock,
 }
 
 impl Folder {
-    /// Makes the folder, locks it, removes what a killed run left half written, and finds out whether it may be used and
-    /// written into: before a long run, not after it. `recipe` is that of the run to come.
+    /// Creates the folder, locks it, removes half-written files of a killed run, and checks that it may be used and
+    /// written to: before a long run, not after it. `recipe` is that of the run to come.
     pub(crate) fn open(path: &Path, existing: Existing, recipe: String) -> Result<Self> {
         let folder = Self { path: path.to_path_buf(), recipe: Some(recipe), _lock: FolderLock::acquire(path)? };
         let found = [folder.checkpoint(), folder.model()].into_iter().find(|file| file.exists());
@@ -49,8 +49,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// To be called when a file of the run was written. After the first one, what an earlier run left goes, unless this one went on
-    /// from it, and the recipe is written.
+    /// Must be called after each file of the run. After the first one it writes the recipe and, when overwriting,
+    /// removes what an earlier run left.
     pub(crate) fn written(&mut self, first: &Path, existing: Existing) -> Result<()> {
         let Some(recipe) = self.recipe.take() else { return Ok(()) };
         if existing == Existing::Overwrite {
@@ -79,7 +79,7 @@ impl Folder {
         self.path.join("seconds.json")
     }
 
-    /// How long the first `n` epochs took. Times are no part of the result: whatever is missing counts as 0.
+    /// Seconds of the first `n` epochs. Times are not part of the result: missing ones count as 0.
     pub(crate) fn read_seconds(&self, n: usize) -> Vec<EpochSeconds> {
         let text = read_file(self.seconds()).unwrap_or_default();
         let mut seconds: Vec<EpochSeconds> = serde_json::from_slice(&text).unwrap_or_default();
@@ -118,7 +118,7 @@ mod tests {
             assert!(["--resume", "--out", "--overwrite", name].iter().all(|word| refused.contains(word)), "{refused}");
             let before = std::fs::read(path.join(name)).unwrap();
             assert_eq!(before, b"x");
-            // It goes when there is something in its place, and not before.
+            // The old file is removed once something replaces it, and not before.
             let mut folder = open(Existing::Overwrite).unwrap();
             assert!(path.join(name).exists());
             folder.written(&path.join("seconds.json"), Existing::Overwrite).unwrap();

@@ -1,17 +1,17 @@
-//! The way to a trained model: a [`Recipe`] holds the settings of a model and of its training, and runs.
+//! Recipes: a [`Recipe`] holds the settings of a model and of its training, and trains the model.
 //!
 //! | file | |
 //! |---|---|
 //! | `settings` | [`Recipe`]: model and training settings that belong together, with each model's own defaults |
-//! | `toml` | the same as a file: one recipe in, one recipe out |
-//! | `place` | where in such a file a key is, for errors that have a line |
+//! | `toml` | recipes as TOML files |
+//! | `place` | positions of keys in such a file, for errors with a line number |
 //! | `runner` | [`Runner`]: a run with checkpoints, resumption and an observer |
-//! | `folder` | the folder of a run: one run at a time, and nothing overwritten in silence |
-//! | `run` | [`Run`]: what training gives back |
-//! | `warm` | the parameters that a run begins with, from an earlier model |
-//! | `report` | [`RunReport`]: everything about a run, for a file; [`Results`]: runs side by side, for people |
-//! | `report_file` | [`ReportFile`]: where a report goes |
-//! | `progress` | [`Progress`]: lines that say where a run stands |
+//! | `folder` | the folder of a run: one run at a time, and nothing is overwritten silently |
+//! | `run` | [`Run`]: the result of training |
+//! | `warm` | warm start: initial parameters from an earlier model |
+//! | `report` | [`RunReport`]: a full report of a run, for a file; [`Results`]: runs side by side, as a table |
+//! | `report_file` | [`ReportFile`]: the file of a report |
+//! | `progress` | [`Progress`]: the progress of a run, as lines |
 //!
 //! ```
 //! use viral::prelude::*;
@@ -19,7 +19,7 @@
 //! # fn main() -> viral::Result<()> {
 //! let data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
 //! let recipe = Recipe::named("bpr-mf")?.set("d_embed", "16")?.seed(1).epochs(2);
-//! assert_eq!(Recipe::from_toml(&recipe.to_toml()?)?, recipe); // as a file it is the same
+//! assert_eq!(Recipe::from_toml(&recipe.to_toml()?)?, recipe); // a TOML round trip
 //! let run = recipe.run(&data, &Device::flex())?;
 //! println!("{}", run.test(&[10, 20])?);
 //! assert_eq!(run.history().len(), 2);

@@ -1,10 +1,10 @@
-//! Where in a TOML text a key is, and what is wrong there: for errors that have a line.
+//! Positions of keys in TOML text, for errors with a line number.
 
 use crate::Error;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
-/// A step from a table or an array to what is in it.
+/// A step from a table or an array to one of its elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
@@ -23,14 +23,14 @@ impl From<usize> for Step {
     }
 }
 
-/// What is wrong, and the key that it is about.
+/// An error message and the path of the key that it is about.
 pub(crate) struct Fault {
     steps: Vec<Step>,
     message: String,
 }
 
 impl Fault {
-    /// The error about a text in a file, with line and key.
+    /// Converts the fault to an error with file, line and key.
     pub(crate) fn error(self, text: &str, path: &Path) -> Error {
         let mut key = String::new();
         for step in &self.steps {
@@ -44,7 +44,7 @@ impl Fault {
     }
 }
 
-/// The error about a text that is no TOML, or not of the wanted sections.
+/// Makes the error about text that is not TOML, or does not have the expected sections.
 pub(crate) fn no_such_toml(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     let line = error.span().map_or(1, |span| line_at(text, span.start));
     Error::line(path, line, error.message().lines().map(str::trim).collect::<Vec<_>>().join(" "))
@@ -56,12 +56,12 @@ pub(crate) fn fault(steps: &[Step], message: impl ToString) -> Fault {
     Fault { steps: steps.to_vec(), message: message.to_string() }
 }
 
-/// A path below another.
+/// Extends a path.
 pub(crate) fn below(steps: &[Step], more: impl IntoIterator<Item = Step>) -> Vec<Step> {
     steps.iter().cloned().chain(more).collect()
 }
 
-/// That a name is among others.
+/// Checks that a name is known.
 pub(crate) fn known<'a>(
     name: &str,
     mut among: impl Iterator<Item = &'a str> + Clone,
@@ -75,7 +75,7 @@ pub(crate) fn known<'a>(
     }
 }
 
-/// That nothing comes twice in a list.
+/// Checks that a list has no duplicates.
 pub(crate) fn distinct<T: PartialEq + std::fmt::Display>(list: &[T], what: &str, at: &[Step]) -> Checked<()> {
     match (0..list.len()).find(|&i| list[..i].contains(&list[i])) {
         Some(i) => Err(fault(&below(at, [i.into()]), format!("the {what} {} comes twice", list[i]))),
@@ -83,18 +83,18 @@ pub(crate) fn distinct<T: PartialEq + std::fmt::Display>(list: &[T], what: &str,
     }
 }
 
-/// The 1-based line of the last step that is there; 1 for a text that is not TOML.
+/// The 1-based line of the last step that exists; 1 for a text that is not TOML.
 fn line_of(text: &str, steps: &[Step]) -> usize {
     let at = DeTable::parse(text).map_or(0, |table| in_table(table.get_ref(), steps, 0));
     line_at(text, at)
 }
 
-/// The 1-based line of a byte.
+/// The 1-based line of a byte offset.
 fn line_at(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// The byte at which the last step that is there begins; `at` if none is.
+/// The byte offset of the last step that exists; `at` if none does.
 fn in_table(table: &DeTable, steps: &[Step], at: usize) -> usize {
     let [Step::Key(key), rest @ ..] = steps else { return at };
     match table.iter().find(|(name, _)| name.get_ref().as_ref() == key.as_str()) {
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(line(&[m.clone(), second.clone(), "y".into(), "z".into()]), 9);
         assert_eq!(line(&[m.clone(), second.clone(), "t".into(), "u".into()]), 10);
         assert_eq!(line(&[m.clone(), second.clone(), "w".into(), "v".into()]), 12);
-        // As far as there is something.
+        // Paths that exist in part.
         assert_eq!(line(&[m.clone(), second.clone(), "w".into(), "q".into()]), 11);
         assert_eq!(line(&[m, second, "nothing".into()]), 8);
         assert_eq!(line(&["nothing".into()]), 1);

@@ -1,9 +1,9 @@
-//! Where a run stands, as a line of text.
+//! The progress of a run, as a line of text.
 
 use crate::train::{EpochReport, Keep, TrainerConfig};
 use std::fmt;
 
-/// Where a run stands: what an observer of a [`Runner`](super::Runner) is told after each step and each epoch.
+/// The progress of a run, which an observer of a [`Runner`](super::Runner) receives after each step and each epoch.
 ///
 /// It displays as a line, such as `epoch  12 loss 0.4711 valid recall@20 0.0934 best 0.0941 at least 38 s left`.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Progress {
     n_steps: usize,
     last: Option<EpochReport>,
     best: Option<(usize, f64)>,
-    /// Epochs of this process and how long they took.
+    /// Number of epochs of this process, and their seconds in total.
     timed: (f64, f64),
     epoch_done: bool,
 }
@@ -45,17 +45,17 @@ impl Progress {
         (self.epoch, self.epoch_done, self.last) = (report.epoch, true, Some(report.clone()));
     }
 
-    /// The epoch that is running or was just done, from 0.
+    /// The epoch that is running or has just finished, from 0.
     pub fn epoch(&self) -> usize {
         self.epoch
     }
 
-    /// Whether an epoch was just done, and not only a step.
+    /// Returns whether an epoch has just finished, and not only a step.
     pub fn epoch_is_done(&self) -> bool {
         self.epoch_done
     }
 
-    /// Steps done and steps of the whole run, if no epoch to come is better than the best so far.
+    /// Steps done, and steps of the whole run if no later epoch is better than the best so far.
     pub fn steps(&self) -> (usize, usize) {
         (self.epoch * self.n_steps + self.step, self.end().saturating_mul(self.n_steps))
     }
@@ -65,7 +65,7 @@ impl Progress {
         self.last.as_ref()
     }
 
-    /// Seconds that the run takes at least from here; `None` before the first epoch of this process.
+    /// Minimum number of seconds left; `None` before the first epoch of this process.
     pub fn seconds_left(&self) -> Option<f64> {
         let done = self.epoch + usize::from(self.epoch_done);
         (self.timed.0 > 0.0).then(|| self.end().saturating_sub(done) as f64 * self.timed.1 / self.timed.0)
@@ -79,7 +79,7 @@ impl Progress {
         }
     }
 
-    /// The number of epochs if none is better than the best so far.
+    /// The number of epochs if no later one is better than the best so far.
     fn end(&self) -> usize {
         match (self.trainer.keep, self.best) {
             (Keep::Best, Some((epoch, _))) => {
@@ -111,7 +111,7 @@ impl fmt::Display for Progress {
     }
 }
 
-/// `42 s`, `3 min`, `2.5 h`.
+/// Formats seconds as `42 s`, `3 min`, `2.5 h`.
 fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 100.0 => format!("{s:.0} s"),

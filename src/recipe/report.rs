@@ -1,4 +1,4 @@
-//! A run as a file, and runs side by side as a table.
+//! Reports of runs: one run as a file, several side by side as a table.
 
 use super::{EpochSeconds, Run};
 use crate::Result;
@@ -10,11 +10,11 @@ use crate::train::TrainerConfig;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Everything about a run, to be serialised.
+/// The full report of a run, for serialisation.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct RunReport<'a> {
-    /// What it was trained on.
+    /// The data that it was trained on.
     pub data: DataReport<'a>,
     /// The model's settings.
     pub config: &'a ModelConfig,
@@ -22,11 +22,11 @@ pub struct RunReport<'a> {
     pub trainer: &'a TrainerConfig,
     /// Seed of the run.
     pub seed: u64,
-    /// Threads that it had.
+    /// Number of threads.
     pub threads: usize,
-    /// Mean seconds of an epoch.
+    /// Mean seconds per epoch.
     pub seconds_per_epoch: EpochSeconds,
-    /// One entry an epoch.
+    /// One entry per epoch.
     pub history: Vec<EpochFigures<'a>>,
     /// The epoch whose parameters the model has.
     pub best_epoch: Option<usize>,
@@ -36,30 +36,30 @@ pub struct RunReport<'a> {
     pub test: Option<Metrics>,
 }
 
-/// What a run was trained on.
+/// The data of a run.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct DataReport<'a> {
     /// The data set's name.
     pub name: &'a str,
-    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the data.
     pub fingerprint: String,
-    /// Users, items and pairs.
+    /// Numbers of users, items and pairs.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
-/// An epoch of a run.
+/// An epoch in the report of a run.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct EpochFigures<'a> {
-    /// From 0.
+    /// The epoch, from 0.
     pub epoch: usize,
     /// Mean over steps of the weighted sum of the terms.
     pub loss: f64,
-    /// Mean over steps of each term.
+    /// Mean of each term over the steps that have it.
     pub terms: &'a BTreeMap<String, f64>,
-    /// The monitored metric on valid by name; empty where nothing is held out.
+    /// The monitored metric on valid, by name; empty if nothing is held out.
     pub valid: BTreeMap<String, f64>,
     /// Seconds of training.
     pub train_seconds: f64,
@@ -68,10 +68,10 @@ pub struct EpochFigures<'a> {
 }
 
 impl Run<'_> {
-    /// Everything about the run, with metrics at these cutoffs.
+    /// Makes the report of the run, with metrics at these cut-offs.
     ///
     /// # Errors
-    /// When a cutoff is 0 or a vector is not finite.
+    /// If a cut-off is 0 or a vector is not finite.
     pub fn report(&self, cutoffs: &[usize]) -> Result<RunReport<'_>> {
         let (data, trainer) = (self.data(), &self.recipe().training);
         let monitor = format!("{}@{}", trainer.monitor, trainer.monitor_k);
@@ -98,23 +98,23 @@ impl Run<'_> {
     }
 }
 
-/// Runs side by side on the test part: recall and NDCG at 10 and 20, epochs and seconds.
+/// A table of runs side by side on the test part: recall and NDCG at 10 and 20, epochs and seconds.
 #[derive(Debug, Clone)]
 pub struct Results(Table);
 
 impl Results {
-    /// The metrics' cutoffs.
+    /// Cut-offs of the metrics.
     pub const CUTOFFS: [usize; 2] = [10, 20];
 
-    /// No rows yet; `first` heads the column of names.
+    /// Makes a table without rows; `first` heads the column of names.
     pub fn new(first: &str) -> Self {
         Self(Table::new([first, "R@10", "R@20", "N@10", "N@20", "epochs", "seconds"]))
     }
 
-    /// Adds a run; `test` are its metrics at [`CUTOFFS`](Self::CUTOFFS), and perhaps more.
+    /// Adds a run; `test` are its metrics, at [`CUTOFFS`](Self::CUTOFFS) at least.
     ///
     /// # Panics
-    /// When a cutoff is missing.
+    /// If a cut-off is missing.
     pub fn row(&mut self, name: &str, run: &Run, test: &Metrics) {
         let figures = [test.recall(10), test.recall(20), test.ndcg(10), test.ndcg(20)].map(|x| format!("{x:.4}"));
         let (epochs, seconds) = match run.history().len() {

@@ -1,4 +1,4 @@
-//! A file that a report goes into, found fit for it before the run.
+//! The file of a report, checked before the run.
 
 use super::folder::FILES;
 use crate::data::{check_apart, check_place, write_whole};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-/// A place for a [`RunReport`](super::RunReport) as JSON, which takes nothing's place but that of an earlier report.
+/// A place for a [`RunReport`](super::RunReport) as JSON. It replaces nothing but an earlier report.
 ///
 /// ```
 /// use viral::recipe::ReportFile;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// std::fs::write(path("toys.inter"), "userID\titemID\n").unwrap();
 /// assert!(ReportFile::new(path("toys.inter"), path("out")).is_err());
 /// let report = ReportFile::new(path("run.json"), path("out"))?;
-/// // … the run; then run.report(&[10, 20])? in the place of:
+/// // After the run, write run.report(&[10, 20])? instead of this:
 /// report.write(&serde_json::json!({"config": {}, "trainer": {}, "history": []}))?;
 /// assert!(ReportFile::new(path("run.json"), path("out")).is_ok());
 /// # Ok::<(), viral::Error>(())
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct ReportFile(PathBuf);
 
-/// What tells a report.
+/// The fields that identify a report.
 #[derive(Deserialize)]
 #[allow(dead_code)] // they must be there
 struct Report {
@@ -36,15 +36,15 @@ struct Report {
 }
 
 impl ReportFile {
-    /// Takes a path and the folder of the run. Its own folder is made if it is missing.
+    /// Checks a path against the folder of the run. Creates the folder of the path if it is missing.
     ///
     /// # Errors
-    /// A path that is no file's, or where something else is than a report: data, a recipe, a model; one that the run itself
-    /// writes; one that cannot be written.
+    /// If the path is not a file's, is taken by something other than a report (data, a recipe, a model) or by a file
+    /// that the run itself writes, or cannot be written.
     pub fn new(path: impl AsRef<Path>, run: impl AsRef<Path>) -> Result<Self> {
         let (path, run) = (path.as_ref().to_path_buf(), run.as_ref());
         let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
-        // Through links, as far as there is something.
+        // Resolves links as far as the path exists.
         let of_run = |name: &str| {
             let (file, folder) = (full(&path)?, full(run)?);
             let resolved = |folder: &Path| folder.canonicalize().unwrap_or(folder.to_path_buf());
@@ -62,10 +62,10 @@ impl ReportFile {
         Ok(Self(path))
     }
 
-    /// Writes the report, whole or not at all.
+    /// Writes the report atomically.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, report: &impl Serialize) -> Result<()> {
         let broken = |e: serde_json::Error| Error::file(&self.0, e.to_string());
         let mut text = serde_json::to_vec_pretty(report).map_err(broken)?;

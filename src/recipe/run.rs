@@ -1,4 +1,4 @@
-//! What training gives back.
+//! The result of training.
 
 use super::Recipe;
 use crate::data::{Dataset, Features, Part, TrainSet};
@@ -11,7 +11,8 @@ use crate::{Error, Result};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
-/// How long an epoch took. Models and checkpoints hold no times, so that equal runs are equal files; these lie beside them.
+/// Seconds of an epoch. Models and checkpoints hold no times, so that equal runs give equal files; times lie beside
+/// them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochSeconds {
     /// Seconds of training.
@@ -21,14 +22,14 @@ pub struct EpochSeconds {
 }
 
 impl EpochSeconds {
-    /// The mean over epochs; 0 when there is none.
+    /// Mean over epochs; 0 if there are none.
     pub fn mean(epochs: &[Self]) -> Self {
         let mean = |of: fn(&Self) -> f64| epochs.iter().map(of).sum::<f64>() / epochs.len().max(1) as f64;
         Self { train: mean(|s| s.train), evaluation: mean(|s| s.evaluation) }
     }
 }
 
-/// A finished run: the trained model, its history and its figures.
+/// A finished run: the trained model, its history and its metrics.
 ///
 /// ```
 /// use viral::prelude::*;
@@ -58,18 +59,18 @@ impl<'a> Run<'a> {
         Self { recipe, data, fit, seconds, embeddings }
     }
 
-    /// Metrics on the test part, with every user's train items left out of their ranking.
+    /// Metrics on the test part; every user's train items are left out of their ranking.
     ///
     /// # Errors
-    /// When the test part is empty, a cutoff is 0, or a vector is not finite.
+    /// If the test part is empty, a cut-off is 0, or a vector is not finite.
     pub fn test(&self, cutoffs: &[usize]) -> Result<Metrics> {
         self.evaluate(Part::Test, cutoffs)
     }
 
-    /// Metrics on the valid part, with every user's train items left out of their ranking.
+    /// Metrics on the valid part; every user's train items are left out of their ranking.
     ///
     /// # Errors
-    /// When the valid part is empty, a cutoff is 0, or a vector is not finite.
+    /// If the valid part is empty, a cut-off is 0, or a vector is not finite.
     pub fn valid(&self, cutoffs: &[usize]) -> Result<Metrics> {
         self.evaluate(Part::Valid, cutoffs)
     }
@@ -78,10 +79,10 @@ impl<'a> Run<'a> {
         self.embeddings.evaluate(self.data, part, cutoffs)
     }
 
-    /// What serves: vectors, ids, titles and histories, without the data.
+    /// Makes a recommender, which serves from vectors, ids, titles and histories without the data.
     ///
     /// # Errors
-    /// When a vector is not finite: the model diverged.
+    /// If a vector is not finite: the model diverged.
     pub fn recommender(&self) -> Result<Recommender> {
         Recommender::new(&self.fit.model, &self.recipe.model, self.data)
     }
@@ -96,9 +97,9 @@ impl<'a> Run<'a> {
         &self.embeddings
     }
 
-    /// The vectors that the trained model has where items have other features than it was trained on: nothing is learned.
+    /// Embeds users and items with other item features than the model was trained on, without training.
     ///
-    /// Graphs of content are made anew. What its parameters are does not change.
+    /// Graphs of content are rebuilt; the parameters do not change.
     ///
     /// ```
     /// use viral::data::missing_items;
@@ -114,43 +115,43 @@ impl<'a> Run<'a> {
     /// ```
     ///
     /// # Errors
-    /// Features of other modalities or widths than those it was trained on, and a model that has trained the features themselves.
+    /// If the modalities or widths differ from those of training, or the model has trained the features themselves.
     pub fn embed_with(&self, features: &Features) -> Result<Embeddings> {
         embed_with(&self.recipe, &self.fit.model, self.data, features)
     }
 
-    /// The data that it was trained on.
+    /// The data that the model was trained on.
     pub fn data(&self) -> &'a Dataset {
         self.data
     }
 
-    /// The settings that the run had.
+    /// The settings of the run.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// The epoch whose parameters the model has, from 0; `None` where nothing was trained.
+    /// The epoch whose parameters the model has, from 0; `None` if nothing was trained.
     pub fn best_epoch(&self) -> Option<usize> {
         self.fit.best_epoch
     }
 
-    /// One report an epoch.
+    /// One report per epoch.
     pub fn history(&self) -> &[EpochReport] {
         &self.fit.history
     }
 
-    /// How long each epoch took; 0 for epochs of an earlier process whose times were lost.
+    /// Seconds of each epoch; 0 for epochs of an earlier process whose times were lost.
     pub fn seconds(&self) -> &[EpochSeconds] {
         &self.seconds
     }
 
-    /// All epochs together, evaluation included.
+    /// Seconds of all epochs together, including evaluation.
     pub fn total_seconds(&self) -> f64 {
         self.seconds.iter().map(|s| s.train + s.evaluation).sum()
     }
 }
 
-/// [`Run::embed_with`] of a model that was trained on `data`.
+/// [`Run::embed_with`] for a model that was trained on `data`.
 pub(crate) fn embed_with(recipe: &Recipe, model: &Model, data: &Dataset, features: &Features) -> Result<Embeddings> {
     if let ModelConfig::Lattice(config) = &recipe.model
         && config.train_features
@@ -160,7 +161,7 @@ pub(crate) fn embed_with(recipe: &Recipe, model: &Model, data: &Dataset, feature
         return Err(Error::Config(message.into()));
     }
     let data = TrainSet { interactions: data.train.interactions.clone(), features: features.clone() };
-    // Parameters are replaced, whatever they are drawn from; graphs and content are not.
+    // Trained parameters replace the fresh ones, however these were drawn; graphs and content are new.
     let fresh = recipe.model.init(&data, &mut Init::new(recipe.training.seed, &model.devices()[0].clone().inner()))?;
     Ok(load_parameters(fresh, parameters(model))?.embed())
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 
-/// A [`Recipe`] about to run: where its files go, and who is told of its progress.
+/// A run of a [`Recipe`], with a folder for its files and an observer of its progress.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -34,7 +34,7 @@ type Observer<'a> = Box<dyn FnMut(&Progress) -> ControlFlow<()> + 'a>;
 ///     ControlFlow::Continue(())
 /// });
 /// runner.run()?;
-/// // Two epochs more, from the checkpoint of the second.
+/// // Two more epochs, from the checkpoint of the second.
 /// let longer = recipe.epochs(4).runner(&data, &Device::flex()).folder(&folder).existing(Existing::Resume).run()?;
 /// assert_eq!(longer.history().len(), 4);
 /// let recommender = Recommender::load(&folder)?;
@@ -75,25 +75,25 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Writes into a folder, which is made and locked: after each epoch `checkpoint.safetensors` and `seconds.json`, with the first
-    /// of them `recipe.toml`, at the end `model.safetensors` for [`Recommender::load`].
+    /// Writes into a folder, which is created and locked: after each epoch `checkpoint.safetensors` and `seconds.json`,
+    /// with the first of them `recipe.toml`, and at the end `model.safetensors` for [`Recommender::load`].
     pub fn folder(mut self, folder: impl AsRef<Path>) -> Self {
         self.folder = Some(folder.as_ref().to_path_buf());
         self
     }
 
-    /// What to do where the folder has a run already; by default the new one is refused.
+    /// Sets what to do if the folder has a run already; by default the new run is refused.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
         self
     }
 
-    /// Begins with the parameters of an earlier model instead of fresh ones: when interactions, items or users were added, a
-    /// few epochs then do what many did before.
+    /// Warm start: begins with the parameters of an earlier model instead of fresh ones. After interactions, items or
+    /// users were added, a few epochs then do what many did before.
     ///
-    /// Rows of users and items are found again by external id; at least one of these must be known. New items begin with the mean
-    /// of the rows of their nearest neighbours in content among the old ones, new users with fresh rows; the state of the optimizer is new.
-    /// Parameters are shrunk towards fresh ones, see [`shrink`](Self::shrink).
+    /// Rows of users and items are matched by external id; at least one must be known. New items begin with the mean of
+    /// the rows of their nearest old neighbours by content, new users with fresh rows. The state of the optimizer is
+    /// new. Parameters are shrunk towards fresh ones, see [`shrink`](Self::shrink).
     ///
     /// ```
     /// use viral::prelude::*;
@@ -112,12 +112,12 @@ impl<'a> Runner<'a> {
         self
     }
 
-    /// Sets how much of the earlier parameters a [warm start](Self::warm_start) keeps: `shrink * earlier + (1 - shrink) * fresh`, from 0
-    /// to 1. Default: 0.25.
+    /// Sets the share of the earlier parameters that a [warm start](Self::warm_start) keeps, from 0 to 1:
+    /// `shrink * earlier + (1 - shrink) * fresh`. Default: 0.25.
     ///
-    /// Training that goes on from unchanged parameters generalises worse than training anew, because they fit the old interactions too
-    /// closely; shrinking them closes the gap (J. T. Ash and R. P. Adams, *On Warm-Starting Neural Network Training*, NeurIPS 2020). 1 keeps
-    /// them as they are, which is better only for a run of one or two epochs.
+    /// Parameters that are kept whole fit the old interactions too closely, and training on from them generalises worse
+    /// than training anew. Shrinking them closes the gap (J. T. Ash and R. P. Adams, *On Warm-Starting Neural Network
+    /// Training*, NeurIPS 2020). A share of 1 is better only for runs of one or two epochs.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -135,19 +135,19 @@ impl<'a> Runner<'a> {
         self
     }
 
-    /// Calls `observer` after each step and each epoch. It may break off the run, which then ends with what it has: the best
-    /// epoch so far.
+    /// Calls `observer` after each step and each epoch. It may stop the run, which then ends with the best epoch so
+    /// far.
     pub fn observe(mut self, observer: impl FnMut(&Progress) -> ControlFlow<()> + 'a) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Trains.
+    /// Trains the model.
     ///
     /// # Errors
-    /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process; a
-    /// checkpoint of other settings or data, with the names of the settings that differ, or of more epochs than are asked for; an
-    /// earlier model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
+    /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process;
+    /// a checkpoint of other settings (which the error names) or data, or of more epochs than requested; an earlier
+    /// model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
     pub fn run(self) -> Result<Run<'a>> {
         let Self { recipe, data, device, folder, existing, mut observer, warm, shrink } = self;
         recipe.check()?;

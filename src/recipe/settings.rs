@@ -12,7 +12,7 @@ use burn::tensor::Device;
 
 /// The settings of a model and of its training.
 ///
-/// Each model comes with the training it is known to work with; methods change single settings. Data and recipe together
+/// Each model comes with training settings that are known to work; methods change single settings. Data and recipe
 /// determine the result: on the CPU the same bits at any number of threads.
 ///
 /// ```
@@ -54,34 +54,35 @@ impl Recipe {
         Self::new(ModelConfig::Freedom(Default::default()))
     }
 
-    /// A model's settings with the training that this model has by default.
+    /// A model's settings with the default training of this model.
     pub fn new(model: ModelConfig) -> Self {
         let training = match &model {
             ModelConfig::Viral(_) => TrainerConfig::for_viral(),
             ModelConfig::Slmrec(_) => slmrec_training(1e-3),
-            // Of DRAGON and MENTOR the authors', on Baby, Sports and Clothing.
+            // For DRAGON and MENTOR, the authors' choice on Baby, Sports and Clothing.
             ModelConfig::Dragon(_) | ModelConfig::Mentor(_) => {
                 TrainerConfig { adam: AdamConfig::new(1e-4), ..TrainerConfig::default() }
             }
-            // Small steps learn the items of the train part by heart: R@20 on the built-in catalogue is 0.19 at 1e-3, 0.27 at
-            // 3e-3 and 0.32 at 1e-2.
+            // At small learning rates the model memorises the items of the train part: R@20 on the built-in catalogue
+            // is 0.19 at 1e-3, 0.27 at 3e-3 and 0.32 at 1e-2.
             ModelConfig::Mmgcn(_) => TrainerConfig { adam: AdamConfig::new(1e-2), ..TrainerConfig::default() },
             _ => TrainerConfig::default(),
         };
         Self { model, training, preset: "default".into() }
     }
 
-    /// A model of the table by name, such as `freedom`, with its defaults.
+    /// A built-in model by name, such as `freedom`, with its defaults.
     ///
     /// # Errors
-    /// A name that is not in [`ModelConfig::NAMES`].
+    /// If the name is not in [`ModelConfig::NAMES`].
     pub fn named(model: &str) -> Result<Self> {
         Ok(Self::new(ModelConfig::by_name(model)?))
     }
 
-    /// A preset of a model: for VIRAL `default`, `paper`, `reference` and `reference-synergy`, each with the learning rate,
-    /// batch size and patience that belong to it; for other models `default`, and for those that take content, but
-    /// [`ProfileMatch`](crate::model::ProfileMatch) and [`AttributeKnn`](crate::model::AttributeKnn), `published`, what their published code computes with the training that its authors state.
+    /// A preset of a model. VIRAL has `default`, `paper`, `reference` and `reference-synergy`, each with its own
+    /// learning rate, batch size and patience. Other models have `default`. Those that take content, except
+    /// [`ProfileMatch`](crate::model::ProfileMatch) and [`AttributeKnn`](crate::model::AttributeKnn), also have
+    /// `published`: what their published code computes, with the training that its authors state.
     ///
     /// # Errors
     /// An unknown model, or a preset that it does not have.
@@ -114,19 +115,19 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Sets the seed of the first parameters and of everything that training draws.
+    /// Sets the seed of the initial parameters and of everything that training draws.
     pub fn seed(mut self, seed: u64) -> Self {
         self.training.seed = seed;
         self
     }
 
-    /// Sets the largest number of epochs.
+    /// Sets the maximum number of epochs.
     pub fn epochs(mut self, epochs: usize) -> Self {
         self.training.epochs = epochs;
         self
     }
 
-    /// Sets the number of epochs without a better valid value before the run ends.
+    /// Sets the patience of early stopping: the number of epochs without a better valid value before the run ends.
     pub fn patience(mut self, patience: usize) -> Self {
         self.training.patience = patience;
         self
@@ -138,13 +139,13 @@ impl Recipe {
         self
     }
 
-    /// Sets the number of triplets a step.
+    /// Sets the number of triplets per step.
     pub fn batch_size(mut self, batch_size: impl Into<BatchSize>) -> Self {
         self.training.batch_size = batch_size.into();
         self
     }
 
-    /// Trains a fixed number of epochs and keeps the last, so that no valid part is needed: for training on all the data.
+    /// Trains a fixed number of epochs and keeps the last, which needs no valid part: for training on all the data.
     pub fn fixed_epochs(mut self, epochs: usize) -> Self {
         (self.training.epochs, self.training.keep) = (epochs, Keep::Last);
         self
@@ -153,22 +154,22 @@ impl Recipe {
     /// Changes one setting of the model, as `key=value` on a command line does: see [`ModelConfig::set`].
     ///
     /// # Errors
-    /// A key that the model does not have, which are then listed, or a value of the wrong kind.
+    /// If the model does not have the key (the error lists those it has), or the value is of the wrong kind.
     pub fn set(mut self, key: &str, value: &str) -> Result<Self> {
         self.model.set(key, value)?;
         Ok(self)
     }
 
-    /// Whether the settings can be, as far as that does not depend on the data: what a run asks first.
+    /// Validates the settings, as far as that does not depend on the data, as a run does first.
     ///
     /// # Errors
-    /// [`Error::Config`] with the setting's name.
+    /// [`Error::Config`], which names the setting.
     pub fn check(&self) -> Result<()> {
         self.model.check()?;
         self.training.check()
     }
 
-    /// That there is an epoch, for a model that has something to train.
+    /// Checks that at least one epoch is asked for; for a model with parameters.
     pub(crate) fn check_epochs(&self) -> Result<()> {
         match self.training.epochs {
             0 => Err(Error::Config(format!("0 epochs train nothing: give {} at least one", self.model.name()))),
@@ -176,23 +177,24 @@ impl Recipe {
         }
     }
 
-    /// Trains in memory: no files, no progress. [`runner`](Self::runner) has both.
+    /// Trains in memory, without files or progress; [`runner`](Self::runner) has both.
     ///
     /// `device` may be given with or without gradients: `Device::flex()`.
     ///
     /// # Errors
-    /// Impossible settings, a modality that the data lack, an empty train or valid part, a loss that stops being a number.
+    /// If settings are impossible, the data lack a modality, the train part is empty, the valid part is empty and the
+    /// best epoch is to be kept, or the run diverges.
     pub fn run<'a>(&self, data: &'a Dataset, device: &Device) -> Result<Run<'a>> {
         self.runner(data, device).run()
     }
 
-    /// A run with checkpoints, resumption or an observer.
+    /// Makes a run with checkpoints, resumption or an observer.
     pub fn runner<'a>(&self, data: &'a Dataset, device: &Device) -> Runner<'a> {
         Runner::new(self.clone(), data, device)
     }
 }
 
-/// What the published code of a model computes, and how its authors train it; in batches of 2,048, as MMRec does.
+/// What the published code of a model computes, and how its authors train it, in batches of 2,048 as in MMRec.
 fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
     let training = |lr: f64| TrainerConfig { adam: AdamConfig::new(lr), ..TrainerConfig::default() };
     let published = match model {
@@ -201,7 +203,7 @@ fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
         ModelConfig::Mmgcn(_) => (ModelConfig::Mmgcn(MmgcnConfig::published()), training(5e-4)),
         ModelConfig::Grcn(_) => (ModelConfig::Grcn(GrcnConfig::published()), training(1e-4)),
         ModelConfig::Lattice(_) => {
-            // By 4 % in 50 epochs.
+            // Decays by 4 % in 50 epochs.
             let training = TrainerConfig { lr_decay: 0.96f64.powf(1.0 / 50.0), ..training(5e-4) };
             (ModelConfig::Lattice(LatticeConfig::published()), training)
         }
@@ -218,7 +220,7 @@ fn published(model: &ModelConfig) -> Option<(ModelConfig, TrainerConfig)> {
     Some(published)
 }
 
-/// Weight decay is what keeps SLMRec's vectors small: its objective has no such term.
+/// Weight decay keeps SLMRec's vectors small: its objective has no such term.
 fn slmrec_training(lr: f64) -> TrainerConfig {
     let adam = AdamConfig { weight_decay: 1e-4, ..AdamConfig::new(lr) };
     TrainerConfig { adam, ..TrainerConfig::default() }

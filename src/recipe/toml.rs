@@ -1,4 +1,4 @@
-//! A recipe as a TOML file.
+//! Recipes as TOML files.
 
 use super::Recipe;
 use super::place::{Checked, fault, no_such_toml};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::path::Path;
 use toml::Table;
 
-/// The file's sections; what is missing is as in the preset.
+/// The sections of the file; whatever is missing is as in the preset.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -27,7 +27,7 @@ fn default() -> String {
 }
 
 impl Recipe {
-    /// A recipe from TOML: the model's name, a preset, and what differs from it.
+    /// Parses a recipe from TOML: the model's name, a preset, and what differs from it.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -51,13 +51,13 @@ impl Recipe {
     /// ```
     ///
     /// # Errors
-    /// Text that is not TOML; unknown models, presets and settings, and values of the wrong kind. All name the line; they call the
-    /// text `recipe.toml`.
+    /// If the text is not TOML, a model, preset or setting is unknown, or a value is of the wrong kind. Every error
+    /// names the line, and calls the text `recipe.toml`.
     pub fn from_toml(text: &str) -> Result<Self> {
         Self::parse(text, Path::new("recipe.toml"))
     }
 
-    /// [`from_toml`](Self::from_toml) of the content of a file.
+    /// [`from_toml`](Self::from_toml) for the content of a file.
     fn parse(text: &str, path: &Path) -> Result<Self> {
         let file: File = toml::from_str(text).map_err(|e| no_such_toml(&e, text, path))?;
         Self::from_file(&file).map_err(|fault| fault.error(text, path))
@@ -86,22 +86,23 @@ impl Recipe {
         self.model.set(key, &value)
     }
 
-    /// Changes a setting of the training as a file does; of a table, the settings that it names.
+    /// Changes a setting of the training as a file does; a table changes only the settings that it names.
     pub(crate) fn change_training(&mut self, key: &str, value: &toml::Value) -> Result<()> {
         check_finite(value)?;
         let wrong = |e: &dyn std::fmt::Display| Error::Config(format!("{key}: {e}"));
         let mut all = serde_json::to_value(&self.training).map_err(|e| wrong(&e))?;
         let value = serde_json::to_value(value).map_err(|e| wrong(&e))?;
         put(&mut all, key, value).map_err(Error::Config)?;
-        // One at a time, so that the key at fault is known.
+        // One key at a time, so that an error names the key.
         self.training = serde_json::from_value(all).map_err(|e| wrong(&e))?;
         Ok(())
     }
 
-    /// The recipe as TOML with every setting written out, so that it means the same to later versions with other defaults.
+    /// Serialises the recipe to TOML with every setting written out, so that later versions with other defaults read
+    /// the same recipe.
     ///
     /// # Errors
-    /// A setting of 2⁶³ or more, which TOML has no number for.
+    /// If a setting is 2⁶³ or more, which TOML cannot represent.
     pub fn to_toml(&self) -> Result<String> {
         self.training.check_numbers()?;
         let broken = |e: &dyn std::fmt::Display| Error::Config(format!("the recipe cannot be written as TOML: {e}"));
@@ -115,16 +116,16 @@ impl Recipe {
     /// Reads a recipe from a TOML file.
     ///
     /// # Errors
-    /// A file that cannot be read, and those of [`from_toml`](Self::from_toml) about the file.
+    /// If the file cannot be read, or one of the errors of [`from_toml`](Self::from_toml), which then names the file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         Self::parse(&read_text(path)?, path)
     }
 
-    /// Writes [`to_toml`](Self::to_toml) into a file, whole or not at all.
+    /// Writes [`to_toml`](Self::to_toml) to a file, atomically.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         write_whole(path.as_ref(), self.to_toml()?.as_bytes())
     }
@@ -134,7 +135,7 @@ fn table(value: &impl Serialize) -> std::result::Result<Table, toml::ser::Error>
     Table::try_from(value)
 }
 
-/// JSON has no number for what is not finite, and would say that there is none.
+/// Rejects numbers that are not finite: JSON has none, and would write `null`.
 fn check_finite(value: &toml::Value) -> Result<()> {
     match value {
         toml::Value::Float(number) if !number.is_finite() => {
@@ -146,7 +147,7 @@ fn check_finite(value: &toml::Value) -> Result<()> {
     }
 }
 
-/// Replaces a setting; of a table, the settings that it names.
+/// Replaces a setting; a table replaces only the settings that it names.
 fn put(known: &mut Value, key: &str, value: Value) -> std::result::Result<(), String> {
     let Value::Object(fields) = known else {
         return Err(format!("'{key}' is no setting of {known}"));
@@ -154,7 +155,7 @@ fn put(known: &mut Value, key: &str, value: Value) -> std::result::Result<(), St
     let names = fields.keys().cloned().collect::<Vec<String>>().join(", ");
     let place = fields.get_mut(key).ok_or_else(|| format!("no setting '{key}'; there are: {names}"))?;
     match value {
-        // The size of a batch is a number or a table, never part of one.
+        // A batch size is a number or a table, and always replaced as a whole.
         Value::Object(changes) if key != "batch_size" => changes
             .into_iter()
             .try_for_each(|(inner, value)| put(place, &inner, value).map_err(|e| format!("{key}: {e}"))),
@@ -165,7 +166,7 @@ fn put(known: &mut Value, key: &str, value: Value) -> std::result::Result<(), St
     }
 }
 
-/// [`Recipe::from_toml`].
+/// Parses a recipe with [`Recipe::from_toml`].
 impl std::str::FromStr for Recipe {
     type Err = Error;
 

@@ -1,4 +1,4 @@
-//! What is asked of a recommender, and what it answers.
+//! Requests and answers of a recommender.
 
 use crate::report::Table;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use serde::Serialize;
 /// let data = PlantedConfig::new().with_n_users(30).with_n_items(40).generate().data;
 /// let run = Recipe::named("profile-match")?.run(&data, &Device::flex())?;
 /// let found = run.recommender()?.recommend("u0007", 3)?;
-/// // What the text and the picture have to do with it adds up to the score.
+/// // The shares of text and picture add up to the score.
 /// assert_eq!(found[0].score, found[0].shares.iter().map(|(_, share)| share).sum::<f64>());
 /// println!("{}", Recommendation::table(&found).to_text());
 /// # Ok(())
@@ -23,16 +23,16 @@ use serde::Serialize;
 pub struct Recommendation {
     /// External id.
     pub item: String,
-    /// Title, where the data have titles.
+    /// Title, if the data have titles.
     pub title: Option<String>,
     /// The score: exactly the sum of the shares, in their order.
     pub score: f64,
-    /// Name of each block of the embeddings, and its share of the score.
+    /// Name of each block of the embeddings, with its share of the score.
     pub shares: Vec<(String, f64)>,
 }
 
 impl Recommendation {
-    /// A table of recommendations for people: rank, item, score, the blocks' shares and, where there are titles, these.
+    /// Formats recommendations as a table: rank, item, score, the share of each block and, if there are any, titles.
     pub fn table(items: &[Self]) -> Table {
         let blocks = items.first().map_or(&[][..], |item| &item.shares);
         let has_titles = items.iter().any(|item| item.title.is_some());
@@ -58,7 +58,7 @@ fn shortened(title: &str) -> String {
     }
 }
 
-/// What to recommend: how many items, which ones may come, and how much each block of the embeddings counts.
+/// Options of a request: how many items, which items are eligible, and the weight of each block of the embeddings.
 ///
 /// ```
 /// use viral::serve::RecommendOptions;
@@ -69,32 +69,32 @@ fn shortened(title: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RecommendOptions {
-    /// Number of items; more than there are gives all there are.
+    /// Number of items; if fewer are eligible, all of them are returned.
     pub k: usize,
-    /// External ids of items that must not come.
+    /// External ids of items to exclude.
     pub exclude: Vec<String>,
-    /// External ids of the only items that may come; all items of the catalogue if `None`, which is the default.
+    /// External ids of the only eligible items; `None`, the default, makes the whole catalogue eligible.
     pub candidates: Option<Vec<String>>,
-    /// Factors of blocks of the embeddings; a block that is not named has the factor 1.
+    /// Weights of blocks of the embeddings; a block that is not named has weight 1.
     pub weights: Vec<(String, f64)>,
-    /// Whether items may come that the user is known to have: from the train, valid or test part, or among the liked items
-    /// of the request. `false` by default.
+    /// Whether to return items that the user is known to have: from the train, valid or test part, since training, or
+    /// among the liked items of the request. `false` by default.
     pub with_known: bool,
 }
 
 impl RecommendOptions {
-    /// The `k` best items of the whole catalogue that are new to the user.
+    /// Requests the `k` best items of the whole catalogue that are new to the user.
     pub fn new(k: usize) -> Self {
         Self { k, exclude: Vec::new(), candidates: None, weights: Vec::new(), with_known: false }
     }
 
-    /// Leaves these items out; may be called again.
+    /// Excludes these items; may be called again.
     pub fn exclude<S: Into<String>>(mut self, items: impl IntoIterator<Item = S>) -> Self {
         self.exclude.extend(items.into_iter().map(Into::into));
         self
     }
 
-    /// Chooses among these items only, such as what is in stock.
+    /// Restricts the answer to these items, such as those in stock.
     pub fn among<S: Into<String>>(mut self, items: impl IntoIterator<Item = S>) -> Self {
         self.candidates = Some(items.into_iter().map(Into::into).collect());
         self
@@ -106,7 +106,7 @@ impl RecommendOptions {
         self
     }
 
-    /// Whether items that the user is known to have may come.
+    /// Sets whether to return items that the user is known to have.
     pub fn with_known(mut self, with_known: bool) -> Self {
         self.with_known = with_known;
         self

@@ -1,4 +1,4 @@
-//! What a recommender knows: vectors, settings, ids, titles and histories.
+//! Contents of a recommender: vectors, settings, ids, titles and histories.
 
 use super::Recommender;
 use super::names::Names;
@@ -19,17 +19,18 @@ impl Recommender {
         &self.data
     }
 
-    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of what the model was trained on; `None` in files of version 0.1.0.
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the data that the model was trained on; `None` in
+    /// files of version 0.1.0.
     pub fn fingerprint(&self) -> Option<&str> {
         self.fingerprint.as_deref()
     }
 
-    /// The model's settings, as they were given to [`new`](Self::new).
+    /// The model's settings, as given to [`new`](Self::new).
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// The name of a model of the table, such as `viral`; `None` for a model from elsewhere.
+    /// The name of a built-in model, such as `viral`; `None` for any other model.
     pub fn model_name(&self) -> Option<&str> {
         self.config.get("model").and_then(Value::as_str)
     }
@@ -39,13 +40,13 @@ impl Recommender {
         self.users.iter()
     }
 
-    /// External ids of the items, by number; those that were [removed](Self::remove_items) after training are among them.
+    /// External ids of the items, by number, including items of training that were [removed](Self::remove_items).
     pub fn items(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.items.iter()
     }
 
-    /// The external ids that a text names as people write them: the text itself where it is an id, be there commas in it or not, or
-    /// else the ids between its commas.
+    /// Splits a comma-separated list of external ids, as people write it. A text that is itself an id, even one with
+    /// commas, is taken as that id.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -72,20 +73,20 @@ impl Recommender {
         Ok(ids)
     }
 
-    /// The title of an item by external id, where the data have titles.
+    /// The title of an item by external id, if the data have titles.
     pub fn title(&self, item: &str) -> Option<&str> {
         let item = self.items.find(item)?;
         self.titles.as_ref().map(|titles| titles.get(item as usize))
     }
 
-    /// External ids of the items in the catalogue with their titles, where the data have titles, by number.
+    /// External ids and, if the data have them, titles of the items in the catalogue, by number.
     pub fn catalogue(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let title = |item: usize| self.titles.as_ref().map(|titles| titles.get(item));
         let there = self.items.iter().enumerate().filter(|&(number, _)| !self.is_withdrawn(number as u32));
         there.map(move |(number, item)| (item, title(number)))
     }
 
-    /// The vector of an item by external id, `[d]`: its blocks side by side.
+    /// The vector of an item by external id, `[d]`: its blocks concatenated.
     ///
     /// # Errors
     /// [`Error::UnknownItem`](crate::Error::UnknownItem).
@@ -93,7 +94,8 @@ impl Recommender {
         Ok(self.vectors.item(self.item_number(item)? as usize))
     }
 
-    /// The present vector of a user by external id, `[d]`: its blocks side by side, moved by what came since training.
+    /// The current vector of a user by external id, `[d]`: its blocks concatenated, updated with the interactions since
+    /// training.
     ///
     /// # Errors
     /// [`Error::UnknownUser`](crate::Error::UnknownUser).
@@ -101,7 +103,7 @@ impl Recommender {
         Ok(self.vector_of(self.user_number(user)?))
     }
 
-    /// External ids of what a user has in the train part, in the catalogue's order, and then of what came since by
+    /// External ids of the items that a user has: those of the train part in the catalogue's order, then those added by
     /// [`update`](Self::update).
     ///
     /// # Errors
@@ -125,11 +127,11 @@ impl Recommender {
         Ok(items.map(|&item| self.items.get(item as usize)).collect())
     }
 
-    /// The present vectors: of the [users](Self::users), moved by what came since training, and of the items in the
-    /// [catalogue](Self::catalogue), each in its order.
+    /// The current vectors: of the [users](Self::users), updated with the interactions since training, and of the items
+    /// in the [catalogue](Self::catalogue), each in its order.
     ///
     /// # Errors
-    /// None but those of a damaged model.
+    /// Only if the model is damaged.
     pub fn present_embeddings(&self) -> Result<HostEmbeddings> {
         let users = (0..self.users.len()).flat_map(|user| self.vector_of(user).into_owned()).collect();
         let there = (0..self.items.len()).filter(|&item| !self.is_withdrawn(item as u32));
@@ -137,8 +139,8 @@ impl Recommender {
         HostEmbeddings::new(users, items, self.vectors.blocks().to_vec())
     }
 
-    /// The present vectors in the numbering of a data set, whose users and items the recommender must all know: to rank and
-    /// evaluate what was added since training.
+    /// The current vectors in the numbering of a data set, to rank and evaluate users and items added since training.
+    /// The recommender must know all users and items of the data set.
     ///
     /// # Errors
     /// [`Error::UnknownUser`](crate::Error::UnknownUser), [`Error::UnknownItem`](crate::Error::UnknownItem).
@@ -159,8 +161,8 @@ impl Recommender {
         &self.train
     }
 
-    /// Bytes in memory besides the vectors of users and items, and besides the parameters that a recommender has which was
-    /// made from a model and not loaded.
+    /// Bytes in memory, without the vectors of users and items. The parameters, which a recommender holds if it was
+    /// made from a model rather than loaded, are not counted either.
     pub fn overhead_bytes(&self) -> usize {
         let titles = self.titles.as_ref().map_or(0, Names::size);
         let pairs = |x: &Interactions| 4 * x.n_pairs() + size_of_val(x.offsets());

@@ -1,4 +1,4 @@
-//! How many places new items get in the lists of users.
+//! Exposure of new items: how many places they get in users' lists.
 
 use super::query::hide;
 use crate::data::Interactions;
@@ -6,20 +6,21 @@ use crate::linalg::top_of_one;
 use crate::model::HostEmbeddings;
 use rayon::prelude::*;
 
-/// Items of training that are embedded again as if they were new, and users who rank them, to weigh new items right.
+/// Number of training items that are embedded as if they were new, and of users who rank them, to calibrate new
+/// vectors.
 pub(super) const SAMPLE: usize = 1024;
-/// Places of a list that are counted there.
+/// Length of the lists in which places are counted.
 pub(super) const TOP: usize = 20;
-/// Users whose held-out pairs tell how well they rank.
+/// Number of users whose held-out pairs measure the ranking.
 const HELD_OUT: usize = 8192;
 
-/// At most so many of all, spread evenly over them.
+/// Samples at most `most` elements, evenly spaced.
 pub(super) fn evenly<T>(all: Vec<T>, most: usize) -> impl Iterator<Item = T> {
     let step = all.len().div_ceil(most).max(1);
     all.into_iter().step_by(step)
 }
 
-/// The pairs of [`HELD_OUT`] users at most, spread over all.
+/// Keeps the pairs of at most [`HELD_OUT`] users, evenly spaced.
 pub(super) fn some_users(pairs: &Interactions) -> Interactions {
     let users: Vec<usize> = (0..pairs.n_users()).filter(|&user| !pairs.of_user(user).is_empty()).collect();
     let of = |user: usize| pairs.of_user(user).iter().map(move |&item| (user as u32, item));
@@ -27,13 +28,14 @@ pub(super) fn some_users(pairs: &Interactions) -> Interactions {
     Interactions::from_pairs(pairs.n_users(), pairs.n_items(), &some)
 }
 
-/// The factor of `made` at which these vectors of the sampled items take as many of the users' first places, among all items
-/// and without the user's own, as the trained vectors do.
+/// Finds the factor of `made` at which the sampled items take as many of the users' top places as their trained vectors
+/// do. Users rank all items but their own.
 pub(super) fn equal_exposure(train: &Interactions, vectors: &HostEmbeddings, sample: &[u32], made: &[f32]) -> f32 {
     let d = vectors.d();
     let with_history: Vec<usize> = (0..train.n_users()).filter(|&user| !train.of_user(user).is_empty()).collect();
     let users: Vec<usize> = evenly(with_history, SAMPLE).collect();
-    // Of each user: how many places the sample has, and for each sampled item the factor at which it would reach the list.
+    // For each user: the number of places that the sample takes, and the factor at which each sampled item enters the
+    // list.
     let found: Vec<(usize, Vec<f32>)> = users
         .par_iter()
         .map(|&user| {
@@ -49,7 +51,7 @@ pub(super) fn equal_exposure(train: &Interactions, vectors: &HostEmbeddings, sam
                 .filter(|(item, _)| own.binary_search(item).is_err())
                 .filter_map(|(_, made)| {
                     let score: f32 = vector.iter().zip(made).map(|(x, y)| x * y).sum();
-                    // The list's last score is above zero wherever the model likes anything.
+                    // A list's last score is positive unless the model likes nothing.
                     (score > 0.0 && last > 0.0).then(|| last / score)
                 })
                 .collect();

@@ -1,18 +1,18 @@
-//! A vector for somebody who was not there in training, from what they liked.
+//! Fold-in: the vector of a user who was not in training, from the items they liked.
 
 use super::ridge::ridge;
 use crate::data::Interactions;
 use crate::model::HostEmbeddings;
 
-/// The linear map from the mean vector of a user's items to the user's own vector, fitted to all users of training.
+/// The linear map from the mean vector of a user's items to the user's own vector, fitted to all training users.
 ///
 /// ```text
 /// x_u = mean of z_i over the train items of u,   W = (XᵀX + λ I)⁻¹ XᵀU,   z_new = Wᵀ x_new
 /// ```
 ///
-/// Training gives no vector to somebody who comes later, but it gave one to everybody with a history: the map is what
-/// these have in common, by ridge regression. It knows how a model weighs its blocks and how popular items count, which a
-/// plain mean of item vectors does not.
+/// Training gives no vector to users who come later. This map, a ridge regression over the users with a history,
+/// computes one. Unlike a plain mean of item vectors, it captures how a model weighs its blocks and how popular items
+/// count.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct FoldIn {
     /// `[d, d]`.
@@ -20,29 +20,29 @@ pub(super) struct FoldIn {
 }
 
 impl FoldIn {
-    /// O(train pairs · d + users · d²) time, O(d²) memory.
+    /// Fits the map in O(train pairs · d + users · d²) time and O(d²) memory.
     pub(super) fn fit(vectors: &HostEmbeddings, train: &Interactions) -> Self {
         let d = vectors.d();
         let fitted = ridge(train, [d, d], |user, x, y| {
             x.extend(mean_of_items(vectors, train.of_user(user)));
             y.extend_from_slice(vectors.user(user));
         });
-        // Nobody has a history, all vectors are zero, or their sums are beyond 32 bits: the mean itself is all there is.
+        // Without histories, with zero vectors, or with sums beyond 32 bits, the map is the identity.
         let identity = || (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect();
         Self::from_map(fitted.unwrap_or_default(), d).unwrap_or_else(|| Self { map: identity() })
     }
 
-    /// From its matrix; `None` where the size is not `[d, d]` or a value is not finite.
+    /// Wraps a matrix; `None` if its size is not `[d, d]` or a value is not finite.
     pub(super) fn from_map(map: Vec<f32>, d: usize) -> Option<Self> {
         (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map })
     }
 
-    /// `[d, d]`, row after row.
+    /// The matrix, `[d, d]`, row-major.
     pub(super) fn map(&self) -> &[f32] {
         &self.map
     }
 
-    /// The vector of somebody with this history, `[d]`.
+    /// The vector of a user with this history, `[d]`.
     pub(super) fn vector(&self, vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
         let d = vectors.d();
         let mean = mean_of_items(vectors, items);
@@ -54,7 +54,7 @@ impl FoldIn {
     }
 }
 
-/// `[d]`; zero where there are none.
+/// Mean vector of the items, `[d]`; zero if there are none.
 fn mean_of_items(vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
     let mut sum = vec![0f32; vectors.d()];
     for &item in items {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::data::splitmix64;
 
-    /// Users are a known linear map of the mean of their items.
+    /// The users are a known linear map of the mean of their items.
     #[test]
     fn the_map_is_found_again() {
         let (n_users, n_items, d) = (500, 40, 3);
@@ -93,7 +93,7 @@ mod tests {
         }
     }
 
-    /// A map with an infinite entry would make a file that cannot be read.
+    /// A map with an infinite entry would make an unreadable file.
     #[test]
     fn where_sums_are_too_large_the_mean_stays() {
         let (n_users, blocks) = (100, vec![("a".to_string(), 2)]);

@@ -1,4 +1,4 @@
-//! What a recommender keeps of a model, so that it can embed new items.
+//! Embedding of new items: what a recommender keeps of a model for it.
 
 use super::exposure::{SAMPLE, TOP, equal_exposure, evenly, some_users};
 use super::neighbors::{nearest, unit_halves};
@@ -17,43 +17,44 @@ use half::f16;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How much of a new vector is by profiles, in lengths of the rest: what is tried.
+/// Candidate weights of the profile part of a new vector, relative to the length of the rest.
 const PROFILE_WEIGHTS: [f32; 7] = [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
-/// Names of tensors.
+/// Names of tensors in the model file.
 const UNITS: &str = "units/";
 const HANDED_ON: &str = "handed_on";
 const SHARED: &str = "shared/";
 const PROFILE: &str = "profile";
 
-/// Embeds new items: [`Inductive`] with what it needs of the model and of the catalogue that it was trained on.
+/// Embeds new items: an [`Inductive`] rule with what it needs of the model and of the catalogue it was trained on.
 #[derive(Debug, Clone)]
 pub(super) struct Induction {
     pub(super) header: InductionHeader,
     /// Parameters of the model that belong to no single user or item.
     pub(super) shared: Parameters,
-    /// Each modality's rows of length one, `[n_items, width]`, without those of items that nobody has in training.
+    /// L2-normalised rows of each modality, `[n_items, width]`; zero for items without train interactions.
     pub(super) units: Vec<Vec<f16>>,
-    /// `[n_items, d]`, to be multiplied by the header's `scale`; empty where items hand on nothing.
+    /// What items pass on to their neighbours, `[n_items, d]`, divided by the header's `scale`; empty if they pass on
+    /// nothing.
     pub(super) handed_on: Vec<f16>,
-    /// What is added by the header's `profile`, where that is not 0.
+    /// Present if the header's `profile` weight is not 0.
     pub(super) profile: Option<Profile>,
 }
 
-/// The part of [`Induction`] that is no tensor.
+/// The part of [`Induction`] that is not a tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct InductionHeader {
     pub(super) inductive: Inductive,
-    /// The modalities that the model takes, with their widths.
+    /// Modalities that the model takes, with their widths.
     pub(super) modalities: Vec<(Modality, usize)>,
-    /// Those that the data had besides.
+    /// Modalities of the data that the model does not take.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) left_out: Vec<Modality>,
-    /// What each block of a new vector is multiplied by.
+    /// Factor of each block of a new vector.
     pub(super) gains: Vec<f32>,
-    /// What the vector of an item by users' [`Profile`]s is multiplied by.
+    /// Weight of the vector by users' [`Profile`]s.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) profile: f32,
-    /// A power of two that brings what is handed on into the range of half precision.
+    /// A power of two that brings `handed_on` into the range of half precision.
     pub(super) scale: f32,
 }
 
@@ -61,7 +62,7 @@ fn is_zero(x: &f32) -> bool {
     *x == 0.0
 }
 
-/// Where new items are embedded.
+/// The device on which new items are embedded.
 fn host_device() -> Result<Device> {
     #[cfg(feature = "flex")]
     return Ok(Device::flex());
@@ -70,7 +71,7 @@ fn host_device() -> Result<Device> {
 }
 
 impl Induction {
-    /// `None` where the model or the data have no content to embed an item from.
+    /// Fits the rule to a trained model; `None` if the model or the data have no content to embed an item from.
     pub(super) fn fit(
         config: &ModelConfig,
         trained: &Parameters,
@@ -116,7 +117,7 @@ impl Induction {
         Ok(Some(found))
     }
 
-    /// Hands its tensors to `put`, by name.
+    /// Passes each tensor to `put` with its name.
     pub(super) fn write(&self, mut put: impl FnMut(String, TensorData)) {
         let matrix = |values: &[f16], width: usize| TensorData::new(values.to_vec(), [values.len() / width, width]);
         for ((modality, width), units) in self.header.modalities.iter().zip(&self.units) {
@@ -136,7 +137,7 @@ impl Induction {
         }
     }
 
-    /// From what [`write`](Self::write) handed over; says what does not fit.
+    /// Rebuilds the rule from what [`write`](Self::write) passed on; the error says what does not fit.
     pub(super) fn read(
         header: InductionHeader,
         mut tensors: Parameters,
@@ -185,7 +186,7 @@ impl Induction {
         Ok(Self { shared: shared.collect(), header, units, handed_on, profile })
     }
 
-    /// The vectors of new items, `[n_new, d]`.
+    /// Embeds new items, `[n_new, d]`.
     pub(super) fn embed(&self, features: &Features, d: usize, blocks: &[(String, usize)]) -> Result<Vec<f32>> {
         let mut vectors = self.before_gains(features, d, None)?;
         apply(&self.header.gains, blocks, &mut vectors);
@@ -196,7 +197,7 @@ impl Induction {
         Ok(vectors)
     }
 
-    /// What each modality counts in a profile: as in the item graph, or alike where that has none.
+    /// The share of each modality in a profile: that in the item graph, or equal shares if there is no graph.
     fn shares(&self) -> Vec<f32> {
         let modalities = &self.header.modalities;
         let shares = &self.header.inductive.neighborhood.shares;
@@ -207,10 +208,10 @@ impl Induction {
         }
     }
 
-    /// What of the features the model takes.
+    /// Checks that the features are those that the model takes.
     ///
     /// # Errors
-    /// A modality that is missing, or of another width.
+    /// A modality that is missing, of another width, or unknown to the model.
     pub(super) fn check(&self, features: &Features) -> Result<()> {
         for (modality, width) in &self.header.modalities {
             let found = features.get(modality).map(ItemFeatures::width);
@@ -233,7 +234,7 @@ impl Induction {
         }
     }
 
-    /// `c (1 + o) + Σ_j S_j h_j`, where `own[row]` is no neighbour of a row.
+    /// Computes `c (1 + o) + Σ_j S_j h_j`; `own[row]` is excluded from the neighbours of a row.
     fn before_gains(&self, features: &Features, d: usize, own: Option<&[u32]>) -> Result<Vec<f32>> {
         let n_new = features.iter().next().map_or(0, |(_, rows)| rows.n_items());
         let Inductive { alone, hands_on, neighborhood } = &self.header.inductive;
@@ -269,9 +270,9 @@ impl Induction {
         Ok(vectors)
     }
 
-    /// The neighbours of a new item with their weights, each modality's after the other's.
+    /// The neighbours of a new item with their weights, one modality after the other.
     fn neighbors(&self, rule: &Neighborhood, features: &Features, row: usize, own: Option<u32>) -> Vec<(u32, f32)> {
-        // What the item lacks leaves its share to what it has, as in the graph of the items of training.
+        // The share of a modality that the item lacks goes to the others, as in the item graph of training.
         let has = |modality: &Modality| features.get(modality).is_some_and(|rows| rows.has(row));
         let total = |all: bool| -> f32 {
             rule.shares.iter().filter(|(modality, _)| all || has(modality)).map(|(_, share)| share).sum()
@@ -309,12 +310,12 @@ impl Induction {
         found
     }
 
-    /// Fits what new items' vectors are multiplied by, and how much of them is by users' profiles.
+    /// Fits the factors of new vectors and the weight of users' profiles in them.
     ///
-    /// A vector made of neighbours is shorter than one that was trained, so new items would hardly be seen. A sample of the
-    /// items of training is embedded as if these were new, and each block brought to the mean length of the trained one. As much
-    /// of their vectors by [`Profile`] is added as finds most of the valid part's pairs with the sample, and all is brought to the
-    /// factor at which the sample takes as many of the first 20 places as its trained vectors do.
+    /// A vector made of neighbours is shorter than a trained one, so new items would hardly be recommended. A sample of
+    /// training items is embedded as if new, and each block is scaled to the mean length of the trained one. The weight
+    /// of the vectors by [`Profile`] is the one that finds the most valid pairs with the sample. Everything is then
+    /// scaled so that the sample takes as many of the first 20 places as its trained vectors do.
     fn fit_gains(&mut self, data: &TrainSet, valid: &Interactions, vectors: &HostEmbeddings) -> Result<()> {
         let (d, blocks) = (vectors.d(), vectors.blocks());
         let degrees = data.interactions.item_degrees();

@@ -1,4 +1,4 @@
-//! Changes to a catalogue after training, without training: new items, removed items, new interactions and users.
+//! Changes to a catalogue without retraining: new items, removed items, new interactions and new users.
 
 use super::induction::Induction;
 use super::new_items::check_new_id;
@@ -8,39 +8,39 @@ use crate::{Error, Result};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How far the present is from what a model was trained on: [`Recommender::drift`].
+/// How far the catalogue and its users have moved from the training data: see [`Recommender::drift`].
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Drift {
-    /// Items added since.
+    /// Items added since training.
     pub new_items: usize,
-    /// Items of training that are not recommended any more.
+    /// Training items that were removed.
     pub removed_items: usize,
-    /// Users added since.
+    /// Users added since training.
     pub new_users: usize,
-    /// Interactions added since.
+    /// Interactions added since training.
     pub new_interactions: usize,
-    /// These as a share of all interactions that vectors stand on, between 0 and 1.
+    /// New interactions as a share of all train and new interactions, between 0 and 1.
     pub interactions_share: f64,
-    /// Mean of `1 - cos(z_u, z_u')` between the trained and the present vectors of the users of training who have new
-    /// interactions; 0 where there is none.
+    /// Mean of `1 - cos(z_u, z_u')` between the trained and the current vectors of the training users with new
+    /// interactions; 0 if there are none.
     pub users_moved: f64,
 }
 
-/// What [`Recommender::update`] did.
+/// The outcome of [`Recommender::update`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Update {
-    /// Interactions that are new.
+    /// New interactions.
     pub added: usize,
-    /// Interactions that were known before.
+    /// Interactions that were already known.
     pub known: usize,
     /// Users who were not known before.
     pub new_users: usize,
 }
 
 impl Recommender {
-    /// Whether [`add_items`](Self::add_items) can embed an item from its content.
+    /// Returns whether [`add_items`](Self::add_items) can embed an item from its content.
     pub fn takes_new_items(&self) -> bool {
         self.induction.is_some()
     }
@@ -48,35 +48,37 @@ impl Recommender {
     /// The features that a new item needs: each modality with its width.
     ///
     /// # Errors
-    /// A model that cannot embed new items; its file is gone or has changed since it was loaded.
+    /// If the model cannot embed new items, or its file is gone or has changed since it was loaded.
     pub fn new_item_features(&self) -> Result<Vec<(crate::data::Modality, usize)>> {
         Ok(self.induction()?.header.modalities.clone())
     }
 
-    /// Adds items to the catalogue without training: from now on they are recommended as others are.
+    /// Adds items to the catalogue without retraining; from then on they are recommended like any other.
     ///
-    /// An item's vector is made of its features with the trained weights, and of its nearest neighbours in content among
-    /// the items of training:
+    /// The vector of a new item is computed from its features with the trained weights, and from its nearest neighbours
+    /// by content among the training items:
     ///
     /// ```text
     /// z_new = g ∘ (c(x_new) (1 + o) + Σ_j S_j h_j) + w M x̂_new
     /// ```
     ///
-    /// where `c` is what the model makes of content, `S_j` are the edges of its item graph and `h_j` what neighbours hand on.
-    /// For VIRAL, DRAGON, FREEDOM, VBPR and ProfileMatch this is the vector that the model itself gives to an item without
-    /// interactions, up to `g`; other models have the mean of the neighbours' vectors. `M` maps users' vectors to their profiles of
-    /// content, the means of the unit rows `x̂` of what they have (ridge regression): its part of a score is what a profile gives.
-    /// The factors `g`, one for each block, and `w` are fitted to items of training that are embedded as if they were new: `w` to
-    /// how many of the valid part's pairs are found (0 where nothing is held out), and both so that new items get as many places
-    /// as these have.
+    /// where `c` is the model's embedding of content, `S_j` are the edge weights of its item graph, `h_j` is what
+    /// neighbours pass on, and `o` is the item's own weight in the graph. For VIRAL, DRAGON, FREEDOM, VBPR and
+    /// ProfileMatch this is, up to `g`, the vector that the model itself gives to an item without interactions; other
+    /// models have the mean of the neighbours' vectors. `M` maps users' vectors to their content profiles, the means of
+    /// the unit rows `x̂` of their items (ridge regression), so its part of a score is the score of a profile. The
+    /// factors `g`, one for each block, and `w` are fitted to training items that are embedded as if they were new: `w`
+    /// to the number of valid pairs found (0 if nothing is held out), and both so that new items get as many places in
+    /// lists as these items have.
     ///
     /// All other vectors stay as they are, so scores of the other items keep their bits. An item that was
-    /// [removed](Self::remove_items) comes back with the vector it had, if training gave it one, and with the title that is
-    /// given, if that is not empty.
+    /// [removed](Self::remove_items) returns with its trained vector, if it has one, and with the new title, unless
+    /// that is empty.
     ///
     /// # Errors
-    /// An id that the catalogue has; features of another modality or width than the model was trained on; a model that
-    /// cannot embed new items, because it was trained without features or is not one of the table. Nothing is added then.
+    /// An id that is already in the catalogue; features of another modality or width than the model was trained on; a
+    /// model that cannot embed new items, because it was trained without features or is not a built-in one. Nothing is
+    /// added then.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -85,7 +87,7 @@ impl Recommender {
     /// # fn main() -> viral::Result<()> {
     /// let data = PlantedConfig::new().with_n_users(60).with_n_items(50).with_interactions_per_user(8).generate().data;
     /// let mut recommender = Recipe::viral().epochs(2).run(&data, &Device::flex())?.recommender()?;
-    /// let features = data.train.features.select(&[3]); // it reads and looks like item 3
+    /// let features = data.train.features.select(&[3]); // the content of item 3
     /// recommender.add_items(&NewItems::new(["new"], features)?)?;
     /// assert!(recommender.similar("new", 3)?.iter().any(|found| found.item == "i0003"));
     /// recommender.remove_items(&["new"])?;
@@ -139,12 +141,12 @@ impl Recommender {
         Ok(())
     }
 
-    /// Takes items out of the catalogue: they are recommended no more. Histories with them still count.
+    /// Removes items from the catalogue: they are no longer recommended. They still count in users' histories.
     ///
-    /// An item that was [added](Self::add_items) and that nobody took goes without a trace.
+    /// An item that was [added](Self::add_items) and that no user has is deleted without a trace.
     ///
     /// # Errors
-    /// [`Error::UnknownItem`], and then none is removed.
+    /// [`Error::UnknownItem`]; nothing is removed then.
     pub fn remove_items<S: AsRef<str>>(&mut self, items: &[S]) -> Result<()> {
         let mut numbers = self.item_numbers(items.iter().map(AsRef::as_ref))?;
         let taken = |item: &u32| self.later.values().any(|items| items.binary_search(item).is_ok());
@@ -174,18 +176,18 @@ impl Recommender {
         Ok(())
     }
 
-    /// Takes up what users have done since training, without training: their next recommendations know it.
+    /// Adds interactions without retraining: the users' next recommendations take them into account.
     ///
     /// ```text
     /// z_u' = z_u + f(H_u ∪ H_u') - f(H_u)
     /// ```
     ///
-    /// where `H_u` is what the user had in training, `H_u'` what came since, and `f` the map from histories to vectors that
-    /// [`recommend_for`](Self::recommend_for) uses. A user who was not there in training has `f(H_u')`. Vectors on file stay
-    /// as they are, so the order of updates does not matter.
+    /// where `H_u` is the user's history in training, `H_u'` what came since, and `f` the map from histories to vectors
+    /// that [`recommend_for`](Self::recommend_for) uses. A user who was not in training has the vector `f(H_u')`.
+    /// Stored vectors do not change, so the order of updates does not matter.
     ///
     /// # Errors
-    /// [`Error::UnknownItem`]; a new user whose id is empty or begins or ends with a blank. Then nothing is taken up.
+    /// [`Error::UnknownItem`]; a new user whose id is empty or begins or ends with a blank. Nothing is added then.
     ///
     /// ```
     /// use viral::prelude::*;
@@ -233,7 +235,7 @@ impl Recommender {
         Ok(update)
     }
 
-    /// How far the present catalogue and its users are from those of the last training.
+    /// Measures how far the catalogue and its users have moved from the training data.
     pub fn drift(&self) -> Drift {
         let new_interactions: usize = self.later.values().map(Vec::len).sum();
         let total = new_interactions + self.train.n_pairs();
@@ -254,17 +256,17 @@ impl Recommender {
             new_users: self.users.len() - self.train.n_users(),
             new_interactions,
             interactions_share: new_interactions as f64 / total.max(1) as f64,
-            // The sum of no numbers is -0.
+            // `sum` of an empty iterator is -0.
             users_moved: moved.iter().fold(0.0, |sum, x| sum + x) / moved.len().max(1) as f64,
         }
     }
 
-    /// Train items of a user; none for one who came later.
+    /// Train items of a user; none for a user added later.
     pub(super) fn of_training(&self, user: usize) -> &[u32] {
         if user < self.train.n_users() { self.train.of_user(user) } else { &[] }
     }
 
-    /// What a user is known to have: of the train part, of valid and test, and since.
+    /// Items that a user is known to have: from the train part, from valid and test, and since training.
     pub(super) fn taken(&self, user: usize) -> [&[u32]; 3] {
         let held_out = if user < self.held_out.n_users() { self.held_out.of_user(user) } else { &[] };
         [self.of_training(user), held_out, self.later_of(user)]
@@ -274,7 +276,7 @@ impl Recommender {
         self.later.get(&(user as u32)).map_or(&[], Vec::as_slice)
     }
 
-    /// The present vector of a user: the trained one, moved by what came since.
+    /// The current vector of a user: the trained one, updated with the interactions since.
     pub(super) fn vector_of(&self, user: usize) -> Cow<'_, [f32]> {
         let (trained, later) = (self.vectors.user(user), self.later_of(user));
         if later.is_empty() {

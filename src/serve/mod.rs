@@ -1,18 +1,18 @@
-//! Recommendations from a trained model: for a known user, for somebody new by what they liked, and items like an item.
+//! Recommendations from a trained model: for known users, for new users from what they liked, and similar items.
 //!
 //! | file | |
 //! |---|---|
 //! | `recommender` | [`Recommender`]: vectors, ids, titles and histories, ready to answer from many threads |
-//! | `contents` | what it knows: vectors, settings, ids, titles and histories |
-//! | `answer` | [`Recommendation`], [`RecommendOptions`]: what is asked for and what comes back |
-//! | `popular` | what most users have, for those of whom nothing is known |
-//! | `fold_in` | from a list of liked items to a vector for somebody without one |
-//! | `ridge` | ridge regression over the users of training |
-//! | `query` | what is asked, by number, and the best items for it |
+//! | `contents` | contents of a recommender: vectors, settings, ids, titles and histories |
+//! | `answer` | [`Recommendation`], [`RecommendOptions`]: requests and answers |
+//! | `popular` | the most popular items, for users of whom nothing is known |
+//! | `fold_in` | the vector of a new user from a list of liked items |
+//! | `ridge` | ridge regression over the training users |
+//! | `query` | resolved requests, and the search for the best items |
 //! | `living`, `new_items` | [`NewItems`], [`Update`], [`Drift`]: new items, removed items and new interactions after training |
-//! | `induction`, `profile`, `exposure` | what embeds new items, and how much these are worth in lists |
-//! | `saved` | the model file: written whole or not at all, read with every bit checked |
-//! | `names` | external ids, compact, with their index |
+//! | `induction`, `profile`, `exposure` | embedding of new items, and how often they are recommended |
+//! | `saved` | the model file: written atomically, every bit checked on reading |
+//! | `names` | compact external ids with an index |
 //!
 //! ```
 //! use viral::prelude::*;

@@ -2,18 +2,18 @@
 
 use std::cmp::Ordering;
 
-/// Names by number and numbers by name: 8 bytes a name besides its text.
+/// Maps numbers to names and names to numbers: 8 bytes per name besides its text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Names {
     text: String,
-    /// Where each name ends.
+    /// End of each name in `text`.
     ends: Vec<u32>,
-    /// Numbers in the order of their names.
+    /// Numbers sorted by name.
     by_name: Vec<u32>,
 }
 
 impl Names {
-    /// Fails with the name that comes twice, or when all names together have 4 GiB or more.
+    /// Returns an error if a name is a duplicate, which it names, or if all names together have 4 GiB or more.
     pub(super) fn new<S: AsRef<str>>(names: &[S]) -> Result<Self, String> {
         let mut all = Self::listed(names)?;
         let mut by_name: Vec<u32> = (0..names.len() as u32).collect();
@@ -25,7 +25,7 @@ impl Names {
         Ok(all)
     }
 
-    /// Names that need not differ, such as titles: they cannot be looked up.
+    /// Stores names that may repeat, such as titles: they cannot be looked up.
     pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> Result<Self, String> {
         let total: usize = names.iter().map(|name| name.as_ref().len()).sum();
         if u32::try_from(total.max(names.len())).is_err() {
@@ -39,7 +39,7 @@ impl Names {
         Ok(Self { text, ends, by_name: Vec::new() })
     }
 
-    /// Adds a name behind the others; fails where it is there already or names would have 4 GiB or more.
+    /// Appends a name; fails if it is a duplicate or the names would have 4 GiB or more.
     pub(super) fn push(&mut self, name: &str) -> Result<(), String> {
         match self.by_name.binary_search_by(|&number| self.get(number as usize).cmp(name)) {
             Ok(_) => return Err(format!("the id '{name}' comes twice")),
@@ -51,7 +51,7 @@ impl Names {
         Ok(())
     }
 
-    /// [`push`](Self::push) for names that need not differ.
+    /// [`push`](Self::push) for names that may repeat.
     pub(super) fn push_listed(&mut self, name: &str) -> Result<u32, String> {
         let end =
             u32::try_from(self.text.len() + name.len()).map_err(|_| "ids or titles of 4 GiB or more".to_string())?;
@@ -60,7 +60,7 @@ impl Names {
         Ok(self.ends.len() as u32 - 1)
     }
 
-    /// Puts another name in the place of one that cannot be looked up.
+    /// Replaces a name in a list without an index.
     pub(super) fn set_listed(&mut self, number: usize, name: &str) -> Result<(), String> {
         let old = self.get(number).len();
         u32::try_from(self.text.len() - old + name.len()).map_err(|_| "ids or titles of 4 GiB or more".to_string())?;
@@ -70,7 +70,7 @@ impl Names {
         Ok(())
     }
 
-    /// Removes a name; the numbers of those behind it fall by one.
+    /// Removes a name; the numbers of later names decrease by one.
     pub(super) fn remove(&mut self, number: usize) {
         let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         let end = self.ends.remove(number);
@@ -93,7 +93,7 @@ impl Names {
         (0..self.len()).map(|number| self.get(number))
     }
 
-    /// O(log names).
+    /// Looks a name up in O(log names).
     pub(super) fn find(&self, name: &str) -> Option<u32> {
         let at = self.by_name.binary_search_by(|&number| match self.get(number as usize) {
             known if known == name => Ordering::Equal,

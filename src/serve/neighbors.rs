@@ -1,10 +1,10 @@
-//! An item's nearest others by content: rows of length one, and the largest of their products.
+//! Nearest neighbours by content: L2-normalised rows and their largest inner products.
 
 use super::query::length;
 use crate::data::ItemFeatures;
 use half::f16;
 
-/// The `n` largest entries above zero, the largest first, the earlier of equal ones first.
+/// The `n` largest positive entries in descending order; the earlier of equal ones comes first.
 pub(super) fn nearest(cosines: &[f32], n: usize) -> Vec<(u32, f32)> {
     let mut all: Vec<(u32, f32)> = cosines
         .iter()
@@ -21,7 +21,7 @@ pub(super) fn nearest(cosines: &[f32], n: usize) -> Vec<(u32, f32)> {
     all
 }
 
-/// Rows of length one in half precision; zeros for items that are left out.
+/// L2-normalises rows, in half precision; rows of items that are not kept are zero.
 pub(super) fn unit_halves(rows: &ItemFeatures, keep: impl Fn(usize) -> bool) -> Vec<f16> {
     let mut units = Vec::with_capacity(rows.values().len());
     for item in 0..rows.n_items() {

@@ -1,9 +1,9 @@
-//! Items that come after training: what a catalogue is given of them.
+//! Items to add to a catalogue after training.
 
 use crate::data::{Dataset, Features};
 use crate::{Error, Result};
 
-/// Items to be added to a catalogue: ids, titles where they have any, and features as the model was trained on.
+/// Items to add to a catalogue: ids, optional titles, and features like those the model was trained on.
 ///
 /// ```
 /// use viral::data::{Features, ItemFeatures, Modality};
@@ -22,11 +22,11 @@ pub struct NewItems {
 }
 
 impl NewItems {
-    /// Items by external id, with one row of features each, in the order of the ids.
+    /// Takes items by external id, with one row of features each, in the order of the ids.
     ///
     /// # Errors
-    /// When a modality has more rows or fewer than there are ids; an id that comes twice, is empty, or begins or ends with a blank; an
-    /// item without content in any modality.
+    /// If a modality does not have one row for each id; an id is a duplicate, is empty, or begins or ends with a blank;
+    /// or an item has no content in any modality.
     pub fn new<S: Into<String>>(ids: impl IntoIterator<Item = S>, features: Features) -> Result<Self> {
         let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
         for (modality, rows) in &features {
@@ -50,13 +50,13 @@ impl NewItems {
         Ok(Self { titles: vec![String::new(); ids.len()], ids, features })
     }
 
-    /// Some items of a data set, by their numbers there, with titles and all features.
+    /// Takes items from a data set by their numbers there, with titles and all features.
     ///
     /// # Errors
-    /// A number that comes twice.
+    /// If a number is a duplicate.
     ///
     /// # Panics
-    /// When a number is not below the number of items.
+    /// If a number is not below the number of items.
     pub fn of(data: &Dataset, items: &[u32]) -> Result<Self> {
         let rows: Vec<usize> = items.iter().map(|&item| item as usize).collect();
         let ids = rows.iter().map(|&item| data.item_ids[item].as_str());
@@ -67,10 +67,10 @@ impl NewItems {
         }
     }
 
-    /// Sets their titles, in the order of the ids; an empty one where there is none.
+    /// Sets the titles, in the order of the ids; an item without a title has an empty one.
     ///
     /// # Errors
-    /// When there are more titles or fewer than ids.
+    /// If the number of titles differs from that of the ids.
     pub fn with_titles<S: Into<String>>(mut self, titles: impl IntoIterator<Item = S>) -> Result<Self> {
         self.titles = titles.into_iter().map(Into::into).collect();
         match self.titles.len() == self.ids.len() {
@@ -83,18 +83,18 @@ impl NewItems {
         }
     }
 
-    /// Their features.
+    /// The features of the items.
     pub fn features(&self) -> &Features {
         &self.features
     }
 
-    /// Their external ids.
+    /// The external ids of the items.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
 }
 
-/// An id that comes in: one that differs from another in blanks alone would be somebody else without anybody seeing it.
+/// Checks a new id: two ids that differ in surrounding blanks alone would be confused without anybody noticing.
 pub(super) fn check_new_id(id: &str) -> std::result::Result<(), String> {
     let is_good = id.trim() == id && !id.is_empty();
     is_good

@@ -1,31 +1,32 @@
-//! What most users have: for those of whom nothing is known.
+//! The most popular items, for users of whom nothing is known.
 
 use super::Recommender;
 use super::answer::{RecommendOptions, Recommendation};
 use crate::Result;
 
 impl Recommender {
-    /// The `k` items that most users have, in the train part and since; the score is their number, and there are no shares.
+    /// The `k` most popular items: the score is the number of users who have the item, from the train part and since.
+    /// There are no shares.
     ///
     /// # Errors
-    /// A `k` of 0.
+    /// If `k` is 0.
     pub fn popular(&self, k: usize) -> Result<Vec<Recommendation>> {
         self.popular_with(&RecommendOptions::new(k))
     }
 
-    /// [`popular`](Self::popular) with exclusions and candidates; weights of blocks do not count.
+    /// [`popular`](Self::popular) with exclusions and candidates; weights of blocks are ignored.
     ///
     /// # Errors
-    /// Those of [`recommend_with`](Self::recommend_with), but for users.
+    /// Those of [`recommend_with`](Self::recommend_with), except those about users.
     pub fn popular_with(&self, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
         self.most_taken(options, [&[]; 3])
     }
 
-    /// [`popular_with`](Self::popular_with) without what a user is known to have: what can be said to one without train
-    /// interactions, who may have valid or test ones all the same.
+    /// [`popular_with`](Self::popular_with) without the items that a user is known to have: an answer for a user
+    /// without train interactions, who may still have valid or test ones.
     ///
     /// # Errors
-    /// Those of [`recommend_with`](Self::recommend_with), but for [`NoHistory`](crate::Error::NoHistory).
+    /// Those of [`recommend_with`](Self::recommend_with), except [`NoHistory`](crate::Error::NoHistory).
     pub fn popular_for(&self, user: &str, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
         let user = self.user_number(user)?;
         match options.with_known {

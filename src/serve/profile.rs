@@ -1,4 +1,4 @@
-//! What users' vectors say of the content that they take.
+//! Content profiles as a function of users' vectors.
 
 use super::query::length;
 use super::ridge::ridge;
@@ -6,25 +6,26 @@ use crate::data::{Features, Interactions, Modality};
 use crate::model::HostEmbeddings;
 use half::f16;
 
-/// The linear map from users' vectors to the content of their items, by which new content is scored.
+/// The linear map from users' vectors to the mean content of their items, which scores new content.
 ///
 /// ```text
 /// p_u = mean of x̂_i over the train items of u,   x̂_i = [√w_m x_im / ‖x_im‖] over modalities,   M = (UᵀU + λ I)⁻¹ UᵀP
 /// ⟨z_u, M x̂_new⟩ ≈ ⟨p_u, x̂_new⟩
 /// ```
 ///
-/// The right-hand side is the score that a profile of content gives; the left one is that of a new item with the vector `M x̂_new`, in
-/// the space that the model has: nobody's history is asked for, and customers who come later have it too.
+/// The right-hand side is the score of a content profile. The left-hand side is the score of a new item with the vector
+/// `M x̂_new` in the model's own space: it needs no history, and works for users who come later, too.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Profile {
-    /// `[d, width]`, `width` being that of all modalities side by side.
+    /// `[d, width]`, where `width` is the total of all modalities.
     map: Vec<f32>,
     width: usize,
 }
 
 impl Profile {
-    /// By ridge regression over all users with a history; `None` where it has no solution in these numbers. `units` are the rows of length
-    /// one of each modality, `[n_items, width]`, and `shares` their `w_m`. O(users · d · width) time.
+    /// Fits the map by ridge regression over all users with a history; `None` if the system is numerically singular.
+    /// `units` are the L2-normalised rows of each modality, `[n_items, width]`, and `shares` their `w_m`. O(users · d ·
+    /// width) time.
     pub(super) fn fit(
         vectors: &HostEmbeddings,
         train: &Interactions,
@@ -50,17 +51,17 @@ impl Profile {
         Self::from_map(map?, d, width)
     }
 
-    /// From its matrix; `None` where the size is not `[d, width]` or a value is not finite.
+    /// Wraps a matrix; `None` if its size is not `[d, width]` or a value is not finite.
     pub(super) fn from_map(map: Vec<f32>, d: usize, width: usize) -> Option<Self> {
         (map.len() == d * width && map.iter().all(|w| w.is_finite())).then_some(Self { map, width })
     }
 
-    /// `[d, width]`, row after row.
+    /// The matrix, `[d, width]`, row-major.
     pub(super) fn map(&self) -> &[f32] {
         &self.map
     }
 
-    /// `M x̂` of each row, `[n, d]`; what a row lacks adds nothing.
+    /// `M x̂` of each row, `[n, d]`; a modality that a row lacks adds nothing.
     pub(super) fn vectors(&self, features: &Features, modalities: &[(Modality, usize)], shares: &[f32]) -> Vec<f32> {
         let n = features.iter().next().map_or(0, |(_, rows)| rows.n_items());
         let d = self.map.len().checked_div(self.width).unwrap_or(0);
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
     use crate::data::{ItemFeatures, splitmix64};
 
-    /// Where users' vectors are a linear map of their profiles, scores of new items are those of the profiles.
+    /// If users' vectors are a linear map of their profiles, new items have the scores of the profiles.
     #[test]
     fn a_new_item_is_scored_as_by_the_profile() {
         let (n_users, n_items) = (400, 50);
@@ -112,7 +113,7 @@ mod tests {
         let pairs: Vec<(u32, u32)> =
             (0..n_users as u32).flat_map(|u| (0..3).map(move |k| (u, (u * 7 + k * k * 11) % n_items as u32))).collect();
         let train = Interactions::from_pairs(n_users + 1, n_items, &pairs);
-        // A profile has five numbers; a vector holds these in another basis, and one more that says nothing.
+        // A profile has five numbers; a vector holds these in another basis, plus one without information.
         let profile = |user: usize| -> Vec<f32> {
             let items = train.of_user(user);
             let part = |m: usize| {

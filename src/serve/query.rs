@@ -1,4 +1,4 @@
-//! From what is asked, by number, to the best items.
+//! Requests by number, and the search for the best items.
 
 use super::Recommender;
 use super::answer::{RecommendOptions, Recommendation};
@@ -8,24 +8,24 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Candidates beyond `k` that are scored anew in double precision, for there neighbours may change places.
+/// Candidates beyond `k` that are rescored in double precision, because rounding may have swapped neighbours.
 pub(super) const MARGIN: usize = 8;
 
-/// What is asked of the vectors, by number.
+/// A request in terms of a vector and of item numbers.
 pub(super) struct Query<'a> {
-    /// `[d]`, not yet weighed.
+    /// `[d]`, before weighting.
     pub(super) vector: Cow<'a, [f32]>,
-    /// Factor of each block.
+    /// Weight of each block.
     pub(super) weights: &'a [f64],
-    /// Items that must not come, each list ascending.
+    /// Excluded items, each list ascending.
     pub(super) hidden: [&'a [u32]; 5],
-    /// The only items that may come, ascending.
+    /// The only eligible items, ascending.
     pub(super) candidates: Option<&'a [u32]>,
-    /// Whether scores are divided by the items' lengths.
+    /// Whether to divide scores by the items' lengths.
     pub(super) cosine: bool,
 }
 
-/// A request's options, by number.
+/// The options of a request, with ids resolved to numbers.
 pub(super) struct Resolved {
     pub(super) k: usize,
     pub(super) exclude: Vec<u32>,
@@ -60,7 +60,7 @@ impl Recommender {
         })
     }
 
-    /// Ascending, each once.
+    /// Numbers of the items, ascending, without duplicates.
     pub(super) fn item_numbers<'s>(&self, items: impl Iterator<Item = &'s str>) -> Result<Vec<u32>> {
         let mut numbers = items.map(|item| self.item_number(item)).collect::<Result<Vec<u32>>>()?;
         numbers.sort_unstable();
@@ -98,11 +98,11 @@ impl Recommender {
         }
     }
 
-    /// The vector with each block times its weight, all over the largest of these: the order of items is the same, and weights
-    /// that single precision does not hold are no matter.
+    /// Multiplies each block of the vector by its weight over the largest weight. This keeps the order of items, and
+    /// works for weights that single precision cannot hold.
     ///
     /// # Errors
-    /// When an item's vector of length `longest` could have a score that is not finite.
+    /// If an item's vector of length `longest` could have a score that is not finite.
     pub(super) fn weighed(&self, vector: &[f32], weights: &[f64], longest: f64) -> Result<Vec<f32>> {
         let largest = weights.iter().fold(0.0f64, |largest, weight| largest.max(weight.abs()));
         let mut vector = vector.to_vec();
@@ -117,7 +117,7 @@ impl Recommender {
         Ok(vector)
     }
 
-    /// Finds the best items for a query on the calling thread.
+    /// Finds the best items for a query, on the calling thread.
     pub(super) fn answer(&self, query: &Query, k: usize) -> Result<Vec<Recommendation>> {
         let is_hidden = |item: &u32| query.hidden.iter().any(|list| list.binary_search(item).is_ok());
         let longest = if query.cosine { 1.0 } else { self.longest_item };
@@ -183,12 +183,13 @@ pub(super) fn length(vector: &[f32]) -> f64 {
     vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
 }
 
-/// Infinite for no vector, and for one below the normal numbers, whose direction is rounded away: then 0.
+/// The reciprocal of a length; 0 if that is infinite, as for a zero vector or one so short that rounding destroys its
+/// direction.
 pub(super) fn inverse(length: f64) -> f32 {
     Some((1.0 / length) as f32).filter(|inverse| inverse.is_finite()).unwrap_or(0.0)
 }
 
-/// The length of each row; fails at one that is not finite.
+/// The length of each row; returns an error if one is not finite.
 pub(super) fn lengths(vectors: &[f32], d: usize, what: &str) -> Result<Vec<f64>> {
     let lengths: Vec<f64> = vectors.par_chunks(d.max(1)).map(length).collect();
     match lengths.iter().position(|length| !length.is_finite()) {
@@ -197,7 +198,7 @@ pub(super) fn lengths(vectors: &[f32], d: usize, what: &str) -> Result<Vec<f64>>
     }
 }
 
-/// `|y| ≤ ‖z_u‖ ‖z_i‖`: one comparison keeps every score, and every partial sum of one, finite.
+/// By `|y| ≤ ‖z_u‖ ‖z_i‖`, this one comparison ensures that every score and every partial sum of it is finite.
 pub(super) fn check_scores(user: f64, item: f64) -> Result<()> {
     match user * item < f64::from(f32::MAX) {
         true => Ok(()),

@@ -1,4 +1,4 @@
-//! Vectors, ids, titles and histories, ready to answer.
+//! The recommender: vectors, ids, titles and histories.
 
 use super::answer::{RecommendOptions, Recommendation};
 use super::fold_in::FoldIn;
@@ -19,18 +19,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-/// Users of one block of [`Recommender::recommend_many`].
+/// Users per block of [`Recommender::recommend_many`].
 const BLOCK: usize = 4096;
 
 /// Answers requests from the vectors of a trained model.
 ///
-/// A score is the inner product of a user's and an item's vector (4); it comes split into the shares of the embeddings'
-/// blocks, which add up to it exactly. What a user is known to have, be it from the train, the valid or the test part, is
-/// not recommended again unless [`RecommendOptions::with_known`] says so. Equal scores rank the earlier item first.
+/// A score is the inner product of a user's and an item's vector (4). It comes with the share of each block of the
+/// embeddings; the shares add up to it exactly. Items that a user is known to have, from the train, the valid or the
+/// test part or since, are not recommended unless [`RecommendOptions::with_known`] is set. Equal scores rank the
+/// earlier item first.
 ///
-/// All methods take `&self`, and a recommender can be shared between threads. Lengths and the index of ids are made once.
-/// One request reads the items' vectors once, on the calling thread; [`recommend_many`](Self::recommend_many) uses all
-/// threads. Besides the vectors a recommender holds the ids, titles and histories and a `[d, d]` matrix.
+/// All methods that answer requests take `&self`, so threads can share a recommender. Lengths and the index of ids are
+/// computed once. One request reads the items' vectors once, on the calling thread;
+/// [`recommend_many`](Self::recommend_many) uses all threads. Besides the vectors a recommender holds the ids, titles
+/// and histories and a `[d, d]` matrix.
 ///
 /// ```
 /// use viral::prelude::*;
@@ -54,7 +56,7 @@ const BLOCK: usize = 4096;
 pub struct Recommender {
     pub(super) config: Value,
     pub(super) data: String,
-    /// [`Dataset::fingerprint`] of what the model was trained on, where the file tells.
+    /// [`Dataset::fingerprint`] of the training data, if the file has it.
     pub(super) fingerprint: Option<String>,
     pub(super) vectors: HostEmbeddings,
     pub(super) users: Names,
@@ -66,27 +68,27 @@ pub struct Recommender {
     pub(super) parameters: Source,
     pub(super) longest_user: f64,
     pub(super) longest_item: f64,
-    /// `1 / ‖z_i‖`, 0 for an item without a vector, or with one too short for this number.
+    /// `1 / ‖z_i‖`; 0 for an item whose vector is zero or too short for the reciprocal.
     pub(super) inverse_lengths: Vec<f32>,
-    /// What embeds new items.
+    /// Embeds new items.
     pub(super) induction: Option<Kept>,
-    /// Items that are not recommended any more, ascending.
+    /// Removed items, ascending.
     pub(super) withdrawn: Vec<u32>,
-    /// What users have taken since training, ascending.
+    /// What each user has taken since training, ascending.
     pub(super) later: BTreeMap<u32, Vec<u32>>,
-    /// Whether there were titles before items were added.
+    /// Whether the training data had titles.
     pub(super) trained_with_titles: bool,
 }
 
-/// Where the parameters of the model are: serving does not need them, so a loaded recommender leaves them in its file.
+/// Where the model's parameters are. Serving does not need them, so a loaded recommender leaves them in its file.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     Memory(Parameters),
-    /// The file, and the checksum of what is the model's in it.
+    /// The file, and the checksum of the model's part of it.
     File(PathBuf, String),
 }
 
-/// What embeds new items, which a loaded recommender leaves in its file until somebody adds one.
+/// The rule that embeds new items; a loaded recommender leaves it in its file until it is needed.
 #[derive(Debug, Clone)]
 pub(super) enum Kept {
     Memory(Arc<Induction>),
@@ -108,7 +110,7 @@ impl Kept {
     }
 }
 
-/// The parts of a recommender that come from outside.
+/// The fields of a recommender that are not derived from others.
 pub(super) struct Parts {
     pub(super) config: Value,
     pub(super) data: String,
@@ -128,16 +130,16 @@ pub(super) struct Parts {
 }
 
 impl Recommender {
-    /// Of a trained model and the data it was trained on; `config` is kept with it, so that a saved model of the table can be
-    /// made again by [`model`](Self::model).
+    /// Makes a recommender from a trained model and its training data. `config` is kept with it, so that
+    /// [`model`](Self::model) can rebuild a saved built-in model.
     ///
     /// # Errors
-    /// When a vector is not finite, or so long that a score could not be: the model diverged.
+    /// If a vector is not finite, or so long that a score could overflow: the model diverged.
     pub fn new<M: Embed + Module>(model: &M, config: &impl Serialize, data: &Dataset) -> Result<Self> {
         let config = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
         let (vectors, parameters) = (model.valid().embed().to_host(), parameters(model));
         let induction = match serde_json::from_value::<ModelConfig>(config.clone()) {
-            // Vectors that are not finite are an error below.
+            // `from_parts` reports vectors that are not finite.
             Ok(of_the_table) if vectors.users().iter().chain(vectors.items()).all(|x| x.is_finite()) => {
                 Induction::fit(&of_the_table, &parameters, &data.train, &data.valid, &vectors)?
             }
@@ -194,12 +196,12 @@ impl Recommender {
         })
     }
 
-    /// The `k` best items for a user by external id, best first; fewer where the catalogue has no more that are new to them.
+    /// The `k` best items for a user by external id, best first; fewer if the catalogue has fewer that are new to them.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`]; [`Error::NoHistory`] for a user without train interactions, whose vector means nothing:
-    /// [`popular_for`](Self::popular_for) is the best that is known, or [`recommend_for`](Self::recommend_for) what they like. A
-    /// `k` of 0.
+    /// [`Error::UnknownUser`]; a `k` of 0; [`Error::NoHistory`] for a user without interactions in the train part or
+    /// since, whose vector means nothing. For such a user call [`popular_for`](Self::popular_for), or
+    /// [`recommend_for`](Self::recommend_for) with items that they like.
     pub fn recommend(&self, user: &str, k: usize) -> Result<Vec<Recommendation>> {
         self.recommend_with(user, &RecommendOptions::new(k))
     }
@@ -207,18 +209,19 @@ impl Recommender {
     /// [`recommend`](Self::recommend) with exclusions, candidates and weights of the blocks.
     ///
     /// # Errors
-    /// Those of [`recommend`](Self::recommend); [`Error::UnknownItem`] for a candidate or an excluded item that the
-    /// catalogue does not have; a block that the embeddings do not have, or a weight that is not finite.
+    /// Those of [`recommend`](Self::recommend); [`Error::UnknownItem`] for an unknown candidate or excluded item; an
+    /// unknown block, or a weight that is not finite.
     pub fn recommend_with(&self, user: &str, options: &RecommendOptions) -> Result<Vec<Recommendation>> {
         let options = self.resolve(options)?;
         let user = self.user_with_history(user)?;
         self.answer(&self.query(user, &options), options.k)
     }
 
-    /// [`recommend_with`](Self::recommend_with) for many users at once, on all threads: one list for each, in their order.
+    /// [`recommend_with`](Self::recommend_with) for many users at once, on all threads: one list for each user, in
+    /// order.
     ///
     /// # Errors
-    /// Those of [`recommend_with`](Self::recommend_with), for the first user that has one.
+    /// Those of [`recommend_with`](Self::recommend_with), for the first user who causes one.
     pub fn recommend_many<S: AsRef<str>>(
         &self,
         users: &[S],
@@ -259,10 +262,10 @@ impl Recommender {
         Ok(all)
     }
 
-    /// The `k` best items for somebody new, from external ids of items that they liked; these do not come again.
+    /// The `k` best items for a new user, from external ids of items that they liked; these are not recommended again.
     ///
-    /// Their vector is a linear map of the mean of the liked items' vectors: the map that fits the users of training best
-    /// (ridge regression of the users' vectors on the means of their items).
+    /// The user's vector is a linear map of the mean vector of the liked items. The map is fitted to the training users
+    /// by ridge regression of their vectors on the means of their items.
     ///
     /// # Errors
     /// [`Error::UnknownItem`]; an empty list; a `k` of 0.
@@ -298,8 +301,8 @@ impl Recommender {
         self.answer(&query, options.k)
     }
 
-    /// The `k` items whose vectors have the largest cosines with that of an item; shares add up to the cosine. The item itself may have
-    /// been [removed](Self::remove_items): what is sold out still has others like it.
+    /// The `k` items with the largest cosine similarity to an item; shares add up to the cosine. The item itself may
+    /// have been [removed](Self::remove_items): one that is sold out still has similar items.
     ///
     /// # Errors
     /// [`Error::UnknownItem`]; a `k` of 0.
@@ -307,8 +310,8 @@ impl Recommender {
         self.similar_with(item, &RecommendOptions::new(k))
     }
 
-    /// [`similar`](Self::similar) with exclusions, candidates and weights of the blocks: how alike they look, if only the
-    /// visual block counts.
+    /// [`similar`](Self::similar) with exclusions, candidates and weights of the blocks: with the visual block alone,
+    /// items that look alike.
     ///
     /// # Errors
     /// Those of [`similar`](Self::similar) and of [`recommend_with`](Self::recommend_with).
@@ -328,11 +331,11 @@ impl Recommender {
         self.answer(&query, options.k)
     }
 
-    /// The trained model itself, on `device`; `data` must be what it was trained on.
+    /// Rebuilds the trained model on `device`; `data` must be its training data.
     ///
     /// # Errors
-    /// When the model is not one of the table ([`restore`](Self::restore) is for these), `data` are others, or the file is
-    /// gone or has changed since it was loaded.
+    /// If the model is not a built-in one (use [`restore`](Self::restore) for those), `data` are not its training data,
+    /// or the file is gone or has changed since it was loaded.
     pub fn model(&self, data: &TrainSet, device: &Device) -> Result<Model> {
         let config: ModelConfig = serde_json::from_value(self.config.clone()).map_err(|e| {
             Error::Config(format!("the saved model is not one of the table ({e}); make it and call `restore`"))
@@ -344,10 +347,10 @@ impl Recommender {
         self.restore(config.init(data, &mut Init::new(0, device))?)
     }
 
-    /// Puts the trained parameters into a model of the same shape.
+    /// Loads the trained parameters into a model of the same shape.
     ///
     /// # Errors
-    /// When names or shapes differ, or the file is gone or has changed since it was loaded.
+    /// If names or shapes differ, or the file is gone or has changed since it was loaded.
     pub fn restore<M: Module>(&self, model: M) -> Result<M> {
         load_parameters(model, self.parameters()?)
     }
@@ -355,7 +358,7 @@ impl Recommender {
     /// The trained parameters by name.
     ///
     /// # Errors
-    /// When the file is gone or has changed since it was loaded.
+    /// If the file is gone or has changed since it was loaded.
     pub fn parameters(&self) -> Result<Parameters> {
         match &self.parameters {
             Source::Memory(parameters) => Ok(parameters.clone()),

@@ -1,15 +1,15 @@
-//! Ridge regression over the users of training.
+//! Ridge regression over the training users.
 
 use crate::data::Interactions;
 use crate::linalg::{View, matmul, solve_positive_definite};
 
-/// Users whose rows are added up at a time.
+/// Users per block.
 const BLOCK: usize = 2048;
 /// `λ`, as a share of the mean diagonal entry of `XᵀX`.
 const RIDGE: f64 = 1e-3;
 
-/// `W = (XᵀX + λ I)⁻¹ XᵀY`, `[d, width]`, over all users with a history; `None` where `XᵀX + λ I` is not positive definite in
-/// these numbers. O(users · d · (d + width)) time, O(d · (d + width)) memory.
+/// Solves `W = (XᵀX + λ I)⁻¹ XᵀY`, `[d, width]`, over all users with a history; `None` if `XᵀX + λ I` is not
+/// numerically positive definite. O(users · d · (d + width)) time, O(d · (d + width)) memory.
 ///
 /// `put_rows` appends a user's row of `X`, `[d]`, and that of `Y`, `[width]`.
 pub(super) fn ridge(

@@ -1,4 +1,4 @@
-//! The model file: one safetensors file with a header of ours and a checksum.
+//! The model file: one safetensors file with a JSON header and a checksum.
 
 use super::Recommender;
 use super::fold_in::FoldIn;
@@ -16,15 +16,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// 1 had train interactions only, and neither fold-in nor fingerprint; 2 could not add items.
+/// Format 1 had train interactions only, and neither fold-in nor fingerprint; format 2 could not add items.
 const FORMAT: u32 = 3;
-/// Of a model in a folder.
+/// File name of a model in a folder.
 const FILE: &str = "model.safetensors";
 const PARAMETERS: &str = "parameters/";
-/// Of what embeds new items.
+/// Prefix of the tensors that embed new items.
 const INDUCTION: &str = "induction/";
-/// Columns of the vectors of format 1 at most, whose fold-in is fitted as they are read: its matrices have the square of it,
-/// which the size of the file does not bound.
+/// Largest width of vectors in format 1. Its fold-in is fitted on reading, with `[d, d]` matrices that the size of the
+/// file does not bound.
 const WIDEST: usize = 1 << 13;
 
 #[derive(Serialize, Deserialize)]
@@ -41,26 +41,27 @@ struct Header {
     titles: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     induction: Option<InductionHeader>,
-    /// Users and items of training, where others came since.
+    /// Numbers of training users and items, if others were added since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_trained: Option<[usize; 2]>,
-    /// Whether the titles, where there are any, came with an item that was added.
+    /// Whether all titles came with added items.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     titles_are_new: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     withdrawn: Vec<u32>,
-    /// What users have taken since training, by their numbers.
+    /// What users have taken since training, by user number.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     later: BTreeMap<u32, Vec<u32>>,
 }
 
 impl Recommender {
-    /// Writes `model.safetensors` into a folder, or the file itself where the path ends in `.safetensors`; whole or not at all,
-    /// with the parameters of the model. Equal models are equal files. Where `viral serve` answers from the folder, hold a
-    /// [`FolderLock`](crate::data::FolderLock) from loading to saving, or one of both overwrites what the other wrote.
+    /// Writes `model.safetensors` into a folder, or the file itself if the path ends in `.safetensors`. The file is
+    /// written atomically and includes the model's parameters; equal models give equal files. If `viral serve` answers
+    /// from the folder, hold a [`FolderLock`](crate::data::FolderLock) from loading to saving, or one of the two
+    /// overwrites what the other wrote.
     ///
     /// # Errors
-    /// A file that cannot be written; parameters whose file is gone or has changed since it was loaded.
+    /// If the file cannot be written, or the file of the parameters is gone or has changed since it was loaded.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let (e, d) = (&self.vectors, self.vectors.d());
         let owned = |names: &Names| names.iter().map(str::to_string).collect();
@@ -104,13 +105,13 @@ impl Recommender {
         tensors::write(&file_in(path.as_ref(), false), &header, &all)
     }
 
-    /// Reads what [`save`](Self::save) wrote, from the folder or the file itself. Every bit is checked.
+    /// Loads what [`save`](Self::save) wrote, from the folder or the file itself, and checks every bit.
     ///
-    /// The parameters of the model stay in the file until [`model`](Self::model), [`restore`](Self::restore) or
-    /// [`save`](Self::save) asks for them: serving does not need them.
+    /// The model's parameters stay in the file until [`model`](Self::model), [`restore`](Self::restore) or
+    /// [`save`](Self::save) needs them: serving does not.
     ///
     /// # Errors
-    /// A file that is not there, damaged, of a later format, or not of a saved model.
+    /// If the file is missing, damaged, of a later format, or not a saved model.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = file_in(path.as_ref(), true);
         let (mut header, mut all): (Header, Parameters) = tensors::read(&path)?;
@@ -185,13 +186,13 @@ impl Recommender {
     }
 }
 
-/// The parameters in a model file, which must be the one with this checksum.
+/// Reads the parameters from a model file, which must still have this checksum.
 pub(super) fn read_parameters(path: &Path, checksum: &str) -> Result<Parameters> {
     let (_, all) = read_same(path, checksum)?;
     Ok(all.into_iter().filter_map(|(n, t)| Some((n.strip_prefix(PARAMETERS)?.to_string(), t))).collect())
 }
 
-/// What embeds new items, of a model file, which must be the one with this checksum.
+/// Reads what embeds new items from a model file, which must still have this checksum.
 pub(super) fn read_induction(path: &Path, checksum: &str) -> Result<Induction> {
     let (header, all) = read_same(path, checksum)?;
     let broken = |what: String| Error::file(path, format!("is not a saved model: {what}"));
@@ -210,14 +211,14 @@ fn read_same(path: &Path, checksum: &str) -> Result<(Header, Parameters)> {
     }
 }
 
-/// Of what training made: adding items and saving the file again does not change it.
+/// Checksum of what training made: adding items and saving the file again does not change it.
 fn model_checksum(all: &Parameters) -> String {
     let of_model = |name: &&String| name.starts_with(PARAMETERS) || name.starts_with(INDUCTION) || *name == "fold_in";
     let names = all.keys().filter(of_model);
     tensors::checksum_of(names.map(|name| (name.as_str(), &all[name])))
 }
 
-/// Before format 3 models took features as they are, and had no setting for it.
+/// Turns off feature normalisation for models saved before format 3, which had no setting for it.
 fn features_as_they_are(config: &mut Value) {
     if let Value::Object(fields) = config
         && matches!(fields.get("model").and_then(Value::as_str), Some("viral" | "vbpr" | "freedom"))
@@ -227,13 +228,13 @@ fn features_as_they_are(config: &mut Value) {
 }
 
 impl Recommender {
-    /// The file that [`load`](Self::load) reads for a path: `model.safetensors` of a folder, or the file itself.
+    /// The file that [`load`](Self::load) reads for a path: `model.safetensors` in a folder, or the file itself.
     pub fn file_of(path: impl AsRef<Path>) -> PathBuf {
         file_in(path.as_ref(), true)
     }
 }
 
-/// The model file of a folder. Before it is written a path that does not end in `.safetensors` is a folder.
+/// The model file for a path. If it does not `exist` yet, a path that does not end in `.safetensors` is a folder.
 fn file_in(path: &Path, exists: bool) -> PathBuf {
     let is_file = match exists {
         true => path.is_file(),
@@ -243,7 +244,7 @@ fn file_in(path: &Path, exists: bool) -> PathBuf {
     if is_file || named { path.to_path_buf() } else { path.join(FILE) }
 }
 
-/// `<name>/degrees` and `<name>/items`.
+/// Reads interactions from `<name>/degrees` and `<name>/items`.
 fn pairs(
     all: &mut Parameters,
     name: &str,

@@ -1,4 +1,4 @@
-//! Adam as PyTorch computes it. Kingma and Ba, ICLR 2015.
+//! Adam, as in PyTorch (Kingma and Ba, ICLR 2015).
 
 use crate::model::Parameters;
 use crate::ops::{changed, lives_in_host_memory};
@@ -16,14 +16,14 @@ use std::collections::{BTreeMap, HashMap};
 pub struct AdamConfig {
     /// Learning rate. Default: 0.001.
     pub lr: f64,
-    /// Decay of the mean of gradients, `β₁`. Default: 0.9.
+    /// Exponential decay of the mean of gradients, `β₁`. Default: 0.9.
     pub beta_1: f64,
-    /// Decay of the mean of squared gradients, `β₂`. Default: 0.999.
+    /// Exponential decay of the mean of squared gradients, `β₂`. Default: 0.999.
     pub beta_2: f64,
-    /// Added to the root, `ε`. Default: 1e-8.
+    /// Added to the denominator `√v̂` for stability, `ε`. Default: 1e-8.
     pub epsilon: f64,
-    /// Coupled weight decay: this times the parameter is added to its gradient, as `weight_decay` of PyTorch's `Adam` does (not
-    /// `AdamW`). Default: 0.
+    /// Coupled weight decay (L2 penalty): this times the parameter is added to its gradient, as `weight_decay` of
+    /// PyTorch's `Adam` does (not `AdamW`). Default: 0.
     pub weight_decay: f64,
 }
 
@@ -34,7 +34,7 @@ impl Default for AdamConfig {
 }
 
 impl AdamConfig {
-    /// The defaults with this learning rate.
+    /// The default settings with this learning rate.
     ///
     /// ```
     /// use viral::train::AdamConfig;
@@ -47,28 +47,31 @@ impl AdamConfig {
     }
 }
 
-/// More steps than any run takes; the powers of the decays are computed with signed numbers.
+/// Largest step count: powers of the decays take signed exponents.
 const MOST_STEPS: u32 = i32::MAX as u32 - 1;
 
-/// Moments of one parameter.
+/// First and second moments of one parameter.
 #[derive(Debug, Clone)]
 struct Moments {
     step: u32,
     values: Values,
 }
 
-/// Where the parameter is, its moments are: host memory is updated in one pass over it, a device by tensor operations.
+/// Moments live where their parameter does: in host memory they are updated in one pass, on a device by tensor
+/// operations.
 #[derive(Debug, Clone)]
 enum Values {
     Host(Vec<f32>, Vec<f32>),
     Device(Box<[Tensor<1>; 2]>),
 }
 
-/// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`; `g`
-/// is the gradient, plus `weight_decay · p`.
+/// The Adam optimizer.
 ///
-/// A parameter without a gradient is left alone, its step not counted, as in PyTorch. *Adam: A Method for Stochastic
-/// Optimization*, ICLR 2015, arXiv 1412.6980.
+/// `m ← β₁ m + (1 - β₁) g`, `v ← β₂ v + (1 - β₂) g²`, `p ← p - lr · m̂ / (√v̂ + ε)`, with bias-corrected `m̂` and `v̂`;
+/// `g` is the gradient, plus `weight_decay · p`.
+///
+/// As in PyTorch, a parameter without a gradient is not changed and its step is not counted. *Adam: A Method for
+/// Stochastic Optimization*, ICLR 2015, arXiv 1412.6980.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -81,7 +84,7 @@ enum Values {
 /// let mut adam = Adam::new(AdamConfig::new(0.1));
 /// let gradients = layer.weight.val().sum().backward();
 /// let layer = adam.step(layer, gradients);
-/// // The first step is as long as the learning rate: from 1/2 down.
+/// // The first step has the size of the learning rate: 0.5 becomes 0.4.
 /// let weights = layer.weight.val().into_data().iter::<f32>().collect::<Vec<_>>();
 /// assert!(weights.iter().all(|w| (w - 0.4).abs() < 1e-6));
 /// # }
@@ -93,12 +96,12 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// No step taken yet.
+    /// Makes an optimizer that has not taken a step.
     pub fn new(config: AdamConfig) -> Self {
         Self { config, moments: HashMap::new() }
     }
 
-    /// Changes the learning rate from the next step on.
+    /// Sets the learning rate from the next step on.
     pub fn set_lr(&mut self, lr: f64) {
         self.config.lr = lr;
     }
@@ -107,16 +110,16 @@ impl Adam {
         self.config = config;
     }
 
-    /// One step on every parameter of `model` that has a gradient.
+    /// Takes one step on every parameter of `model` that has a gradient.
     ///
     /// # Panics
-    /// When a parameter has another number of entries than in earlier steps, or is on another kind of device: its moments are not
-    /// those of what it is now.
+    /// If a parameter has another number of entries than in earlier steps, or is on another kind of device, so that its
+    /// moments do not fit it.
     pub fn step<M: Module>(&mut self, model: M, gradients: Gradients) -> M {
         model.map(&mut Step { adam: self, gradients, path: Vec::new() })
     }
 
-    /// Moments and step counts by name: `<parameter>.m`, `<parameter>.v` and `<parameter>.step`.
+    /// Returns moments and step counts by name: `<parameter>.m`, `<parameter>.v` and `<parameter>.step`.
     pub(crate) fn state<M: Module>(&self, model: &M) -> (Parameters, BTreeMap<String, u32>) {
         let (mut tensors, mut steps) = (Parameters::new(), BTreeMap::new());
         for (name, Named { id, .. }) in named(model) {
@@ -134,11 +137,11 @@ impl Adam {
         (tensors, steps)
     }
 
-    /// The inverse of [`state`](Self::state).
+    /// Restores the state that [`state`](Self::state) returned.
     ///
     /// # Errors
-    /// Moments of a parameter that `model` does not have, of another shape or type than it has, incomplete ones, and a number of
-    /// steps that none can be.
+    /// If moments belong to no parameter of `model`, have another shape or type than the parameter, or are incomplete,
+    /// or if a number of steps is impossible.
     pub(crate) fn restore<M: Module>(
         config: AdamConfig,
         model: &M,
@@ -282,7 +285,7 @@ impl ModuleMapper for Step<'_> {
 }
 
 impl Moments {
-    /// That they belong to a gradient of this shape and place.
+    /// Checks that the moments fit the shape and place of a gradient.
     fn check<const D: usize>(&self, gradient: &Tensor<D>, path: &[String]) {
         let (shape, in_host) = (gradient.dims(), lives_in_host_memory(&gradient.device()));
         let (n, were_in_host) = match &self.values {
@@ -334,7 +337,7 @@ impl Factors {
         }
     }
 
-    /// One pass: four reads and three writes a value.
+    /// Updates in one pass: four reads and three writes per value.
     fn update(&self, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         let [n, of_g, of_m, of_v] = [p.len(), g.len(), m.len(), v.len()];
         assert!([of_g, of_m, of_v] == [n; 3], "adam: {n} values, {of_g} of the gradient, moments of {of_m} and {of_v}");

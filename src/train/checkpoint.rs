@@ -1,4 +1,4 @@
-//! A run that can be taken up again: model, optimizer, position and best epoch in one file.
+//! Checkpoints: model, optimizer, position and best epoch of a run in one file.
 
 use super::{Adam, EarlyStopping, EpochReport, Keep, TrainState, TrainerConfig, tensors};
 use crate::model::{Parameters, Trainable, differing, load_parameters, parameters};
@@ -10,9 +10,9 @@ use std::path::Path;
 
 const FORMAT: u32 = 1;
 
-/// What a checkpoint belongs to, and the file format.
+/// Identifies the run that a checkpoint belongs to, and reads and writes its file.
 ///
-/// A run resumed from a checkpoint gives the same bits as one that was never interrupted.
+/// A run resumed from a checkpoint gives the same bits as an uninterrupted one.
 ///
 /// ```
 /// use viral::prelude::*;
@@ -36,14 +36,14 @@ pub struct Checkpoint {
     pub model: Value,
     /// The trainer's settings.
     pub trainer: TrainerConfig,
-    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint).
+    /// [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) of the data.
     pub data: String,
-    /// The checksum of the parameters that the run began with, where an earlier model gave them.
+    /// Checksum of the initial parameters, if the run started from an earlier model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begins_with: Option<String>,
 }
 
-/// What a checkpoint says beside its tensors, which are called `model/…`, `best/…` and `adam/…`.
+/// The header of a checkpoint file. Its tensors are called `model/…`, `best/…` and `adam/…`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Header {
     format: u32,
@@ -57,19 +57,19 @@ pub(crate) struct Header {
 }
 
 impl Checkpoint {
-    /// Of a model of `config` on the data with this fingerprint.
+    /// Identifies a run of a model with the settings `config` on the data with this fingerprint.
     pub fn new(config: &impl Serialize, trainer: &TrainerConfig, fingerprint: &str) -> Result<Self> {
         let model = serde_json::to_value(config).map_err(|e| Error::Config(format!("the model's settings: {e}")))?;
         Ok(Self { model, trainer: trainer.clone(), data: fingerprint.to_string(), begins_with: None })
     }
 
-    /// Of a run that began with the parameters of an earlier model instead of fresh ones.
+    /// Records that the run starts from the parameters of an earlier model instead of fresh ones.
     pub fn with_earlier_parameters(mut self, parameters: &Parameters) -> Self {
         self.begins_with = Some(tensors::checksum_of(parameters.iter().map(|(name, values)| (name.as_str(), values))));
         self
     }
 
-    /// Writes the file whole or not at all.
+    /// Writes a state to a file, atomically.
     pub fn save<M: Trainable>(&self, path: impl AsRef<Path>, state: &TrainState<M>) -> Result<()> {
         let (moments, adam_steps) = state.adam.state(&state.model);
         let header = self.header(state, adam_steps);
@@ -81,7 +81,7 @@ impl Checkpoint {
         tensors::write(path.as_ref(), &header, &all)
     }
 
-    /// The header of a state's file.
+    /// Makes the header of a state's file.
     pub(crate) fn header<M>(&self, state: &TrainState<M>, adam_steps: BTreeMap<String, u32>) -> Header {
         Header {
             format: FORMAT,
@@ -94,18 +94,17 @@ impl Checkpoint {
         }
     }
 
-    /// Reads a file of the same settings and data into a fresh model.
+    /// Reads a checkpoint into a fresh model, which must have the same settings and data.
     ///
-    /// More epochs or patience than before are not another setting; with fewer than the state has behind it, it is not one that
-    /// these settings lead to. A damaged file, one of another model, trainer or data set, and one of a later format are errors
-    /// that say which.
+    /// More epochs or patience than before are allowed; less than the run has used already is an error. So is a damaged
+    /// file, one of another model, trainer or data set, or one of a later format. The message says which.
     pub fn load<M: Trainable>(&self, path: impl AsRef<Path>, model: M) -> Result<TrainState<M>> {
         let path = path.as_ref();
         let (header, all) = tensors::read(path)?;
         self.state(path, header, all, model)
     }
 
-    /// That a file is of a format that is known, and of the same settings and data.
+    /// Checks that the format is known, and that settings and data are the same.
     pub(crate) fn check_header(&self, path: &Path, header: &Header) -> Result<()> {
         if header.format != FORMAT {
             let message = format!("has format {}, this version reads {FORMAT}", header.format);
@@ -114,7 +113,7 @@ impl Checkpoint {
         self.check(path, &header.belongs_to)
     }
 
-    /// The state of what is in a file.
+    /// Builds the state from the contents of a file.
     pub(crate) fn state<M: Trainable>(
         &self,
         path: &Path,
@@ -155,10 +154,10 @@ impl Checkpoint {
         Ok(TrainState { model, next_epoch, history, adam, stopping, best })
     }
 
-    /// The epochs that the run of a checkpoint has behind it, whatever its model and data are.
+    /// Reads the reports of a checkpoint's epochs, whatever its model and data are.
     ///
     /// # Errors
-    /// A file that is damaged, no checkpoint, or of another format.
+    /// If the file is damaged, not a checkpoint, or of another format.
     pub fn read_history(path: impl AsRef<Path>) -> Result<Vec<EpochReport>> {
         let path = path.as_ref();
         let (header, _): (Header, Parameters) = tensors::read(path)?;
@@ -168,7 +167,7 @@ impl Checkpoint {
         }
     }
 
-    /// That a run of these settings is not over before the last of these epochs.
+    /// Checks that a run with these settings does not end before the last of these epochs.
     fn check_length(&self, history: &[EpochReport]) -> std::result::Result<(), String> {
         let (n, TrainerConfig { epochs, patience, keep, .. }) = (history.len(), &self.trainer);
         let advice = "resume with as many at least, or start anew elsewhere";
@@ -219,7 +218,7 @@ impl Checkpoint {
     }
 }
 
-/// That parameters have the names, shapes and types of a model's.
+/// Checks that parameters have the names, shapes and types of a model's.
 fn check_shapes(found: &Parameters, wanted: &Parameters) -> Result<()> {
     if let Some(name) = found.keys().find(|name| !wanted.contains_key(*name)) {
         return Err(Error::Data(format!("the best epoch has a parameter '{name}', and the model has none")));

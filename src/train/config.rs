@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Settings of a training run.
 ///
-/// The fields are public, and the struct may gain some: change what a run needs in a copy of the defaults.
+/// The struct may gain fields: start from the defaults and change what a run needs.
 ///
 /// ```
 /// use viral::train::{BatchSize, Keep, TrainerConfig};
@@ -28,23 +28,23 @@ use serde_json::Value;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TrainerConfig {
-    /// At most so many epochs. Default: 1000.
+    /// Maximum number of epochs. Default: 1000.
     pub epochs: usize,
-    /// Epochs without a better valid value before the run ends. Default: 20.
+    /// Patience of early stopping: epochs without a better valid value before the run ends. Default: 20.
     pub patience: usize,
-    /// Which epoch's parameters the run gives back. Default: `best`, on valid.
+    /// Which epoch's parameters the run returns. Default: `best`, on valid.
     pub keep: Keep,
-    /// Triplets a step. Default: 2048.
+    /// Triplets per step. Default: 2048.
     pub batch_size: BatchSize,
-    /// Seed of the order, the negatives, the pruning and whatever else is drawn. Default: 0.
+    /// Seed of the order of batches, the negatives, the pruning and every other draw. Default: 0.
     pub seed: u64,
-    /// The metric on valid that decides, at [`monitor_k`](Self::monitor_k). Default: `recall`.
+    /// The metric on valid that selects the best epoch, at [`monitor_k`](Self::monitor_k). Default: `recall`.
     pub monitor: Metric,
-    /// Its cutoff. Default: 20.
+    /// Cut-off of the monitored metric. Default: 20.
     pub monitor_k: usize,
     /// The optimizer; its learning rate is that of the first epoch. Default: [`AdamConfig::default`].
     pub adam: AdamConfig,
-    /// What the learning rate is multiplied by after each epoch. Default: 1.
+    /// Factor on the learning rate after each epoch. Default: 1.
     pub lr_decay: f64,
     /// Precision of the dense products of objectives and their gradients. Evaluation is always in f32. Default:
     /// `f32`.
@@ -68,16 +68,15 @@ impl Default for TrainerConfig {
     }
 }
 
-/// Which epoch's parameters a run gives back.
+/// Which epoch's parameters a run returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Keep {
-    /// Those of the epoch with the best valid value; the run ends early when none gets better.
+    /// The epoch with the best valid value; early stopping ends the run.
     #[default]
     Best,
-    /// Those of the last epoch. All epochs are run, and there need not be a valid part: for training on everything that is
-    /// known.
+    /// The last epoch. All epochs are run and no valid part is needed: for training on all known interactions.
     Last,
 }
 
@@ -87,23 +86,23 @@ named! {
     Last => "last",
 }
 
-/// Triplets a step, as a number or by the size of the data. In files: `2048`, or `{ steps_per_epoch = 15 }`.
+/// Triplets per step, as a number or from the size of the data. In files: `2048`, or `{ steps_per_epoch = 15 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum BatchSize {
-    /// So many.
+    /// A fixed number.
     Triplets(usize),
-    /// As many as make about so many steps an epoch: train pairs over steps, rounded up to a power of two and clamped to 256
-    /// to 8,192.
+    /// The number that gives about so many steps per epoch: train pairs divided by steps, rounded up to a power of two
+    /// and clamped to 256 to 8,192.
     StepsPerEpoch {
-        /// Steps an epoch.
+        /// Steps per epoch.
         steps_per_epoch: usize,
     },
 }
 
 impl BatchSize {
-    /// The number of triplets for `data`.
+    /// Returns the number of triplets for `data`.
     pub fn triplets(self, data: &TrainSet) -> usize {
         match self {
             Self::Triplets(n) => n,
@@ -114,7 +113,7 @@ impl BatchSize {
     }
 }
 
-/// Not derived: errors are to say what may be written, and other keys are to be one.
+/// Not derived: errors should say what may be written, and unknown keys should be errors.
 impl<'de> Deserialize<'de> for BatchSize {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         const WANTED: &str = "write a number of triplets, such as 2048, or { steps_per_epoch = 15 }";
@@ -149,12 +148,13 @@ impl From<usize> for BatchSize {
     }
 }
 
-/// The deepest look at a ranking.
+/// Largest cut-off of the monitored metric.
 const MOST_RANKS: usize = 1 << 20;
 
 impl TrainerConfig {
-    /// The schedule that [`ViralConfig::new`](crate::model::ViralConfig::new) was measured with: some 15 large steps an
-    /// epoch (256 to 8,192 triplets each), a learning rate that starts at 5e-3 and falls by 8 % an epoch.
+    /// The training schedule that [`ViralConfig::new`](crate::model::ViralConfig::new) was measured with: about 15
+    /// large steps per epoch (256 to 8,192 triplets each), a learning rate of 5e-3 at first, which decays by 8 % per
+    /// epoch.
     pub fn for_viral() -> Self {
         Self {
             batch_size: BatchSize::StepsPerEpoch { steps_per_epoch: 15 },
@@ -164,10 +164,10 @@ impl TrainerConfig {
         }
     }
 
-    /// Whether a run can have these settings; what [`fit`](Self::fit) asks first.
+    /// Validates the settings, as [`fit`](Self::fit) does first.
     ///
     /// # Errors
-    /// [`Error::Config`] with the setting's name.
+    /// [`Error::Config`], which names the setting.
     pub fn check(&self) -> Result<()> {
         let Self { adam: AdamConfig { lr, beta_1, beta_2, epsilon, weight_decay }, lr_decay, .. } = *self;
         let (setting, n) = match self.batch_size {
@@ -186,7 +186,7 @@ impl TrainerConfig {
         Error::require_not_negative("adam.weight_decay", weight_decay)
     }
 
-    /// That files have numbers for all settings.
+    /// Checks that settings files can hold all integers.
     pub(crate) fn check_numbers(&self) -> Result<()> {
         let (BatchSize::Triplets(batch_size) | BatchSize::StepsPerEpoch { steps_per_epoch: batch_size }) =
             self.batch_size;

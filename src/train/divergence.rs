@@ -1,38 +1,39 @@
-//! When a run has diverged: numbers that are not finite, and finite ones that no run ever comes back from.
+//! Divergence of a run: numbers that are not finite, and finite ones that no run recovers from.
 
 use crate::data::TrainSet;
 use crate::{Error, Result};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-/// How many times as large as at first the mean loss of an epoch may be. Losses fall in training; where some rise for a time, as
-/// parts of an objective do, it is by a few times.
+/// Largest ratio of an epoch's mean loss to the first loss. Losses fall in training; parts of an objective may rise for
+/// a time, but only by a few times.
 const MOST_LOSS: f64 = 1e4;
 
-/// A loss that is larger at first counts as this much: ranking losses begin near 1, and one of many digits comes of features that
-/// no learning rate is made for.
+/// Cap on the first loss in this ratio. Ranking losses begin near 1; a first loss far above that comes from features
+/// that no learning rate suits.
 const LARGEST_FIRST_LOSS: f64 = 1e4;
 
-/// How many times as large as at first the largest entry of a parameter may be, and as 1. A step of Adam moves an entry by little
-/// more than the learning rate, and entries that make scores near 1 are themselves near 1 or below.
+/// Largest ratio of a parameter's largest entry to that at the start (or to 1, if that is larger). A step of Adam moves
+/// an entry by little more than the learning rate, and entries that make scores near 1 are themselves near 1 or below.
 const MOST_GROWTH: f64 = 1e6;
 
-/// Entries of features that are larger make scores, and gradients, that learning rates are not made for.
+/// Larger entries of features make scores and gradients that no usual learning rate suits.
 const LARGE_FEATURE: f32 = 1e4;
 
-/// The sizes that a run is held to.
+/// The initial sizes against which a run is checked.
 pub(super) struct Divergence {
-    /// The largest entry of each parameter at the start, in the order of a visit.
+    /// Largest absolute entry of each parameter at the start, in the order of a visit.
     start: Vec<f64>,
 }
 
 impl Divergence {
-    /// From these [`sizes`] on.
+    /// Starts from these [`sizes`].
     pub(super) fn new(start: Vec<(String, f64)>) -> Self {
         Self { start: start.into_iter().map(|(_, size)| size).collect() }
     }
 
-    /// Fails if an epoch has diverged. `first` is the loss of the run's first step or epoch, `now` the [`sizes`] after it.
+    /// Returns an error if an epoch has diverged. `first` is the loss of the run's first step or epoch, `now` the
+    /// [`sizes`] after it.
     pub(super) fn check(
         &self,
         epoch: usize,
@@ -41,7 +42,7 @@ impl Divergence {
         data: &TrainSet,
     ) -> Result<()> {
         let bound = MOST_LOSS * first.abs().clamp(1.0, LARGEST_FIRST_LOSS);
-        // NaN is not within the bound either.
+        // NaN is out of bounds, too.
         if loss.abs().partial_cmp(&bound).is_none_or(|order| order.is_gt()) {
             return Err(diverged(epoch, format!("the loss is {loss:.1e}, and was {first:.1e} at first"), data));
         }
@@ -56,7 +57,7 @@ impl Divergence {
     }
 }
 
-/// The error of a run that diverged, with what is to blame.
+/// Makes the error of a run that diverged, with the features that may be the cause.
 pub(super) fn diverged(epoch: usize, found: String, data: &TrainSet) -> Error {
     let largest = |values: &[f32]| values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
     let sizes = data.features.iter().map(|(modality, features)| (modality.to_string(), largest(features.values())));
@@ -64,7 +65,7 @@ pub(super) fn diverged(epoch: usize, found: String, data: &TrainSet) -> Error {
     Error::Diverged { epoch, found, features }
 }
 
-/// Name and largest entry of each parameter.
+/// Name and largest absolute entry of each parameter.
 pub(crate) fn sizes<M: Module>(model: &M) -> Vec<(String, f64)> {
     #[derive(Default)]
     struct Sizes {

@@ -1,8 +1,8 @@
-//! When to stop: the best epoch so far, and how long ago it was.
+//! Early stopping: the best epoch so far, and how long ago it was.
 
 use serde::{Deserialize, Serialize};
 
-/// Remembers the best value; larger is better.
+/// Early stopping: remembers the best value; larger is better.
 ///
 /// ```
 /// use viral::train::EarlyStopping;
@@ -30,7 +30,8 @@ impl EarlyStopping {
         self.patience = patience;
     }
 
-    /// Takes the value of an epoch; says whether it is the best so far. The first of equals stays the best.
+    /// Records the value of an epoch and returns whether it is the best so far. Of equal values the first stays the
+    /// best.
     pub fn update(&mut self, epoch: usize, value: f64) -> bool {
         let better = self.best.is_none_or(|(_, best)| value > best);
         if better {
@@ -44,7 +45,7 @@ impl EarlyStopping {
         self.best
     }
 
-    /// Whether `epoch` has passed and no epoch within the patience was better.
+    /// Returns whether the last `patience` epochs up to `epoch` brought no new best.
     pub fn is_over(&self, epoch: usize) -> bool {
         self.best.is_some_and(|(best, _)| epoch.saturating_sub(best) >= self.patience)
     }

@@ -1,21 +1,21 @@
-//! What a run tells: reports of epochs, events, and what it came to.
+//! Epoch reports, events for observers, and the result of a run.
 
 use super::TrainState;
 use crate::model::{Embeddings, Trainable};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What an epoch came to.
+/// The report of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EpochReport {
-    /// From 0.
+    /// The epoch, from 0.
     pub epoch: usize,
-    /// Mean over steps of the weighted sum.
+    /// Mean over steps of the objective, the weighted sum of its terms.
     pub loss: f64,
-    /// Mean over steps of each term before weighting.
+    /// Mean of each term before weighting, over the steps that have it.
     pub terms: BTreeMap<String, f64>,
-    /// The monitored metric on valid; `None` where nothing is held out for it.
+    /// The monitored metric on valid; `None` if nothing is held out there.
     pub valid: Option<f64>,
     /// Seconds of training.
     #[serde(skip)]
@@ -25,44 +25,44 @@ pub struct EpochReport {
     pub eval_seconds: f64,
 }
 
-/// What a run tells its observer; the [module](super) has an example.
+/// An event that a run reports to its observer; the [module](super) has an example.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a, M> {
-    /// A step is done.
+    /// A step has finished.
     #[non_exhaustive]
     Step {
-        /// From 0.
+        /// The epoch, from 0.
         epoch: usize,
-        /// From 0.
+        /// The step, from 0.
         step: usize,
-        /// Steps of the epoch.
+        /// Number of steps in the epoch.
         n_steps: usize,
     },
-    /// An epoch is done and evaluated; `state` can be saved as a checkpoint.
+    /// An epoch has finished and was evaluated; `state` can be saved as a checkpoint.
     #[non_exhaustive]
     Epoch {
         /// The epoch.
         report: &'a EpochReport,
-        /// Where the run stands.
+        /// The state of the run.
         state: &'a TrainState<M>,
     },
 }
 
-/// A finished run of a trainer; the [module](super) has an example.
+/// The result of a finished training run; the [module](super) has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Fit<M> {
-    /// With the parameters that [`TrainerConfig::keep`](super::TrainerConfig::keep) asks for.
+    /// The model, with the parameters that [`TrainerConfig::keep`](super::TrainerConfig::keep) selects.
     pub model: M,
-    /// The epoch whose parameters these are, from 0; `None` where no epoch was run, as for a model without parameters.
+    /// The epoch whose parameters these are, from 0; `None` if no epoch was run, as for a model without parameters.
     pub best_epoch: Option<usize>,
-    /// One report an epoch.
+    /// One report per epoch.
     pub history: Vec<EpochReport>,
 }
 
 impl<M: Trainable> Fit<M> {
-    /// The best epoch's vectors, on the device that the model is on.
+    /// Embeds users and items with the returned model, on the device that it is on.
     pub fn embeddings(&self) -> Embeddings {
         self.model.valid().embed()
     }

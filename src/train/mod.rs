@@ -1,18 +1,18 @@
-//! Training: Adam, early stopping on valid, checkpoints and exact resume.
+//! Training: Adam, early stopping, checkpoints and exact resumption.
 //!
 //! | file | |
 //! |---|---|
-//! | `config` | [`TrainerConfig`]: how long, how fast, what is kept |
+//! | `config` | [`TrainerConfig`]: how long, how fast, which epoch to keep |
 //! | `trainer` | the loop: [`TrainerConfig::fit`], [`TrainerConfig::fit_from`] with an observer |
 //! | `state` | [`TrainState`]: what the next epoch depends on |
-//! | `event` | [`EpochReport`], [`Event`]: what an observer is told; [`Fit`]: what a run gives back |
-//! | `divergence`, `term_sum` | when a loss has no bounds; means of terms by name |
+//! | `event` | [`EpochReport`], [`Event`]: what an observer receives; [`Fit`]: the result of a run |
+//! | `divergence`, `term_sum` | detection of divergence; sums of terms by name |
 //! | `adam` | [`Adam`]: the optimizer |
 //! | `early_stopping` | [`EarlyStopping`]: the best epoch so far |
 //! | `checkpoint` | [`Checkpoint`]: a state as a file |
-//! | `tensors`, `pieces` | the file itself: at once, or a piece at a time |
+//! | `tensors`, `pieces` | the file itself: as a whole, or piece by piece |
 //!
-//! [`Recipe`](crate::recipe::Recipe) does all of this in one call; here are its parts, for a model of one's own and for full
+//! [`Recipe`](crate::recipe::Recipe) does all of this in one call. Its parts are here, for your own models and for full
 //! control.
 //!
 //! ```

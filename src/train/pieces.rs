@@ -1,4 +1,4 @@
-//! Files of [`tensors`](super::tensors) that are larger than what shall be held in memory: written and read a piece at a time.
+//! Files of [`tensors`](super::tensors) that are too large to hold in memory, written and read piece by piece.
 
 use super::tensors::ENTRY;
 use crate::data::{WholeFile, is_there, open_file};
@@ -10,22 +10,23 @@ use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Values of a piece that is read.
+/// Values per piece.
 const PIECE: usize = 1 << 18;
-/// Longer than any list of tensors of ours, and shorter than what a damaged length could ask for.
+/// Longer than any tensor list of ours, and shorter than what a damaged length could request.
 const LONGEST_HEADER: u64 = 100 << 20;
 
-/// A file that is being written: the same bytes as [`tensors::write`](super::tensors::write) makes of the same tensors.
+/// A file that is being written, with the bytes that [`tensors::write`](super::tensors::write) gives for the same
+/// tensors.
 pub(crate) struct PiecesFile {
     path: PathBuf,
     file: WholeFile,
     hasher: crc32fast::Hasher,
-    /// Where the checksum goes when it is known.
+    /// Offset of the checksum, which is written last.
     checksum_at: u64,
 }
 
 impl PiecesFile {
-    /// Begins a file of `f32` tensors with these names and shapes, which are to come in the order of their names.
+    /// Begins a file of `f32` tensors with these names and shapes. They must be written in the order of their names.
     pub(crate) fn create<H: Serialize>(path: &Path, header: &H, tensors: &[(String, Vec<usize>)]) -> Result<Self> {
         let broken = |what: &dyn std::fmt::Display| Error::file(path, format!("cannot be written: {what}"));
         let header = serde_json::to_string(header).map_err(|e| broken(&e))?;
@@ -57,12 +58,12 @@ impl PiecesFile {
         Ok(Self { path: path.to_path_buf(), file, hasher, checksum_at })
     }
 
-    /// The next tensor, of which the next pieces are.
+    /// Begins the next tensor; the following pieces belong to it.
     pub(crate) fn begin(&mut self, name: &str) {
         self.hasher.update(name.as_bytes());
     }
 
-    /// The next values.
+    /// Writes the next values of the tensor.
     pub(crate) fn write(&mut self, values: &[f32]) -> Result<()> {
         let mut bytes = Vec::with_capacity(PIECE.min(values.len()) * size_of::<f32>());
         for values in values.chunks(PIECE) {
@@ -74,7 +75,7 @@ impl PiecesFile {
         Ok(())
     }
 
-    /// Puts the file in its place.
+    /// Writes the checksum and moves the file into place.
     pub(crate) fn commit(mut self) -> Result<()> {
         let checksum = format!("{:08x}", self.hasher.finalize());
         self.file.write_at(self.checksum_at, checksum.as_bytes()).map_err(Error::io(&self.path))?;
@@ -82,13 +83,13 @@ impl PiecesFile {
     }
 }
 
-/// In the place of a checksum, and as long as one.
+/// Placeholder with the length of a checksum.
 const UNKNOWN: &str = "????????";
 
-/// Reads a file of `f32` tensors a piece at a time.
+/// Reads a file of `f32` tensors piece by piece.
 ///
-/// `begin` may refuse its header; `piece` gets a tensor's name and shape, the number of its values before this piece, and the piece,
-/// before it is known whether the checksum agrees.
+/// `begin` may reject the header. `piece` receives a tensor's name and shape, the number of its values before this
+/// piece, and the piece, before the checksum is verified.
 pub(crate) fn read_in_pieces<H: DeserializeOwned>(
     path: &Path,
     begin: impl FnOnce(&H) -> Result<()>,
@@ -195,7 +196,7 @@ mod tests {
         expected.remove("best/none"); // nothing to tell of
         assert!(found == expected);
 
-        // A bit anywhere, or an end too soon.
+        // A flipped bit anywhere, or a truncated file.
         let refused = |bytes: &[u8]| {
             std::fs::write(&pieces, bytes).unwrap();
             read_in_pieces::<serde_json::Value>(&pieces, |_| Ok(()), |_, _, _, _| Ok(())).unwrap_err().to_string()

@@ -1,12 +1,12 @@
-//! Where a run stands between two epochs.
+//! The state of a run between two epochs.
 
 use super::{Adam, EarlyStopping, EpochReport, TrainerConfig};
 use crate::model::{Parameters, Trainable, parameters};
 
-/// All that the next epoch depends on, besides config and data.
+/// Everything that the next epoch depends on, besides settings and data.
 ///
-/// Its parts belong together, so it is made of a fresh model or read from a [`Checkpoint`](super::Checkpoint), and only training
-/// changes it. [`Checkpoint`](super::Checkpoint) has an example.
+/// Its parts belong together: a state is made from a fresh model or read from a [`Checkpoint`](super::Checkpoint),
+/// which has an example, and only training changes it.
 #[derive(Debug, Clone)]
 pub struct TrainState<M> {
     pub(super) model: M,
@@ -18,7 +18,7 @@ pub struct TrainState<M> {
 }
 
 impl<M: Trainable> TrainState<M> {
-    /// Before the first epoch.
+    /// Makes the state before the first epoch.
     pub fn new(model: M, config: &TrainerConfig) -> Self {
         let best = parameters(&model);
         let (adam, stopping) = (Adam::new(config.adam), EarlyStopping::new(config.patience));
@@ -30,17 +30,17 @@ impl<M: Trainable> TrainState<M> {
         &self.model
     }
 
-    /// The epoch to come, from 0.
+    /// The next epoch, from 0.
     pub fn next_epoch(&self) -> usize {
         self.next_epoch
     }
 
-    /// What happened so far, one report an epoch.
+    /// The reports of the epochs so far.
     pub fn history(&self) -> &[EpochReport] {
         &self.history
     }
 
-    /// Goes on as `config` says, whatever the state was made with.
+    /// Takes over the settings of `config`, whatever the state was made with.
     pub(super) fn adopt(&mut self, config: &TrainerConfig) {
         self.adam.set_config(config.adam);
         self.stopping.set_patience(config.patience);

@@ -1,4 +1,4 @@
-//! One safetensors file with a JSON header of ours and a checksum, written whole or not at all.
+//! A safetensors file with a JSON header and a checksum, written atomically.
 
 use crate::data::{is_there, read_file, write_whole};
 use crate::model::Parameters;
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Holds the checksum in hexadecimal, a space, and the header as JSON.
+/// Metadata entry with the checksum in hexadecimal, a space, and the header as JSON.
 pub(super) const ENTRY: &str = "viral";
 
 /// Writes tensors with a header.
@@ -30,13 +30,13 @@ pub(crate) fn write<H: Serialize>(path: &Path, header: &H, tensors: &Parameters)
         views.push((name.as_str(), view));
     }
     let checksum = checksum(&header, views.iter().map(|(name, view)| (*name, view.data())));
-    // One entry only: the library writes entries in the order of a hash map, and equal models must be equal files.
+    // A single entry: safetensors writes entries in the order of a hash map, and equal models must give equal files.
     let metadata = HashMap::from([(ENTRY.to_string(), format!("{checksum} {header}"))]);
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| broken(&e))?;
     write_whole(path, &bytes)
 }
 
-/// Reads what [`write`] wrote; every bit of header and tensors is checked.
+/// Reads what [`write`] wrote, and checks every bit of header and tensors.
 pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> {
     if !is_there(path)? {
         return Err(Error::file(path, "there is no such file; train a model first, or name another"));
@@ -72,7 +72,7 @@ pub(crate) fn read<H: DeserializeOwned>(path: &Path) -> Result<(H, Parameters)> 
     Ok((parsed, tensors))
 }
 
-/// Of these tensors alone, whatever else is in their file.
+/// Checksum of these tensors alone, whatever else is in their file.
 pub(crate) fn checksum_of<'a>(tensors: impl Iterator<Item = (&'a str, &'a TensorData)>) -> String {
     checksum("", tensors.map(|(name, data)| (name, data.as_bytes())))
 }

@@ -1,4 +1,4 @@
-//! A term of the objective over the steps of an epoch.
+//! The sum of an objective's term over the steps of an epoch.
 
 use crate::loss::Term;
 use burn::tensor::Tensor;
@@ -8,7 +8,7 @@ pub(super) struct TermSum {
     pub(super) name: &'static str,
     /// One sum for each run of steps with the same weight.
     pub(super) runs: Vec<(f64, Tensor<1>)>,
-    /// Steps that had the term.
+    /// Number of steps that had the term.
     pub(super) n: usize,
 }
 

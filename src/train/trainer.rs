@@ -1,4 +1,4 @@
-//! The loop: epochs of batches, a look at valid after each, the best one kept.
+//! The training loop: epochs of batches, validation after each epoch, the best epoch kept.
 
 use super::divergence::{Divergence, diverged, sizes};
 use super::term_sum::TermSum;
@@ -14,41 +14,41 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Means of terms by name.
+/// Mean of each term, by name.
 type Means = BTreeMap<String, f64>;
 
-/// What a step computes from a batch.
+/// The result of the forward and backward pass on a batch.
 pub(crate) struct Step {
     pub(crate) objective: Objective,
-    /// Its weighted sum, without a gradient.
+    /// The objective's weighted sum, without a gradient.
     pub(crate) total: Tensor<1>,
     pub(crate) gradients: Gradients,
 }
 
 impl Step {
-    /// With the gradients of the objective's sum.
+    /// Computes the gradients of the objective's sum.
     pub(crate) fn of(objective: Objective) -> Self {
         let total = objective.total();
         Self { total: total.clone().inner(), gradients: total.backward(), objective }
     }
 }
 
-/// Where a model is while it is trained: here, or here in part.
+/// Holds a model during training, as a whole or in part.
 pub(crate) trait Holds<M> {
-    /// Changes what changes between epochs.
+    /// Prepares the model for an epoch.
     fn begin_epoch(&mut self, model: &mut M, seed: u64, epoch: usize) -> Result<()>;
 
-    /// The objective of a batch and the gradients of the parameters that are here.
+    /// The objective of a batch, with the gradients of the local parameters.
     fn step(&self, model: &M, batch: &Triplets, key: StepKey) -> Result<Step>;
 
-    /// Name and largest entry of each parameter.
+    /// Name and largest absolute entry of each parameter.
     fn sizes(&self, model: &M) -> Result<Vec<(String, f64)>>;
 
-    /// The monitored metric.
+    /// The monitored metric on valid.
     fn validate(&self, model: &M, config: &TrainerConfig, valid: &Interactions) -> Result<f64>;
 }
 
-/// All of the model is here.
+/// The whole model is here.
 struct Whole<'a> {
     data: &'a TrainSet,
     device: &'a Device,
@@ -74,7 +74,7 @@ impl<M: Trainable> Holds<M> for Whole<'_> {
     }
 }
 
-/// Whether the device of every parameter has gradients.
+/// Whether every parameter is on a device with gradients.
 struct HaveGradients(bool);
 
 impl ModuleVisitor for HaveGradients {
@@ -84,13 +84,13 @@ impl ModuleVisitor for HaveGradients {
 }
 
 impl TrainerConfig {
-    /// Trains on `data` until valid stops getting better.
+    /// Trains on `data` with early stopping on `valid`.
     ///
-    /// `device` is the one that the model is on, and has gradients: `Device::flex().autodiff()`.
+    /// `device` is the one that the model is on, with gradients: `Device::flex().autodiff()`.
     ///
     /// # Errors
-    /// When a setting is impossible, the device has no gradients, or train or valid is empty; [`Error::Diverged`] when the loss
-    /// stops being a number, or it or a parameter grows without bound.
+    /// If a setting is impossible, the device has no gradients, train is empty, or valid is empty and the best epoch is
+    /// to be kept; [`Error::Diverged`] if the loss is no longer finite, or it or a parameter grows without bound.
     pub fn fit<M: Trainable>(
         &self,
         model: M,
@@ -101,9 +101,9 @@ impl TrainerConfig {
         self.fit_from(TrainState::new(model, self), data, valid, device, |_| Ok(ControlFlow::Continue(())))
     }
 
-    /// [`fit`](Self::fit) from any state, telling `observe` of each step and epoch; it may break off the run.
+    /// [`fit`](Self::fit) from any state. `observe` is called after each step and epoch; it may stop the run.
     ///
-    /// The same state, config and data give the same bits, whatever was before and however many threads there are.
+    /// The same state, settings and data give the same bits, whatever came before and at any number of threads.
     pub fn fit_from<M: Trainable>(
         &self,
         state: TrainState<M>,
@@ -115,7 +115,7 @@ impl TrainerConfig {
         self.fit_held(Whole { data, device }, state, data, valid, device, observe)
     }
 
-    /// [`fit_from`](Self::fit_from) of a model that need not be here as a whole.
+    /// [`fit_from`](Self::fit_from) for a model that may be held in part.
     pub(crate) fn fit_held<M: Trainable>(
         &self,
         mut held: impl Holds<M>,
@@ -184,8 +184,9 @@ impl TrainerConfig {
         self.keep == Keep::Best && state.next_epoch > 0 && state.stopping.is_over(state.next_epoch - 1)
     }
 
-    /// The mean loss and that of the first step, and the mean terms of one epoch; ends early when `after_step` says so. The
-    /// state is taken and given back so that the optimizer owns the parameters and can write them where they are.
+    /// Trains one epoch; returns the mean loss, the loss of the first step, and the mean terms. It ends early if
+    /// `after_step` says so. The state is taken and returned, so that the optimizer owns the parameters and can update
+    /// them in place.
     fn train_epoch<M: Trainable>(
         &self,
         held: &mut impl Holds<M>,
@@ -202,8 +203,8 @@ impl TrainerConfig {
             let why = if data.interactions.n_pairs() > 0 { ": every user in it has every item" } else { "" };
             return Err(Error::Data(format!("there is no train pair to learn from{why}")));
         }
-        // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are told by name: a step
-        // may leave one out, and weights may change from step to step.
+        // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are matched by
+        // name: a step may leave one out, and weights may change between steps.
         let mut sums: Vec<TermSum> = Vec::new();
         let mut first: Option<Tensor<1>> = None;
         for step in 0..n_steps {

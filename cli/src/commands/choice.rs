@@ -1,4 +1,4 @@
-//! Which items may be recommended, and how much each block counts.
+//! Which items are eligible, and how much each block counts.
 
 use clap::Args;
 use viral::prelude::{RecommendOptions, Recommender};
@@ -7,22 +7,22 @@ use viral::{Error, Result};
 #[derive(Args, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Which items")]
 pub(super) struct Choice {
-    /// Items that must not come: one, or several separated by commas; may be given again
+    /// Items to exclude: one, or several separated by commas; can be repeated
     #[arg(long, value_name = "ID,…", allow_hyphen_values = true)]
     exclude: Vec<String>,
-    /// The only items that may come: one, or several separated by commas; may be given again
+    /// The only eligible items: one, or several separated by commas; can be repeated
     #[arg(long, value_name = "ID,…", allow_hyphen_values = true)]
     among: Option<Vec<String>>,
-    /// Multiplies the share of a block; may be given again
+    /// Multiplies the share of a block; can be repeated
     #[arg(long, value_name = "BLOCK=FACTOR")]
     weigh: Vec<String>,
-    /// Items that the user is known to have may come as well
+    /// Also recommends items that the user is known to have
     #[arg(long)]
     with_known: bool,
 }
 
 impl Choice {
-    /// The best `k` of these items.
+    /// Makes the options for the best `k` of these items.
     pub(super) fn options(&self, recommender: &Recommender, k: usize) -> Result<RecommendOptions> {
         let mut options =
             RecommendOptions::new(k).exclude(listed(recommender, &self.exclude)?).with_known(self.with_known);
@@ -39,7 +39,7 @@ impl Choice {
     }
 }
 
-/// The items that all values of an option name.
+/// The items that the values of an option name.
 pub(super) fn listed<'a>(recommender: &Recommender, values: &'a [String]) -> Result<Vec<&'a str>> {
     let lists = values.iter().map(|value| recommender.listed_items(value)).collect::<Result<Vec<_>>>()?;
     Ok(lists.concat())

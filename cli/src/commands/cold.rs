@@ -1,4 +1,4 @@
-//! `viral cold`: what a model is worth to items and users that come after training.
+//! `viral cold`: the accuracy of a model for items and users that come after training.
 
 use super::mean;
 use super::run_args::{OutputArgs, RunArgs, announce};
@@ -16,30 +16,30 @@ use viral::report::Table;
 use viral::serve::NewItems;
 use viral::{Error, Result};
 
-/// Length of the lists that are measured.
+/// Length of the measured lists.
 const K: usize = 20;
 
-/// The share of the first places that new items have.
+/// The share of the first places that new items take.
 pub(super) const PLACES: &str = "share of places";
 
-/// Measures what a model does for items, or users, that come after training.
+/// Measures how good a model is for items, or users, that come after training.
 ///
-/// A share of them is taken out of the data with all their interactions, the model is trained on the rest, and they are added
-/// to it without training. Beside that stand the same model trained with them, which is the most that can be had, and what
-/// needs no training: profiles of content, popularity and chance. Users and draws are pooled; intervals are paired, over users.
-/// Runs are kept in the output folder: a measurement that was broken off goes on with the same command.
+/// A share of them is held out with all their interactions, the model is trained on the rest, and they are added to it
+/// without training. This is compared with the same model trained with them, as an upper bound, and with what needs no
+/// training: profiles of content, popularity and chance. Users and draws are pooled; intervals are paired, over users.
+/// Runs are kept in the output folder: an interrupted measurement continues with the same command.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral cold --data data/baby --draws 10")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// What is taken out
+    /// What to hold out
     #[arg(long, value_enum, default_value_t = Of::Items, help_heading = "Protocol")]
     of: Of,
-    /// Share of the items, or users, that is taken out
+    /// Share of the items, or users, to hold out
     #[arg(long, default_value_t = 0.1, help_heading = "Protocol")]
     share: f64,
-    /// How often this is drawn anew
+    /// Number of random draws
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Protocol")]
     draws: u64,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(super) enum Of {
 }
 
 impl Of {
-    /// The rankings that are measured.
+    /// The measured rankings.
     pub(super) fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Items => {
@@ -65,7 +65,7 @@ impl Of {
     }
 }
 
-/// What was measured; what `--json` writes and a report reads.
+/// The results, as `--json` writes and a report reads them.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ColdReport {
     pub(super) data: String,
@@ -75,19 +75,19 @@ pub(super) struct ColdReport {
     pub(super) of: Of,
     pub(super) share: f64,
     pub(super) draws: u64,
-    /// What a ranking at random gives new items among themselves.
+    /// Recall of a random ranking of the new items among themselves.
     pub(super) chance: Option<f64>,
-    /// First the model trained with them, then without, then what needs no training.
+    /// The model trained with them, then without, then what needs no training.
     pub(super) systems: Vec<System>,
-    /// The second system against the others, in words.
+    /// Comparisons of the second system with the others, in words.
     pub(super) comparisons: Vec<String>,
 }
 
-/// Means over users and draws.
+/// A system's means over users and draws.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct System {
     pub(super) system: String,
-    /// R@20 of each ranking, and the share of the places that new items have.
+    /// R@20 of each ranking, and the share of places that new items take.
     #[serde(flatten)]
     pub(super) figures: BTreeMap<String, f64>,
 }
@@ -106,7 +106,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Of::Items => data.hold_out_items(arguments.share, draw),
         Of::Users => data.hold_out_users(arguments.share, draw),
     };
-    // A share that cannot be taken is told before a long run, not after it.
+    // An impossible share is reported before a long run, not after it.
     let n_taken = hold_out(1)?.taken.len();
     let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
     let mut systems = Systems::new(arguments.of);
@@ -154,7 +154,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     comparisons.iter().try_for_each(|line| say!("{line}"))
 }
 
-/// The recommender of a run in this folder, which goes on where it was broken off.
+/// The recommender of a run in this folder; an interrupted run is resumed.
 fn trained(recipe: &Recipe, data: &Dataset, device: &Device, folder: &Path, label: &str) -> Result<Recommender> {
     let model = folder.join("model.safetensors");
     let done = model.is_file().then(|| Recommender::load(&model)).transpose()?;
@@ -168,7 +168,7 @@ fn trained(recipe: &Recipe, data: &Dataset, device: &Device, folder: &Path, labe
             runner.observe(|progress| bar.show(progress)).run()?.recommender()?
         }
     };
-    // The model alone does not tell how it was trained.
+    // The model alone does not say how it was trained.
     let made_by = folder.join("recipe.toml");
     match is_there(&made_by)? && Recipe::read(&made_by)? == *recipe {
         true => Ok(recommender),
@@ -183,7 +183,7 @@ fn cold_items(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) 
     Figures::of(&recommender, data, &held_out.taken)
 }
 
-/// Those who were taken out, with what they have in the train part as their history.
+/// Evaluates the users who were held out, with their items of the train part as history.
 fn cold_users(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) -> Result<Figures> {
     let train = &data.train.interactions;
     let of = |&user: &u32| {
@@ -199,7 +199,7 @@ fn cold_users(mut recommender: Recommender, data: &Dataset, held_out: &HeldOut) 
     Ok(Figures::Users(vectors.evaluate_against(train, &test, &[K])?))
 }
 
-/// What one system came to in one draw.
+/// The metrics of one system in one draw.
 enum Figures {
     Items(Box<ColdMetrics>),
     Users(Metrics),
@@ -210,7 +210,7 @@ impl Figures {
         Ok(Self::Items(Box::new(ColdMetrics::of(&recommender.embeddings_of(data)?, data, cold, K)?)))
     }
 
-    /// The values of each column, user by user.
+    /// The values of each column, one per user.
     fn columns(&self) -> Vec<&[f64]> {
         match self {
             Self::Items(found) => {
@@ -232,7 +232,7 @@ fn recall_of_users(metrics: &Metrics) -> &[f64] {
     metrics.per_user(Metric::Recall, K)
 }
 
-/// All systems with the values of all draws.
+/// All systems, with the values of all draws.
 struct Systems {
     of: Of,
     rows: Vec<(String, Vec<Vec<f64>>, Vec<f64>)>,
@@ -254,7 +254,7 @@ impl Systems {
         row.2.extend(figures.places());
     }
 
-    /// The column that decides: new items among all, or the only one.
+    /// The decisive column of each system: new items among all, or the only one.
     fn last_line(&self) -> String {
         let last = |values: &[Vec<f64>]| values.last().map_or(0.0, |values| mean(values));
         let figures = self.rows.iter().map(|(name, values, _)| format!("{name} {:.4}", last(values)));
@@ -278,7 +278,7 @@ impl Systems {
         table
     }
 
-    /// What comes without training, against training and against the systems that learn nothing.
+    /// Compares what is added without training with what is trained, and with the systems that learn nothing.
     fn comparisons(&self) -> Result<Vec<String>> {
         let [whole, ours, others @ ..] = &self.rows[..] else { return Ok(Vec::new()) };
         let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! `viral describe`: pictures to descriptions.
+//! `viral describe`: descriptions of pictures.
 
 use super::folder::Folder;
 use super::servers::{PriceArguments, Requests, open_journal, say_progress};
@@ -14,12 +14,11 @@ use viral_enrich::describe::{
 };
 use viral_enrich::features::Source;
 
-/// Describes pictures by a vision-language model behind any OpenAI-compatible server.
+/// Describes pictures with a vision-language model behind any OpenAI-compatible server.
 ///
-/// Reads items.jsonl of the data folder and writes journal.jsonl, which makes the run safe to stop at any moment and to
-/// start again, and at its end descriptions.jsonl (attributes.jsonl for --prompt attributes). Time and cost are the
-/// server's; the progress tells both. The key of a server that wants one is taken from the environment variable
-/// VIRAL_API_KEY.
+/// Reads items.jsonl of the data folder and writes journal.jsonl, with which the run can be stopped at any moment and
+/// started again, and at its end descriptions.jsonl (attributes.jsonl for --prompt attributes). Time and cost are the
+/// server's; the progress shows both. If a server needs a key, it is taken from the environment variable VIRAL_API_KEY.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   viral describe --data data/baby --images photos --server http://127.0.0.1:8000/v1 --model Qwen/Qwen2.5-VL-7B-Instruct")]
@@ -29,7 +28,7 @@ pub(crate) struct Arguments {
     /// Folder with the pictures, named as items.jsonl says or <id>.jpg, .png, .webp, …
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Address of a server; may be given again, for replicas that share the work
+    /// Address of a server; can be repeated, for replicas that share the work
     #[arg(long, value_name = "URL", required = true, help_heading = "Servers")]
     server: Vec<String>,
     /// The model's name, as the server knows it
@@ -41,7 +40,7 @@ pub(crate) struct Arguments {
     question: QuestionArguments,
     #[command(flatten)]
     answers: AnswerArguments,
-    /// Asks for so many items at most: for a first look
+    /// Maximum number of items to ask about, for a first look
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Asks again for items that were quarantined
@@ -51,7 +50,7 @@ pub(crate) struct Arguments {
     prices: PriceArguments,
 }
 
-/// What is asked.
+/// What to ask.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Question")]
 struct QuestionArguments {
@@ -61,7 +60,7 @@ struct QuestionArguments {
     /// What a prompt file asks for
     #[arg(long, value_enum, default_value_t = Kind::Prose)]
     answer: Kind,
-    /// Tokens at which an answer is cut
+    /// Maximum number of tokens of an answer
     #[arg(long, default_value_t = 400)]
     max_tokens: u32,
     /// Temperature of the first request for an item
@@ -72,7 +71,7 @@ struct QuestionArguments {
     max_side: u32,
 }
 
-/// Which answers are kept.
+/// Which answers to keep.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Answers")]
 struct AnswerArguments {
@@ -124,7 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     described.check_any()
 }
 
-/// Writes what the journal knows, after a run that ended with an error: that error is what is told, not one of this.
+/// Writes what the journal knows after a run that failed. Errors of this are ignored in favour of the run's own.
 fn keep_known(config: &DescribeConfig, items: &Items, images: &ImageFolder, journal: &mut Journal, path: &Path) {
     let Ok(known) = config.known(items, images, journal) else { return };
     let n = known.progress.n_before;
@@ -169,7 +168,7 @@ fn config(arguments: &Arguments) -> Result<DescribeConfig> {
 fn summary(described: &Described, prices: Option<Prices>, path: &Path) -> Result<()> {
     say_progress("described", &described.progress, &described.faults, &described.servers, prices)?;
     say!("Descriptions are in {}", path.display())?;
-    // The file is whole, whatever is in it.
+    // The file is complete, whatever is in it.
     match described.kind() {
         AnswerKind::Attributes if described.progress.n_described + described.progress.n_before > 0 => {
             match Attributes::read(path, AttributeOptions::default()) {

@@ -1,4 +1,4 @@
-//! `viral embed`: picture and title of each item to one vector.
+//! `viral embed`: one vector for the picture and title of each item.
 
 use super::folder::{Folder, file_name, open_catalogue, write_features};
 use super::servers::{PriceArguments, Requests, open_journal, say_progress};
@@ -13,11 +13,13 @@ use viral_enrich::describe::{AnswerKind, ImageFolder, Items, PictureSettings, Pr
 use viral_enrich::embed::ItemEmbedConfig;
 use viral_enrich::features::FeatureTable;
 
-/// Makes multimodal_feat.npy of the items' pictures and titles, by a vision-language model that embeds both together.
+/// Makes multimodal_feat.npy from the items' pictures and titles, with a vision-language model that embeds both
+/// together.
 ///
-/// Such models, VLM2Vec and Qwen3-VL-Embedding among them, stand behind servers such as vLLM, which take a picture and words as
-/// one message at /v1/embeddings. Each item is one request. embed_journal.jsonl makes the run safe to stop at any moment and to
-/// start again. An item without a picture is embedded by its words alone, and counted. Train with --modality multimodal.
+/// Such models, VLM2Vec and Qwen3-VL-Embedding among them, run behind servers such as vLLM, which take a picture and
+/// words as one message at /v1/embeddings. Each item is one request. With embed_journal.jsonl the run can be stopped at
+/// any moment and started again. An item without a picture is embedded by its words alone, and counted. Train with
+/// --modality multimodal.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   viral embed --data data/baby --images photos --server http://127.0.0.1:8000/v1 --model Qwen/Qwen3-VL-Embedding-2B")]
@@ -27,7 +29,7 @@ pub(crate) struct Arguments {
     /// Folder with the pictures, named as items.jsonl says or <id>.jpg, .png, .webp, …
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Address of a server; may be given again, for replicas that share the work
+    /// Address of a server; can be repeated, for replicas that share the work
     #[arg(long, value_name = "URL", required = true, help_heading = "Servers")]
     server: Vec<String>,
     /// The model's name, as the server knows it
@@ -37,7 +39,7 @@ pub(crate) struct Arguments {
     requests: Requests,
     #[command(flatten)]
     message: MessageArguments,
-    /// Asks for so many items at most: for a first look
+    /// Maximum number of items to ask about, for a first look
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Asks again for items that were quarantined
@@ -45,22 +47,22 @@ pub(crate) struct Arguments {
     retry_quarantined: bool,
     #[command(flatten)]
     prices: PriceArguments,
-    /// Name of the features' file
+    /// Name of the feature file
     #[arg(long, value_name = "NAME", default_value = "multimodal_feat.npy", value_parser = file_name, help_heading = "Results")]
     name: String,
 }
 
-/// What is sent of an item.
+/// What to send for an item.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Message")]
 struct MessageArguments {
-    /// A text file with places such as {title}, in the place of the built-in prompt
+    /// A text file with places such as {title}, instead of the built-in prompt
     #[arg(long, value_name = "FILE")]
     prompt: Option<PathBuf>,
     /// Longer side of the pictures that are sent, in pixels
     #[arg(long, default_value_t = 768)]
     max_side: u32,
-    /// Quarantines items without a picture, which otherwise are embedded by their words alone
+    /// Quarantines items without a picture, which are otherwise embedded by their words alone
     #[arg(long)]
     require_pictures: bool,
 }

@@ -1,4 +1,4 @@
-//! `viral encode`: descriptions and titles to features.
+//! `viral encode`: features of descriptions and titles.
 
 use super::folder::{FeatureFiles, Folder, Part, open_catalogue, write_features};
 use super::servers::Requests;
@@ -14,7 +14,7 @@ use viral_enrich::embed::{EmbedConfig, TextForm, VectorStore};
 use viral_enrich::encode::TextEncoder;
 use viral_enrich::features::{Content, Descriptions, FeatureTable, ItemText, PictureText};
 
-/// Makes text_feat.npy of the items' texts, and image_feat.npy of their descriptions.
+/// Makes text_feat.npy from the items' texts, and image_feat.npy from their descriptions.
 ///
 /// A Sentence-BERT model encodes in this process, some 300 titles a second on two cores, or a server does. Each feature
 /// file comes with its mask and its provenance.
@@ -24,20 +24,20 @@ use viral_enrich::features::{Content, Descriptions, FeatureTable, ItemText, Pict
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// Hugging Face folder of a Sentence-BERT model; without it, --server and --model say who encodes
+    /// Hugging Face folder of a Sentence-BERT model; without it, a server encodes (--server and --model)
     #[arg(long, value_name = "DIR", conflicts_with_all = ["server", "model"], help_heading = "Encoder")]
     encoder: Option<PathBuf>,
     /// Where the encoder runs; wgpu and cuda need the feature of that name
     #[arg(long, value_enum, default_value_t = DeviceName::Flex, help_heading = "Encoder")]
     device: DeviceName,
-    /// Address of a server; may be given again, for replicas that share the work
+    /// Address of a server; can be repeated, for replicas that share the work
     #[arg(long, value_name = "URL", required_unless_present = "encoder", help_heading = "Servers")]
     server: Vec<String>,
     /// The model's name, as the server knows it
     #[arg(long, required_unless_present = "encoder", help_heading = "Servers")]
     model: Option<String>,
-    /// How servers get the texts: input, many in a request, or messages, one in a request, which puts them into the space of
-    /// items embedded by `viral embed` with the same model
+    /// How servers receive the texts: input, many in a request, or messages, one in a request, which puts them into the
+    /// space of items embedded by `viral embed` with the same model
     #[arg(long, value_enum, default_value_t = Form::Input, conflicts_with = "encoder", help_heading = "Servers")]
     form: Form,
     #[command(flatten)]
@@ -54,7 +54,7 @@ enum Form {
     Messages,
 }
 
-/// What is encoded.
+/// What to encode.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Texts")]
 struct TextArguments {
@@ -67,18 +67,18 @@ struct TextArguments {
     /// Leaves the title out of the image features: what a picture alone says
     #[arg(long)]
     no_title: bool,
-    /// Makes one of the two feature files only
+    /// Makes only one of the two feature files
     #[arg(long, value_enum)]
     only: Option<Part>,
 }
 
-/// What makes vectors of texts.
+/// What computes the vectors of texts.
 enum Encoder {
     Here(Box<TextEncoder>),
     Servers(Box<EmbedConfig>, VectorStore),
 }
 
-/// Encodes the items' texts and, where there are descriptions, what was said about their pictures.
+/// Encodes the items' texts and, if there are any, the descriptions of their pictures.
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { folder, texts, files, .. } = arguments;
     folder.check()?;
@@ -112,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             None => say!("No descriptions, so no {}; describe the pictures first", files.name(Part::Image))?,
         }
     }
-    // What could stand in the way of the result is looked for before the work, not after it.
+    // Obstacles to writing the result are found before the work, not after it.
     jobs.iter().try_for_each(|(path, ..)| FeatureTable::check_free(path))?;
     let mut encoder = Encoder::open(arguments)?;
     for (path, mut contents, made_of) in jobs {
@@ -129,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The descriptions that are named, or there.
+/// The descriptions that are named, or else found in the folder.
 fn descriptions(texts: &TextArguments, folder: &Folder) -> Result<Option<Descriptions>> {
     if let Some(path) = &texts.descriptions {
         return Descriptions::read(path).map(Some);
@@ -175,7 +175,7 @@ impl Encoder {
         }
     }
 
-    /// Vectors of the texts that there are. A text that a server refuses becomes content that is missing.
+    /// Encodes the texts that exist. A text that a server refuses becomes missing content.
     fn vectors(&mut self, contents: &mut [Content]) -> Result<(usize, Vec<f32>)> {
         let start = Instant::now();
         let texts = FeatureTable::texts(contents);

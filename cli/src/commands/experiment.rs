@@ -1,4 +1,4 @@
-//! `viral experiment`: many models, data sets and seeds from one file, to tables with intervals and paired tests.
+//! `viral experiment`: many models, data sets and seeds from one file, in tables with intervals and paired tests.
 
 use super::run_args::announce_unused;
 use crate::bar::TrainingBar;
@@ -13,30 +13,31 @@ use viral::{Error, Result};
 
 /// Runs an experiment: every model of a file on every data set with every seed, and makes its tables.
 ///
-/// What is done is not done again, and a run that was killed goes on from its last epoch: stop it whenever you like, and give the same
-/// command to go on. Results are lines of results.jsonl in the output folder, the tables also report.md there.
+/// Finished runs are not repeated, and a run that was killed continues from its last epoch: stop it whenever you like,
+/// and give the same command to continue. Results are lines of results.jsonl in the output folder; the tables are
+/// printed and written to report.md there.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral experiment examples/experiments/planted.toml")]
 pub(crate) struct Arguments {
     /// The experiment as a TOML file
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
-    /// Folder that the data sets' folders are in
+    /// Folder with the folders of the data sets
     #[arg(long, value_name = "DIR", default_value = "data")]
     data_root: PathBuf,
     /// Folder for the results [default: out/<experiment>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Runs this model only; may be given again
+    /// Runs only this model; can be repeated
     #[arg(long, value_name = "MODEL")]
     only: Vec<String>,
-    /// Runs on this data set only; may be given again
+    /// Runs only on this data set; can be repeated
     #[arg(long, value_name = "DATA")]
     on: Vec<String>,
-    /// Lists all runs and how far they are, and ends
+    /// Lists all runs with their states, and exits
     #[arg(long)]
     dry_run: bool,
-    /// Makes the tables of what is done, report.md included, and ends
+    /// Makes the tables of finished runs, report.md included, and exits
     #[arg(long, conflicts_with = "dry_run")]
     report: bool,
     /// Prints the tables as Markdown
@@ -55,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.dry_run {
         return list(&session);
     }
-    // Before long runs, not after them.
+    // Checked before long runs, not after them.
     if is_there(&path)? && !read_text(&path)?.starts_with(&title) {
         return Err(Error::file(
             path,
@@ -88,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// The command that goes on with the experiment, less what selects.
+/// The command that continues the experiment, without selections.
 fn command(arguments: &Arguments) -> String {
     let word = |path: &Path| quoted(&path.display().to_string());
     let mut command = format!("viral experiment {}", word(&arguments.file));
@@ -101,7 +102,7 @@ fn command(arguments: &Arguments) -> String {
     command
 }
 
-/// Every run with its state, and how many are in which.
+/// Lists every run with its state, and the number of runs in each state.
 fn list(session: &Session) -> Result<()> {
     let jobs = session.jobs()?;
     for job in &jobs {
@@ -113,7 +114,7 @@ fn list(session: &Session) -> Result<()> {
     say!("\n{} runs: {}", jobs.len(), counts.join(", "))
 }
 
-/// Tells what runs begin and end, with a bar for each.
+/// Reports the start and end of each run, with a bar.
 pub(super) fn watch() -> impl FnMut(Notice) -> ControlFlow<()> {
     let mut bar: Option<TrainingBar> = None;
     move |notice| {

@@ -10,22 +10,22 @@ use std::path::PathBuf;
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
-/// Items of each list.
+/// Default length of a list.
 const TOP: usize = 20;
 
 /// Writes the vectors of a saved model and the lists of all users, for NumPy, pandas, databases and search engines.
 ///
 /// blocks.json has the name, the first column and the width of each block of the vectors. The other files depend on --format:
 ///
-/// npy: items.npy and users.npy, a vector a row, whose inner product is the score; item_ids.txt and user_ids.txt, the id of each
-/// row a line. An id that cannot stand in a line as it is, such as one with a line break, is written as a JSON string; a line is
-/// one where it begins with a double quote.
+/// npy: items.npy and users.npy, a vector per row, whose inner product is the score; item_ids.txt and user_ids.txt, the
+/// id of each row on a line. An id that does not fit on a line as it is, such as one with a line break, is written as a
+/// JSON string; a line is one if it begins with a double quote.
 ///
 /// jsonl: top.jsonl, an object with user and items for each user, the items as `viral recommend --json` prints them.
 ///
 /// parquet: top.parquet, a row for each item of a list: user, rank from 1, item, score and, for each block, share_BLOCK.
 ///
-/// Users without train interactions have no lists. All files appear at the end of the run, each of them whole.
+/// Users without train interactions have no lists. All files appear at the end of the run, each of them complete.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  viral export --model out/baby-viral-default-seed0 --out export --top 50 --format npy,parquet"
@@ -40,10 +40,10 @@ pub(crate) struct Arguments {
     /// What to write, separated by commas
     #[arg(long, value_enum, value_name = "FORMAT,…", value_delimiter = ',', default_value = "npy,jsonl")]
     format: Vec<Format>,
-    /// Items of each list [default: 20]
+    /// Items per list [default: 20]
     #[arg(long, value_name = "K")]
     top: Option<NonZeroUsize>,
-    /// Vectors of 16-bit floats instead of 32 bits
+    /// Writes vectors of 16-bit floats instead of 32 bits
     #[arg(long)]
     half: bool,
     /// Replaces an earlier export in the folder

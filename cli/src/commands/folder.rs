@@ -10,7 +10,7 @@ use viral_enrich::features::{Catalogue, FeatureTable};
 /// Where the catalogue is, and where results go.
 #[derive(Args, Debug)]
 pub(super) struct Folder {
-    /// Folder with items.jsonl: an object with id, title and image a line
+    /// Folder with items.jsonl: on each line an object with id, title and image
     #[arg(long, value_name = "DIR")]
     pub(super) data: PathBuf,
     /// Folder for journal, descriptions and features [default: the data folder]
@@ -24,7 +24,7 @@ impl Folder {
         self.out.as_deref().unwrap_or(&self.data)
     }
 
-    /// Fails where a file is in the place of a folder, before anything is read or made.
+    /// Returns an error if a file is in the place of a folder, before anything is read or created.
     pub(super) fn check(&self) -> Result<()> {
         match [self.data.as_path(), self.out()].into_iter().find(|path| path.is_file()) {
             Some(file) => Err(Error::file(file, "is a file; name the folder that it is in")),
@@ -32,7 +32,7 @@ impl Folder {
         }
     }
 
-    /// The folder for results, made if it is missing.
+    /// The folder for results, created if it is missing.
     pub(super) fn made(&self) -> Result<&Path> {
         std::fs::create_dir_all(self.out()).map_err(Error::io(self.out()))?;
         Ok(self.out())
@@ -45,19 +45,19 @@ pub(super) enum Part {
     Image,
 }
 
-/// What feature files are called.
+/// Names of the feature files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Results")]
 pub(super) struct FeatureFiles {
-    /// Name of the text features' file
+    /// Name of the file of text features
     #[arg(long, value_name = "NAME", default_value = "text_feat.npy", value_parser = file_name)]
     text_name: String,
-    /// Name of the image features' file
+    /// Name of the file of image features
     #[arg(long, value_name = "NAME", default_value = "image_feat.npy", value_parser = file_name)]
     image_name: String,
 }
 
-/// A name within the folder of results.
+/// Parses a file name within the folder of results.
 pub(super) fn file_name(name: &str) -> std::result::Result<String, &'static str> {
     let is_plain = name.len() > ".npy".len() && name.ends_with(".npy") && !name.starts_with('.');
     match is_plain && !name.contains(['/', '\\', '\0']) {
@@ -67,7 +67,7 @@ pub(super) fn file_name(name: &str) -> std::result::Result<String, &'static str>
 }
 
 impl FeatureFiles {
-    /// Fails where both are to be one file.
+    /// Returns an error if both names are the same.
     pub(super) fn check(&self) -> Result<()> {
         match self.text_name == self.image_name {
             true => Err(Error::Config(format!("--text-name and --image-name are both {}; give two", self.text_name))),
@@ -83,7 +83,7 @@ impl FeatureFiles {
     }
 }
 
-/// The items of a folder of data, and a line about those that get no features.
+/// Opens the items of a data folder, and prints a line about those that get no features.
 pub(super) fn open_catalogue(folder: &Folder) -> Result<Catalogue> {
     let catalogue = Catalogue::open(&folder.data)?;
     if let Some(left_out) = catalogue.left_out() {
@@ -92,7 +92,7 @@ pub(super) fn open_catalogue(folder: &Folder) -> Result<Catalogue> {
     Ok(catalogue)
 }
 
-/// Writes features with their mask and their provenance, which `complete` adds to, and says what is in them.
+/// Writes features with their mask and their provenance, which `complete` adds to, and prints a summary.
 pub(super) fn write_features(
     catalogue: &Catalogue,
     table: &FeatureTable,

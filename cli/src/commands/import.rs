@@ -1,4 +1,4 @@
-//! `viral import`: a matrix made elsewhere into the catalogue's order.
+//! `viral import`: features made elsewhere, put into the catalogue's order.
 
 use super::folder::{FeatureFiles, Folder, Part, open_catalogue, write_features};
 use crate::shell::say;
@@ -8,7 +8,7 @@ use viral::Result;
 use viral::data::{Origin, Provenance};
 use viral_enrich::features::{FeatureTable, import};
 
-/// Takes features made elsewhere, such as the hidden states of a large model.
+/// Imports features made elsewhere, such as the hidden states of a large model.
 ///
 /// Row n of the matrix is about the item that line n of --ids names. Rows are put into the catalogue's order; items without
 /// a row, or with a row of zeros, are listed beside the features.
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Matrix with one row per item: .npy or .safetensors, FILE.safetensors#NAME for one of several
     #[arg(value_name = "FILE")]
     matrix: PathBuf,
-    /// External ids of its rows, one a line
+    /// External ids of its rows, one per line
     #[arg(long, value_name = "FILE")]
     ids: PathBuf,
     /// Which features they become
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     arguments.folder.check()?;
     arguments.files.check()?;
     let path = arguments.folder.made()?.join(arguments.files.name(arguments.only));
-    // Someone else's file at that place is found before the matrix is read.
+    // A foreign file at that place is found before the matrix is read.
     FeatureTable::check_free(&path)?;
     let catalogue = open_catalogue(&arguments.folder)?;
     let imported = import(&catalogue, &arguments.matrix, &arguments.ids)?;

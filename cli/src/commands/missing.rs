@@ -1,4 +1,4 @@
-//! `viral missing`: what a model is worth where items lack content.
+//! `viral missing`: the accuracy of a model when items lack content.
 
 use super::experiment::watch;
 use super::run_args::{OutputArgs, RunArgs, announce};
@@ -9,17 +9,18 @@ use viral::experiment::{MissingGrid, MissingIn};
 use viral::graph::Imputation;
 use viral::{Error, Result};
 
-/// Takes content away from a growing share of the items, and says what a model is worth without it.
+/// Takes content away from a growing share of the items, and measures the model without it.
 ///
-/// The items of a smaller share are among those of a larger one. R@20 is printed over all held-out items, over those without content and
-/// over the others, with LightGCN as the floor. What is done is not done again, and a run that was killed goes on: give the same
-/// command. Without --data the catalogue is a built-in one.
+/// The items of a smaller share are among those of a larger one. R@20 is printed over all held-out items, over those
+/// without content and over the others, with LightGCN as the floor. Finished runs are not repeated, and a run that was
+/// killed continues: give the same command. Without --data the catalogue is a built-in one.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral missing --data data/baby --lost text --rates 30,50,90 --seeds 1,2,3")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// What the items lose: a modality, such as text or visual, or both, which is all that there are; several curves with commas
+    /// What the items lose: a modality, such as text or visual, or both, which takes all modalities; commas separate
+    /// several curves
     #[arg(
         long,
         value_name = "NAME,…",
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
         help_heading = "Missing content"
     )]
     lost: Vec<String>,
-    /// Per cent of the items that lose it; 0 is always there
+    /// Percentages of the items that lose it; 0 is always included
     #[arg(
         long,
         value_name = "PERCENT,…",
@@ -37,8 +38,8 @@ pub(crate) struct Arguments {
         help_heading = "Missing content"
     )]
     rates: Vec<f64>,
-    /// What stands in its place: zero-aware (nothing: the model does without), zeros (that count as content), mean, neighbors, multi-hop,
-    /// page-rank, heat, ridge, or all
+    /// What replaces it: zero-aware (nothing: the model does without), zeros (that count as content), mean, neighbors,
+    /// multi-hop, page-rank, heat, ridge, or all
     #[arg(
         long,
         value_name = "NAME,…",
@@ -47,7 +48,8 @@ pub(crate) struct Arguments {
         help_heading = "Missing content"
     )]
     imputation: Vec<String>,
-    /// Where it is missing: train+test trains a model at each rate, test asks the model that was trained on everything
+    /// Where it is missing: train+test trains a model at each rate, test evaluates the model that was trained on
+    /// everything
     #[arg(
         long,
         value_name = "PART,…",

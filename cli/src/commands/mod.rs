@@ -1,4 +1,4 @@
-//! The commands, a file each: the arguments, and what is done with them.
+//! The commands, one file each: arguments, and what is done with them.
 //!
 //! A new command is a file here, a variant of [`Command`] and a line in [`Command::run`].
 

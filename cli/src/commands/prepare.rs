@@ -1,4 +1,4 @@
-//! `viral prepare`: a raw catalogue into a folder of data.
+//! `viral prepare`: a folder of data from a raw catalogue.
 
 use crate::bar;
 use crate::shell::{peak_rss_mb, quoted, say};
@@ -14,8 +14,8 @@ use viral_enrich::{
 
 /// Turns reviews and metadata, Amazon's or any table, into a folder of data.
 ///
-/// Of Amazon's Baby come 19,445 users, 7,050 items and 160,792 interactions. A gigabyte of reviews takes some ten seconds of
-/// one core and 150 MB of memory.
+/// Amazon's Baby gives 19,445 users, 7,050 items and 160,792 interactions. A gigabyte of reviews takes some ten seconds
+/// of one core and 150 MB of memory.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   viral prepare --download Baby --out data/baby
@@ -39,23 +39,23 @@ pub(crate) struct Arguments {
     choice: ChoiceArguments,
 }
 
-/// What is kept, and how it is divided.
+/// Which interactions to keep, and how to split them.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Selection and split")]
 struct ChoiceArguments {
-    /// Interactions that each user and each item must have
+    /// Minimum number of interactions of each user and each item
     #[arg(long, default_value_t = 5, value_name = "K")]
     core: usize,
-    /// Leaves out rows rated lower
+    /// Leaves out rows with a lower rating
     #[arg(long, value_name = "RATING")]
     min_rating: Option<f64>,
-    /// How to divide each user's interactions: 8:1:1 at random or by time, or the last two held out
+    /// How to split each user's interactions: 8:1:1 at random or by time, or the last two held out
     #[arg(long, value_enum, default_value_t = SplitName::Random)]
     split: SplitName,
     /// Seed of the random split
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Which of several rows about one user and item stays, by their times, or by their order in the file where there are none
+    /// Which of several rows about one user and item to keep, by time, or by order in the file if there are no times
     #[arg(long, value_enum, default_value_t = RepeatsName::First)]
     repeats: RepeatsName,
     /// Leaves out rows that cannot be used, and counts them, instead of stopping at the first
@@ -72,7 +72,7 @@ struct DownloadArguments {
     /// Where the files are published
     #[arg(long, value_name = "URL", default_value = AMAZON_2014, requires = "download")]
     mirror: String,
-    /// Folder for the files as they come [default: <OUT>/raw]
+    /// Folder for the downloaded files [default: <OUT>/raw]
     #[arg(long, value_name = "DIR", requires = "download")]
     raw: Option<PathBuf>,
     /// SHA-256 that the reviews must have
@@ -90,10 +90,10 @@ struct ReviewArguments {
     /// File of interactions: Amazon's reviews (2014, 2018, 2023) unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE", required_unless_present = "download")]
     reviews: Option<PathBuf>,
-    /// How it is written [default: as its name ends]
+    /// Format of the file [default: by its extension]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatName>,
-    /// What stands between cells, if neither commas nor tabs do: ';', '|', '::', ' ' for any blanks
+    /// Separator of cells other than comma and tab: ';', '|', '::', ' ' for any blanks
     #[arg(long, value_name = "TEXT", requires = "user")]
     separator: Option<String>,
     /// Column of the user
@@ -116,10 +116,10 @@ struct MetaArguments {
     /// File of items: Amazon's metadata (2014, 2018, 2023) unless columns are named; plain or gzip
     #[arg(long, value_name = "FILE")]
     meta: Option<PathBuf>,
-    /// How it is written [default: as its name ends; python for Amazon's]
+    /// Format of the file [default: by its extension; python for Amazon's]
     #[arg(long, value_enum, value_name = "FORMAT", requires = "meta")]
     meta_format: Option<FormatName>,
-    /// What stands between cells, if neither commas nor tabs do
+    /// Separator of cells other than comma and tab
     #[arg(long, value_name = "TEXT", requires = "id")]
     meta_separator: Option<String>,
     /// Column of the item's id
@@ -140,7 +140,7 @@ struct MetaArguments {
     /// Column of the image, a URL or a file
     #[arg(long, value_name = "COLUMN", requires = "id")]
     image: Option<String>,
-    /// Folder of images named after their items, such as B001.jpg, also in folders below; they come before URLs
+    /// Folder of images named after their items, such as B001.jpg, also in subfolders; they take precedence over URLs
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
 }
@@ -172,7 +172,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let (reviews, metadata) = match &arguments.download.download {
         Some(category) => {
-            // Before a long download, not after it.
+            // Checked before a long download, not after it.
             let any = Prepare { overwrite: arguments.overwrite, ..Prepare::new(Reviews::amazon("")) };
             any.refuse_used(&arguments.out)?;
             let [reviews, meta] = arguments.download.fetch(category, &arguments.out)?;
@@ -214,7 +214,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     });
     bar.finish_and_clear();
     let prepared = prepared?;
-    // What was written is read at once, as training will.
+    // Reads back what was written, as training will.
     Dataset::read_with(&arguments.out, &ReadOptions::new().without_features())?;
     report(&prepared)?;
     let memory = peak_rss_mb().map_or(String::new(), |mb| format!(", at most {mb:.0} MB of memory"));
@@ -224,7 +224,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 impl DownloadArguments {
-    /// Reviews and metadata of a category, fetched or there already.
+    /// Reviews and metadata of a category, downloaded unless they are there already.
     fn fetch(&self, category: &str, out: &Path) -> Result<[PathBuf; 2]> {
         let folder = self.raw.clone().unwrap_or_else(|| out.join("raw"));
         let [reviews, meta] = amazon_files(category)?;
@@ -293,8 +293,8 @@ impl MetaArguments {
     }
 }
 
-/// The format as asked, or as the name of the file tells; cells if a separator is named. `format` and `separator` are the
-/// options that would say it.
+/// The format that was asked for, or else the one by the file's name, or CSV if a separator is given. `format` and
+/// `separator` are the names of the options, for the error.
 fn format_of(
     path: &Path,
     asked: Option<FormatName>,
@@ -346,7 +346,7 @@ fn report(prepared: &Prepared) -> Result<()> {
     Ok(())
 }
 
-/// What was left out, by reason.
+/// Prints the rows that were left out, by reason.
 fn skipped(file: &str, rows: &SkippedRows) -> Result<()> {
     for (kind, skipped) in &rows.0 {
         say!(

@@ -1,4 +1,4 @@
-//! `viral probe`: whether a model uses its content.
+//! `viral probe`: does a model use its content?
 
 use super::experiment::watch;
 use super::run_args::{OutputArgs, RunArgs, announce};
@@ -8,17 +8,18 @@ use viral::data::Knockout;
 use viral::experiment::Probe;
 use viral::{Error, Result};
 
-/// Trains a model anew with features that say nothing in the place of each modality, and says what it loses.
+/// Retrains a model with uninformative features in place of each modality, and measures what it loses.
 ///
-/// Noise keeps the lengths of the vectors, permuted gives each item the vector of another, mean the same to all; each modality alone, and
-/// all together. R@10 is held against that of the model on the data as they are, user by user. What is done is not done again, and a run
-/// that was killed goes on: give the same command. Without --data the catalogue is a built-in one.
+/// Noise keeps the lengths of the vectors, permuted gives each item the vector of another, mean gives all the same;
+/// each modality alone, and all together. R@10 is compared with that of the model on the unchanged data, user by user.
+/// Finished runs are not repeated, and a run that was killed continues: give the same command. Without --data the
+/// catalogue is a built-in one.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral probe --data data/baby --model freedom --knockout noise --json probe.json")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     run: RunArgs,
-    /// What takes the place of a modality: noise, permuted, mean
+    /// What replaces a modality: noise, permuted, mean
     #[arg(
         long,
         value_name = "NAME,…",
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
         help_heading = "Probe"
     )]
     knockout: Vec<Knockout>,
-    /// Seeds of the training [default: that of --seed]
+    /// Training seeds [default: that of --seed]
     #[arg(long, value_name = "SEED,…", value_delimiter = ',', help_heading = "Probe")]
     seeds: Vec<u64>,
     #[command(flatten)]

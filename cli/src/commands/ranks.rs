@@ -1,4 +1,4 @@
-//! `viral train --mpi`: this process's share of a run over ranks.
+//! `viral train --mpi`: this process's share of a training run over ranks.
 
 use super::run_args::announce;
 use super::train::Arguments;

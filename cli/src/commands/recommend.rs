@@ -1,4 +1,4 @@
-//! `viral recommend`: what a saved model recommends, and why.
+//! `viral recommend`: recommendations of a saved model, with the shares of its blocks.
 
 use super::choice::{Choice, listed};
 use crate::shell::say;
@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use viral::prelude::{Recommendation, Recommender};
 use viral::{Error, Result};
 
-/// Recommends items from a saved model, each score split into what its blocks gave.
+/// Recommends items from a saved model, each score split into the shares of the model's blocks.
 ///
-/// To a known user, to somebody new by what they liked, or items similar to an item. What a user is known to have does not come
-/// again. An id with commas in it is taken for the one id that it is, so give the option once for each where ids have commas.
+/// Recommends to a known user, to a new user by what they liked, or lists items similar to an item. Items that a user
+/// is known to have are left out. A value with commas that is itself an id is taken as that id; if ids have commas,
+/// give the option once for each.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("whom").required(true))]
 #[command(after_help = "Example:\n  viral recommend --model out/baby-viral-default-seed0 --user A1004703RC79J9 -k 10")]
@@ -27,10 +28,10 @@ pub(crate) struct Arguments {
     /// External id of a user
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     user: Option<String>,
-    /// External ids of items that somebody new liked: one, or several separated by commas; may be given again
+    /// External ids of items that a new user liked: one, or several separated by commas; can be repeated
     #[arg(long, value_name = "ID,…", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     liked: Vec<String>,
-    /// External id of an item: others like it
+    /// External id of an item, to list similar ones
     #[arg(long, value_name = "ID", group = "whom", allow_hyphen_values = true, help_heading = "For whom")]
     similar: Option<String>,
     #[command(flatten)]
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     let mut model = recommender.model_name().unwrap_or("a model");
     let items = match found {
-        // Nothing is known of them: what most have is the best that can be said, and is called so.
+        // Nothing is known of this user: lists the most popular items, and says so.
         Err(Error::NoHistory { id, .. }) => {
             let known = "has no train interactions, so nothing is known of their taste";
             note = format!("of the items that most users have, for user {id} {known}");

@@ -1,4 +1,4 @@
-//! Arguments that commands share which train models: data, model, training, and where results go.
+//! Arguments shared by commands that train models: data, model, training, and where results go.
 
 use crate::shell::{check_place_of_report, note};
 use clap::Args;
@@ -34,7 +34,7 @@ pub(super) fn announce(data: &Dataset, model: &ModelConfig) {
     announce_unused(data, model, model.name());
 }
 
-/// Prints the modalities that a model does not use, where there are any.
+/// Prints the modalities that a model does not use, if there are any.
 pub(super) fn announce_unused(data: &Dataset, model: &ModelConfig, name: &str) {
     let left_out: Vec<String> = model.unused_modalities(data.features()).iter().map(ToString::to_string).collect();
     if !left_out.is_empty() {
@@ -49,28 +49,30 @@ pub(super) fn announce_unused(data: &Dataset, model: &ModelConfig, name: &str) {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// Folder for results and checkpoints [default: out/ and what is measured of which model and data]
+    /// Folder for results and checkpoints [default: out/ and a name from the command, the model and the data]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Writes everything that was measured into a file
+    /// Writes all measurements to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 impl OutputArgs {
-    /// The folder, which is `out/NAME` unless another was given; refused where the report is to be.
+    /// The folder, `out/NAME` by default. Returns an error if the report has the path of the folder, or of one that
+    /// contains it.
     pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
         let folder = self.out.clone().unwrap_or_else(|| Path::new("out").join(name));
         self.json.as_ref().map_or(Ok(()), |file| check_apart(file, &folder))?;
         Ok(folder)
     }
 
-    /// Refuses a file that is there and not an earlier report of the command, known by `keys`: before the work, not after it.
+    /// Refuses to replace a file that is not an earlier report of the command, which has the keys `keys`: before the
+    /// work, not after it.
     pub(super) fn check(&self, command: &str, keys: &[&str]) -> Result<()> {
         self.json.as_ref().map_or(Ok(()), |path| check_place_of_report(path, command, keys))
     }
 
-    /// Writes the report, where a file was named.
+    /// Writes the report, if a file was named.
     pub(super) fn write(&self, report: &impl Serialize) -> Result<()> {
         let Some(path) = &self.json else { return Ok(()) };
         let text = serde_json::to_string_pretty(report).map_err(|e| Error::file(path, e.to_string()))?;

@@ -1,4 +1,4 @@
-//! `viral serve`: a saved model that answers over HTTP, and a page to look at it.
+//! `viral serve`: a saved model over HTTP, with a page to look at it.
 
 use crate::serve::{Limits, Pictures, Served, serve};
 use crate::shell::note;
@@ -11,45 +11,46 @@ use viral::{Error, Result};
 /// Answers requests for recommendations over HTTP, and shows them on a page.
 ///
 /// `GET /recommend?user=ID&k=10`, `POST /recommend` with {"liked": ["ID", …], "k": 10, "weights": {"visual": 2}}, `GET
-/// /similar?item=ID`, `GET /health`, and `GET /metrics` for Prometheus. The page at / lets one pick or invent a customer and weigh
-/// the blocks. `POST /items` adds items by their features, `DELETE /items?item=ID` takes one out, and `POST /interactions` tells what
-/// customers did since training; these changes go into the model's file. The model is loaded again when its file changes, without a request being dropped.
+/// /similar?item=ID`, `GET /health`, and `GET /metrics` for Prometheus. On the page at / one can pick or invent a
+/// customer and weigh the blocks. `POST /items` adds items with their features, `DELETE /items?item=ID` removes one,
+/// and `POST /interactions` adds what customers did since training; these changes are written to the model's file. When
+/// the file changes, the model is reloaded without dropping a request.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral serve --model out/planted-viral-default-seed0")]
 pub(crate) struct Arguments {
     /// Folder with model.safetensors, or the file itself
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Where to listen; the default is reached from this machine alone
+    /// Address to listen on; the default is reachable from this machine only
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
-    /// Photos of the items, named by their ids: ID.jpg, ID.png, …; the others are drawn from their vectors
+    /// Photos of the items, named by their ids: ID.jpg, ID.png, …; for other items a picture is drawn from the vector
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Refuses requests that change the catalogue
     #[arg(long)]
     read_only: bool,
-    /// Most items of one answer
+    /// Maximum number of items in one answer
     #[arg(long, value_name = "N", default_value_t = 10_000, help_heading = "Limits")]
     most_items: usize,
-    /// Most bytes of a request's body
+    /// Maximum number of bytes in the body of a request
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, help_heading = "Limits")]
     most_bytes: usize,
-    /// Seconds that a request may take to come, and again to be answered; a connection is closed when idle for so long
+    /// Seconds for a request to arrive, and again for its answer; a connection that is idle for as long is closed
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0, help_heading = "Limits")]
     timeout: f64,
-    /// Requests answered at a time; more get the status 503
+    /// Maximum number of requests answered at a time; more get the status 503
     #[arg(long, value_name = "N", default_value_t = 512, help_heading = "Limits")]
     concurrency: usize,
-    /// Connections at a time; more wait until one is closed
+    /// Maximum number of connections at a time; more wait until one is closed
     #[arg(long, value_name = "N", default_value_t = 2048, help_heading = "Limits")]
     connections: usize,
 }
 
-/// More than any machine has of what is limited.
+/// Upper bound of the limits, more than any machine can serve.
 const MOST: usize = 1 << 30;
 
-/// A day: nobody waits for longer.
+/// A day: nobody waits longer.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {

@@ -1,4 +1,4 @@
-//! How servers are asked.
+//! Requests to servers: options, prices and progress.
 
 use crate::bar::duration;
 use crate::shell::{note, say};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use viral::{Error, Result};
 use viral_enrich::describe::{ApiKey, Backoff, Items, Journal, Prices, Progress, Prompt, ServerReport};
 
-/// The settings of requests, whatever they are for.
+/// Options of requests to servers, whatever they ask for.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Servers")]
 pub(super) struct Requests {
@@ -22,10 +22,10 @@ pub(super) struct Requests {
     /// Seconds that one request may take
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
-    /// Seconds that all servers may be out of order before the run ends
+    /// Seconds that all servers may fail before the run ends
     #[arg(long, default_value_t = 600)]
     patience: u64,
-    /// Seed of the waits after failures
+    /// Seed of the random waits after failures
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -52,7 +52,7 @@ impl Requests {
     }
 }
 
-/// What tokens cost.
+/// Prices of tokens.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Prices")]
 pub(super) struct PriceArguments {
@@ -75,7 +75,7 @@ impl PriceArguments {
     }
 }
 
-/// Opens the journal of a run, and says what it holds.
+/// Opens the journal of a run, and prints what it holds.
 pub(super) fn open_journal(path: &Path, items: &Items, prompt: &Prompt) -> Result<Journal> {
     let journal = Journal::open(path)?;
     if journal.n_torn_bytes() > 0 {
@@ -88,7 +88,7 @@ pub(super) fn open_journal(path: &Path, items: &Items, prompt: &Prompt) -> Resul
     Ok(journal)
 }
 
-/// Says how a run ended in which each item was asked about by itself.
+/// Prints the outcome of a run that asked about each item separately.
 pub(super) fn say_progress(
     done: &str,
     progress: &Progress,

@@ -1,4 +1,4 @@
-//! `viral train`: a model on a folder of data, with its figures and its saved form.
+//! `viral train`: trains a model on a folder of data, prints its metrics and saves it.
 
 use super::run_args::{RunArgs, announce};
 use crate::bar::TrainingBar;
@@ -10,13 +10,13 @@ use viral::prelude::{Dataset, Recipe, Recommender};
 use viral::recipe::{Existing, ReportFile, Results, Run};
 use viral::{Error, Result};
 
-/// Where metrics are cut off.
+/// Cut-offs of the metrics.
 const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 
 /// Trains a model and says how good it is.
 ///
-/// The model with the best recall on valid is written into the output folder, with a checkpoint after each epoch: a run that was
-/// killed goes on with --resume, to the same bits. Without --data the catalogue is a built-in one.
+/// The model with the best recall on valid is written to the output folder, with a checkpoint after each epoch: a run
+/// that was killed continues with --resume, to the same bits. Without --data the catalogue is a built-in one.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  viral train --data data/baby --model viral --seed 1")]
 pub(crate) struct Arguments {
@@ -25,26 +25,26 @@ pub(crate) struct Arguments {
     /// Folder for the model and its checkpoint [default: out/<data>-<model>-<preset>-seed<seed>]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Takes up the run whose checkpoint is in the output folder
+    /// Resumes the run whose checkpoint is in the output folder
     #[arg(long, help_heading = "Output")]
     resume: bool,
-    /// Replaces the run that is in the output folder. Its model goes with the first epoch; where a service answers from it, train into
-    /// another folder
+    /// Replaces the run that is in the output folder. Its model is deleted after the first epoch: if a service answers
+    /// from it, train into another folder
     #[arg(long, conflicts_with = "resume", help_heading = "Output")]
     overwrite: bool,
-    /// Begins with the parameters of an earlier model, a folder or file of `viral train`, instead of fresh ones: rows of users and
-    /// items are found again by their ids, and new items begin with those of like content
+    /// Begins with the parameters of an earlier model, a folder or file of `viral train`, instead of fresh ones: rows
+    /// of users and items are matched by id, and new items begin with those of similar content
     #[arg(long, value_name = "MODEL", help_heading = "Training")]
     warm_start: Option<PathBuf>,
-    /// How much of the earlier parameters a warm start keeps, from 0 to 1; the rest is fresh ones, without which the run would cling to what it
-    /// knows [default: 0.25]
+    /// Share of the earlier parameters that a warm start keeps, from 0 to 1; the rest comes from fresh ones, because
+    /// parameters that fit the old interactions too closely generalise badly [default: 0.25]
     #[arg(long, value_name = "SHARE", requires = "warm_start", help_heading = "Training")]
     shrink: Option<f32>,
-    /// Writes everything about the run into a file, which may be there only as an earlier report
+    /// Writes everything about the run to a file; it replaces nothing but an earlier report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
-    /// Trains together with the other ranks of the job that mpirun started; needs the feature mpi. The checkpoint is the one of a
-    /// single process: once the run is over, --resume without --mpi writes the model of it
+    /// Trains together with the other ranks of the job that mpirun started; needs the feature mpi. The checkpoint is
+    /// that of a single process: when the run is over, --resume without --mpi writes its model
     #[arg(long, conflicts_with_all = ["json", "warm_start"], help_heading = "Training")]
     mpi: bool,
 }
@@ -58,7 +58,7 @@ impl Arguments {
         }
     }
 
-    /// Where the run goes.
+    /// The output folder of the run.
     pub(super) fn folder(&self, recipe: &Recipe, data: &Dataset) -> PathBuf {
         let (name, seed) = (recipe.model.name(), recipe.training.seed);
         let folder = || format!("{}-{name}-{}-seed{seed}", data.name, recipe.preset);
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.mpi {
         return over_ranks(arguments);
     }
-    // Each of them would train all by itself, in the same folder.
+    // Each process would train by itself, in the same folder.
     let ranks =
         ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
     if ranks.is_some_and(|ranks| ranks > 1) {
@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let data = arguments.run.data.read()?;
     let name = recipe.model.name();
     let out = arguments.folder(&recipe, &data);
-    // Before a long run, not after it.
+    // Checked before a long run, not after it.
     let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
     let before = arguments.warm_start.as_ref().map(Recommender::load).transpose()?;
     announce(&data, &recipe.model);
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let runner = arguments.shrink.into_iter().fold(runner, |runner, shrink| runner.shrink(shrink));
     let run = runner.observe(|progress| bar.show(progress)).run()?;
     let popularity = Recipe::named("popularity")?.run(&data, &device)?;
-    // First what lasts: that the tables cannot be printed must not cost the file.
+    // The file comes first: an error while printing the tables must not lose it.
     if let Some(file) = report {
         let mut report = serde_json::to_value(run.report(&CUTOFFS)?).map_err(|e| Error::Data(e.to_string()))?;
         report["peak_rss_mb"] = peak_rss_mb().into();
@@ -130,7 +130,7 @@ fn over_ranks(_: &Arguments) -> Result<()> {
     Err(viral::Error::Config(message.into()))
 }
 
-/// The model beside popularity, for scale.
+/// Prints the metrics of the model, with popularity for comparison.
 fn print_results(run: &Run, popularity: &Run) -> Result<()> {
     if run.data().test.n_pairs() == 0 {
         return say!("\nNothing is held out for a test: the model has seen everything.");

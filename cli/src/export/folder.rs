@@ -1,11 +1,12 @@
-//! How the files of an export come into their folder: whole, and all at the end.
+//! The folder of an export: all files are moved into place at the end, each complete.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use viral::data::{FolderLock, WholeFile};
 use viral::{Error, Result};
 
-/// In every export, whatever its formats: a folder with other files of these names and without this one is somebody else's.
+/// Part of every export, whatever its formats: a folder with other files of these names but without this one is not an
+/// export.
 pub(super) const BLOCKS: &str = "blocks.json";
 pub(super) const ITEMS: &str = "items.npy";
 pub(super) const USERS: &str = "users.npy";
@@ -15,14 +16,14 @@ pub(super) const LINES: &str = "top.jsonl";
 pub(super) const TABLE: &str = "top.parquet";
 const FILES: [&str; 7] = [BLOCKS, ITEMS, USERS, ITEM_IDS, USER_IDS, LINES, TABLE];
 
-/// The folder of an export, locked, and the files that are complete and not yet in their places.
+/// The folder of an export, locked, with the files that are complete but not yet in place.
 pub(super) struct Folder {
     lock: FolderLock,
     complete: Vec<(&'static str, WholeFile)>,
 }
 
 impl Folder {
-    /// Makes the folder if it is missing.
+    /// Opens the folder, and creates it if it is missing.
     pub(super) fn open(path: &Path, overwrite: bool) -> Result<Self> {
         let folder = Self { lock: FolderLock::acquire(path)?, complete: Vec::new() };
         let entries = std::fs::read_dir(path).map_err(Error::io(path))?.flatten().map(|entry| entry.path());
@@ -42,7 +43,7 @@ impl Folder {
         Err(Error::file(there, message))
     }
 
-    /// Files of these names that are in the folder.
+    /// Export files that are in the folder.
     fn there(&self) -> impl Iterator<Item = PathBuf> {
         FILES.iter().map(|name| self.path(name)).filter(|path| path.exists())
     }
@@ -55,15 +56,15 @@ impl Folder {
         WholeFile::create(self.path(name))
     }
 
-    /// Keeps a complete file until all are. A full disk is found here, while nothing has been replaced.
+    /// Keeps a complete file until all are complete. A full disk is noticed here, before anything has been replaced.
     pub(super) fn keep(&mut self, name: &'static str, mut file: WholeFile) -> Result<()> {
         file.flush().map_err(Error::io(self.path(name)))?;
         self.complete.push((name, file));
         Ok(())
     }
 
-    /// Puts all files in the place of those of an earlier export. Killed meanwhile, it leaves some of the old files or some of the
-    /// new ones, never of both, and always [`BLOCKS`] if any, so that another run may replace them.
+    /// Replaces the files of an earlier export. If the process is killed meanwhile, some of the old files or some of
+    /// the new ones are left, never a mixture, and always [`BLOCKS`] if any, so that another run may replace them.
     pub(super) fn commit(mut self) -> Result<Vec<&'static str>> {
         self.complete.sort_by_key(|(name, _)| *name != BLOCKS);
         let mut there: Vec<PathBuf> = self.there().collect();
@@ -72,7 +73,7 @@ impl Folder {
         self.complete.into_iter().map(|(name, file)| file.commit().map(|()| name)).collect()
     }
 
-    /// Leaves things as they were.
+    /// Discards the new files, and leaves the folder as it was.
     pub(super) fn abandon(self) {
         drop(self.complete);
         self.lock.abandon();

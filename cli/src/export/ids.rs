@@ -1,11 +1,11 @@
-//! Ids, one a line, whatever is in them.
+//! Lists of ids, one per line, whatever characters they have.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use viral::Result;
 use viral::data::WholeFile;
 
-/// Writes ids, one a line; gives the number of those that are written as JSON strings.
+/// Writes ids, one per line; returns the number of those that are written as JSON strings.
 pub(super) fn write<'s>(file: &mut WholeFile, ids: impl Iterator<Item = &'s str>) -> Result<usize> {
     let mut n_quoted = 0;
     for id in ids {
@@ -17,14 +17,15 @@ pub(super) fn write<'s>(file: &mut WholeFile, ids: impl Iterator<Item = &'s str>
     Ok(n_quoted)
 }
 
-/// An id as it is, or as a JSON string where a reader of lines would take it for another: one that is empty, begins with a double
-/// quote, as such strings do, has blanks at its ends, or has a character that some reader ends a line at or leaves out.
+/// Returns an id as it is, or as a JSON string if a reader of lines could misread it: if it is empty, begins with a
+/// double quote, as such strings do, has blanks at its ends, or contains a character that some readers skip or take as
+/// a line end.
 fn line(id: &str) -> Result<Cow<'_, str>> {
     let is_hostile = |c: char| c != '\t' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'));
     if !(id.is_empty() || id.starts_with('"') || id.trim() != id || id.contains(is_hostile)) {
         return Ok(id.into());
     }
-    // JSON escapes control characters of ASCII alone.
+    // JSON escapes only the control characters of ASCII.
     let json = serde_json::to_string(id).map_err(super::broken)?;
     let mut line = String::with_capacity(json.len());
     for c in json.chars() {

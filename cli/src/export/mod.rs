@@ -2,10 +2,10 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `mod` | [`Export`]: what is written |
-//! | `folder` | how the files come into their folder |
+//! | `mod` | [`Export`]: what to write |
+//! | `folder` | the folder of an export: all files are moved into place at the end |
 //! | `vectors` | matrices as `.npy` |
-//! | `ids` | ids, one a line |
+//! | `ids` | ids, one per line |
 //! | `table` | lists as Parquet |
 
 mod folder;
@@ -22,7 +22,7 @@ use viral::data::WholeFile;
 use viral::prelude::{RecommendOptions, Recommendation, Recommender};
 use viral::{Error, Result};
 
-/// Recommendations that are in memory at a time.
+/// Recommendations held in memory at a time.
 const HELD: usize = 1 << 16;
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub(crate) enum Format {
     Parquet,
 }
 
-/// What is to be written.
+/// What to write.
 pub(crate) struct Export<'a> {
     pub(crate) recommender: &'a Recommender,
     pub(crate) formats: &'a [Format],
-    /// Of the lists.
+    /// Options of the lists.
     pub(crate) options: &'a RecommendOptions,
-    /// Whether vectors are of 16-bit floats.
+    /// Whether to write vectors as 16-bit floats.
     pub(crate) half: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Exported {
     pub(crate) files: Vec<&'static str>,
     /// Users with a list.
     pub(crate) n_users: usize,
-    /// Users without one, for they have no train interactions.
+    /// Users without a list, because they have no history.
     pub(crate) n_skipped: usize,
     /// Recommendations in all lists.
     pub(crate) n_listed: usize,
@@ -56,7 +56,7 @@ pub(crate) struct Exported {
     pub(crate) n_quoted: usize,
 }
 
-/// A block of columns, as `blocks.json` has it.
+/// A block of columns, as in `blocks.json`.
 #[derive(Serialize)]
 struct Block<'a> {
     name: &'a str,
@@ -72,12 +72,12 @@ struct Line<'a> {
 }
 
 impl Export<'_> {
-    /// Writes all files into a folder, which is made if it is missing: whole, or none. `observe` gets the number of users whose
-    /// lists are done.
+    /// Writes all files into a folder, or none. The folder is created if it is missing. `observe` receives the number
+    /// of users whose lists are done.
     ///
     /// # Errors
-    /// A folder that has an export already, unless `overwrite` says to replace it, or other files of these names; files that
-    /// cannot be written; options that do not fit the model; numbers that 16 bits cannot hold.
+    /// If the folder has an export already and `overwrite` is not set, or other files of these names; a file cannot be
+    /// written; options do not fit the model; a number is too large for 16 bits.
     pub(crate) fn write(&self, folder: &Path, overwrite: bool, observe: impl FnMut(usize)) -> Result<Exported> {
         let mut folder = Folder::open(folder, overwrite)?;
         match self.fill(&mut folder, observe) {
@@ -120,7 +120,7 @@ impl Export<'_> {
         folder.keep(BLOCKS, file)
     }
 
-    /// The lists of all users, for some users at a time, so that memory does not grow with their number.
+    /// Writes the lists of all users, for some users at a time, so that memory does not grow with their number.
     fn write_lists(&self, folder: &mut Folder, exported: &mut Exported, mut observe: impl FnMut(usize)) -> Result<()> {
         let Self { recommender, formats, options, .. } = self;
         let is_asked = |format| formats.contains(&format).then_some(());

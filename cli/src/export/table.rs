@@ -1,4 +1,4 @@
-//! Lists as Parquet, a row for each item of a list.
+//! Lists as Parquet, one row per item of a list.
 
 use parquet::basic::{LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type};
@@ -12,7 +12,7 @@ use viral::data::WholeFile;
 use viral::prelude::Recommendation;
 use viral::{Error, Result};
 
-/// Rows of a row group, which are in memory until it is written.
+/// Rows per row group, which is in memory until it is written.
 const GROUP: usize = 1 << 17;
 
 /// A Parquet file that grows by whole lists: `user`, `rank`, `item`, `score` and a share for each block.
@@ -22,22 +22,22 @@ pub(super) struct ListTable {
     rows: Rows,
 }
 
-/// Rows that are not yet written, by column.
+/// Rows that are not written yet, by column.
 #[derive(Default)]
 struct Rows {
     users: Vec<ByteArray>,
     ranks: Vec<i32>,
     items: Vec<ByteArray>,
     scores: Vec<f32>,
-    /// For each block.
+    /// One column for each block.
     shares: Vec<Vec<f32>>,
 }
 
 impl ListTable {
-    /// Starts the file, which will be at `path`.
+    /// Starts the file, whose final place is `path`.
     ///
     /// # Errors
-    /// Blocks of the same name, whose columns could not be told apart; a file that cannot be written.
+    /// If blocks have the same name, so that their columns could not be told apart, or the file cannot be written.
     pub(super) fn new(path: PathBuf, file: WholeFile, blocks: &[(String, usize)]) -> Result<Self> {
         let mut seen = HashSet::new();
         if let Some((name, _)) = blocks.iter().find(|(name, _)| !seen.insert(name)) {
@@ -74,7 +74,7 @@ impl ListTable {
         written.map_err(|e| fault(&self.path, e))
     }
 
-    /// The complete file, to be put into its place.
+    /// Returns the complete file, to be moved into place.
     pub(super) fn finish(mut self) -> Result<WholeFile> {
         if !self.rows.ranks.is_empty() {
             self.flush()?;

@@ -1,17 +1,17 @@
-//! Matrices as `.npy`, of 32 or 16 bits a number.
+//! Matrices as `.npy`, with 32 or 16 bits per number.
 
 use half::f16;
 use std::path::Path;
 use viral::data::{WholeFile, npy_header};
 use viral::{Error, Result};
 
-/// Numbers that are turned into bytes at a time.
+/// Numbers converted to bytes at a time.
 const HELD: usize = 1 << 14;
 
-/// Writes a matrix, row after row; `path` is where the file will be.
+/// Writes a matrix, row-major; `path` is the final place of the file.
 ///
 /// # Errors
-/// A number that is too large for 16 bits, if these are asked for; a file that cannot be written.
+/// If a number is too large for 16 bits and these are asked for, or the file cannot be written.
 pub(super) fn write(file: &mut WholeFile, path: &Path, shape: [usize; 2], values: &[f32], half: bool) -> Result<()> {
     if let Some(at) = values.iter().position(|&x| half && f16::from_f32(x).is_infinite()) {
         let message = format!(

@@ -1,4 +1,4 @@
-//! The routes, what they take and what they answer.
+//! The routes, their requests and their answers.
 
 use super::failure::Failure;
 use super::metrics::count;
@@ -20,15 +20,15 @@ use tower::{BoxError, ServiceBuilder};
 use viral::Error;
 use viral::prelude::{RecommendOptions, Recommendation, Recommender};
 
-/// Numbers that one answer may read (items times width) on a thread that answers others: some milliseconds.
+/// Largest number of values (items times width) that is read on an async thread: some milliseconds of work.
 const QUICK: usize = 8 << 20;
 
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
-/// All routes, within their limits.
+/// Builds all routes, with their limits.
 pub(super) fn router(app: App) -> Router {
     let limits = app.limits;
-    // One limit for all routes: a layer is put around each of them.
+    // One limit shared by all routes: a layer is put around each of them.
     let at_a_time = GlobalConcurrencyLimitLayer::new(limits.concurrency);
     let some_at_a_time =
         ServiceBuilder::new().layer(HandleErrorLayer::new(over_limit)).load_shed().layer(at_a_time.clone());
@@ -43,7 +43,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(catalogue::routes())
         .layer(in_time)
         .merge(changes::routes().layer(some_at_a_time))
-        // Answered also when everything else is busy.
+        // These answer even when everything else is busy.
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .fallback(no_such_path)
@@ -65,7 +65,7 @@ fn took_too_long() -> Failure {
     Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the request took too long; send its body at once")
 }
 
-/// Refuses a body whose `Content-Length` is too large, without waiting for it.
+/// Rejects a body whose `Content-Length` is too large, without waiting for it.
 async fn check_content_length(State(most): State<usize>, request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match length.and_then(|length| length.parse::<u64>().ok()) {
@@ -89,7 +89,7 @@ async fn no_such_method() -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", message)
 }
 
-/// The query of a path, or what is wrong with it.
+/// Parses the query of a path.
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     let Query(query) = Query::try_from_uri(uri).map_err(|e| {
         let why = std::error::Error::source(&e).map_or(e.to_string(), ToString::to_string);
@@ -98,7 +98,8 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
     Ok(query)
 }
 
-/// Runs what reads the whole catalogue: where that is large, other requests are moved to another thread meanwhile.
+/// Runs work that reads the whole catalogue. If that is large, the thread's other requests move to another thread
+/// meanwhile.
 pub(super) fn compute<T>(model: &Recommender, work: impl FnOnce() -> T) -> T {
     match model.embeddings().items().len() > QUICK {
         true => tokio::task::block_in_place(work),
@@ -106,7 +107,7 @@ pub(super) fn compute<T>(model: &Recommender, work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// `GET /recommend?user=ID&k=10&weigh=visual:0.5,text:2&exclude=ID,ID&with_known=true`; `exclude` may be given again.
+/// `GET /recommend?user=ID&k=10&weigh=visual:0.5,text:2&exclude=ID,ID&with_known=true`; `exclude` can be repeated.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KnownUser {
@@ -117,7 +118,7 @@ struct KnownUser {
     with_known: bool,
 }
 
-/// The values of a key that may be given again, and the query without it.
+/// The values of a key that can be repeated, and the query without it.
 fn repeated(uri: &Uri, key: &str) -> Result<(Vec<String>, Uri), Failure> {
     let pairs: Vec<(String, String)> = query(uri)?;
     let (values, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == key);
@@ -126,7 +127,7 @@ fn repeated(uri: &Uri, key: &str) -> Result<(Vec<String>, Uri), Failure> {
     Ok((values.into_iter().map(|(_, value)| value).collect(), rest))
 }
 
-/// `POST /recommend`: for a known user, or for somebody who likes some items.
+/// `POST /recommend`: for a known user, or for a new one who likes some items.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Wanted {
@@ -139,7 +140,7 @@ struct Wanted {
     with_known: bool,
 }
 
-/// What recommendations rest on.
+/// What recommendations are based on.
 #[derive(Serialize, Clone, Copy)]
 #[serde(rename_all = "snake_case")]
 enum Basis {
@@ -147,9 +148,9 @@ enum Basis {
     User,
     /// The items that they like.
     Liked,
-    /// An item that others are like.
+    /// An item, for similar ones.
     Item,
-    /// Nothing is known of the user: what most users have.
+    /// The most popular items, because nothing is known of the user.
     Popularity,
 }
 
@@ -167,7 +168,7 @@ impl Recommendations {
     }
 }
 
-/// The model's name; `custom` for one from elsewhere.
+/// The model's name; `custom` for one that is not built in.
 fn name_of(model: &Recommender) -> String {
     model.model_name().unwrap_or("custom").to_string()
 }
@@ -181,7 +182,7 @@ fn options(app: &App, k: Option<usize>) -> Result<RecommendOptions, Failure> {
     }
 }
 
-/// `visual:0.5,text:2`
+/// Parses weights such as `visual:0.5,text:2`.
 fn weigh(mut options: RecommendOptions, text: &str) -> Result<RecommendOptions, Failure> {
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let parsed = part.rsplit_once(':').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
@@ -250,13 +251,13 @@ async fn similar(State(app): State<App>, uri: Uri) -> Answer<Recommendations> {
     Ok(Recommendations::of(&model, Basis::Item, items))
 }
 
-/// The JSON of a body that comes in time, for routes whose work is waited for.
+/// Parses the JSON of a body that arrives in time, for routes that have no timeout of their own.
 pub(super) async fn body<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Failure> {
     let body = tokio::time::timeout(app.limits.timeout, Bytes::from_request(request, app)).await;
     json(app, body.map_err(|_| took_too_long())?)
 }
 
-/// The JSON of a body, or what is wrong with it.
+/// Parses the JSON of a body.
 fn json<T: DeserializeOwned>(app: &App, body: Result<Bytes, BytesRejection>) -> Result<T, Failure> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(app.limits.body),

@@ -1,4 +1,4 @@
-//! What the page asks for: itself, items and users to choose from, what a user has, pictures.
+//! The page and its requests: items and users to choose from, users' histories, pictures.
 
 use super::api::{Answer, compute, query};
 use super::failure::Failure;
@@ -11,10 +11,10 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Rows of one list to choose from.
+/// Maximum number of rows of one list.
 const MOST: usize = 200;
 
-/// Scripts, styles and pictures come from this service alone, and no other site may frame or embed the page.
+/// Scripts, styles and pictures come from this service only, and no other site may frame or embed the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -40,7 +40,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-/// `?matching=bib&n=24&from=0`
+/// The query `?matching=bib&n=24&from=0`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {
@@ -63,7 +63,7 @@ impl Item {
     }
 }
 
-/// Items whose id or title has every word that is asked for, in the order of the catalogue.
+/// Items whose id or title contains every word of the query, in the order of the catalogue.
 async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     let Listing { matching, n, from } = query(&uri)?;
     let words: Vec<String> = matching.split_whitespace().map(str::to_lowercase).collect();
@@ -79,7 +79,7 @@ async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     Ok(Json(found))
 }
 
-/// Ids of users that begin with what is asked for.
+/// Ids of users that begin with the text of the query.
 async fn users(State(app): State<App>, uri: Uri) -> Answer<Vec<String>> {
     let Listing { matching, n, from } = query(&uri)?;
     let model = app.served.model();
@@ -93,7 +93,7 @@ struct OfUser {
     user: String,
 }
 
-/// What a user has in the train part.
+/// Items that a user has from the train part and since.
 async fn history(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     let OfUser { user } = query(&uri)?;
     let model = app.served.model();

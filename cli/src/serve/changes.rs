@@ -1,4 +1,4 @@
-//! What changes the catalogue while it is served: new items, items that are gone, and what customers did.
+//! Changes of the catalogue while it is served: new items, removed items and new interactions.
 
 use super::App;
 use super::api::{Answer, body, query};
@@ -21,7 +21,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/interactions", post(add_interactions))
 }
 
-/// `POST /items`
+/// The body of `POST /items`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Items {
@@ -74,7 +74,7 @@ impl Items {
     }
 }
 
-/// What the catalogue is after a change.
+/// The catalogue after a change.
 #[derive(Serialize)]
 struct Changed {
     items: usize,
@@ -91,7 +91,7 @@ async fn add_items(State(app): State<App>, request: Request) -> Answer<Changed> 
     .await
 }
 
-/// `DELETE /items?item=ID`
+/// The query of `DELETE /items?item=ID`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Gone {
@@ -103,7 +103,7 @@ async fn remove_item(State(app): State<App>, uri: Uri) -> Answer<Changed> {
     change(app, move |model| Ok(model.remove_items(&[item])?)).await
 }
 
-/// `POST /interactions`
+/// The body of `POST /interactions`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Interactions {
@@ -130,9 +130,9 @@ async fn add_interactions(State(app): State<App>, request: Request) -> Answer<Ch
     .await
 }
 
-/// Changes the model and its file, one change at a time; requests meanwhile are answered by the model as it was.
+/// Changes the model and its file, one change at a time. Until it is done, requests are answered by the previous model.
 ///
-/// Once begun it is waited for: a client that was told of a timeout would not know whether it took place.
+/// A change has no timeout: a client that was told of one would not know whether the change took place.
 async fn change(
     app: App,
     work: impl FnOnce(&mut Recommender) -> Result<(), Failure> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Errors as JSON, each with its status.
+//! Errors as JSON, each with its HTTP status.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use viral::Error;
 
-/// What a request is answered that cannot be met: a status, a word for programs and a sentence for people.
+/// The answer to a request that fails: a status, a word for programs and a sentence for people.
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     #[serde(skip)]

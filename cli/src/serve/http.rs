@@ -1,4 +1,4 @@
-//! Connections: limits, timeouts, the way to stop.
+//! Connections: limits, timeouts and shutdown.
 
 use super::model::Served;
 use super::{App, Metrics, Pictures, api};
@@ -15,32 +15,32 @@ use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use viral::{Error, Result};
 
-/// How long answers may take that are under way when the service is asked to stop.
+/// How long pending answers may take when the service is asked to stop.
 const GRACE: Duration = Duration::from_millis(1500);
-/// How often the model's file is looked at.
+/// How often the model's file is checked.
 const WATCH: Duration = Duration::from_secs(2);
 
-/// What a client may ask for.
+/// Limits on what clients may ask for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of a body.
+    /// Maximum number of bytes of a body.
     pub(crate) body: usize,
-    /// For the head of a request, and again from there to its answer, its body included; also how long a connection
-    /// may be idle, and an answer unread.
+    /// For the head of a request to arrive, and again from there to its answer, body included; also how long a
+    /// connection may be idle, and an answer unread.
     pub(crate) timeout: Duration,
-    /// Requests answered at a time; more get a 503.
+    /// Maximum number of requests answered at a time; more get a 503.
     pub(crate) concurrency: usize,
-    /// Connections at a time; more wait.
+    /// Maximum number of connections at a time; more wait.
     pub(crate) connections: usize,
-    /// Whether requests may not change the catalogue.
+    /// Whether to reject requests that change the catalogue.
     pub(crate) read_only: bool,
-    /// Items of one answer.
+    /// Maximum number of items in one answer.
     pub(crate) k: usize,
 }
 
-/// Answers until the process is told to stop (SIGTERM, SIGINT), and then for as long as answers are under way.
+/// Serves until the process is told to stop (SIGTERM, SIGINT), then completes pending answers within [`GRACE`].
 ///
-/// SIGHUP loads the model again, and so does a change of its file.
+/// SIGHUP or a change of the model's file reloads the model.
 pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits: Limits) -> Result<()> {
     let failed = |what: &str, e: &dyn std::fmt::Display| Error::Data(format!("{what}: {e}"));
     let metrics = Metrics::new().map_err(|e| failed("metrics", &e))?;
@@ -67,12 +67,12 @@ pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits
         answer(listener, app, stopped).await;
         Ok(())
     });
-    // What is still being read from a disk is not waited for.
+    // Does not wait for reads from a disk.
     runtime.shutdown_background();
     ended
 }
 
-/// The loop over connections.
+/// Accepts connections and serves them.
 async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = ()>) {
     let router = api::router(app.clone());
     let graceful = GracefulShutdown::new();
@@ -89,7 +89,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
             (permit, accepted) = accepted => match accepted {
                 Ok((stream, _)) => (permit, stream),
                 Err(e) => {
-                    // Out of file handles, or a client that went away: neither is for ever.
+                    // Out of file handles, or a client that went away: both pass.
                     note!("a connection could not be accepted: {e}");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
@@ -97,9 +97,9 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
             },
             () = &mut stopped => break,
         };
-        // An answer is small and complete: it does not wait for more to be sent with it.
+        // An answer is small and complete: it is sent at once, without waiting for more data.
         let _ = stream.set_nodelay(true);
-        // Nor does it wait for ever for a client that does not read it.
+        // A client that does not read its answer runs into the timeout.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(app.limits.timeout));
         let stream = TokioIo::new(Box::pin(stream));
@@ -108,7 +108,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
         let open = app.metrics.connections.clone();
         tokio::spawn(async move {
             open.inc();
-            // A client that breaks off or talks nonsense ends its own connection and nothing else.
+            // A client that disconnects or sends nonsense ends its own connection and nothing else.
             let _ = connection.await;
             open.dec();
             drop(permit);
@@ -121,7 +121,7 @@ async fn answer(listener: TcpListener, app: App, stopped: impl Future<Output = (
     }
 }
 
-/// Loads the model again when its file changes or SIGHUP comes.
+/// Reloads the model when its file changes or SIGHUP arrives.
 async fn watch(app: App) {
     let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
         return;

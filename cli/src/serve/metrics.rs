@@ -10,10 +10,10 @@ use prometheus::{
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Upper ends of the buckets of durations, in seconds.
+/// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 12] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0];
 
-/// What is counted.
+/// The metrics of the service.
 pub(super) struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
@@ -44,7 +44,7 @@ impl Metrics {
         })
     }
 
-    /// All of it as text.
+    /// Renders all metrics as text.
     pub(super) fn text(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
@@ -52,13 +52,13 @@ impl Metrics {
     }
 }
 
-/// Adds a metric to those that are shown.
+/// Registers a metric.
 fn registered<T: Collector + Clone + 'static>(registry: &Registry, metric: T) -> prometheus::Result<T> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-/// The gauge goes down again also where the client goes away before its answer.
+/// Decrements the gauge on drop, even if the client goes away before its answer.
 struct InFlight(IntGauge);
 
 impl Drop for InFlight {
@@ -67,7 +67,7 @@ impl Drop for InFlight {
     }
 }
 
-/// Counts a request. A path that is no route counts under `other`: names of what does not exist are not kept.
+/// Counts a request. Paths without a route count under `other`, so that unknown names are not kept.
 pub(super) async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("other".to_string(), |path| path.as_str().to_string());
     metrics.in_flight.inc();

@@ -1,14 +1,14 @@
-//! The service behind `viral serve`: a saved model that answers over HTTP, and a page to look at it.
+//! The service behind `viral serve`: a saved model over HTTP, with a page to look at it.
 //!
 //! | file | |
 //! |---|---|
-//! | `api` | the routes, what they take and what they answer |
-//! | `catalogue` | what the page asks for: items and users to choose from, pictures |
-//! | `changes` | new items, items that are gone, and what customers did |
-//! | `failure` | errors as JSON, each with its status |
-//! | `http` | connections: limits, timeouts, the way to stop |
+//! | `api` | the routes, their requests and their answers |
+//! | `catalogue` | the page and its requests: items and users to choose from, pictures |
+//! | `changes` | new items, removed items and new interactions |
+//! | `failure` | errors as JSON, each with its HTTP status |
+//! | `http` | connections: limits, timeouts and shutdown |
 //! | `metrics` | counts and durations in Prometheus' text format |
-//! | `model` | the model that answers now, and its reloads |
+//! | `model` | the current model, and its reloads |
 //! | `picture` | photos of a folder, or drawings of the items' vectors |
 
 mod api;
@@ -27,7 +27,7 @@ pub(crate) use picture::Pictures;
 use metrics::Metrics;
 use std::sync::Arc;
 
-/// What every request sees.
+/// State shared by all requests.
 #[derive(Clone)]
 struct App {
     served: Arc<Served>,

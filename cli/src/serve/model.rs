@@ -1,4 +1,4 @@
-//! The model that answers now, and its reloads.
+//! The current model, and its reloads.
 
 use super::failure::Failure;
 use axum::http::StatusCode;
@@ -10,32 +10,33 @@ use viral::data::FolderLock;
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
-/// How often another process is waited for that writes into the model's folder, a fifth of a second each time.
+/// Attempts to lock the model's folder while another process writes into it, a fifth of a second each.
 const TRIES: usize = 5;
-/// For how long nobody waits again after that.
+/// How long, after these have failed, further requests fail without waiting.
 const LOCKED_OUT: Duration = Duration::from_secs(1);
 
-/// A saved model, and the one that takes its place when the file changes.
+/// A saved model, which is replaced when its file changes.
 ///
-/// A request keeps the model that it began with: a reload drops nothing. A file that cannot be loaded leaves the model in its place.
+/// A request keeps the model that it began with, so a reload drops nothing. If a file cannot be loaded, the model
+/// stays.
 pub(crate) struct Served {
     path: PathBuf,
     now: RwLock<(Arc<Recommender>, Instant)>,
-    /// Held by whoever changes the model.
+    /// Locked by whoever changes the model.
     seen: Mutex<Seen>,
 }
 
-/// What the model's file was.
+/// Earlier states of the model's file.
 struct Seen {
-    /// When it was last looked at, good or bad.
+    /// State when it was last checked, whether or not it could be loaded.
     last: Option<Stamp>,
-    /// When the model that answers was read from it or written into it.
+    /// State when the current model was read from it or written to it.
     loaded: Option<Stamp>,
-    /// When another process was last waited for in vain: who comes just after is not made to wait as well, one after the other.
+    /// When a wait for another process last failed: requests that follow at once do not each wait again.
     locked_out: Option<Instant>,
 }
 
-/// Time, length and number of the file: what takes another's place has a number of its own, whatever its time.
+/// Modification time, length and inode of the file: a replacement has its own inode, even if the times are equal.
 type Stamp = (SystemTime, u64, u64);
 
 impl Served {
@@ -48,30 +49,30 @@ impl Served {
         Ok(Self { path: file, now: RwLock::new((Arc::new(model), Instant::now())), seen: Mutex::new(seen) })
     }
 
-    /// The model that answers now.
+    /// The current model.
     pub(crate) fn model(&self) -> Arc<Recommender> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Seconds since it was loaded.
+    /// Seconds since the model was loaded.
     pub(crate) fn age_seconds(&self) -> u64 {
         self.now.read().unwrap_or_else(PoisonError::into_inner).1.elapsed().as_secs()
     }
 
-    /// The file.
+    /// The model's file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is another one than when it was last loaded or refused.
+    /// Returns whether the file has changed since it was last loaded or rejected.
     pub(crate) fn has_changed(&self) -> bool {
-        // Looked at only once nobody writes it any more.
+        // Takes the lock first, so that the file is checked only when nobody is writing it.
         let seen = self.seen();
         let found = stamp(&self.path);
         found.is_some() && found != seen.last
     }
 
-    /// Loads the file again and puts it in the place of the model; this one stays where that fails.
+    /// Reloads the file; if that fails, the current model stays.
     pub(crate) fn reload(&self) -> Result<()> {
         self.reload_into(&mut self.seen())
     }
@@ -89,10 +90,11 @@ impl Served {
         Ok(())
     }
 
-    /// Changes a copy of the model, writes it into the file and lets it answer; nothing happens where one of these fails.
+    /// Changes a copy of the model, writes it to the file and makes it the current one. If any of these fails, nothing
+    /// changes.
     ///
-    /// What others wrote into the file since it was loaded is not overwritten: it is loaded first, and where it cannot be loaded
-    /// nothing is changed. Other services of the same file, and runs in its folder, are locked out meanwhile.
+    /// What others wrote to the file since it was loaded is not overwritten: it is loaded first, and if it cannot be
+    /// loaded nothing is changed. Other services of the same file, and runs in its folder, are locked out meanwhile.
     pub(super) fn change(
         &self,
         work: impl FnOnce(&mut Recommender) -> std::result::Result<(), Failure>,
@@ -114,7 +116,7 @@ impl Served {
         Ok(model)
     }
 
-    /// The right to write into the model's folder.
+    /// Acquires the lock for writing into the model's folder.
     fn lock(&self, seen: &mut Seen) -> Result<FolderLock> {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if seen.locked_out.is_some_and(|when| when.elapsed() < LOCKED_OUT) {
@@ -140,7 +142,7 @@ impl Served {
     }
 }
 
-/// `None` for what is no file: reading a pipe would wait for ever.
+/// The state of a file; `None` if it is not a regular file: reading a pipe would block for ever.
 fn stamp(file: &Path) -> Option<Stamp> {
     let found = std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)?;
     Some((found.modified().ok()?, found.len(), found.ino()))

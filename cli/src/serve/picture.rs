@@ -9,16 +9,16 @@ use viral::data::{open_file, splitmix64};
 use viral::prelude::Recommender;
 use viral::{Error, Result};
 
-/// A file without a picture's first bytes is none, whatever its name ends in; those of the four types that browsers show.
+/// Number of bytes that identify a picture, whatever its extension: one of the four types that browsers show.
 const HEAD: usize = 12;
 
-/// Larger files are not read into memory, in bytes.
+/// Maximum number of bytes of a file that is read into memory.
 const MOST: u64 = 64 << 20;
 
 /// Photos by item: the files of a folder that are named by an item's id.
 ///
-/// What can be read is settled when the service starts: a request names an item and never a file. Files are pictures by their
-/// content, and links are not followed: what lies elsewhere is not sent.
+/// The readable files are fixed when the service starts: a request names an item, never a file. Pictures are recognised
+/// by their content, and links are not followed: files from elsewhere are not sent.
 #[derive(Default)]
 pub(crate) struct Pictures {
     files: HashMap<String, PathBuf>,
@@ -26,7 +26,7 @@ pub(crate) struct Pictures {
 }
 
 impl Pictures {
-    /// The pictures of a folder, not of those within it.
+    /// Finds the pictures in a folder, without its subfolders.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self> {
         let (mut files, mut n_left_out) = (HashMap::new(), 0);
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
@@ -49,7 +49,7 @@ impl Pictures {
         }
     }
 
-    /// Files that are named like pictures and are none.
+    /// Number of files that are named like pictures but are not.
     pub(crate) fn n_left_out(&self) -> usize {
         self.n_left_out
     }
@@ -59,7 +59,7 @@ impl Pictures {
         self.files.len()
     }
 
-    /// Whether there is one of an item.
+    /// Returns whether an item has a picture.
     pub(crate) fn has(&self, item: &str) -> bool {
         self.files.contains_key(item)
     }
@@ -70,14 +70,14 @@ impl Pictures {
     }
 }
 
-/// Type and bytes of a picture; none if the file is gone, a link by now or no picture any more.
+/// Type and bytes of a picture; `None` if the file is gone, or has become a link or something other than a picture.
 pub(super) fn read_picture(path: &Path) -> Option<(&'static str, Vec<u8>)> {
     let (kind, mut bytes, file) = open_picture(path)?;
     file.take(MOST).read_to_end(&mut bytes).ok()?;
     Some((kind, bytes))
 }
 
-/// The type of a picture, its first bytes, and the file behind them.
+/// Opens a picture: its type, its first bytes, and the file positioned after them.
 fn open_picture(path: &Path) -> Option<(&'static str, Vec<u8>, File)> {
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
     let mut file = is_file.then(|| open_file(path).ok()).flatten()?;
@@ -93,12 +93,12 @@ fn open_picture(path: &Path) -> Option<(&'static str, Vec<u8>, File)> {
     Some((kind, head, file))
 }
 
-/// Shapes of a drawing.
+/// Number of shapes in a drawing.
 const SHAPES: usize = 4;
-/// Numbers that a shape is drawn from.
+/// Numbers that determine a shape.
 const NUMBERS: usize = 5;
 
-/// An SVG drawn from an item's vector in its last block, which is the visual one where there is one: items whose vectors are alike
+/// Draws an SVG from the last block of an item's vector, the visual one if there is one: items with similar vectors
 /// look alike.
 pub(super) fn drawing(model: &Recommender, item: &str) -> Result<String> {
     let vectors = model.embeddings();
@@ -106,7 +106,7 @@ pub(super) fn drawing(model: &Recommender, item: &str) -> Result<String> {
     let vector = model.item_vector(item)?;
     let vector = &vector[vector.len() - width..];
     let length = vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-    // Projections on fixed directions of random signs: about normal with variance 1 over all directions of a vector.
+    // Projects on fixed directions of random signs: over all directions of a vector about normal with variance 1.
     let number = |at: usize| {
         let signed = |(i, x): (usize, &f32)| f64::from(*x) * sign(at as u64, i as u64);
         let projection = vector.iter().enumerate().map(signed).sum::<f64>() / length;
@@ -143,7 +143,7 @@ pub(super) fn drawing(model: &Recommender, item: &str) -> Result<String> {
     Ok(svg)
 }
 
-/// -1 or 1, by a hash of both numbers.
+/// -1 or 1, from a hash of both numbers.
 fn sign(direction: u64, entry: u64) -> f64 {
     if splitmix64(direction << 32 | entry) & 1 == 0 { 1.0 } else { -1.0 }
 }

@@ -1,4 +1,4 @@
-//! How a model was trained, and how its users weigh its blocks.
+//! Report sections on training, and on the users' weights of the blocks.
 
 use super::{four, mean};
 use serde_json::json;
@@ -8,7 +8,7 @@ use viral::data::is_there;
 use viral::prelude::{Checkpoint, Recommender};
 use viral::report::{Histogram, Lines, Section, Table};
 
-/// Loss and valid, epoch by epoch, where the run's checkpoint is beside its model.
+/// Loss and valid metric per epoch, if the run's checkpoint is beside its model.
 pub(super) fn training(folder: &Path, train_command: &str) -> Result<Section> {
     let section = Section::new("How it was trained");
     let checkpoint = folder.join("checkpoint.safetensors");
@@ -44,10 +44,10 @@ pub(super) fn training(folder: &Path, train_command: &str) -> Result<Section> {
     Ok(section.values(values))
 }
 
-/// The weights that users give to the blocks, where the model has them.
+/// The users' weights of the blocks, if the model has them.
 pub(super) fn weights(recommender: &Recommender) -> Result<Option<Section>> {
     let parameters = recommender.parameters()?;
-    // A model of the table has its name before those of its parameters.
+    // In a built-in model, parameter names begin with the name of the model.
     let is_weights = |name: &str| name == "weights.weight" || name.ends_with(".weights.weight");
     let Some((_, weights)) = parameters.iter().find(|(name, _)| is_weights(name)) else { return Ok(None) };
     let values: Vec<f64> = weights.iter::<f32>().map(f64::from).collect();

@@ -1,4 +1,4 @@
-//! The page of an experiment's results.
+//! The report page of an experiment.
 
 use super::{RESAMPLES, SEED, four, signed};
 use serde_json::json;
@@ -8,11 +8,11 @@ use viral::eval::{Metric, seed_mean};
 use viral::experiment::{Comparison, ComparisonSettings, Figure, ResultsFolder, ResultsRow};
 use viral::report::{Bars, Lines, Page, Section, Table};
 
-/// The columns of the table of means.
+/// Columns of the table of means.
 const FIGURES: [(Metric, usize); 4] =
     [(Metric::Recall, 10), (Metric::Recall, 20), (Metric::Ndcg, 10), (Metric::Ndcg, 20)];
 
-/// Curves that are told apart in one figure.
+/// Maximum number of curves in one figure.
 const CURVES: usize = 8;
 
 pub(super) fn page(folder: &Path) -> Result<Page> {
@@ -128,7 +128,7 @@ fn compared(data: &str, results: &ResultsFolder) -> Result<Section> {
     Ok(section.table("All differences", table).values(json!(found)))
 }
 
-/// Each pair once in each direction.
+/// A matrix of differences: each pair once in each direction.
 fn matrix(found: &[Comparison]) -> Table {
     let mut names: Vec<&str> = Vec::new();
     for name in found.iter().flat_map(|c| [c.of.as_str(), c.against.as_str()]) {

@@ -1,4 +1,4 @@
-//! What the blocks of a model and the content of the items are good for.
+//! Report sections on the value of a model's blocks and of the items' content.
 
 use super::{K, RESAMPLES, SEED, four, signed};
 use serde_json::json;
@@ -9,10 +9,10 @@ use viral::model::HostEmbeddings;
 use viral::report::{Bars, Section, StackedBars, Table};
 use viral::{Error, Result};
 
-/// Quantile bins of a cosine.
+/// Number of quantile bins of a cosine.
 const BINS: usize = 6;
 
-/// What the scores of recommended items are made of.
+/// The shares of the blocks in the scores of recommended items.
 pub(super) fn shares(z: &HostEmbeddings, ranking: &Ranking, name: &str) -> Section {
     let section = Section::new("What the scores are made of");
     let shares = mean_block_shares(z, ranking);
@@ -35,7 +35,7 @@ pub(super) fn shares(z: &HostEmbeddings, ranking: &Ranking, name: &str) -> Secti
     section.figure(bars.to_svg(), caption, table).values(json!(shares))
 }
 
-/// What the trained model loses without each of its blocks.
+/// Ablation: what the trained model loses without each of its blocks.
 pub(super) fn deletion(z: &HostEmbeddings, data: &Dataset, whole: &Metrics) -> Result<Section> {
     let section = Section::new("What it loses without each block");
     let blocks = z.blocks();
@@ -92,7 +92,7 @@ fn evaluate_without(z: &HostEmbeddings, data: &Dataset, from: usize, width: usiz
     rest.evaluate(data, Part::Test, &[K])
 }
 
-/// What the likeness of an item to a user's history says of a click, by two modalities.
+/// How much the similarity of an item to a user's history tells about a click, by two modalities.
 pub(super) fn clicks(data: &Dataset) -> Result<Section> {
     let section = Section::new("What content says of a click");
     let mut modalities: Vec<&Modality> = data.features().modalities().collect();

@@ -1,4 +1,4 @@
-//! What the model loses when it is trained on features that say nothing.
+//! Report section on retraining with uninformative features: what the model loses.
 
 use super::measured::training_in_words;
 use viral::experiment::ProbeReport;

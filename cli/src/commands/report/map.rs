@@ -1,4 +1,4 @@
-//! Where items lie.
+//! Report sections with maps of items.
 
 use super::{SEED, mean};
 use serde_json::json;
@@ -9,19 +9,19 @@ use viral::insight::{Pca, Tsne, TsneOptions, stratified_sample, trustworthiness}
 use viral::model::HostEmbeddings;
 use viral::report::{Scatter, Section, Table};
 
-/// The most items of a map.
+/// Maximum number of items on a map.
 const MOST: usize = 2000;
 
-/// The fewest.
+/// Minimum number of items on a map.
 const FEWEST: usize = 12;
 
-/// Neighbours whose keeping is measured, where there are items enough.
+/// Number of neighbours for trustworthiness, if there are enough items.
 const NEIGHBOURS: usize = 15;
 
-/// Characters of a title: pages would grow by them four times.
+/// Maximum number of characters of a title: a page has each of them four times.
 const LETTERS: usize = 80;
 
-/// Maps of item vectors of length 1; `names` has each item's id and title.
+/// Maps of L2-normalised item vectors; `names` has each item's id and title.
 pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String, Option<String>)]) -> Result<Section> {
     of_vectors(
         &Of { heading: "A map of the items".into(), vectors: "vectors", alike: "the model takes for" },
@@ -31,7 +31,7 @@ pub(super) fn section(z: &HostEmbeddings, seen: &Interactions, names: &[(String,
     )
 }
 
-/// The same of the rows of a modality: what the model was given.
+/// The same maps for the features of a modality, the input of the model.
 pub(super) fn of_features(
     modality: &Modality,
     rows: &ItemFeatures,
@@ -43,7 +43,7 @@ pub(super) fn of_features(
     of_vectors(&Of { heading, vectors: &format!("{modality} features"), alike }, &z, seen, names)
 }
 
-/// What a map is of, in words.
+/// The subject of a map, in words.
 struct Of<'a> {
     heading: String,
     vectors: &'a str,
@@ -63,7 +63,7 @@ fn of_vectors(
         let n = there.len();
         return Ok(section.text(format!("{n} items with vectors of {} numbers are too few for a map.", z.d())));
     }
-    // Groups of items by popularity, as users are grouped by activity.
+    // Groups items by popularity, as users are grouped by activity.
     let turned: Vec<(u32, u32)> = seen.pairs().map(|(user, item)| (item, user)).collect();
     let groups = ActivityGroups::quartiles(&Interactions::from_pairs(seen.n_items(), seen.n_users(), &turned));
     let of_there: Vec<u32> = there.iter().map(|&item| groups.of_users()[item]).collect();
@@ -123,7 +123,7 @@ fn of_vectors(
          nothing. Its table is the one above.",
         options.perplexity
     );
-    // The same numbers once: a second table of two thousand items says nothing more.
+    // A short table: the coordinates are in the first one, and two thousand items again would add nothing.
     let mut summary = Table::new(["map", "trustworthiness"]);
     summary.row(["PCA".to_string(), format!("{kept_linear:.4}")]).row(["t-SNE".to_string(), format!("{kept_tsne:.4}")]);
     let values = json!({

@@ -1,4 +1,4 @@
-//! What `viral missing` and `viral cold` measured of the model: curves and tables of their files.
+//! Report sections from the files of `viral missing` and `viral cold`: curves and tables.
 
 use super::super::cold::{ColdReport, Of, PLACES};
 use super::{four, mean};
@@ -13,16 +13,17 @@ use viral::report::{Bars, Lines, Section, Table};
 use viral::train::TrainerConfig;
 use viral::{Error, Result};
 
-/// What a command measured of a model: what it is of, by which a report knows its own.
+/// Measurements of a model, with the identity of the model and data, by which a report recognises its own.
 pub(super) trait Measured: DeserializeOwned {
-    /// The command that writes it with `--json`.
+    /// The command that writes the file with `--json`.
     const COMMAND: &str;
 
-    /// The model, the data's fingerprint and their name.
+    /// The model's settings, the fingerprint of the data, and their name.
     fn of(&self) -> (&ModelConfig, &str, &str);
 }
 
-/// How the models of a measurement were trained, in words: the report's own may have had another seed, or more epochs.
+/// Describes how the models of a measurement were trained: the seed or the epochs may differ from those of the report's
+/// model.
 pub(super) fn training_in_words(training: &TrainerConfig, seeds: Option<&[u64]>) -> String {
     let TrainerConfig { epochs, patience, .. } = training;
     let seeds: Vec<String> = seeds.unwrap_or(&[training.seed]).iter().map(u64::to_string).collect();
@@ -44,7 +45,7 @@ macro_rules! measured {
 
 measured!(ProbeReport => "probe", MissingReport => "missing", ColdReport => "cold");
 
-/// Reads what a command wrote with `--json`, which must be of this model and these data.
+/// Reads what a command wrote with `--json`, and checks that it is about this model and these data.
 pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &Dataset) -> Result<T> {
     let text = read_text(path)?;
     let found: T = serde_json::from_str(&text).map_err(|e| {
@@ -62,7 +63,7 @@ pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &D
     if config.name() != name {
         return Err(Error::file(path, format!("is of {}, and the report of {name}", config.name())));
     }
-    // In files of an earlier version settings are missing that are there now: the same model by their defaults.
+    // Files of an earlier version lack newer settings: with their defaults it is the same model.
     if let Ok(own) = serde_json::from_value::<ModelConfig>(recommender.config().clone()) {
         let differences = own.differences(config);
         if !differences.is_empty() {
@@ -79,7 +80,7 @@ pub(super) fn read<T: Measured>(path: &Path, recommender: &Recommender, data: &D
     Ok(found)
 }
 
-/// R@20 against the share of the items that lack content, a figure for each set of modalities.
+/// R@20 against the share of items without content, one figure for each set of modalities.
 pub(super) fn missing(report: Option<&MissingReport>, no_content: bool, again: &str) -> Section {
     let section = Section::new("When content is missing");
     if no_content {
@@ -128,7 +129,7 @@ pub(super) fn missing(report: Option<&MissingReport>, no_content: bool, again: &
     section.text(training_in_words(&report.training, None)).values(serde_json::to_value(report).unwrap_or_default())
 }
 
-/// R@20 of what was not there in training, a figure for each ranking.
+/// R@20 of items or users that were not in training, one figure for each ranking.
 pub(super) fn cold(reports: &[ColdReport], again: &str) -> Section {
     let section = Section::new("Items and users that come after training");
     if reports.is_empty() {

@@ -1,4 +1,4 @@
-//! `viral report`: what a model or an experiment came to, as one page.
+//! `viral report`: a model or an experiment on one page.
 
 mod curves;
 mod experiment;
@@ -20,21 +20,22 @@ use viral::eval::Dialect;
 use viral::report::Page;
 use viral::{Error, Result};
 
-/// Length of the lists that are measured.
+/// Length of the measured lists.
 const K: usize = 20;
 
-/// Resamples of users behind an interval.
+/// Number of resamples of users behind an interval.
 const RESAMPLES: usize = 2000;
 
-/// Seed of whatever is drawn.
+/// Seed of everything that is drawn.
 const SEED: u64 = 0;
 
-/// Makes a page of figures and tables: what a model has learned, or what the models of an experiment came to.
+/// Makes a page of figures and tables: what a model has learned, or the results of an experiment.
 ///
-/// The page is one HTML file that loads nothing from anywhere. Of a model it shows what its scores are made of, what it loses without each
-/// block, what content says of clicks, accuracy and what is beyond it, groups of users, and a map of the items; for what depends on
-/// clicks or content give the data as in training. Of an experiment it shows means with intervals, seeds and paired comparisons. Nothing
-/// is trained: what is not there is shown as not run, with the command for it.
+/// The page is one HTML file that loads nothing from elsewhere. For a model it shows what its scores are made of, what
+/// it loses without each block, what content says of clicks, accuracy and beyond-accuracy metrics, groups of users, and
+/// a map of the items; whatever depends on clicks or content needs the data as in training. For an experiment it shows
+/// means with intervals, seeds and paired comparisons. Nothing is trained: what is missing is shown as not run, with
+/// the command for it.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("of").required(true))]
 #[command(
@@ -47,27 +48,27 @@ pub(crate) struct Arguments {
     /// Folder with results.jsonl, as viral experiment writes it
     #[arg(long, value_name = "FOLDER", group = "of")]
     experiment: Option<PathBuf>,
-    /// What viral probe --json wrote of this model and these data, to be shown with it
+    /// File that viral probe --json wrote for this model and these data, to be shown with it
     #[arg(long, value_name = "FILE", requires = "model")]
     probe: Option<PathBuf>,
-    /// What viral missing --json wrote of this model and these data, to be shown with it
+    /// File that viral missing --json wrote for this model and these data, to be shown with it
     #[arg(long, value_name = "FILE", requires = "model")]
     missing: Option<PathBuf>,
-    /// What viral cold --json wrote of this model and these data, of items or users; can be repeated
+    /// File that viral cold --json wrote for this model and these data, for items or users; can be repeated
     #[arg(long, value_name = "FILE", requires = "model")]
     cold: Vec<PathBuf>,
-    /// By which definitions coverage, Gini, entropy, ARP and their like are computed: formula, or elliot for the numbers of that library
+    /// Definitions of coverage, Gini, entropy, ARP and the like: formula, or elliot for the numbers of that library
     #[arg(long, value_name = "NAME", default_value = "formula", requires = "model")]
     dialect: Dialect,
     #[command(flatten, next_help_heading = "Data")]
     data: DataArgs,
-    /// File for the page, which may be there only as an earlier one
+    /// File for the page; it replaces nothing but an earlier page
     #[arg(long, value_name = "FILE.html", help_heading = "Output")]
     out: PathBuf,
     /// Writes everything that the page shows into a file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     json: Option<PathBuf>,
-    /// Writes each figure into this folder as a picture of its own, NN-NAME.svg, for papers and pages
+    /// Writes each figure into this folder as a separate picture, NN-NAME.svg, for papers and pages
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     figures: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Device")]
@@ -76,7 +77,7 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     arguments.device.start()?;
-    // Before the work, not after it.
+    // Checked before the work, not after it.
     check_place(&arguments.out, "not an earlier page of viral report", empty_or(Page::is_page))?;
     if let Some(json) = &arguments.json {
         let full = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
@@ -112,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     say!("The report is in {}: {:.1} MB, to be opened in a browser.", arguments.out.display(), html.len() as f64 / 1e6)
 }
 
-/// Whether a file is empty, or a text of a kind.
+/// Whether a file is empty or a text of the given kind.
 fn empty_or(is_of_kind: fn(&str) -> bool) -> impl FnOnce(BufReader<File>) -> bool {
     move |file| std::io::read_to_string(file).is_ok_and(|text| text.is_empty() || is_of_kind(&text))
 }

@@ -1,4 +1,4 @@
-//! The page of a finished run.
+//! The report page of a finished run.
 
 use super::{Arguments, K, RESAMPLES, SEED, curves, four, information, knockouts, map, measured, signed};
 use crate::shell::{note, quoted};
@@ -15,10 +15,10 @@ use viral::prelude::{Recipe, Recommender};
 use viral::report::{Bars, Lines, Page, Section, Table};
 use viral::{Error, Result};
 
-/// Where metrics are cut off.
+/// Cut-offs of the metrics.
 const CUTOFFS: [usize; 4] = [5, 10, 20, 50];
 
-/// Two systems on the same users: the model and popularity.
+/// One of the two systems that are compared on the same users: the model and popularity.
 struct System<'a> {
     name: &'a str,
     ranking: Ranking,
@@ -37,7 +37,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         None => recommender.embeddings().clone(),
     };
     let train = data.as_ref().map_or(recommender.train_interactions(), |data| &data.train.interactions);
-    // What was added since training has no train interactions.
+    // Users and items added since training have no train interactions.
     let seen = match (train.n_users(), train.n_items()) == (z.n_users(), z.n_items()) {
         true => train.clone(),
         false => Interactions::from_pairs(z.n_users(), z.n_items(), &train.pairs().collect::<Vec<_>>()),
@@ -58,7 +58,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let name = recommender.model_name().unwrap_or("the model");
     let systems = [
         System { name, ranking: z.rank(&seen, &users, K)? },
-        // A name of its own beside the model of that name.
+        // Named differently beside the model of that name.
         System {
             name: if name == "popularity" { "most popular" } else { "popularity" },
             ranking: by_popularity.rank(&seen, &users, K)?,
@@ -74,7 +74,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let no_content = !takes_content || data.as_ref().is_some_and(|data| data.features().is_empty());
     let lost = data.as_ref().map_or(Vec::new(), |data| data.features().modalities().map(ToString::to_string).collect());
     let lost = if lost.len() > 1 { format!("{},both", lost.join(",")) } else { lost.concat() };
-    // What is missing is either the data or something in them to test by.
+    // Either the data are missing, or they have no test part.
     let needs_data = |heading: &str| match &data {
         None => Section::new(heading).not_run("This takes the data that the model was trained on:", &*report),
         Some(_) => {
@@ -131,7 +131,7 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     Ok(page.section(curves::training(folder, &train_word)?).section(cold))
 }
 
-/// The data that the model was trained on, where they are given, or built in.
+/// The training data, if they are given or built in.
 fn data_of(recommender: &Recommender, arguments: &DataArgs) -> Result<Option<Dataset>> {
     let data = arguments.read()?;
     match recommender.fingerprint().is_none_or(|fingerprint| fingerprint == data.fingerprint()) {
@@ -145,7 +145,7 @@ fn data_of(recommender: &Recommender, arguments: &DataArgs) -> Result<Option<Dat
     }
 }
 
-/// What the model is, and what it was trained on.
+/// Describes the model and its training data.
 fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Result<Section> {
     let z = recommender.embeddings();
     let mut table = Table::new(["", "value"]);
@@ -293,7 +293,7 @@ fn lorenz(systems: &[System; 2], n_items: usize) -> Result<Section> {
         };
         ginis.push(exposure.gini());
         let curve = exposure.lorenz();
-        // A hundred points: more are not to be seen.
+        // A hundred points: more would not be visible.
         let n = curve.len() - 1;
         let steps = n.min(100);
         curves.push((0..=steps).map(|i| curve[i * n / steps.max(1)]).collect());
