@@ -1,4 +1,4 @@
-//! The parameters that a run begins with, from an earlier model.
+//! Warm starts: initial parameters from an earlier model.
 
 use crate::data::{Dataset, Features, ItemFeatures};
 use crate::graph::KnnSearch;
@@ -8,15 +8,15 @@ use crate::{Error, Result};
 use burn::tensor::{Device, TensorData};
 use std::collections::HashMap;
 
-/// Neighbours in content whose rows a new item begins with.
+/// Number of nearest neighbours by content whose mean row initialises a new item.
 const NEIGHBORS: usize = 10;
 
-/// How much of the earlier parameters stays. Chosen on the valid part of Amazon Baby, where a tenth of the interactions was new:
-/// best recall@20 of eleven epochs 0.1051, 0.1053, 0.1048, 0.1044 and 0.1035 for 0.15, 0.25, 0.35, 0.5 and 1.
+/// Default share of the earlier parameters. Chosen on the valid part of Amazon Baby with a tenth of the interactions new:
+/// the best recall@20 of eleven epochs is 0.1051, 0.1053, 0.1048, 0.1044 and 0.1035 for 0.15, 0.25, 0.35, 0.5 and 1.
 pub(super) const SHRINK: f32 = 0.25;
 
-/// Shrinks the parameters of an earlier model towards the fresh ones of `model`, `shrink * earlier + (1 - shrink) * fresh`, and
-/// loads them. Rows that the earlier model does not have stay fresh.
+/// Shrinks the parameters of an earlier model towards the fresh ones of `model`, `shrink * earlier + (1 - shrink) *
+/// fresh`, and loads them. Rows that the earlier model lacks stay fresh.
 pub(super) fn start(
     model: Model,
     before: &Recommender,
@@ -97,14 +97,14 @@ pub(super) fn start(
     load_parameters(model, values)
 }
 
-/// Rows of the earlier model.
+/// A parameter of the earlier model, row by row.
 struct Table {
     trained: Vec<f32>,
     width: usize,
 }
 
 impl Table {
-    /// Old rows into their new places; new ones get the mean of their neighbours', or stay.
+    /// Copies old rows to their new places; a new row becomes the mean of its neighbours' rows, or stays fresh without any.
     fn copy(&self, old: &[Option<usize>], neighbors: &HashMap<usize, Vec<usize>>, first: usize, rows: &mut [f32]) {
         let row = |at: usize| self.trained.get((first + at) * self.width..(first + at + 1) * self.width);
         for (number, (old, out)) in old.iter().zip(rows.chunks_exact_mut(self.width.max(1))).enumerate() {
@@ -126,13 +126,13 @@ impl Table {
     }
 }
 
-/// For each new item the rows, in the earlier model, of the old items whose content is nearest; none for an item without content.
+/// Returns, for each new item with content, the rows in the earlier model of the old items with the nearest content.
 fn neighbors_of_new(features: &Features, items: &[Option<usize>]) -> Result<HashMap<usize, Vec<usize>>> {
     let all: Vec<&ItemFeatures> = features.iter().map(|(_, rows)| rows).collect();
     if all.is_empty() || items.iter().all(Option::is_some) || items.len() < 2 {
         return Ok(HashMap::new());
     }
-    // New items may be each other's neighbours, so some more are looked for.
+    // New items may be each other's neighbours, so the search asks for more.
     let k = (3 * NEIGHBORS).min(items.len() - 1);
     let found = KnnSearch::Exact.neighbors(&all, k, false)?;
     let mut neighbors = HashMap::new();
