@@ -25,6 +25,9 @@ use burn::tensor::activation::sigmoid;
 ///
 /// # Shapes
 /// - `pos`, `neg`: `[n]`; output: `[1]`
+///
+/// # Panics
+/// When the lengths differ.
 pub fn bpr(pos: Tensor<1>, neg: Tensor<1>) -> Tensor<1> {
     softplus_margins(pos, neg.unsqueeze_dim(1)).mean()
 }
@@ -44,6 +47,9 @@ pub fn bpr(pos: Tensor<1>, neg: Tensor<1>) -> Tensor<1> {
 ///
 /// # Shapes
 /// - `pos`: `[n]`, `neg`: `[n, m]`; output: `[1]`
+///
+/// # Panics
+/// When the numbers of rows differ.
 pub fn bpr_shared(pos: Tensor<1>, neg: Tensor<2>) -> Tensor<1> {
     let n_negatives = neg.dims()[1] as f32;
     softplus_margins(pos, neg).mean() / n_negatives
