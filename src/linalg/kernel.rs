@@ -213,8 +213,7 @@ pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: &PackedRows, b: View, mut 
     });
 }
 
-/// Interleaves the view's lines: element `p` of line `i` goes to `out[p * width + i]`. Lines missing up to `width` are
-/// 0.
+/// Interleaves lines: element `p` of line `i` goes to `out[p * width + i]`; lines missing up to `width` are 0.
 ///
 /// # Safety
 ///

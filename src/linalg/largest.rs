@@ -121,8 +121,7 @@ mod v4 {
         let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let mut ids = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
         let (blocks, rest) = scores.as_chunks::<16>();
-        // SAFETY: the mask admits only existing scores; the assertion above checked that there is room for all that
-        // pass.
+        // SAFETY: the mask admits only existing scores; the assertion above checked that there is room for them.
         unsafe {
             for block in blocks {
                 kept.add(!0, _mm512_loadu_ps(block.as_ptr()), ids);

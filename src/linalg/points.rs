@@ -28,8 +28,7 @@ pub(crate) fn squared_distances(query: &[f32], rows: &[f32], out: &mut [f32]) {
 }
 
 vectorised! {
-/// With `w_j = 1 / (1 + ‖a − b_j‖²)`, adds `Σ p_j w_j (a − b_j)`, `Σ w_j² (a − b_j)` and `Σ w_j`, five numbers, to
-/// `sums`.
+/// With `w_j = 1 / (1 + ‖a − b_j‖²)`, adds `Σ p_j w_j (a − b_j)`, `Σ w_j² (a − b_j)` and `Σ w_j` to the five `sums`.
 ///
 /// # Shapes
 /// - `xs`, `ys`, `p`: `[n]`

@@ -5,8 +5,7 @@ use crate::ops::softplus_margins;
 use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 
-/// Bayesian personalised ranking (BPR): `-mean ln σ(pos - neg)`, as a softplus that neither overflows nor loses small
-/// values.
+/// Bayesian personalised ranking: `-mean ln σ(pos - neg)`, as a softplus that neither overflows nor loses small values.
 ///
 /// *BPR: Bayesian Personalized Ranking from Implicit Feedback*, UAI 2009, arXiv 1205.2618. The authors of VIRAL use
 /// `log₂` instead: divide by `ln 2` to get theirs.
@@ -32,7 +31,7 @@ pub fn bpr(pos: Tensor<1>, neg: Tensor<1>) -> Tensor<1> {
     softplus_margins(pos, neg.unsqueeze_dim(1)).mean()
 }
 
-/// Mean [`bpr`] of each positive against `m` negatives that all rows share.
+/// Mean [`bpr`] of each positive score against the scores of `m` negatives that all rows share.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -7,7 +7,7 @@ use burn::tensor::{Int, Tensor};
 /// pair with itself from the sum over all costs no accuracy.
 const ROWS_OF_THE_DEFINITION: usize = 1024;
 
-/// Alignment: `mean_i ‖x_i − y_i‖²` of L2-normalised rows.
+/// Alignment loss: `mean_i ‖x_i − y_i‖²` of L2-normalised rows.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -33,7 +33,7 @@ pub fn alignment(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
     (l2_normalize(x) - l2_normalize(y)).square().sum_dim(1).mean()
 }
 
-/// Uniformity: `ln mean_{i<j} exp(−2 ‖x_i − x_j‖²)` of L2-normalised rows, over all distinct pairs.
+/// Uniformity loss: `ln mean_{i<j} exp(−2 ‖x_i − x_j‖²)` of L2-normalised rows, over all distinct pairs.
 ///
 /// It falls as rows spread over the sphere, from 0 if all are alike. The `n × n` distances of many rows are never held
 /// on the CPU: memory is O(n d), time that of one product of `2 n² d` operations forward and three backward.
@@ -46,7 +46,7 @@ pub fn alignment(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
 /// let device = Device::flex();
 /// let opposite = Tensor::<2>::from_floats([[1.0, 0.0], [-5.0, 0.0]], &device);
 /// assert!((uniformity(opposite.clone()).into_scalar::<f32>() + 8.0).abs() < 1e-5);
-/// // DirectAU's objective for users and the items that they have.
+/// // DirectAU's objective for users and their items.
 /// let (users, items) = (opposite.clone(), opposite);
 /// let spread = (uniformity(users.clone()) + uniformity(items.clone())) / 2.0;
 /// let loss = alignment(users, items) + spread;

@@ -2,10 +2,9 @@
 
 use burn::tensor::{Tensor, activation};
 
-/// Computes the exact GELU `z Φ(z)` of `z = x + bias`, with Φ the standard normal distribution function (no tanh
-/// approximation).
+/// Computes the exact GELU `z Φ(z)` (no tanh approximation) of `z = x + bias`, with Φ the standard normal CDF.
 ///
-/// On the CPU and outside of autodiff it is one pass over memory that takes a twentieth of the time of the backend's
+/// On the CPU and outside of autodiff it is one pass over memory, which takes a twentieth of the time of the backend's
 /// own error function and agrees with it within 2e-6. Elsewhere it is [`reference_bias_gelu`], gradients included.
 ///
 /// # Shapes

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Returns the tensor with a contiguous layout; copies only if it has another. A range of rows is contiguous.
+/// Returns the tensor with a contiguous layout; copies only if it is not contiguous. A range of rows is.
 pub(crate) fn dense(tensor: &FloatTensor<Flex>) -> FloatTensor<Flex> {
     if tensor.is_contiguous() { tensor.clone() } else { tensor.to_contiguous() }
 }
@@ -40,8 +40,7 @@ pub(crate) fn changed<const D: usize>(
     let (mut x, beside) = (x.into_dispatch(), beside.into_dispatch());
     match (&mut x.kind, beside.kind) {
         (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchTensorKind::Flex(BackendTensor::Float(beside))) => {
-            // Makes the layout contiguous and drops the old handle, so that the buffer is uniquely owned and modified
-            // in place.
+            // Contiguous, and without the old handle: a buffer that is uniquely owned is modified in place.
             *x = x.to_contiguous();
             change(x.storage_mut(), floats(&dense(&beside)));
         }

@@ -10,8 +10,7 @@ const SCORES: usize = 1 << 24;
 /// Replaces a NaN cosine: ranks behind all others, but before excluded entries.
 const LAST: f32 = f32::MIN;
 
-/// Builds the graph of each row's `k` nearest neighbours by cosine, as a constant: the choice of neighbours has no
-/// gradient.
+/// Builds the k-nearest-neighbour graph of rows by cosine, as a constant: the choice of neighbours has no gradient.
 ///
 /// The values are the cosines. With `include_self`, every row is one of its own `k` neighbours, even among duplicates.
 /// Ties go to the lower id; a zero row has cosine 0 with all rows, itself included. Every row has exactly `k` edges. A

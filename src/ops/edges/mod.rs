@@ -146,8 +146,7 @@ pub fn edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// Sums over the edges of each row (segment sum), `out[i] = Σ_e x[e]` for the edges `e` of row `i`: what each node
-/// receives.
+/// Sums over each row's edges (segment sum), `out[i] = Σ_e x[e]` for the edges `e` of row `i`: what each node receives.
 ///
 /// Its gradient is [`expand_rows`], a gather. A row without edges has sum 0. O(nnz · d) time, no temporaries, sums in a
 /// fixed order.
@@ -178,7 +177,7 @@ pub fn segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// Sums over the edges of each column, `out[j] = Σ_e x[e]` for the edges `e` of column `j`: what each node sends.
+/// Sums over each column's edges, `out[j] = Σ_e x[e]` for the edges `e` of column `j`: what each node sends.
 ///
 /// This is [`segment_sum`] of the transpose, with edges numbered as in the graph itself; its gradient is
 /// [`expand_columns`]. O(nnz · d) time and memory, sums in a fixed order.

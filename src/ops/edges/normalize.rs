@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 /// Computes `1 / √(s + eps)` for each degree `s`, or 0 where `s + eps` is not positive, with a gradient.
 ///
-/// Where the degree is not positive, the factor and its gradient are 0, and so are the edges that it scales.
+/// A node without a positive degree has factor 0 with gradient 0, and the edges that it scales become 0.
 ///
 /// # Shapes
 /// - `degrees`, output: `[n]`

@@ -137,7 +137,7 @@ mod tests {
 
     /// In f32, compares the largest difference with the largest value. Rounded operands differ by a whole step wherever
     /// the unrounded ones differ at all, as they do where one product does the work of two, and a step can flip the
-    /// rectifier; so otherwise the norm of the difference must be small.
+    /// rectifier; so in bf16 the norm of the difference must be small.
     fn check(found: &[Of<Flex>], expected: &[Of<Flex>], precision: MatmulPrecision) {
         let [found, expected] = [found, expected].map(|all| all.iter().flat_map(floats).copied().collect::<Vec<f32>>());
         assert_eq!(found.len(), expected.len());

@@ -82,8 +82,7 @@ impl Attention {
         Self { weight, bias }
     }
 
-    /// Splits the gradients of the merged layer, stored as those of `value` and `output_bias`, into those of both
-    /// layers.
+    /// Splits the gradients of the merged layer, stored in `value` and `output_bias`, into those of both layers.
     fn split_gradients(w: &Weights<&[f32]>, d: usize, sums: Weights<&mut [f32]>) {
         let of_weight = sums.value.to_vec();
         let (of_weight, of_bias) = (View::new(&of_weight, [d, d]), View::new(sums.output_bias, [1, d]));

@@ -53,8 +53,7 @@ pub trait GatherBackend: Backend {
     }
 }
 
-/// Gathers rows by id (embedding lookup): `out[e] = X[ids[e]]`. A row that is taken more than once gets the sum of the
-/// gradients.
+/// Gathers rows by id (embedding lookup): `out[e] = X[ids[e]]`. Gradients of a row that is taken repeatedly are summed.
 ///
 /// It equals [`Tensor::select`], its reference in tests. Its gradient, as large as X however few rows are taken, is
 /// written only once on the CPU, by all threads.

@@ -134,8 +134,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// Online log-sum-exp: updates each row's maximum so far and its sum of `exp(S_ij - max_i)` with the entries of a
-    /// tile.
+    /// Online log-sum-exp: updates each row's maximum and its sum of `exp(S_ij - max_i)` with the entries of a tile.
     fn add_to_rows(tile: &[f32], cols: usize, max: &mut [f32], sums: &mut [f32]) {
         for ((row, max), sum) in tile.chunks_exact(cols).zip(max).zip(sums) {
             let (heads, tail) = row.as_chunks::<16>();

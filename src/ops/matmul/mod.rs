@@ -38,8 +38,7 @@ pub trait MatmulBackend: Backend {
         Self::float_matmul(a, b)
     }
 
-    /// `A B` of f32 operands rounded to bf16, accumulated and returned in f32. Dimensions before the last two are
-    /// equal.
+    /// `A B` of f32 operands rounded to bf16, accumulated and returned in f32. All leading dimensions are equal.
     #[fusion(dtype = a, shape = out_shape(a, b))]
     fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MatmulPrecision {
-    /// No rounding. NVIDIA's tensor cores read them as TF32, with ten mantissa bits, where Burn finds that faster.
+    /// No rounding. NVIDIA's tensor cores read operands as TF32, with ten mantissa bits, where Burn finds that faster.
     #[default]
     F32,
     /// Rounds to the nearest bf16, with seven mantissa bits and ties to even: half of the bytes, and tensor cores run

@@ -102,8 +102,7 @@ fn normal_pair(a: u32, b: u32) -> (f32, f32) {
     (signed * x, signed * y)
 }
 
-/// Writes numbers `2 i` and `2 i + 1` in unit `i`. `start` is the key and the counter of the first block, lower halves
-/// first.
+/// Writes numbers `2 i` and `2 i + 1` in unit `i`. `start`: key and counter of the first block, lower halves first.
 #[cube(launch, address_type = "dynamic")]
 fn write_numbers(start: &[u32], out: &mut [f32], below: u32, kept: f32, #[comptime] kind: u32) {
     let block = ABSOLUTE_POS;
@@ -143,8 +142,7 @@ fn write_numbers(start: &[u32], out: &mut [f32], below: u32, kept: f32, #[compti
 /// Takes and returns constants, so it needs no gradient.
 #[backend_extension(Cube, Fusion: cfg(feature = "fusion"))]
 pub(super) trait RandomBackend: Backend {
-    /// Returns numbers of the stream that begins at `start`, `[4]`: its key and the counter of its first block, lower
-    /// halves first.
+    /// Returns the stream's numbers from `start` on, `[4]`: the key and the first block's counter, lower halves first.
     #[fusion(dtype = DType::F32, shape = dims.clone())]
     fn random_numbers(start: IntTensor<Self>, dims: Shape, distribution: Distribution) -> FloatTensor<Self>;
 }

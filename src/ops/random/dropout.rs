@@ -4,8 +4,7 @@ use super::{Distribution, numbers};
 use crate::data::StreamKey;
 use burn::tensor::Tensor;
 
-/// Dropout as a function of a key: `y = m ⊙ x / (1 - rate)`, where each entry of `m` is 0 with probability `rate`, else
-/// 1.
+/// Dropout as a function of a key: `y = m ⊙ x / (1 - rate)`; entries of `m` are 0 with probability `rate`, else 1.
 ///
 /// The mask is [`keep_mask`](super::keep_mask) with `keep = 1 - rate`, and the gradient passes through it:
 /// `dx = m ⊙ dy / (1 - rate)`. A rate of 0 returns `x` itself. The expected value of `y` is `x`, so inference leaves

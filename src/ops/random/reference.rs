@@ -27,8 +27,7 @@ fn tensor<const D: usize>(shape: [usize; D], device: &Device, number: impl Fn(u6
     Tensor::from_data(TensorData::new(numbers, shape), (&device.clone().inner(), DType::F32))
 }
 
-/// Reference implementation of [`uniform_from`](super::uniform_from) and [`uniform`](super::uniform), one position at a
-/// time.
+/// Reference implementation of [`uniform_from`](super::uniform_from) and [`uniform`](super::uniform), by position.
 #[doc(hidden)]
 pub fn reference_uniform<const D: usize>(shape: [usize; D], first: u64, key: StreamKey, device: &Device) -> Tensor<D> {
     tensor(shape, device, |i| Distribution::uniform(word(key, first + i)))

@@ -1,5 +1,4 @@
-//! `Σ_j ln(1 + exp(n_ij - p_i))`: the pairwise ranking loss of every row against all its columns, without its
-//! temporaries.
+//! `Σ_j ln(1 + exp(n_ij - p_i))`: the pairwise ranking loss of every row against all its columns, without temporaries.
 
 mod backward;
 #[cfg(feature = "flex")]

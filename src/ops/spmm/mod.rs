@@ -246,8 +246,7 @@ pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> 
     ))
 }
 
-/// Computes some rows of a [polynomial](spmm_polynomial), `Y[e] = (Σ_l c_l Aˡ X)[ids[e]]`: what a batch needs from a
-/// graph.
+/// Computes rows of a [polynomial](spmm_polynomial), `Y[e] = (Σ_l c_l Aˡ X)[ids[e]]`: what a batch needs from a graph.
 ///
 /// On the CPU the last product is computed for these rows alone, and the backward pass skips what has no gradient. The
 /// bits are those of [`spmm_polynomial`] followed by [`gather_rows`](super::gather_rows), its reference in tests.

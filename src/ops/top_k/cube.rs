@@ -14,7 +14,7 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// Units of a cube: every adapter has so many.
+/// Units of a cube: every adapter supports this many.
 const UNITS: usize = 256;
 /// Pairs that one unit compares in a step of the reduction; `UNITS` is a power of it.
 const FAN: usize = 4;
@@ -23,8 +23,7 @@ const MASKED: u32 = 0xFFFF_FFFF;
 /// The bits of minus infinity.
 const NOTHING: u32 = 0xFF80_0000;
 
-/// Maps the bits of a score to an integer, larger for what ranks earlier: 0 if masked, the largest for NaN and
-/// infinities.
+/// Maps a score's bits to an integer, larger for what ranks earlier: 0 if masked, the largest for NaN and infinities.
 #[cube]
 fn order(bits: u32) -> u32 {
     let magnitude = bits & 0x7FFF_FFFFu32;
