@@ -32,8 +32,8 @@ pub fn matmul_precision() -> MatmulPrecision {
     PRECISION.get()
 }
 
-/// Runs a closure with the given precision for the dense products that it makes on this thread. Their gradients have it
-/// too, whenever and wherever they are computed.
+/// Runs a closure with the given precision for its dense products on this thread, and returns its result. The gradients
+/// of these products have that precision too, whenever and wherever they are computed.
 ///
 /// It applies to [`matmul`](super::matmul), [`log_sum_exp_products`](crate::ops::log_sum_exp_products) and
 /// [`one_token_layer`](crate::ops::one_token_layer), and so to every layer and loss of this crate. Because the scope is
