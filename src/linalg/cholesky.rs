@@ -1,8 +1,9 @@
 //! Small symmetric positive definite systems.
 
-/// Solves `A X = B` in place of `B` by `A = L Lᵀ`, which takes the place of `A`. O(n² (n + m)) time, on the calling thread.
+/// Solves `A X = B` by the Cholesky factorisation `A = L Lᵀ`: overwrites `B` with `X` and the lower triangle of `A`
+/// with `L`. O(n² (n + m)) time, on the calling thread.
 ///
-/// Fails where `A` is not positive definite.
+/// Fails if `A` is not positive definite.
 ///
 /// # Shapes
 /// - `a`: `[n, n]`, `b`: `[n, m]`
@@ -22,7 +23,7 @@ pub(crate) fn solve_positive_definite(a: &mut [f64], b: &mut [f64], n: usize) ->
             }
         }
     }
-    // L Y = B, then Lᵀ X = Y, a row of the right-hand sides at a time.
+    // Forward substitution `L Y = B`, then back substitution `Lᵀ X = Y`, one row of the right-hand sides at a time.
     for i in 0..n {
         let (above, row) = b.split_at_mut(i * m);
         let row = &mut row[..m];

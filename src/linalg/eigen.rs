@@ -1,7 +1,7 @@
 //! Eigenvalues and eigenvectors of small symmetric matrices.
 
-/// Eigenvalues, largest first, and eigenvectors as rows in that order, of a symmetric matrix, by Jacobi's rotations. O(n³) a sweep, some
-/// ten sweeps, on the calling thread.
+/// Computes the eigenvalues, largest first, and the eigenvectors, as rows in that order, of a symmetric matrix by
+/// cyclic Jacobi rotations. O(n³) a sweep, about ten sweeps, on the calling thread.
 ///
 /// # Shapes
 /// - `a`: `[n, n]`
@@ -20,7 +20,7 @@ pub(crate) fn symmetric_eigen(mut a: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>)
             if apq == 0.0 {
                 continue;
             }
-            // The smaller angle that makes a[p, q] zero.
+            // The smaller of the two rotation angles that make a[p, q] zero.
             let theta = (a[q * n + q] - a[p * n + p]) / (2.0 * apq);
             let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
             let c = 1.0 / t.hypot(1.0);

@@ -1,8 +1,8 @@
-//! Dense products with AVX-512, on the calling thread.
+//! Dense matrix products with AVX-512, on the calling thread.
 //!
-//! The right operand is packed in panels of 32 columns, which the second-level cache holds; the left one in panels of at most
-//! 14 rows, which the first-level one holds; a tile of 14 rows and 32 columns is summed in registers. An entry is the sum
-//! over the inner places in order, so its bits depend on its own row and column alone.
+//! The right operand is packed into panels of 32 columns, which the L2 cache holds, and the left one into panels of at
+//! most 14 rows, which the L1 cache holds. A tile of 14 rows and 32 columns is accumulated in registers. An entry is
+//! summed in the order of the inner index, so its bits depend on its own row and column alone.
 
 use super::View;
 use std::arch::x86_64::*;
@@ -13,42 +13,42 @@ use std::ops::Range;
 const ROWS: usize = 14;
 /// Columns of a tile, two registers.
 const COLUMNS: usize = 32;
-/// Inner places of a panel at most.
+/// Maximum depth (length of the inner dimension) of a panel.
 const DEPTH: usize = 384;
-/// How far ahead of its use the right operand is fetched, in inner places.
+/// Prefetch distance of the right operand, in inner indices.
 const AHEAD: usize = 12;
 
-/// Half a panel's columns at one inner place: a line of the cache.
+/// Half a panel's columns at one inner index: a cache line.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Line([f32; 16]);
 
-/// The right operand of products: blocks of inner places, in each panels of columns, in each its inner places in order.
+/// The packed right operand of products: depth blocks, split into panels of columns, each in order of the inner index.
 pub(crate) struct Packed {
     lines: Vec<Line>,
     dims: [usize; 2],
 }
 
-/// The blocks of inner places. Where there is none, one empty block, whose product is zeros.
+/// Splits the inner dimension into depth blocks. Returns one empty block, whose product is zero, if `k` is 0.
 fn depths(k: usize) -> impl Iterator<Item = Range<usize>> {
     let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).max(1);
     (0..k.max(1)).step_by(depth).map(move |from| from..k.min(from + depth))
 }
 
-/// The panels of rows, as equal as can be: tiles of few rows leave registers idle.
+/// Splits `m` rows into panels of nearly equal height: tiles of few rows would leave registers idle.
 fn panels(m: usize) -> impl Iterator<Item = Range<usize>> {
     let n = m.div_ceil(ROWS);
     (0..n).map(move |panel| panel * m / n..(panel + 1) * m / n)
 }
 
-/// The left operand of products: blocks of inner places, in each panels of rows, in each its inner places in order.
+/// The packed left operand of products: depth blocks, split into panels of rows, each in order of the inner index.
 pub(crate) struct PackedRows {
     values: Vec<f32>,
     dims: [usize; 2],
 }
 
 impl PackedRows {
-    /// The operand `a`.
+    /// Packs the operand `a`.
     #[target_feature(enable = "avx512f")]
     pub(super) fn new(a: View) -> Self {
         let [m, k] = a.dims;
@@ -57,7 +57,7 @@ impl PackedRows {
             for rows in panels(m) {
                 let places = packed.places(&rows, &deep);
                 let part = a.part([rows.start, deep.start], [rows.len(), deep.len()]);
-                // SAFETY: the panel has a place for each value, all within the capacity.
+                // SAFETY: the panel has room for every value of `part`, within the capacity.
                 unsafe { pack(part, rows.len(), packed.values.as_mut_ptr().add(places.start)) };
             }
         }
@@ -66,7 +66,7 @@ impl PackedRows {
         packed
     }
 
-    /// Rows and inner places.
+    /// Returns the number of rows and the length of the inner dimension.
     pub(super) fn dims(&self) -> [usize; 2] {
         self.dims
     }
@@ -81,35 +81,35 @@ impl PackedRows {
     }
 }
 
-/// At most 14 rows at some inner places.
+/// A panel of at most 14 rows of one depth block.
 struct Panel<'a> {
     values: &'a [f32],
     n_rows: usize,
     deep: Range<usize>,
 }
 
-/// The first `n` of sixteen lanes.
+/// Returns the mask of the first `n` of sixteen lanes.
 fn first(n: usize) -> __mmask16 {
     if n < 16 { (1 << n) - 1 } else { !0 }
 }
 
-/// Whether the processor has AVX-512.
+/// Returns whether the processor supports AVX-512.
 pub(super) fn is_available() -> bool {
     std::arch::is_x86_feature_detected!("avx512f")
 }
 
 impl Packed {
-    /// Nothing yet.
+    /// Creates an empty buffer.
     pub(super) const fn empty() -> Self {
         Self { lines: Vec::new(), dims: [0; 2] }
     }
 
-    /// Inner places and columns.
+    /// Returns the length of the inner dimension and the number of columns.
     pub(super) fn dims(&self) -> [usize; 2] {
         self.dims
     }
 
-    /// Takes the place of what was packed before.
+    /// Packs `b` in place of what was packed before.
     #[target_feature(enable = "avx512f")]
     pub(super) fn pack(&mut self, b: View) {
         let ([k, n], width) = (b.dims, 2 * b.dims[1].div_ceil(COLUMNS));
@@ -129,7 +129,7 @@ impl Packed {
         unsafe { self.lines.set_len(k * width) };
     }
 
-    /// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
+    /// Computes `out = α a b`, or `out += α a b` if `add`; the rows of `out` are `stride` values apart.
     #[target_feature(enable = "avx512f")]
     pub(super) fn multiply(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
         thread_local!(static LEFT: RefCell<[f32; ROWS * DEPTH]> = const { RefCell::new([0.0; ROWS * DEPTH]) });
@@ -147,7 +147,7 @@ impl Packed {
         });
     }
 
-    /// [`multiply`](Self::multiply) with a left operand that is packed as well.
+    /// Like [`multiply`](Self::multiply), with a packed left operand.
     #[target_feature(enable = "avx512f")]
     pub(super) fn multiply_rows(&self, out: &mut [f32], stride: usize, a: &PackedRows, alpha: f32, add: bool) {
         for deep in depths(self.dims[0]) {
@@ -158,7 +158,7 @@ impl Packed {
         }
     }
 
-    /// The part of a product that comes from one panel. Blocks of inner places behind the first are added to it.
+    /// Computes the part of a product that comes from one left panel. Depth blocks after the first are added to `out`.
     #[target_feature(enable = "avx512f")]
     fn multiply_panel(&self, out: &mut [f32], stride: usize, panel: Panel, alpha: f32, add: bool) {
         let Panel { values, n_rows, deep } = panel;
@@ -177,7 +177,7 @@ impl Packed {
                 alpha,
                 add: add || deep.start > 0,
             };
-            // SAFETY: both panels are `deep` long, `out` has the tile's last place.
+            // SAFETY: both panels have `deep` inner indices, and `out` contains the tile's last entry.
             unsafe { tile.multiply(n_rows) };
         }
     }
@@ -185,7 +185,7 @@ impl Packed {
 
 thread_local!(static RIGHT: RefCell<Packed> = const { RefCell::new(Packed::empty()) });
 
-/// `out = α a b`, or `out += α a b`, into rows that are `stride` values apart.
+/// Computes `out = α a b`, or `out += α a b` if `add`; the rows of `out` are `stride` values apart.
 #[target_feature(enable = "avx512f")]
 pub(super) fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
     RIGHT.with_borrow_mut(|right| {
@@ -194,7 +194,7 @@ pub(super) fn matmul(out: &mut [f32], stride: usize, a: View, b: View, alpha: f3
     });
 }
 
-/// `a b` a few rows at a time, each of which goes to `each` with its number; `group` is scratch.
+/// Computes `a b` a few rows at a time and passes each row with its index to `each`; `group` is scratch.
 #[target_feature(enable = "avx512f")]
 pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: &PackedRows, b: View, mut each: impl FnMut(usize, &mut [f32])) {
     let ([m, k], n) = (a.dims, b.dims[1]);
@@ -213,7 +213,7 @@ pub(super) fn matmul_by_rows(group: &mut Vec<f32>, a: &PackedRows, b: View, mut 
     });
 }
 
-/// Writes the view's lines side by side: place `p` of line `i` to `out[p * width + i]`, zeros between the last and `width`.
+/// Interleaves lines: element `p` of line `i` goes to `out[p * width + i]`; lines missing up to `width` are 0.
 ///
 /// # Safety
 ///
@@ -224,9 +224,9 @@ unsafe fn pack(view: View, width: usize, out: *mut f32) {
     assert!(n <= width && (line == 1 || step == 1), "pack: {n} lines in {width}, strides {line} and {step}");
     for from in (0..width).step_by(16) {
         let (some, room) = (n.saturating_sub(from).min(16), first(width - from));
-        // Lines beyond the last are not read.
+        // May point beyond the last line: nothing is read there.
         let start = view.data.as_ptr().wrapping_add(from * line);
-        // SAFETY: masks let through what is inside the view, whose places are inside its slice, and what `out` has room for.
+        // SAFETY: the masks admit only what is inside the view, hence inside its slice, and what `out` has room for.
         unsafe {
             if line == 1 {
                 for p in 0..k {
@@ -248,18 +248,18 @@ unsafe fn pack(view: View, width: usize, out: *mut f32) {
     }
 }
 
-/// Column `c` of sixteen rows is row `c` of the result.
+/// Transposes a 16 × 16 block: column `c` of `rows` is row `c` of the result.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transposed(rows: [__m512; 16]) -> [__m512; 16] {
     let zeros = [_mm512_setzero_ps(); 16];
-    // In each quarter: columns 0 and 1, or 2 and 3, of two rows.
+    // Each 128-bit lane has its columns 0 and 1, or 2 and 3, of two rows.
     let mut pairs = zeros;
     for i in 0..8 {
         pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
         pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
     }
-    // In each quarter: one column of four rows. Entry 4 i + c has column c of each quarter, of rows 4 i to 4 i + 3.
+    // Each 128-bit lane has one column of four rows. Entry 4 i + c has column c of each lane, of rows 4 i to 4 i + 3.
     let mut fours = zeros;
     for i in 0..4 {
         let [a, b, c, d] = [0, 1, 2, 3].map(|j| _mm512_castps_pd(pairs[4 * i + j]));
@@ -283,7 +283,7 @@ fn transposed(rows: [__m512; 16]) -> [__m512; 16] {
     columns
 }
 
-/// A tile of a product: `rows` values of the left panel and 32 of the right one at each inner place.
+/// A tile of a product: `rows` values of the left panel and 32 of the right one at each inner index.
 struct Tile {
     deep: usize,
     left: *const f32,
@@ -298,10 +298,10 @@ struct Tile {
 impl Tile {
     /// # Safety
     ///
-    /// The panels must have `deep` places, `out` must have the places of the masks in `rows` rows.
+    /// The panels must have `deep` inner indices, and `out` room for the columns of the masks in `rows` rows.
     #[target_feature(enable = "avx512f")]
     unsafe fn multiply(self, rows: usize) {
-        // SAFETY: the caller's.
+        // SAFETY: the caller guarantees it.
         unsafe {
             match rows {
                 1 => self.sum::<1>(),
@@ -324,12 +324,12 @@ impl Tile {
 
     /// # Safety
     ///
-    /// Those of [`multiply`](Self::multiply) with `R` rows.
+    /// As for [`multiply`](Self::multiply), with `R` rows.
     #[target_feature(enable = "avx512f")]
     unsafe fn sum<const R: usize>(self) {
         let mut sums = [[_mm512_setzero_ps(); 2]; R];
-        // SAFETY: the panels have `deep` places of `R` and of 32 values; masks let through the tile's places alone; fetching
-        // ahead reads nothing, wherever it points.
+        // SAFETY: the panels have `deep` inner indices of `R` and of 32 values; the masks admit only the tile's
+        // entries; a prefetch cannot fault, wherever it points.
         unsafe {
             for i in 0..R {
                 _mm_prefetch::<_MM_HINT_T0>(self.out.wrapping_add(i * self.stride).cast());

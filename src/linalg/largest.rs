@@ -1,18 +1,18 @@
-//! The largest of a stream of scores.
+//! Top-k selection from a stream of scores.
 
 use super::vectorised;
 
-/// Scores that are compared before what passed is looked at: few, for meanwhile the threshold does not rise.
+/// Scores compared before the buffer is checked: few, because the threshold does not rise in between.
 const STRETCH: usize = 64;
 
-/// The `k` largest of a stream of scores, exactly; among equal scores the lower id wins.
+/// Selects the `k` largest of a stream of scores, exactly; ties go to the lower id.
 ///
-/// Scores are compared with a threshold: at or below it none counts any more. What passes is written behind what passed
-/// before, and whenever `2 k` (at least `k + 64`) are there, the threshold rises until few more than `k` are above it.
+/// Scores at or below a threshold are discarded, all others are appended to a buffer. When the buffer holds `2 k`
+/// scores (at least `k + 64`), the threshold rises until only a few more than `k` are above it.
 pub(super) struct Largest {
     k: usize,
     threshold: f32,
-    /// How many places of the next two are in use, by ids in ascending order.
+    /// Length of the used part of `scores` and `ids`, which is in ascending order of ids.
     n: usize,
     scores: Vec<f32>,
     ids: Vec<u32>,
@@ -24,7 +24,7 @@ impl Largest {
         Self { k, threshold: f32::NEG_INFINITY, n: 0, scores: vec![0.0; places], ids: vec![0; places] }
     }
 
-    /// How many are too many.
+    /// Buffer length at which the threshold is raised.
     fn full(k: usize) -> usize {
         k + k.max(64)
     }
@@ -43,7 +43,7 @@ impl Largest {
         }
     }
 
-    /// Those above the threshold.
+    /// Appends the scores above the threshold.
     fn append(&mut self, first: u32, scores: &[f32]) {
         #[cfg(target_arch = "x86_64")]
         if v4::is_available() {
@@ -53,7 +53,7 @@ impl Largest {
         self.append_plain(first, scores);
     }
 
-    /// Without a branch that could be guessed wrong: what does not pass is overwritten.
+    /// Appends without a branch a score, which would be mispredicted: a score that does not pass is overwritten.
     fn append_plain(&mut self, first: u32, scores: &[f32]) {
         for (first, scores) in (first..).step_by(16).zip(scores.chunks(16)) {
             if !scores.iter().fold(false, |any, &score| any | (score > self.threshold)) {
@@ -66,7 +66,7 @@ impl Largest {
         }
     }
 
-    /// Raises the threshold and leaves out what is not above it any more.
+    /// Raises the threshold and drops the scores that are no longer above it.
     fn cut(&mut self) {
         let mut n_equal = 0;
         let places = self.n.next_multiple_of(64);
@@ -87,7 +87,7 @@ impl Largest {
         }
     }
 
-    /// Hands on what is left, best first; `order` is scratch.
+    /// Passes at most `k` scores with their ids to `each`, best first; `order` is scratch.
     pub(super) fn drain(&mut self, order: &mut Vec<u64>, mut each: impl FnMut(u32, f32)) {
         if self.n > self.k {
             self.cut();
@@ -102,7 +102,7 @@ impl Largest {
     }
 }
 
-/// Sixteen scores at a time.
+/// AVX-512 versions, sixteen scores at a time.
 #[cfg(target_arch = "x86_64")]
 mod v4 {
     use super::{Largest, STRETCH};
@@ -113,7 +113,7 @@ mod v4 {
         has!("avx512f") && has!("popcnt")
     }
 
-    /// [`Largest::append_plain`].
+    /// Like [`Largest::append_plain`].
     #[target_feature(enable = "avx512f,popcnt")]
     pub(super) fn append(best: &mut Largest, first: u32, scores: &[f32]) {
         assert!(scores.len() <= STRETCH && best.n + STRETCH + 16 <= best.scores.len().min(best.ids.len()));
@@ -121,7 +121,7 @@ mod v4 {
         let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
         let mut ids = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
         let (blocks, rest) = scores.as_chunks::<16>();
-        // SAFETY: the mask lets through what is there; the line above saw that what passes has room.
+        // SAFETY: the mask admits only existing scores; the assertion above checked that there is room for them.
         unsafe {
             for block in blocks {
                 kept.add(!0, _mm512_loadu_ps(block.as_ptr()), ids);
@@ -133,14 +133,14 @@ mod v4 {
         best.n = kept.n;
     }
 
-    /// Leaves out what is not above the threshold.
+    /// Drops the scores that are not above the threshold.
     #[target_feature(enable = "avx512f,popcnt")]
     pub(super) fn leave_out(best: &mut Largest) {
         assert!(best.n + 16 <= best.scores.len().min(best.ids.len()));
         let mut kept = Kept::behind(best, 0);
         for from in (0..best.n).step_by(16) {
             let inside = !0 >> (from + 16).saturating_sub(best.n);
-            // SAFETY: the line above saw that sixteen may be read, and they are written no further than they were read.
+            // SAFETY: by the assertion above sixteen entries can be read, and writes never overtake reads.
             unsafe {
                 let scores = _mm512_loadu_ps(best.scores.as_ptr().add(from));
                 let ids = _mm512_loadu_epi32(best.ids.as_ptr().add(from).cast());
@@ -150,7 +150,7 @@ mod v4 {
         best.n = kept.n;
     }
 
-    /// The first `n` of scores and ids, and room behind them.
+    /// The first `n` scores and ids of a buffer, with room behind them.
     struct Kept {
         n: usize,
         scores: *mut f32,
@@ -165,16 +165,16 @@ mod v4 {
             Self { n, scores: best.scores.as_mut_ptr(), ids: best.ids.as_mut_ptr().cast(), threshold }
         }
 
-        /// Those of sixteen that are inside and above the threshold.
+        /// Appends those of sixteen scores that are in the mask `inside` and above the threshold.
         ///
         /// # Safety
         ///
-        /// Sixteen more must have room.
+        /// There must be room for sixteen more entries.
         #[inline]
         #[target_feature(enable = "avx512f,popcnt")]
         unsafe fn add(&mut self, inside: __mmask16, scores: __m512, ids: __m512i) {
             let passed = _mm512_mask_cmp_ps_mask::<_CMP_GT_OQ>(inside, scores, self.threshold);
-            // SAFETY: the caller's.
+            // SAFETY: the caller guarantees it.
             unsafe {
                 _mm512_storeu_ps(self.scores.add(self.n), _mm512_maskz_compress_ps(passed, scores));
                 _mm512_storeu_epi32(self.ids.add(self.n), _mm512_maskz_compress_epi32(passed, ids));
@@ -185,9 +185,10 @@ mod v4 {
 }
 
 vectorised! {
-/// Raises the threshold, by bisection, until `k` to `9 / 8 k` of more scores are above it; among many equal ones until fewer
-/// than `k` are, and `n_equal` at it make them `k`.
+/// Raises the threshold, by bisection, until `k` to `9 / 8 k` scores are above it. If ties make that impossible, fewer
+/// than `k` are above it, and `n_equal` of those equal to it complete the `k`.
 ///
+/// No score but minus infinity may be below the previous threshold.
 /// No score but minus infinity may be below the threshold that was.
 fn raise(scores: &[f32], k: usize, threshold: &mut f32, n_equal: &mut usize) {
     let largest = scores.iter().fold(0, |largest, &score| ordered(score).max(largest));
@@ -210,7 +211,7 @@ fn raise(scores: &[f32], k: usize, threshold: &mut f32, n_equal: &mut usize) {
 }
 }
 
-/// Bits of a float in the order of its value, both zeros alike.
+/// Maps a float to an integer of the same order; both zeros are equal.
 fn ordered(value: f32) -> u32 {
     let bits = (value + 0.0).to_bits();
     if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
@@ -220,7 +221,7 @@ fn unordered(ordered: u32) -> f32 {
     f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
 }
 
-/// Score and id in one integer, larger is better.
+/// Packs score and id into one integer; larger is better.
 fn pack(score: f32, id: u32) -> u64 {
     u64::from(ordered(score)) << 32 | u64::from(!id)
 }

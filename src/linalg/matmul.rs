@@ -1,9 +1,9 @@
-//! Dense products of slices on the calling thread.
+//! Dense matrix products of slices, on the calling thread.
 
 #[cfg(target_arch = "x86_64")]
 use super::kernel;
 
-/// A matrix in a slice, read by rows or by columns. Its last place is inside the slice.
+/// A strided view of a matrix in a slice. Its last entry is inside the slice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(super) data: &'a [f32],
@@ -12,41 +12,41 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Row-major `[rows, columns]`; what is beyond them in `data` is not read.
+    /// Views `data` as a row-major `[rows, columns]` matrix; values beyond it are not read.
     pub(crate) fn new(data: &'a [f32], [rows, columns]: [usize; 2]) -> Self {
-        // Kernels trust the sizes: a product that wraps around must not make a small matrix of a large one.
+        // Kernels trust the dims: an overflowing product must not make a small matrix of a large one.
         let n = rows.checked_mul(columns).filter(|&n| n <= data.len());
         let Some(n) = n else { panic!("[{rows}, {columns}] of {} values", data.len()) };
         Self { data: &data[..n], dims: [rows, columns], strides: [columns, 1] }
     }
 
-    /// Rows and columns from a place on, of the same memory.
+    /// Returns the submatrix of size `dims` that starts at `from`, without copying.
     pub(crate) fn part(self, from: [usize; 2], dims: [usize; 2]) -> Self {
         let fits = [0, 1].iter().all(|&i| from[i].checked_add(dims[i]).is_some_and(|end| end <= self.dims[i]));
         assert!(fits, "{dims:?} from {from:?} on of {:?}", self.dims);
         let start = from[0] * self.strides[0] + from[1] * self.strides[1];
-        // An empty part may begin behind the last place.
+        // An empty part may begin beyond the end of the data.
         Self { data: &self.data[start.min(self.data.len())..], dims, strides: self.strides }
     }
 
-    /// The transpose, of the same memory.
+    /// Returns the transpose, without copying.
     pub(crate) fn t(self) -> Self {
         let ([r, c], [rs, cs]) = (self.dims, self.strides);
         Self { data: self.data, dims: [c, r], strides: [cs, rs] }
     }
 }
 
-/// The left operand of several products, brought into the kernel's order once where there is such a kernel.
+/// The left operand of several products, packed once if the processor has AVX-512.
 pub(crate) enum Left<'a> {
-    /// In the order of the AVX-512 kernel.
+    /// In the layout of the AVX-512 kernel.
     #[cfg(target_arch = "x86_64")]
     Packed(kernel::PackedRows),
-    /// As it is.
+    /// Not packed.
     Plain(View<'a>),
 }
 
 impl<'a> Left<'a> {
-    /// The operand `a`.
+    /// Prepares the operand `a`.
     pub(crate) fn new(a: View<'a>) -> Self {
         #[cfg(target_arch = "x86_64")]
         if kernel::is_available() {
@@ -57,17 +57,17 @@ impl<'a> Left<'a> {
     }
 }
 
-/// The right operand of several products, brought into the kernel's order once where there is such a kernel.
+/// The right operand of several products, packed once if the processor has AVX-512.
 pub(crate) enum Right<'a> {
-    /// In the order of the AVX-512 kernel.
+    /// In the layout of the AVX-512 kernel.
     #[cfg(target_arch = "x86_64")]
     Packed(kernel::Packed),
-    /// As it is.
+    /// Not packed.
     Plain(View<'a>),
 }
 
 impl<'a> Right<'a> {
-    /// The operand `b`.
+    /// Prepares the operand `b`.
     pub(crate) fn new(b: View<'a>) -> Self {
         #[cfg(target_arch = "x86_64")]
         if kernel::is_available() {
@@ -79,12 +79,12 @@ impl<'a> Right<'a> {
         Self::Plain(b)
     }
 
-    /// `out = α a b`, or `out += α a b` where `add` says so; `out` is row-major and dense.
+    /// Computes `out = α a b`, or `out += α a b` if `add`; `out` is row-major and contiguous.
     pub(crate) fn multiply(&self, out: &mut [f32], a: View, alpha: f32, add: bool) {
         self.multiply_strided(out, self.n_columns(), a, alpha, add);
     }
 
-    /// [`multiply`](Self::multiply) with a left operand of several products.
+    /// Like [`multiply`](Self::multiply), with a prepared left operand.
     pub(crate) fn multiply_left(&self, out: &mut [f32], a: &Left, alpha: f32, add: bool) {
         match (self, a) {
             #[cfg(target_arch = "x86_64")]
@@ -100,7 +100,7 @@ impl<'a> Right<'a> {
         }
     }
 
-    /// [`multiply`](Self::multiply) into rows that are `stride` values apart.
+    /// Like [`multiply`](Self::multiply), with the rows of `out` `stride` values apart.
     pub(crate) fn multiply_strided(&self, out: &mut [f32], stride: usize, a: View, alpha: f32, add: bool) {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -122,12 +122,12 @@ impl<'a> Right<'a> {
     }
 }
 
-/// `out = α a b` on the calling thread, or `out += α a b` where `add` says so; `out` is row-major and dense.
+/// Computes `out = α a b`, or `out += α a b` if `add`, on the calling thread; `out` is row-major and contiguous.
 pub(crate) fn matmul(out: &mut [f32], a: View, b: View, alpha: f32, add: bool) {
     matmul_strided(out, b.dims[1], a, b, alpha, add);
 }
 
-/// [`matmul`] into rows that are `stride` values apart.
+/// Like [`matmul`], with the rows of `out` `stride` values apart.
 pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
     #[cfg(target_arch = "x86_64")]
     if kernel::is_available() {
@@ -138,7 +138,7 @@ pub(crate) fn matmul_strided(out: &mut [f32], stride: usize, a: View, b: View, a
     by_crate(out, stride, a, b, alpha, add);
 }
 
-/// `a b` a few rows at a time, each of which goes to `each`, with its number, while the nearest cache has it.
+/// Computes `a b` a few rows at a time and passes each row with its index to `each` while it is still in cache.
 ///
 /// `group` is scratch.
 pub(crate) fn matmul_by_rows(group: &mut Vec<f32>, a: &Left, b: View, mut each: impl FnMut(usize, &mut [f32])) {
@@ -166,7 +166,7 @@ fn check(out: &[f32], stride: usize, [m, k]: [usize; 2], [inner, n]: [usize; 2])
     assert!(room, "matmul: [{m}, {n}] by {stride} into {} values", out.len());
 }
 
-/// The crate `gemm`'s product, for every processor.
+/// The product of the `gemm` crate, which runs on every processor.
 fn by_crate(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: bool) {
     check(out, stride, a.dims, b.dims);
     let ([m, k], n) = (a.dims, b.dims[1]);
@@ -174,8 +174,8 @@ fn by_crate(out: &mut [f32], stride: usize, a: View, b: View, alpha: f32, add: b
         return;
     }
     let [[a_row, a_col], [b_row, b_col]] = [a.strides, b.strides].map(|s| s.map(|v| v as isize));
-    // SAFETY: the places of a `View` are inside its slice, and `check` saw that those of the product are inside `out`, which is
-    // borrowed mutably and hence overlaps neither operand.
+    // SAFETY: the entries of a `View` are inside its slice. `check` verified that those of the product are inside
+    // `out`, which is borrowed mutably and hence overlaps neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -210,7 +210,7 @@ mod tests {
         (0..n as u64).map(|i| (splitmix64(seed << 32 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
     }
 
-    /// The view's matrix, or its transpose stored the other way.
+    /// Views `data` as `[rows, columns]`, stored column-major if `transposed`.
     fn view(data: &[f32], [rows, columns]: [usize; 2], transposed: bool) -> View<'_> {
         if transposed { View::new(data, [columns, rows]).t() } else { View::new(data, [rows, columns]) }
     }
@@ -232,7 +232,7 @@ mod tests {
         [100, 31, 200],
     ];
 
-    /// Sizes whose products wrap around to small numbers: an empty matrix may have any number of rows or columns.
+    /// Dims whose products overflow to small numbers: an empty matrix may have any number of rows or columns.
     #[test]
     fn sizes_beyond_all_memory_are_refused() {
         const HALF: usize = 1 << (usize::BITS / 2);
@@ -245,7 +245,7 @@ mod tests {
         assert!(panics(&|| matrix(&[0.0; 5], [2, 3])).ends_with("of 5 values"));
         let empty = View::new(&[], [HALF + 1, 0]);
         assert!(panics(&|| assert!(empty.part([usize::MAX, 0], [2, 0]).data.is_empty())).contains("on of"));
-        // The first place of the last row wraps around to 0, and so the last place would be one that is there.
+        // The offset of the last row overflows to 0, so the last entry would seem to be in bounds.
         type Product = fn(&mut [f32], usize, View, View, f32, bool);
         let products: [Product; 2] = [matmul_strided, by_crate];
         for product in products {

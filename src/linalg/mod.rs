@@ -1,6 +1,6 @@
-//! What the CPU's fast paths on every floor share: vector loops, products of slices, the best of each row of a product.
+//! CPU kernels shared by all layers of the crate: SIMD loops, matrix products of slices, and exact top-k search.
 
-// Vector instructions chosen at run time and matrix products on slices need it.
+// Vector instructions chosen at run time and matrix products on slices need `unsafe`.
 #![allow(unsafe_code)]
 
 mod cholesky;

@@ -1,11 +1,11 @@
-//! One point against many: squared distances, and the forces of t-SNE.
+//! One point against many: squared Euclidean distances, and the forces of t-SNE.
 
 use super::vectorised;
 
-/// Sums that are taken side by side.
+/// Number of sums accumulated side by side.
 const LANES: usize = 16;
 
-/// Points whose sums are taken in single precision before they are added up in double.
+/// Points summed in single precision before the sums are added up in double precision.
 const STRETCH: usize = 512;
 
 vectorised! {
@@ -28,7 +28,7 @@ pub(crate) fn squared_distances(query: &[f32], rows: &[f32], out: &mut [f32]) {
 }
 
 vectorised! {
-/// With `w_j = 1 / (1 + ‖a − b_j‖²)`: `Σ p_j w_j (a − b_j)`, `Σ w_j² (a − b_j)` and `Σ w_j`, as five numbers added to `sums`.
+/// With `w_j = 1 / (1 + ‖a − b_j‖²)`, adds `Σ p_j w_j (a − b_j)`, `Σ w_j² (a − b_j)` and `Σ w_j` to the five `sums`.
 ///
 /// # Shapes
 /// - `xs`, `ys`, `p`: `[n]`

@@ -1,4 +1,4 @@
-//! The products of one vector with every row of a matrix: what answering a single request costs.
+//! Inner products of one vector with every row of a matrix, to answer a single request.
 
 use super::largest::Largest;
 use super::{dot, vectorised};
@@ -7,13 +7,13 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows scored before the best of them are looked for: their scores stay in the first-level cache.
+/// Rows scored before the best of them are selected: their scores stay in the L1 cache.
 const TILE: usize = 512;
 
-/// The ids and scores of the `k` rows of `base` with the largest inner products with `query`, best first, on the calling
-/// thread.
+/// Returns the ids and scores of the `k` rows of `base` with the largest inner products with `query`, best first, on
+/// the calling thread.
 ///
-/// `mask(rows, scores)` may set scores of the given rows to minus infinity, which keeps them out. All products must be
+/// `mask(rows, scores)` may set scores of the given rows to minus infinity to exclude them. All products must be
 /// finite. Time O(n_base · d): the matrix is read once, at the speed of memory.
 ///
 /// # Shapes
@@ -66,7 +66,7 @@ pub(crate) fn products_of_halves(query: &[f32], base: &[f16], out: &mut [f32]) {
     });
 }
 
-/// In half precision, to the nearest.
+/// Converts to half precision, rounding to nearest.
 pub(crate) fn to_halves(values: &[f32]) -> Vec<f16> {
     let mut halves = vec![f16::ZERO; values.len()];
     halves.convert_from_f32_slice(values);

@@ -1,15 +1,15 @@
-//! Plain loops compiled once for each vector instruction set and chosen at run time.
+//! Loops compiled for several SIMD instruction sets, one of which is chosen at run time.
 
-/// `a b + c` in one instruction where there is one, in two where there is none.
+/// Multiply-add: one fused instruction if the instruction set has one, otherwise two.
 pub(crate) trait MulAdd {
-    /// `a b + c`.
+    /// Returns `a b + c`.
     fn mul_add(a: f32, b: f32, c: f32) -> f32;
 }
 
-/// Of a processor that rounds once.
+/// Fused multiply-add, which rounds once.
 pub(crate) struct Fused;
 
-/// Of a processor that would have to emulate that.
+/// Multiplication and addition, for processors that would have to emulate the fused instruction.
 pub(crate) struct Separate;
 
 impl MulAdd for Fused {
@@ -31,12 +31,12 @@ pub(crate) type Baseline = Fused;
 #[cfg(not(target_arch = "aarch64"))]
 pub(crate) type Baseline = Separate;
 
-/// Whether [`vectorised`] functions round a product and a sum at once on this processor.
+/// Returns whether [`vectorised`] functions use fused multiply-add on this processor.
 #[cfg(feature = "flex")]
 pub(crate) fn is_fused() -> bool {
     vectorised! {
         fn ask(fused: &mut bool) {
-            // Of two rounded steps the first loses the product's last bit.
+            // Of two roundings, the first loses the product's last bit.
             let x = 1.0 + f32::EPSILON;
             *fused = M::mul_add(x, x, -x * x) != 0.0;
         }
@@ -46,8 +46,8 @@ pub(crate) fn is_fused() -> bool {
     fused
 }
 
-/// Declares a function whose body LLVM vectorises for AVX-512, for AVX2 and for the baseline; the widest set that the
-/// processor has runs. In the body `M` is the set's [`MulAdd`].
+/// Declares a function whose body LLVM vectorises for AVX-512, for AVX2 and for the baseline. A call runs the widest
+/// instruction set that the processor supports. In the body, `M` is that set's [`MulAdd`].
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
@@ -100,7 +100,7 @@ pub(crate) fn dot<M: MulAdd>(x: &[f32], y: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
-/// `Σ a b c`, summed as [`dot`] sums.
+/// `Σ a b c`, accumulated as in [`dot`].
 #[inline(always)]
 pub(crate) fn dot3<M: MulAdd>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let mut lanes = [0f32; 16];
@@ -112,7 +112,7 @@ pub(crate) fn dot3<M: MulAdd>(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     lanes.iter().sum()
 }
 
-/// `Σ x`, summed as [`dot`] sums.
+/// `Σ x`, accumulated as in [`dot`].
 #[inline(always)]
 pub(crate) fn sum(x: &[f32]) -> f32 {
     let (heads, tail) = x.as_chunks::<16>();
@@ -125,13 +125,13 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
     lanes.iter().sum::<f32>() + tail.iter().sum::<f32>()
 }
 
-/// The larger of both, and `x` where it is NaN: `f32::max` would hide that.
+/// Returns the larger of both, or `x` if it is NaN: `f32::max` would hide that.
 #[inline(always)]
 pub(crate) fn at_least(bound: f32, x: f32) -> f32 {
     if x < bound { bound } else { x }
 }
 
-/// The smaller of both, and `x` where it is NaN.
+/// Returns the smaller of both, or `x` if it is NaN.
 #[inline(always)]
 pub(crate) fn at_most(bound: f32, x: f32) -> f32 {
     if x > bound { bound } else { x }

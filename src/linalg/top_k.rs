@@ -1,22 +1,22 @@
-//! The largest entries of each row of a product.
+//! Exact top-k search: the largest entries of each row of a matrix product.
 //!
-//! Neighbours of items and rankings of users are the same question: which rows of a matrix have the largest inner product
-//! with this one? [`top_products`] answers it exactly, tile by tile, without ever holding all products.
+//! Nearest neighbours of items and rankings for users are the same question: which rows of a matrix have the largest
+//! inner products with a query? [`top_products`] answers it exactly, tile by tile, without ever holding all products.
 
 use super::largest::Largest;
 use super::{Left, View, matmul_by_rows};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Queries of one block: one worker scores a block at a time. Larger ones pack `base` less often.
+/// Queries of a block, which one worker scores at a time. Larger blocks pack `base` less often.
 const BLOCK: usize = 512;
-/// A block has at least so many rows, if need be of zeros, so that one query takes the same path through the product as
-/// many, and its sums round the same way.
+/// Minimum number of rows of a block, padded with zeros if necessary, so that a single query takes the same path
+/// through the product as many, and its sums round the same way.
 const MIN_BLOCK: usize = 16;
-/// Columns of one tile: so many rows of `base` at a usual width stay in the second-level cache.
+/// Columns of a tile: so many rows of `base`, at a usual width, stay in the L2 cache.
 const TILE: usize = 384;
 
-/// For each query the ids and scores of its largest products, best first; at most `k`, fewer where more was masked.
+/// The ids and scores of each query's largest products, best first: at most `k`, fewer if too many are masked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TopK {
     pub(crate) offsets: Vec<usize>,
@@ -25,7 +25,7 @@ pub(crate) struct TopK {
 }
 
 impl TopK {
-    /// Where a query's ids and scores are.
+    /// Returns the range of a query's ids and scores.
     pub(crate) fn places(&self, query: usize) -> Range<usize> {
         self.offsets[query]..self.offsets[query + 1]
     }
@@ -36,7 +36,7 @@ impl TopK {
         Self { offsets, ids: Vec::with_capacity(n_queries * k), scores: Vec::with_capacity(n_queries * k) }
     }
 
-    /// Appends what one query has left, best first; `order` is scratch.
+    /// Appends the results of one query, best first; `order` is scratch.
     fn push(&mut self, best: &mut Largest, order: &mut Vec<u64>) {
         best.drain(order, |id, score| {
             self.ids.push(id);
@@ -57,7 +57,7 @@ impl TopK {
     }
 }
 
-/// What a worker writes to block after block.
+/// Buffers that a worker reuses from block to block.
 #[derive(Default)]
 struct Scratch {
     vectors: Vec<f32>,
@@ -66,10 +66,10 @@ struct Scratch {
     order: Vec<u64>,
 }
 
-/// The `k` rows of `base` with the largest inner products with each query, exactly.
+/// Finds the `k` rows of `base` with the largest inner products with each query, exactly.
 ///
-/// `query(q)` is the vector of query `q`; `mask(q, columns, scores)` may set scores of the given columns to minus infinity,
-/// which keeps them out. All products must be finite. The result does not depend on the number of threads.
+/// `query(q)` is the vector of query `q`; `mask(q, columns, scores)` may set scores of the given columns to minus
+/// infinity to exclude them. All products must be finite. The result does not depend on the number of threads.
 ///
 /// Time O(n_queries · n_base · d); memory O(n_queries · k) and one tile a thread.
 ///
@@ -84,7 +84,7 @@ pub(crate) fn top_products<'q>(
     mask: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
 ) -> TopK {
     let n_base = base.len().checked_div(d).unwrap_or(0);
-    // Tiles of nearly equal width: a last tile of a few columns would round its sums another way.
+    // Tiles of nearly equal width: a last tile of a few columns would round its sums differently.
     let width = n_base.div_ceil(n_base.div_ceil(TILE).max(1));
     let parts: Vec<TopK> = (0..n_queries.div_ceil(BLOCK))
         .into_par_iter()
@@ -119,7 +119,7 @@ pub(crate) fn top_products<'q>(
     TopK::concat(parts, n_queries, k)
 }
 
-/// As [`top_products`], of scores that are there already: `scores` is `[n_queries, n_base]`.
+/// Like [`top_products`], for scores that are already computed: `scores` is `[n_queries, n_base]`.
 pub(crate) fn top_scores(
     scores: &[f32],
     n_base: usize,
@@ -158,7 +158,7 @@ mod tests {
         (0..n as u64).map(|i| (splitmix64(tag << 32 | i) >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
     }
 
-    /// All scores sorted: the definition that `Largest` must meet.
+    /// Sorts all scores: the reference for `Largest`.
     fn sorted(scores: &[f32], k: usize) -> Vec<(u32, f32)> {
         let mut all: Vec<(u32, f32)> =
             scores.iter().enumerate().filter(|x| *x.1 > f32::NEG_INFINITY).map(|(i, &s)| (i as u32, s)).collect();

@@ -1,4 +1,4 @@
-//! Contrastive losses: a softmax cross entropy that tells the positive of each row from other rows.
+//! Contrastive losses: a softmax cross-entropy that discriminates each row's positive from other rows.
 
 use super::row_products;
 use crate::named::named;
@@ -6,7 +6,7 @@ use crate::ops::{gather_rows, l2_normalize, log_sum_exp_products, log_sum_exp_ro
 use burn::tensor::{Bool, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// What the logits of a [contrast] are before they are divided by the temperature.
+/// The similarity behind the logits of a [contrast], before they are divided by the temperature.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -14,7 +14,7 @@ pub enum Similarity {
     /// The cosine; a zero row has cosine 0 with everything.
     #[default]
     Cosine,
-    /// The inner product of the rows as they are.
+    /// The inner product of the rows, without normalisation.
     InnerProduct,
 }
 
@@ -47,7 +47,7 @@ pub struct ContrastConfig {
 }
 
 impl ContrastConfig {
-    /// Cosines divided by `temperature`, in both directions: [InfoNCE](super::info_nce).
+    /// Contrasts cosines divided by `temperature`, in both directions: [InfoNCE](super::info_nce).
     ///
     /// # Panics
     /// When the temperature is not a positive number.
@@ -56,37 +56,37 @@ impl ContrastConfig {
         Self { temperature, similarity: Similarity::Cosine, symmetric: true, excluded: None }
     }
 
-    /// Rows of `a` look for theirs among those of `b`, and not the other way round. Default: both directions.
+    /// Contrasts only from `a` to `b`: rows of `b` are candidates, never anchors. Default: both directions.
     pub fn one_sided(mut self) -> Self {
         self.symmetric = false;
         self
     }
 
-    /// What the logits are made of. Default: [`Similarity::Cosine`].
+    /// Sets the similarity behind the logits. Default: [`Similarity::Cosine`].
     pub fn with_similarity(mut self, similarity: Similarity) -> Self {
         self.similarity = similarity;
         self
     }
 
-    /// Pairs that are no negatives: entry `[i, j]` leaves candidate `j` out of the softmax of anchor `i`, in either
-    /// direction. What it says about a positive is not used. Default: none.
+    /// Excludes pairs from the negatives: if entry `[i, j]` is true, candidate `j` is left out of the softmax of anchor
+    /// `i`, in either direction. Entries of positives are ignored. Default: none.
     ///
-    /// All logits are held in memory then, O(anchors · candidates): it is for batches.
+    /// All logits are then held in memory, O(anchors · candidates): use it for batches.
     pub fn with_excluded(mut self, excluded: Tensor<2, Bool>) -> Self {
         self.excluded = Some(excluded);
         self
     }
 }
 
-/// The contrastive loss of two views of the same `n` rows, each of which has all others as its negatives.
+/// Contrastive loss of two views of the same `n` rows: the negatives of each row are all others.
 ///
 /// ```text
 /// L(a → b) = 1/n Σ_i ( ln Σ_j exp(s(a_i, b_j) / τ) − s(a_i, b_i) / τ ),    j = i or not excluded for i
 /// contrast = ½ (L(a → b) + L(b → a)),  or L(a → b) where it is one-sided
 /// ```
 ///
-/// Without excluded pairs the `n × n` logits are never held on the CPU: memory is O(n d). With rows of a batch it is in-batch
-/// negatives; with a batch against all rows see [`contrast_rows`].
+/// Without excluded pairs the `n × n` logits are never held on the CPU: memory is O(n d). The rows of a batch give
+/// in-batch negatives; to contrast a batch with all rows, see [`contrast_rows`].
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -99,7 +99,7 @@ impl ContrastConfig {
 /// let loss: f32 = contrast(a.clone(), a.clone(), &config).into_scalar();
 /// // Logits are 2 for the positive and 0 for the negative.
 /// assert!((loss - (1.0 + (-2f32).exp()).ln()).abs() < 1e-6);
-/// // A row that has no negative left is told from nothing.
+/// // Without any negative left, the loss is 0.
 /// let excluded = Tensor::from_data([[false, true], [true, false]], &device);
 /// let loss: f32 = contrast(a.clone(), a, &config.with_excluded(excluded)).into_scalar();
 /// assert!(loss.abs() < 1e-6);
@@ -129,7 +129,7 @@ pub fn contrast(a: Tensor<2>, b: Tensor<2>, config: &ContrastConfig) -> Tensor<1
     (log_sums - positives).mean()
 }
 
-/// The [contrast] of the rows `anchors` alone, each with all `m` rows of the other view as its candidates.
+/// The [contrast] of the rows `anchors` alone, with all `m` rows of the other view as candidates of each.
 ///
 /// Without excluded pairs the logits are never held on the CPU: memory is O((n + m) d).
 ///
@@ -167,7 +167,7 @@ pub fn contrast_rows(a: Tensor<2>, b: Tensor<2>, anchors: Tensor<1, Int>, config
     both(a, b, config, direction)
 }
 
-/// [`contrast`], or [`contrast_rows`] where there are anchors, with all logits in memory: their oracle.
+/// Reference implementation of [`contrast`], or of [`contrast_rows`] if there are anchors, with all logits in memory.
 #[doc(hidden)]
 #[doc(hidden)]
 pub fn reference_contrast(
@@ -180,7 +180,7 @@ pub fn reference_contrast(
     dense(a, b, anchors, config)
 }
 
-/// Both views as their inner products are the similarity.
+/// L2-normalises both views if the similarity is the cosine, so that their inner products are the similarity.
 fn prepared(a: Tensor<2>, b: Tensor<2>, config: &ContrastConfig) -> (Tensor<2>, Tensor<2>) {
     let (of_a, of_b) = (a.dims(), b.dims());
     assert!(of_a == of_b && of_a[0] > 0, "contrast: a is {of_a:?} but b is {of_b:?}");
@@ -190,7 +190,7 @@ fn prepared(a: Tensor<2>, b: Tensor<2>, config: &ContrastConfig) -> (Tensor<2>, 
     }
 }
 
-/// One direction, or the mean of both.
+/// Returns the loss of one direction, or the mean of both.
 fn both(
     a: Tensor<2>,
     b: Tensor<2>,
@@ -203,10 +203,10 @@ fn both(
     }
 }
 
-/// A logit whose exponential is zero beside any other's; infinity would be unsafe on GPUs.
+/// A logit whose exponential vanishes beside any other's; infinity would be unsafe on GPUs.
 const NO_CANDIDATE: f32 = -1e30;
 
-/// The definition, with all logits in memory; each row is its own positive where there are no anchors.
+/// The definition, with all logits in memory; without `anchors` every row is an anchor.
 fn dense(a: Tensor<2>, b: Tensor<2>, anchors: Option<Tensor<1, Int>>, config: &ContrastConfig) -> Tensor<1> {
     let (m, device) = (a.dims()[0], a.device().inner());
     let all = Tensor::<1, Int>::arange(0..m as i64, &device);

@@ -33,7 +33,7 @@ pub fn info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {
     contrast(a, b, &ContrastConfig::new(temperature))
 }
 
-/// [`info_nce`] with the whole matrix in memory: its oracle.
+/// Reference implementation of [`info_nce`], with the whole matrix in memory.
 #[doc(hidden)]
 #[doc(hidden)]
 pub fn reference_info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {

@@ -7,14 +7,14 @@ use crate::ops::gather_rows;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Which encoding stands for the redundancy in the alignment loss (16).
+/// The encoding that the redundancy loss (16) uses as its anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RedundancyAnchor {
-    /// `h`, the encoding of both modalities: the paper.
+    /// `h`, the encoding of both modalities, as in the paper.
     Full,
-    /// `r`, the mean of the three encodings: the authors' code.
+    /// `r`, the mean of the three encodings, as in the authors' code.
     Shared,
 }
 
@@ -25,7 +25,7 @@ named! {
 }
 
 impl InformationFusionOutput {
-    /// The synergy loss `L_s = NCE(h_{t→v}, h_{v→t})` (15), over all rows or over those of `rows`.
+    /// The synergy loss `L_s = NCE(h_{t→v}, h_{v→t})` (15), over all rows or only over `rows`.
     ///
     /// # Shapes
     /// - `rows`: `[m]`, each below `n`; output: `[1]`
@@ -33,8 +33,8 @@ impl InformationFusionOutput {
         aligned(&self.directions.text_to_visual, &self.directions.visual_to_text, temperature, &rows)
     }
 
-    /// The redundancy loss `L_r = NCE(h_t, a) + NCE(h_v, a) + NCE(h_v, h_t)` with the anchor `a` (16), over all rows or over
-    /// those of `rows`; none where the redundancy is not estimated.
+    /// The redundancy loss `L_r = NCE(h_t, a) + NCE(h_v, a) + NCE(h_v, h_t)` with the anchor `a` (16), over all rows or
+    /// only over `rows`; `None` if the redundancy is not estimated.
     ///
     /// # Shapes
     /// - `rows`: `[m]`, each below `n`; output: `[1]`

@@ -1,9 +1,9 @@
-//! Penalties on the size of embeddings.
+//! L2 regularisation of embeddings.
 
 use super::squared_lengths;
 use burn::tensor::{Int, Tensor};
 
-/// `mean x²` over all entries, as VIRAL regularises its tables.
+/// `mean x²` over all entries: VIRAL's L2 regularisation of its tables.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -20,7 +20,7 @@ pub fn mean_square(x: Tensor<2>) -> Tensor<1> {
     x.square().mean()
 }
 
-/// [`mean_square`] of the rows of a batch, a row as often as its id is there: the penalty of VIRAL, GRCN and DRAGON.
+/// [`mean_square`] over the rows of a batch, each as often as its id occurs: the penalty of VIRAL, GRCN and DRAGON.
 ///
 /// # Shapes
 /// - `x`: `[n, d]`, `ids`: `[m]`, each below `n`; output: `[1]`
@@ -29,7 +29,7 @@ pub fn mean_square_of_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<1> {
     squared_lengths([(x, ids)], 1).mean() / d
 }
 
-/// `Σ_k ‖X_k‖_F / n`, the norms not squared, as MMRec's `EmbLoss` has it, from the squared lengths of the rows of each `X_k`.
+/// MMRec's `EmbLoss`: `Σ_k ‖X_k‖_F / n`, the norms not squared, from the squared L2 norms of the rows of each `X_k`.
 ///
 /// # Shapes
 /// - `squares`: `[matrices, n]` of [`squared_lengths`]; output: `[1]`
@@ -38,9 +38,9 @@ pub fn embedding_norms(squares: Tensor<2>) -> Tensor<1> {
     squares.sum_dim(1).sqrt().sum() / n as f32
 }
 
-/// `½ Σ_k ‖X_k‖²_F / batch_size`, as LATTICE has it, from the squared lengths of the rows of each `X_k`.
+/// LATTICE's L2 penalty: `½ Σ_k ‖X_k‖²_F / batch_size`, from the squared L2 norms of the rows of each `X_k`.
 ///
-/// LATTICE divides by the batch size that is set, in a shorter last batch, too.
+/// LATTICE divides by the configured batch size even if the last batch is shorter.
 ///
 /// # Shapes
 /// - `squares`: `[matrices, n]` of [`squared_lengths`]; output: `[1]`

@@ -1,4 +1,4 @@
-//! Losses, and the objective as named terms (17).
+//! Loss functions, and the objective as named terms (17).
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -14,7 +14,7 @@
 //!     .with("alignment", 0.01, info_nce(users.clone(), positives, 0.2))
 //!     .with("reg", 1e-4, mean_square(users));
 //! let names: Vec<&str> = objective.terms().iter().map(|term| term.name).collect();
-//! assert_eq!(names, ["bpr", "alignment", "reg"]); // what the reports of a run tell apart
+//! assert_eq!(names, ["bpr", "alignment", "reg"]); // reported separately
 //! assert!(objective.total().into_scalar::<f32>() > 0.0);
 //! # }
 //! ```
@@ -44,11 +44,11 @@ use burn::tensor::Tensor;
 /// One weighted term of an objective.
 #[derive(Debug, Clone)]
 pub struct Term {
-    /// What a report calls it.
+    /// Name in reports.
     pub name: &'static str,
-    /// Its factor in the sum.
+    /// Factor in the sum.
     pub weight: f64,
-    /// Its value before weighting, `[1]`.
+    /// Value before weighting, `[1]`.
     pub value: Tensor<1>,
 }
 
@@ -71,22 +71,22 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// No terms yet.
+    /// Creates an objective without terms.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds `weight · value`; a term of weight zero is kept for reports and costs no gradient.
+    /// Adds `weight · value`. A term of weight zero is kept for reports and costs no gradient.
     ///
     /// # Panics
-    /// When there is a term of that name already: reports tell terms by name.
+    /// When a term of that name exists already: reports identify terms by name.
     pub fn with(mut self, name: &'static str, weight: f64, value: Tensor<1>) -> Self {
         assert!(self.terms.iter().all(|term| term.name != name), "objective: two terms are called '{name}'");
         self.terms.push(Term { name, weight, value });
         self
     }
 
-    /// Adds the terms of another objective behind its own.
+    /// Appends the terms of another objective.
     ///
     /// # Panics
     /// When both have a term of the same name.
@@ -94,15 +94,15 @@ impl Objective {
         other.terms.into_iter().fold(self, |all, term| all.with(term.name, term.weight, term.value))
     }
 
-    /// The terms in the order in which they were added.
+    /// Returns the terms in the order in which they were added.
     pub fn terms(&self) -> &[Term] {
         &self.terms
     }
 
-    /// The weighted sum, `[1]`.
+    /// Returns the weighted sum, `[1]`.
     ///
     /// # Panics
-    /// When there is no term.
+    /// When no term has a non-zero weight.
     pub fn total(&self) -> Tensor<1> {
         let weighted = self.terms.iter().filter(|t| t.weight != 0.0).map(|t| match t.weight == 1.0 {
             true => t.value.clone(),

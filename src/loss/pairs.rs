@@ -1,9 +1,9 @@
-//! Scores of pairs and lengths of rows: what ranking losses and penalties are computed from.
+//! Scores of pairs and squared norms of rows: the inputs of ranking losses and penalties.
 
 use crate::ops::sddmm;
 use burn::tensor::{Int, Tensor};
 
-/// The inner product of each row of `a` with that of `b`.
+/// Computes the inner product of each row of `a` with the same row of `b`.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -27,9 +27,9 @@ pub fn row_products(a: Tensor<2>, b: Tensor<2>) -> Tensor<1> {
     (a * b).sum_dim(1).squeeze_dim::<1>(1)
 }
 
-/// The scores of a batch's [pairs](crate::model::Batch::pairs): of users with their positives, and with their negatives.
+/// Scores a batch's [pairs](crate::model::Batch::pairs): users with their positives, and users with their negatives.
 ///
-/// No row is copied; with gradients to both matrices.
+/// No row is copied; both matrices receive gradients.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -59,7 +59,7 @@ pub fn pair_scores(users: Tensor<2>, items: Tensor<2>, [u, i]: [Tensor<1, Int>; 
     halves(sddmm(users, u, items, i))
 }
 
-/// The first and the second half of a vector: what is of positives and what is of negatives.
+/// Splits a vector into its first and second half, such as the values of positives and of negatives.
 ///
 /// # Shapes
 /// - `x`: `[2 n]`; output: `[n]` each
@@ -73,7 +73,7 @@ pub fn halves(x: Tensor<1>) -> [Tensor<1>; 2] {
     [x.clone().narrow(0, 0, n), x.narrow(0, n, n)]
 }
 
-/// The squared lengths of the given rows of some matrices, one after the other, cut into `parts` of equal length.
+/// Squared L2 norms of the given rows of several matrices, concatenated and then cut into `parts` of equal length.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -1,4 +1,4 @@
-//! The softmax over a positive and the negatives that a batch shares.
+//! Ranking losses of positives against negatives that the whole batch shares.
 
 use super::bpr;
 use crate::named::named;
@@ -6,15 +6,15 @@ use crate::ops::log_sum_exp_rows;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// The ranking loss of positives against the negatives that a batch shares: BPR or a softmax.
+/// The ranking loss of positives against the negatives that a batch shares: BPR or softmax.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RankingLoss {
-    /// [BPR](super::bpr_shared): each negative by itself, all of which count alike.
+    /// [BPR](super::bpr_shared): each negative by itself, all with equal weight.
     #[default]
     Bpr,
-    /// A [softmax](softmax_shared) over all at once, of which those with high scores count most.
+    /// A [softmax](softmax_shared) over all negatives at once: those with high scores count most.
     Softmax,
 }
 
@@ -24,14 +24,14 @@ named! {
     Softmax => "softmax",
 }
 
-/// The cross entropy of a softmax over each positive and the `m` negatives that all rows share.
+/// Softmax cross-entropy of each positive against the `m` negatives that all rows share.
 ///
 /// ```text
 /// mean_i ln( 1 + Σ_j exp(⟨u_i, n_j⟩ − p_i) ) = mean_i −ln( exp(p_i) / (exp(p_i) + Σ_j exp⟨u_i, n_j⟩) )
 /// ```
 ///
-/// It is [`bpr`] against the log-sum-exp of the negatives: the `n × m` scores are never held on the CPU. With a temperature, `u` and
-/// the positives are divided by it.
+/// It is [`bpr`] against the log-sum-exp of the negatives: the `n × m` scores are never held on the CPU. For a
+/// temperature, divide `users` and `positive` by it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -41,7 +41,7 @@ named! {
 /// let device = Device::flex();
 /// let users = Tensor::from_floats([[1.0, 0.0]], &device);
 /// let negatives = Tensor::from_floats([[2.0, 0.0], [2.0, 5.0]], &device);
-/// // The positive is one of three that have the same score.
+/// // The positive and both negatives have the same score.
 /// let loss: f32 = softmax_shared(Tensor::from_floats([2.0], &device), users, negatives).into_scalar();
 /// assert!((loss - 3f32.ln()).abs() < 1e-6);
 /// # }

@@ -1,13 +1,13 @@
-//! Alignment of positives and uniformity on the sphere: contrastive learning without negatives to draw.
+//! Alignment of positives and uniformity on the sphere: contrastive learning without sampled negatives.
 
 use crate::ops::{l2_normalize, log_sum_exp_products};
 use burn::tensor::{Int, Tensor};
 
-/// Up to so many rows all pairs are held in memory. Beyond it there are enough of them that taking the rows themselves off the
-/// sum over all costs no accuracy.
+/// Up to this many rows, all pairs are held in memory. Beyond it there are enough pairs that subtracting each row's
+/// pair with itself from the sum over all costs no accuracy.
 const ROWS_OF_THE_DEFINITION: usize = 1024;
 
-/// Alignment: `mean_i ‖x_i − y_i‖²` of L2-normalised rows.
+/// Alignment loss: `mean_i ‖x_i − y_i‖²` of L2-normalised rows.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -17,7 +17,7 @@ const ROWS_OF_THE_DEFINITION: usize = 1024;
 /// let device = Device::flex();
 /// let users = Tensor::from_floats([[1.0, 0.0], [0.0, 2.0]], &device);
 /// let items = Tensor::from_floats([[3.0, 0.0], [4.0, 0.0]], &device);
-/// // The first pair has the same direction, the second are at right angles.
+/// // The first pair has the same direction, the second is orthogonal.
 /// assert_eq!(alignment(users, items).into_scalar::<f32>(), 1.0);
 /// # }
 /// ```
@@ -33,10 +33,10 @@ pub fn alignment(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
     (l2_normalize(x) - l2_normalize(y)).square().sum_dim(1).mean()
 }
 
-/// Uniformity: `ln mean_{i<j} exp(−2 ‖x_i − x_j‖²)` of L2-normalised rows, over all distinct pairs.
+/// Uniformity loss: `ln mean_{i<j} exp(−2 ‖x_i − x_j‖²)` of L2-normalised rows, over all distinct pairs.
 ///
-/// It falls as rows spread over the sphere, from 0 where all are alike. The `n × n` distances of many rows are never held on
-/// the CPU: memory is O(n d), time that of one product of `2 n² d` operations forward and three backward.
+/// It falls as rows spread over the sphere, from 0 if all are alike. The `n × n` distances of many rows are never held
+/// on the CPU: memory is O(n d), time that of one product of `2 n² d` operations forward and three backward.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -46,7 +46,7 @@ pub fn alignment(x: Tensor<2>, y: Tensor<2>) -> Tensor<1> {
 /// let device = Device::flex();
 /// let opposite = Tensor::<2>::from_floats([[1.0, 0.0], [-5.0, 0.0]], &device);
 /// assert!((uniformity(opposite.clone()).into_scalar::<f32>() + 8.0).abs() < 1e-5);
-/// // DirectAU's objective for users and the items that they have.
+/// // DirectAU's objective for users and their items.
 /// let (users, items) = (opposite.clone(), opposite);
 /// let spread = (uniformity(users.clone()) + uniformity(items.clone())) / 2.0;
 /// let loss = alignment(users, items) + spread;
@@ -65,19 +65,19 @@ pub fn uniformity(x: Tensor<2>) -> Tensor<1> {
     if n <= ROWS_OF_THE_DEFINITION {
         return reference_uniformity(x);
     }
-    // −2 ‖x − y‖² = 4 (x·y − ½ ‖x‖² − ½ ‖y‖²), which is a product of rows with two columns more. Lengths are not taken for 1:
-    // rows of zeros have none.
+    // −2 ‖x − y‖² = 4 (x·y − ½ ‖x‖² − ½ ‖y‖²), an inner product of rows with two more columns. The norms are not taken
+    // for 1: zero rows stay zero.
     let x = l2_normalize(x);
     let square = x.clone().square().sum_dim(1) * -0.5; // [n, 1]
     let one = square.ones_like();
     let a = Tensor::cat(vec![x.clone(), square.clone(), one.clone()], 1); // [n, d + 2]
     let b = Tensor::cat(vec![x, one, square], 1);
     let (rows, _) = log_sum_exp_products(a, b, 4.0);
-    // The distance of a row from itself is 0, and its exponential 1.
+    // A row's distance from itself is 0, and its exponential 1.
     ((rows.exp() - 1.0) / (n - 1) as f32).mean().log()
 }
 
-/// [`uniformity`] with all pairs in memory: its definition.
+/// Reference implementation of [`uniformity`], with all pairs in memory.
 #[doc(hidden)]
 #[doc(hidden)]
 pub fn reference_uniformity(x: Tensor<2>) -> Tensor<1> {

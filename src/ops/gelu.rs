@@ -1,11 +1,11 @@
-//! `GELU(x + bias)` for inference, as transformers need between the two products of their feed-forward part.
+//! Fused `GELU(x + bias)` for inference, as in the feed-forward part of transformers.
 
 use burn::tensor::{Tensor, activation};
 
-/// `z Φ(z)` with `z = x + bias` and Φ the standard normal distribution function: the exact GELU, not its tanh form.
+/// Computes the exact GELU `z Φ(z)` (no tanh approximation) of `z = x + bias`, with Φ the standard normal CDF.
 ///
-/// On the CPU, outside of autodiff, in one pass over memory that takes a twentieth of the time of the backend's own error
-/// function and agrees with it within 2e-6. Elsewhere it is [`reference_bias_gelu`], gradients included.
+/// On the CPU and outside of autodiff it is one pass over memory, which takes a twentieth of the time of the backend's
+/// own error function and agrees with it within 2e-6. Elsewhere it is [`reference_bias_gelu`], gradients included.
 ///
 /// # Shapes
 /// - x: `[n_rows, d]`
@@ -37,7 +37,7 @@ pub fn bias_gelu(x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     reference_bias_gelu(x, bias)
 }
 
-/// The definition of [`bias_gelu`]: the backend's GELU of a sum.
+/// Reference implementation of [`bias_gelu`]: the backend's GELU of the sum.
 #[doc(hidden)]
 pub fn reference_bias_gelu(x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     activation::gelu(x + bias.unsqueeze())
@@ -50,7 +50,7 @@ mod flex {
     use burn::tensor::{DType, Tensor};
     use rayon::prelude::*;
 
-    /// Rows of a piece of work.
+    /// Rows of a task.
     const ROWS: usize = 16;
 
     pub(super) fn bias_gelu(x: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
@@ -66,7 +66,7 @@ mod flex {
         Tensor::from_data(x, (&device, DType::F32))
     }
 
-    // Sums and products are rounded one by one, so that every processor gives the same bits.
+    // Sums and products are rounded separately, so that every processor gives the same bits.
     vectorised! {
         fn gelu_rows(rows: &mut [f32], bias: &[f32]) {
             for row in rows.chunks_exact_mut(bias.len().max(1)) {
@@ -80,9 +80,9 @@ mod flex {
         0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
     }
 
-    /// `erf(z) ≈ z P(z²) / Q(z²)`, at most 4.5e-7 away from it, and exactly ±1 from |z| = 4 on, as in 32 bits it is.
+    /// `erf(z) ≈ z P(z²) / Q(z²)`, with an error of at most 4.5e-7, and exactly ±1 for |z| ≥ 4, as `erf` is in f32.
     ///
-    /// The coefficients are a minimax fit of ours in 64 bits (error 2.1e-8); no branch, so that it compiles to vectors.
+    /// The coefficients are a minimax fit of ours in f64 (error 2.1e-8). There is no branch, so that it vectorises.
     #[inline(always)]
     fn erf(z: f32) -> f32 {
         use std::f32::consts::FRAC_2_SQRT_PI;

@@ -1,4 +1,4 @@
-//! What the CPU paths share: tensors as slices, buffers that are written once.
+//! Helpers shared by the CPU paths: tensors as slices, and buffers filled in parallel.
 
 use crate::linalg::vectorised;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -9,12 +9,12 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// The tensor, its values one after the other: a copy only where they are not. Rows of a larger matrix are.
+/// Returns the tensor with a contiguous layout; copies only if it is not contiguous. A range of rows is.
 pub(crate) fn dense(tensor: &FloatTensor<Flex>) -> FloatTensor<Flex> {
     if tensor.is_contiguous() { tensor.clone() } else { tensor.to_contiguous() }
 }
 
-/// The values of a contiguous tensor.
+/// Returns the values of a contiguous tensor.
 pub(crate) fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
     match tensor.as_slice() {
         Some(slice) => slice,
@@ -22,7 +22,7 @@ pub(crate) fn floats(tensor: &FloatTensor<Flex>) -> &[f32] {
     }
 }
 
-/// The values of a contiguous index tensor.
+/// Returns the values of a contiguous index tensor.
 pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
     match tensor.as_slice() {
         Some(slice) => slice,
@@ -30,7 +30,7 @@ pub(crate) fn ints(tensor: &IntTensor<Flex>) -> &[i32] {
     }
 }
 
-/// Lets `change` have the values of a tensor on the CPU in place, beside those of another; they are copied first where another
+/// Modifies the values of a tensor on the CPU in place, given those of a second one. Copies them first if another
 /// tensor shares them.
 pub(crate) fn changed<const D: usize>(
     x: Tensor<D>,
@@ -40,7 +40,7 @@ pub(crate) fn changed<const D: usize>(
     let (mut x, beside) = (x.into_dispatch(), beside.into_dispatch());
     match (&mut x.kind, beside.kind) {
         (DispatchTensorKind::Flex(BackendTensor::Float(x)), DispatchTensorKind::Flex(BackendTensor::Float(beside))) => {
-            // Copies only what lies otherwise in memory; the old handle goes, and with it what would make a change copy.
+            // Contiguous, and without the old handle: a buffer that is uniquely owned is modified in place.
             *x = x.to_contiguous();
             change(x.storage_mut(), floats(&dense(&beside)));
         }
@@ -49,7 +49,7 @@ pub(crate) fn changed<const D: usize>(
     Tensor::from_dispatch(x)
 }
 
-/// Lets `look` have the values of a tensor on the CPU, row-major, without a copy where they lie so.
+/// Passes the row-major values of a tensor on the CPU to `look`; copies only if the layout is not contiguous.
 pub(crate) fn read_floats<const D: usize, T>(x: &Tensor<D>, look: impl FnOnce(&[f32]) -> T) -> T {
     match x.clone().into_dispatch().kind {
         DispatchTensorKind::Flex(BackendTensor::Float(x)) => look(floats(&dense(&x))),
@@ -57,32 +57,32 @@ pub(crate) fn read_floats<const D: usize, T>(x: &Tensor<D>, look: impl FnOnce(&[
     }
 }
 
-/// Bytes that the groups' own results may take together.
+/// Memory budget of all groups' own results, in bytes.
 const GROUP_BYTES: usize = 48 << 20;
 
-/// Neighbouring blocks as groups, each with a result of `bytes_each` of its own that its blocks add to. Groups depend on
-/// sizes alone, not on threads, and so do the bits of the sum over groups. Larger ones are spread evenly: half of the
-/// groups is half of the work.
+/// Splits a sequence of blocks into groups. Each group accumulates into a result of its own, of `bytes_each` bytes.
+/// Groups depend on sizes alone, not on threads, and so do the bits of the sum over groups. They are nearly equal in
+/// size: half of the groups is half of the work.
 pub(crate) fn groups(n_blocks: usize, bytes_each: usize) -> Vec<Range<usize>> {
     let n = (GROUP_BYTES / bytes_each.max(1)).clamp(2, 16).min(n_blocks);
     (0..n).map(|g| g * n_blocks / n..(g + 1) * n_blocks / n).collect()
 }
 
-/// Parts of a matrix that gradients are added to.
+/// Number of parts of a matrix that gradients are added to.
 const PARTS: usize = 16;
 
-/// `[n_rows, d]` from zeros, each of [`PARTS`] with `add(first row, part)` by one worker, who looks through all that is to be
-/// added for what concerns its rows: the order of a row's sum does not depend on who does it.
+/// Returns `[n_rows, d]`, zeroed and then filled in [`PARTS`] parts by `add(first row, part)`. The worker of a part
+/// scans everything that is to be added for its rows, so the order of a row's sum does not depend on the threads.
 pub(crate) fn added(n_rows: usize, d: usize, add: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     let rows = n_rows.div_ceil(PARTS).max(1);
     filled(n_rows * d, rows * d, |part, out| add(part * rows, out))
 }
 
-/// Rows whose sum is taken first: gradients of gains and biases nearly cancel, and long sums would lose them.
+/// Rows that are summed first: gradients of gains and biases nearly cancel, and long sums would lose them.
 pub(crate) const FEW: usize = 32;
 
-/// `[n_rows, d]`, each of [`PARTS`] by `write(first value, part, sums)`, and the total of `n_sums` sums that each part begins
-/// from zero: gradients of rows and of what the rows share.
+/// Returns `[n_rows, d]`, filled in [`PARTS`] parts by `write(first value, part, sums)`, and the totals of `n_sums`
+/// sums that start at zero in each part: gradients of rows, and of parameters that the rows share.
 pub(crate) fn filled_and_summed(
     n_rows: usize,
     d: usize,
@@ -101,7 +101,7 @@ pub(crate) fn filled_and_summed(
 }
 
 vectorised! {
-    /// `sum += part`, as far as both go.
+    /// `sum += part`, up to the shorter length.
     pub(crate) fn add_to(sum: &mut [f32], part: &[f32]) {
         for (s, p) in sum.iter_mut().zip(part) {
             *s += p;
@@ -109,14 +109,14 @@ vectorised! {
     }
 }
 
-/// The sum of vectors of `n` values, added up in their order.
+/// Adds up vectors of `n` values, in their order.
 pub(crate) fn summed(parts: &[Vec<f32>], n: usize) -> Vec<f32> {
     const CHUNK: usize = 1 << 14;
     filled(n, CHUNK, |i, sum| parts.iter().for_each(|part| add_to(sum, &part[i * CHUNK..])))
 }
 
 vectorised! {
-    /// Adds each column's sum; `scratch` has room for one row.
+    /// Adds the sum of each column of `x` to `sums`; `scratch` has room for one row.
     pub(crate) fn add_columns(x: &[f32], sums: &mut [f32], scratch: &mut [f32]) {
         let part = &mut scratch[..sums.len()];
         for x in x.chunks(FEW * part.len()) {
@@ -129,20 +129,20 @@ vectorised! {
     }
 }
 
-/// `n` zeros, written by all threads.
+/// Returns `n` zeros, written by all threads.
 pub(crate) fn zeros(n: usize) -> Vec<f32> {
     const CHUNK: usize = 1 << 16;
     filled(n, CHUNK, |_, _| ())
 }
 
-/// A vector of `n` values whose chunks of `chunk` values `write(index, chunk)` fills, each by one worker.
+/// Returns `n` values, filled in chunks of `chunk` values by `write(index, chunk)`, each chunk by one worker.
 pub(crate) fn filled(n: usize, chunk: usize, write: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     filled_with(n, chunk, || (), |(), i, part| write(i, part))
 }
 
-/// [`filled`] by workers that have something of their own to work with.
+/// [`filled`] with a state for each worker, made by `own`.
 ///
-/// Each chunk is zeroed just before, by the worker that has it in cache: zeroing the whole would touch every page twice.
+/// A worker zeroes each chunk just before it fills it, in cache: zeroing the whole first would touch every page twice.
 pub(crate) fn filled_with<T>(
     n: usize,
     chunk: usize,
@@ -158,7 +158,7 @@ pub(crate) fn filled_with<T>(
     })
 }
 
-/// [`filled`] without zeros: `write` hands the chunk back when every value of it is there.
+/// [`filled`] without zeroing: `write` returns the chunk once every value of it is initialised.
 pub(crate) fn written(
     n: usize,
     chunk: usize,
@@ -182,7 +182,7 @@ fn written_with<T>(
             assert!((done.as_ptr(), done.len()) == expected, "a chunk was not handed back as it was");
         });
     }
-    // SAFETY: the chunks cover 0..n, and each was handed back initialised.
+    // SAFETY: the chunks cover 0..n, and each was returned initialised.
     unsafe { out.set_len(n) };
     out
 }

@@ -1,28 +1,29 @@
-//! Nearest neighbours of rows that are tensors: the pattern of a graph that is learned.
+//! k-nearest-neighbour graphs of embeddings: the pattern of a learned graph.
 
 use super::{SparseMatrix, l2_normalize, lives_in_host_memory, masked_top_k};
 use crate::data::Csr;
 use crate::linalg::top_products;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-/// Scores that a device holds at a time: 64 MiB.
+/// Scores held on a device at a time: 64 MiB.
 const SCORES: usize = 1 << 24;
-/// Stands for a cosine that is not a number: behind all others, before what is left out.
+/// Replaces a NaN cosine: ranks behind all others, but before excluded entries.
 const LAST: f32 = f32::MIN;
 
-/// The graph of each row's `k` nearest by cosine, as a constant: which rows are neighbours has no gradient.
+/// Builds the k-nearest-neighbour graph of rows by cosine, as a constant: the choice of neighbours has no gradient.
 ///
-/// The values are the cosines. With `include_self` every row is one of its own `k` neighbours, even among duplicates. A tie
-/// goes to the lower id; a row of zeros has cosine 0 with all, itself included. Every row has exactly `k` edges. A row that
-/// is not finite is last in everybody's order, and the values of its edges are NaN, so that a diverged model is seen as one.
+/// The values are the cosines. With `include_self`, every row is one of its own `k` neighbours, even among duplicates.
+/// Ties go to the lower id; a zero row has cosine 0 with all rows, itself included. Every row has exactly `k` edges. A
+/// row that is not finite ranks last for all others, and the values of its edges are NaN, so that a diverged model is
+/// noticed.
 ///
-/// To learn through the neighbours' similarities, take the edges' cosines anew with a gradient, as
-/// [`nn::LearnedItemGraph`](crate::nn::LearnedItemGraph) does: the pattern of LATTICE (*Mining Latent Structures for Multimedia
-/// Recommendation*, MM 2021, arXiv 2104.09036).
+/// To learn through the neighbours' similarities, recompute the edges' cosines with a gradient, as
+/// [`nn::LearnedItemGraph`](crate::nn::LearnedItemGraph) does: the pattern of LATTICE (*Mining Latent Structures for
+/// Multimedia Recommendation*, MM 2021, arXiv 2104.09036).
 ///
-/// O(n² · d) time by blocks of rows, O(n · (k + d)) memory and 64 MiB of scores on a GPU. On the CPU the search is exact and
-/// does not depend on the number of threads; a GPU may exchange neighbours whose cosines differ by less than its matrix
-/// product rounds.
+/// O(n² · d) time by blocks of rows, O(n · (k + d)) memory and 64 MiB of scores on a GPU. On the CPU the search is
+/// exact and does not depend on the number of threads; a GPU may swap neighbours whose cosines differ by less than the
+/// rounding error of its matrix product.
 ///
 /// # Shapes
 /// - `x`: `[n, d]`; output: `[n, n]`, row `i` has the neighbours of row `i`
@@ -73,7 +74,7 @@ fn floats(x: Tensor<2>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-/// The `k` others with the largest products with each row, and these: `[n, k]` each.
+/// Returns the ids and the products of the `k` other rows with the largest products with each row: `[n, k]` each.
 fn nearest_on_host(units: &[f32], d: usize, k: usize) -> (Vec<u32>, Vec<f32>) {
     let n = units.len().checked_div(d).unwrap_or(0);
     let row = |i: usize| &units[i * d..][..d];
@@ -86,7 +87,7 @@ fn nearest_on_host(units: &[f32], d: usize, k: usize) -> (Vec<u32>, Vec<f32>) {
     (nearest.ids, nearest.scores)
 }
 
-/// As [`nearest_on_host`], by blocks of rows on the device.
+/// Like [`nearest_on_host`], by blocks of rows on the device.
 fn nearest_on_device(units: &Tensor<2>, k: usize) -> (Vec<u32>, Vec<f32>) {
     let ([n, _], device) = (units.dims(), units.device());
     let (mut ids, mut cosines) = (Vec::with_capacity(n * k), Vec::with_capacity(n * k));
@@ -104,7 +105,7 @@ fn nearest_on_device(units: &Tensor<2>, k: usize) -> (Vec<u32>, Vec<f32>) {
         let scores = units.clone().narrow(0, first, rows).matmul(units.clone().transpose()); // [rows, n]
         let unknown = scores.clone().is_nan();
         let scores = scores.mask_fill(unknown, LAST);
-        // What is masked in row r is one entry: the row itself.
+        // Each row masks one entry: itself.
         let (best, scores) = masked_top_k(scores, ints(0..rows + 1), ints(first..first + rows), k);
         ids.extend(best.into_data().iter::<i32>().map(|id| id as u32));
         cosines.extend(scores.into_data().iter::<f32>());

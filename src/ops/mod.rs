@@ -1,7 +1,7 @@
-//! Sparse, dense and streaming operators with hand-written gradients: the only floor that knows backends.
+//! Sparse, dense and streaming operators with hand-written gradients: the only layer of the crate that knows backends.
 //!
-//! Each operator has a plain reference that reads like its equation; the fast paths beside it are held to the
-//! reference in outputs and in every gradient.
+//! Each operator has a plain reference implementation that reads like its equation. The fast paths beside it are tested
+//! against the reference, in outputs and in every gradient.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -13,14 +13,14 @@
 //! let x = Tensor::from_floats([[1.0], [2.0], [4.0]], &device).require_grad();
 //! let y = spmm(&graph, x.clone()); // [2, 1]
 //! assert_eq!(y.to_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 4.0]);
-//! // A product for each edge, between the node that receives and the one that sends.
+//! // One product per edge, of the receiving and the sending node.
 //! let scores = sddmm(y, graph.rows(), x.clone(), graph.cols());
 //! assert_eq!(scores.to_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 12.0, 8.0]);
 //! assert!(x.grad(&scores.sum().backward()).is_some());
 //! # }
 //! ```
 
-// Vector instructions chosen at run time, matrix products on slices, and buffers that are written once need it.
+// Run-time SIMD dispatch, matrix products on slices, and buffers that are written only once need `unsafe`.
 #![allow(unsafe_code)]
 
 mod bias;
@@ -88,7 +88,7 @@ pub(crate) use spmm::{HostRows, cut_columns, put_columns};
 
 use burn::tensor::Device;
 
-/// Whether tensors of this device lie in host memory, where reading them costs nothing.
+/// Returns whether tensors of this device live in host memory, where reading them costs nothing.
 pub(crate) fn lives_in_host_memory(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     return device.clone().inner() == Device::flex();
@@ -99,7 +99,7 @@ pub(crate) fn lives_in_host_memory(device: &Device) -> bool {
     }
 }
 
-/// No tensor lies there.
+/// Panics: without the CPU backend, no tensor lives in host memory.
 #[cfg(not(feature = "flex"))]
 pub(crate) fn changed<const D: usize>(
     x: burn::tensor::Tensor<D>,

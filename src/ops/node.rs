@@ -1,4 +1,4 @@
-//! Nodes of the gradient graph: what every operator with a hand-written gradient has in common.
+//! Nodes of the autodiff graph: common code of all operators with a hand-written gradient.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -10,9 +10,9 @@ use burn::backend::{Autodiff, Backend};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 
-/// What an operator with `N` inputs keeps for its gradients.
+/// State that an operator with `N` inputs keeps for its gradients.
 pub(super) trait Kept<B: Backend, const N: usize>: Clone + Send + Debug + 'static {
-    /// The gradient of each input, given that of the output; what is not `wanted` need not be made.
+    /// Returns the gradient of each input, given that of the output. Gradients that are not `wanted` may be left out.
     fn gradients(self, dy: FloatTensor<B>, wanted: [bool; N]) -> [Option<FloatTensor<B>>; N];
 }
 
@@ -38,7 +38,7 @@ impl<B: Backend, S: Kept<B, N>, const N: usize> Backward<B, N> for Node<S> {
     }
 }
 
-/// The output of an operator as a node after its inputs; `kept` is dropped where none of them has a gradient.
+/// Adds the output of an operator to the graph as a node after its inputs; drops `kept` if none of them has a gradient.
 pub(super) fn recorded<B: Backend, C: CheckpointStrategy, S: Kept<B, N>, const N: usize>(
     inputs: [NodeGuard; N],
     output: FloatTensor<B>,
@@ -50,7 +50,7 @@ pub(super) fn recorded<B: Backend, C: CheckpointStrategy, S: Kept<B, N>, const N
     }
 }
 
-/// Panics: the gradient of a gradient is not offered.
+/// Panics: gradients of gradients are not supported.
 pub(super) fn no_second_order(operator: &str) -> ! {
     panic!("{operator} has first derivatives alone: its gradient cannot be differentiated again")
 }

@@ -1,4 +1,4 @@
-//! The gradient node: only the output is kept.
+//! The gradient node, which keeps only the output.
 
 use super::BiasBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};

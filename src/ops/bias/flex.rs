@@ -1,4 +1,4 @@
-//! The CPU path: each value is read once and written once.
+//! The CPU path, which reads and writes each value once.
 
 use super::BiasBackend;
 use crate::linalg::vectorised;

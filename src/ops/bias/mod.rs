@@ -1,4 +1,4 @@
-//! What follows the product of a linear layer: the bias and, where there is one, the leaky rectifier, in one pass.
+//! Fused epilogue of a linear layer: the bias and, if there is one, the leaky ReLU, in one pass.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -53,8 +53,8 @@ pub trait BiasBackend: Backend {
     }
 }
 
-/// `y = z` where `z > 0` and `slope · z` elsewhere, with `z = x + b`; a slope of 1 is the sum alone. The backward keeps the
-/// output, whose sign says which it was.
+/// Adds a bias and applies a leaky ReLU: `y = z` where `z > 0` and `slope · z` elsewhere, with `z = x + b`. A slope of
+/// 1 adds the bias alone. The backward pass keeps only the output, whose sign tells which case it was.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

@@ -1,4 +1,4 @@
-//! The gradient nodes: both operands are kept, nothing as large as them is made beside their gradients.
+//! The gradient nodes, which keep both operands and allocate nothing of that size but their gradients.
 
 use super::BlocksBackend;
 use crate::ops::node::{Kept, recorded};

@@ -1,4 +1,4 @@
-//! The CPU path: rows are read once and written once.
+//! The CPU path, which reads and writes each row once.
 
 use super::BlocksBackend;
 use crate::linalg::{dot, vectorised};
@@ -44,7 +44,7 @@ impl BlocksBackend for Flex {
         let (a, b) = (dense(&a), dense(&b));
         let [n, width] = [a.shape()[0], a.shape()[1]];
         let (xs, ys, d) = (floats(&a), floats(&b), width / blocks);
-        // No column, no product: the sums are zeros.
+        // Without columns the sums are 0, and `chunks_exact` must not be called.
         let out = filled(n * blocks, ROWS * blocks, |i, out| {
             if d > 0 {
                 products(&xs[i * ROWS * width..], &ys[i * ROWS * width..], d, out);

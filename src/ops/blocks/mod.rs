@@ -1,5 +1,5 @@
-//! Blocks of columns: each with a weight of its own in each row, and the inner products of two matrices block by block.
-//! One is the other's gradient.
+//! Blocks of columns: scaling by a weight per row and block, and block-wise inner products of two matrices. Each is the
+//! other's gradient.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -12,7 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -39,13 +39,13 @@ pub trait BlocksBackend: Backend {
     }
 }
 
-/// `[n, blocks · d]` to `[n, blocks, d]`.
+/// Reshapes `[n, blocks · d]` to `[n, blocks, d]`.
 fn apart<B: Backend>(x: FloatTensor<B>, blocks: usize) -> FloatTensor<B> {
     let (n, width) = (x.shape()[0], x.shape()[1]);
     B::float_reshape(x, Shape::new([n, blocks, width / blocks]))
 }
 
-/// `[w₀ x₀ ‖ w₁ x₁ ‖ …]`: each block of columns times its weight in each row (14), with gradients to both.
+/// Multiplies each block of columns by its weight in each row, `[w₀ x₀ ‖ w₁ x₁ ‖ …]` (14), with gradients to both.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -70,7 +70,8 @@ pub fn weigh_blocks(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as BlocksBackend>::weigh_blocks(x.into_dispatch(), w.into_dispatch()))
 }
 
-/// `⟨a_k, b_k⟩` of each row and block `k`: what each block has to do with an inner product of rows, with gradients to both.
+/// Computes `⟨a_k, b_k⟩` for each row and block `k`: the share of each block in an inner product of rows, with
+/// gradients to both.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

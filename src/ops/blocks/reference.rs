@@ -1,15 +1,15 @@
-//! The definitions.
+//! Reference implementations.
 
 use burn::tensor::Tensor;
 
-/// [`weigh_blocks`](super::weigh_blocks) by tensor operations: its oracle.
+/// Reference implementation of [`weigh_blocks`](super::weigh_blocks), by tensor operations.
 #[doc(hidden)]
 pub fn reference_weigh_blocks(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
     let ([n, width], [_, blocks]) = (x.dims(), w.dims());
     (x.reshape([n, blocks, width / blocks]) * w.unsqueeze_dim::<3>(2)).reshape([n, width])
 }
 
-/// [`block_products`](super::block_products) by tensor operations: its oracle.
+/// Reference implementation of [`block_products`](super::block_products), by tensor operations.
 #[doc(hidden)]
 pub fn reference_block_products(a: Tensor<2>, b: Tensor<2>, blocks: usize) -> Tensor<2> {
     let [n, width] = a.dims();

@@ -1,4 +1,4 @@
-//! The gradient nodes: they keep the pattern, and the softmax its weights.
+//! The gradient nodes, which keep the graph's pattern; the softmax also keeps its output, edge products their operands.
 
 use super::EdgeBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};
@@ -6,7 +6,7 @@ use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{FloatTensor, IntTensor};
 
-/// A node with one input that keeps tensors of ids; its gradient is `$gradient` of them and of the output's.
+/// Declares a node with one input that keeps ids; `$gradient` maps them and the output's gradient to the input's.
 macro_rules! node {
     ($(#[$doc:meta])* $name:ident([IntTensor; $n:literal]), $gradient:expr) => {
         $(#[$doc])*

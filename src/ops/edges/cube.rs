@@ -1,8 +1,8 @@
 //! The GPU path: CubeCL kernels for every runtime.
 //!
-//! Sums of segments are the sparse product with ones, which is balanced by edges. In the softmax a group of units shares a
-//! row: each has every [`GROUP`]-th of its edges, and all add up the units' shares in the same order. Nothing is added
-//! atomically, so results have the same bits in every run.
+//! Segment sums are sparse products with ones, which are balanced by edges. In the softmax a group of units shares a
+//! row: each unit takes every [`GROUP`]-th edge, and all add up the units' partial results in the same order. Nothing
+//! is added atomically, so results have the same bits in every run.
 
 use super::{EdgeBackend, SpmmBackend};
 use burn::backend::cubecl::dtype_to_storage_type;
@@ -13,7 +13,7 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// Units that share a row: few, for most rows are short, but enough for the rows of popular items.
+/// Units that share a row: few, as most rows are short, but enough for the rows of popular items.
 const GROUP: usize = 16;
 /// Units of a cube; a multiple of [`GROUP`].
 const UNITS: u32 = 64;
@@ -38,7 +38,7 @@ fn softmax_rows<F: Float, I: Int>(
         end = usize::cast_from(row_ptr[row + 1]);
     }
     for head in 0..heads {
-        // The row's own first logit is a bound from below that any of them may be.
+        // The row's first logit is a lower bound of its maximum.
         let mut largest = F::new(0.0_f32);
         if first < end {
             largest = x[first * heads + head];

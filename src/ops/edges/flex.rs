@@ -1,5 +1,5 @@
-//! The CPU path: a pass over rows for what a row has in common, in blocks of rows, and a pass over edges, in blocks of edges,
-//! so that a row of many edges does not keep one thread busy alone.
+//! The CPU path: one pass over rows, in blocks of rows, for the values of each row, and one over edges, in blocks of
+//! edges, so that a row of many edges does not keep one thread busy alone.
 
 use super::EdgeBackend;
 use crate::linalg::{dot, exp, sum, vectorised};
@@ -15,7 +15,7 @@ const ROWS: usize = 64;
 const EDGES: usize = 1024;
 
 vectorised! {
-    /// `out[r] = Σ x[e]` over the edges of each row that `row_ptr` begins with.
+    /// `out[r] = Σ x[e]` over the edges of each row, from the first row of `row_ptr` on.
     fn row_sums(row_ptr: &[i32], x: &[f32], d: usize, out: &mut [f32]) {
         for (out, span) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)) {
             let x = &x[span[0] as usize * d..span[1] as usize * d];
@@ -31,7 +31,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// For each row and head the largest logit and one over the sum of the exponentials: `[rows, 2 · heads]`.
+    /// The largest logit of each row and head, and the reciprocal of its sum of exponentials: `[rows, 2 · heads]`.
     fn scales(row_ptr: &[i32], x: &[f32], heads: usize, out: &mut [f32]) {
         for (out, span) in out.chunks_exact_mut(2 * heads).zip(row_ptr.windows(2)) {
             let x = &x[span[0] as usize * heads..span[1] as usize * heads];
@@ -68,7 +68,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// The weights of the edges from `first` on.
+    /// Computes the softmax weights of the edges from `first` on.
     fn weights(row_ptr: &[i32], row_idx: &[i32], x: &[f32], scales: &[f32], heads: usize, first: usize, out: &mut [f32]) {
         let end = first + out.len() / heads;
         let mut e = first;
@@ -113,7 +113,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `y (g - product of the row)` for the edges that `row_idx` begins with.
+    /// `y (g - products[row])` for the edges from the first of `row_idx` on.
     fn gradients(row_idx: &[i32], y: &[f32], g: &[f32], products: &[f32], heads: usize, out: &mut [f32]) {
         let edges = out.chunks_exact_mut(heads).zip(y.chunks_exact(heads)).zip(g.chunks_exact(heads));
         for (((out, y), g), &row) in edges.zip(row_idx) {

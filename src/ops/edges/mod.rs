@@ -1,4 +1,4 @@
-//! Operators on the edges of a graph: sums and softmax over the edges of each node, and values of nodes at their edges.
+//! Operators on the edges of a graph: segment sums and softmax over the edges of each node, and node values at edges.
 
 mod backward;
 #[cfg(feature = "cube")]
@@ -23,7 +23,7 @@ fn of_rows(row_ptr: &Shape, x: &Shape) -> Shape {
     [row_ptr[0] - 1, x[1]].into()
 }
 
-/// What a backend must do are sums of segments and the two directions of the softmax; the default bodies are made of them.
+/// A backend must provide segment sums and both directions of the softmax, which the default bodies are built on.
 /// `t_row_ptr` and `order` are the transpose: its nonzero `e` is nonzero `order[e]` of the matrix.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -33,7 +33,7 @@ fn of_rows(row_ptr: &Shape, x: &Shape) -> Shape {
 )]
 #[doc(hidden)]
 pub trait EdgeBackend: SpmmBackend {
-    /// `out[r] = Σ_e x[e]` over the edges `e` of row `r`; `row_idx` is for its gradient alone, a gather.
+    /// `out[r] = Σ_e x[e]` over the edges `e` of row `r`; only its gradient, a gather, uses `row_idx`.
     #[fusion(dtype = x, shape = of_rows(row_ptr, x))]
     fn segment_sum(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -45,11 +45,11 @@ pub trait EdgeBackend: SpmmBackend {
         order: IntTensor<Self>,
         x: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        // Below autodiff nothing reads the row of each edge, which would be `col_idx` in the order of the transpose.
+        // Only autodiff reads the row of each edge, which would be `col_idx` in the order of the transpose.
         Self::segment_sum(t_row_ptr, col_idx, Self::gather_rows(x, order))
     }
 
-    /// `out[e] = x[row_idx[e]]`, whose gradient is a sum of segments.
+    /// `out[e] = x[row_idx[e]]`, whose gradient is a segment sum.
     #[fusion(default)]
     fn expand_rows(row_ptr: IntTensor<Self>, row_idx: IntTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
         let _ = row_ptr;
@@ -99,7 +99,7 @@ pub trait EdgeBackend: SpmmBackend {
     ) -> FloatTensor<Self>;
 }
 
-/// `x` must have a row for each of `n` nodes or edges.
+/// Panics unless `x` has a row for each of the `n` nodes or edges.
 fn check_rows(name: &str, graph: &SparseMatrix, x: &Tensor<2>, n: usize, of: &str) {
     let ([n_rows, n_cols], [rows, d]) = (graph.dims(), x.dims());
     let nnz = graph.nnz();
@@ -109,15 +109,15 @@ fn check_rows(name: &str, graph: &SparseMatrix, x: &Tensor<2>, n: usize, of: &st
     );
 }
 
-/// Softmax over the edges of each row, each head apart: the attention of every node to its neighbours.
+/// Softmax over the edges of each row, separately for each head: the attention of every node to its neighbours.
 ///
 /// ```text
 /// y[e, h] = exp(x[e, h]) / Σ_l exp(x[l, h])        l over the edges of the row of e
 /// ```
 ///
-/// The largest logit of a row is subtracted first, so finite logits of any size give finite weights. A row without edges has
-/// no weights. O(nnz · heads) time and memory; the order of every sum is fixed, so the result depends neither on the number
-/// of threads nor on how a GPU schedules its work.
+/// The largest logit of a row is subtracted first, so finite logits of any size give finite weights. A row without
+/// edges has no weights. O(nnz · heads) time and memory. The order of every sum is fixed, so the result depends neither
+/// on the number of threads nor on GPU scheduling.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its values are not used
@@ -132,7 +132,7 @@ fn check_rows(name: &str, graph: &SparseMatrix, x: &Tensor<2>, n: usize, of: &st
 /// use viral::ops::{SparseMatrix, edge_softmax};
 ///
 /// let device = Device::flex();
-/// // Node 0 listens to nodes 1 and 2, node 1 to itself, node 2 to nobody.
+/// // Node 0 attends to nodes 1 and 2, node 1 to itself, node 2 to none.
 /// let graph = SparseMatrix::from_edges(3, 3, &[(0, 1, 1.0), (0, 2, 1.0), (1, 1, 1.0)], &device);
 /// let weights = edge_softmax(&graph, Tensor::from_data([[1000.0], [1000.0], [-7.0]], &device));
 /// assert_eq!(weights.into_data().iter::<f32>().collect::<Vec<_>>(), [0.5, 0.5, 1.0]);
@@ -146,9 +146,9 @@ pub fn edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// The sum of each row's edges, `out[i] = Σ_e x[e]` over the edges `e` of row `i`: what every node receives.
+/// Sums over each row's edges (segment sum), `out[i] = Σ_e x[e]` for the edges `e` of row `i`: what each node receives.
 ///
-/// Its gradient is [`expand_rows`], a gather. A row without edges sums up to 0. O(nnz · d) time, no temporaries, sums in a
+/// Its gradient is [`expand_rows`], a gather. A row without edges has sum 0. O(nnz · d) time, no temporaries, sums in a
 /// fixed order.
 ///
 /// # Shapes
@@ -177,10 +177,10 @@ pub fn segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// The sum of each column's edges, `out[j] = Σ_e x[e]` over the edges `e` of column `j`: what every node sends.
+/// Sums over each column's edges, `out[j] = Σ_e x[e]` for the edges `e` of column `j`: what each node sends.
 ///
-/// [`segment_sum`] of the transpose, with edges numbered as in the graph itself; its gradient is [`expand_columns`].
-/// O(nnz · d) time and memory, sums in a fixed order.
+/// This is [`segment_sum`] of the transpose, with edges numbered as in the graph itself; its gradient is
+/// [`expand_columns`]. O(nnz · d) time and memory, sums in a fixed order.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its values are not used
@@ -209,9 +209,9 @@ pub fn segment_sum_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// The receiving node's row at each edge, `out[e] = x[row e]`, with the gradient [`segment_sum`].
+/// Gathers the receiving node's row for each edge, `out[e] = x[row e]`. The gradient is [`segment_sum`].
 ///
-/// What [`gather_rows`](super::gather_rows) does with [`SparseMatrix::rows`], which is its oracle; knowing that the rows
+/// It equals [`gather_rows`](super::gather_rows) of [`SparseMatrix::rows`], its reference in tests. Because rows
 /// ascend, the gradient is one pass over the edges. O(nnz · d) time.
 ///
 /// # Shapes
@@ -220,7 +220,7 @@ pub fn segment_sum_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 /// - output: `[nnz, d]`
 ///
 /// # Panics
-/// When `x` has not as many rows as the graph.
+/// When `x` does not have as many rows as the graph.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -240,9 +240,9 @@ pub fn expand_rows(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// The sending node's row at each edge, `out[e] = x[col e]`, with the gradient [`segment_sum_columns`].
+/// Gathers the sending node's row for each edge, `out[e] = x[col e]`. The gradient is [`segment_sum_columns`].
 ///
-/// What [`gather_rows`](super::gather_rows) does with [`SparseMatrix::cols`], which is its oracle. O(nnz · d) time.
+/// It equals [`gather_rows`](super::gather_rows) of [`SparseMatrix::cols`], its reference in tests. O(nnz · d) time.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its values are not used
@@ -250,7 +250,7 @@ pub fn expand_rows(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 /// - output: `[nnz, d]`
 ///
 /// # Panics
-/// When `x` has not as many rows as the graph has columns.
+/// When `x` does not have as many rows as the graph has columns.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -271,12 +271,12 @@ pub fn expand_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// The inner product of the receiving and the sending node at each edge, `out[e] = ⟨x[row e], y[col e]⟩`: similarities, and the
-/// logits of attention.
+/// Computes the inner product of the receiving and the sending node at each edge, `out[e] = ⟨x[row e], y[col e]⟩`, for
+/// similarities or attention logits.
 ///
-/// What [`sddmm`](super::sddmm) does with [`SparseMatrix::rows`] and [`SparseMatrix::cols`], which is its oracle. Edges being
-/// in order, the gradients are sparse products, `dx = A(g) y` and `dy = A(g)ᵀ x`, whatever the number of edges. O(nnz · d)
-/// time, no row is copied.
+/// It equals [`sddmm`](super::sddmm) of [`SparseMatrix::rows`] and [`SparseMatrix::cols`], its reference in tests.
+/// Because edges are sorted, the gradients are sparse products, `dx = A(g) y` and `dy = A(g)ᵀ x`, for any number of
+/// edges. O(nnz · d) time; no row is copied.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its values are not used

@@ -1,12 +1,12 @@
-//! Degree normalisation of values on edges, with a gradient: what `graph::normalize_*` do with constants.
+//! Degree normalisation of edge values with a gradient: the counterpart of `graph::normalize_*`, which yield constants.
 
 use super::{expand_columns, expand_rows, segment_sum, segment_sum_columns};
 use crate::ops::SparseMatrix;
 use burn::tensor::Tensor;
 
-/// `1 / √(s + eps)` of each degree `s`, and 0 where `s + eps` is not positive, with a gradient.
+/// Computes `1 / √(s + eps)` for each degree `s`, or 0 where `s + eps` is not positive, with a gradient.
 ///
-/// A node without a positive degree has no root; its factor and its gradient are 0, and so are the edges that it scales.
+/// A node without a positive degree has factor 0 with gradient 0, and the edges that it scales become 0.
 ///
 /// # Shapes
 /// - `degrees`, output: `[n]`
@@ -20,16 +20,16 @@ use burn::tensor::Tensor;
 /// ```
 pub fn degree_factors(degrees: Tensor<1>, eps: f64) -> Tensor<1> {
     let shifted = degrees + eps;
-    // Written so that NaN is not taken for a degree of 0.
+    // `<=` is false for NaN, so NaN is not taken for a degree of 0.
     let none = shifted.clone().lower_equal_elem(0.0);
-    // The root is taken of 1 there: its gradient at 0 is infinite, and times 0 not a number.
+    // There the root is taken of 1: at 0 its gradient is infinite, and times 0 that is NaN.
     shifted.mask_fill(none.clone(), 1.0).sqrt().recip().mask_fill(none, 0.0)
 }
 
-/// Values on edges times a factor of the receiving and one of the sending node, `out[e] = v[e] rows[row e] cols[col e]`, with
-/// gradients to all three.
+/// Scales edge values by a factor of the receiving and one of the sending node,
+/// `out[e] = v[e] rows[row e] cols[col e]`, with gradients to all three.
 ///
-/// O(nnz) time. Several graphs that share their degrees, such as the modalities of one item graph, are each scaled by the
+/// O(nnz) time. It scales several graphs that share their degrees, such as the modalities of one item graph, by the
 /// same factors.
 ///
 /// # Shapes
@@ -62,9 +62,9 @@ pub fn scale_values(graph: &SparseMatrix, values: Tensor<1>, rows: Tensor<1>, co
 /// out[e] = v[e] / √((s_i + eps)(s_j + eps)),   e = (i, j),   s_i = Σ_e' v[e'] over the edges of row i
 /// ```
 ///
-/// A node whose `s + eps` is not positive makes its edges 0. The values of
-/// [`graph::normalize_symmetric`](crate::graph::normalize_symmetric), also where the graph itself is not symmetric; for a graph whose
-/// rows and columns are different nodes see [`normalize_bipartite_values`]. O(nnz) time.
+/// Edges of a node whose `s + eps` is not positive become 0. The values equal those of
+/// [`graph::normalize_symmetric`](crate::graph::normalize_symmetric), even if the graph itself is not symmetric. For a
+/// graph whose rows and columns are different nodes, see [`normalize_bipartite_values`]. O(nnz) time.
 ///
 /// # Shapes
 /// - `graph`: `[n, n]`; its own values are not used
@@ -96,8 +96,8 @@ pub fn normalize_symmetric_values(graph: &SparseMatrix, values: Tensor<1>, eps: 
 /// out[e] = v[e] / √((r_i + eps)(c_j + eps)),   e = (i, j)
 /// ```
 ///
-/// For graphs whose rows and columns are different nodes, such as users and items; of a symmetric matrix it is
-/// [`normalize_symmetric_values`]. A node whose sum with `eps` is not positive makes its edges 0. O(nnz) time.
+/// For graphs whose rows and columns are different nodes, such as users and items; for a symmetric matrix it equals
+/// [`normalize_symmetric_values`]. Edges of a node whose sum plus `eps` is not positive become 0. O(nnz) time.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its own values are not used
@@ -123,13 +123,13 @@ pub fn normalize_bipartite_values(graph: &SparseMatrix, values: Tensor<1>, eps: 
     scale_values(graph, values, rows, cols)
 }
 
-/// `D^-1 A` with a gradient: each row's values divided by their sum; a row whose sum is 0 becomes 0.
+/// Row-stochastic `D^-1 A` with a gradient: divides each row's values by their sum; a row whose sum is 0 becomes 0.
 ///
 /// ```text
 /// out[e] = v[e] / s_i,   e = (i, j),   s_i = Σ_e' v[e'] over the edges of row i
 /// ```
 ///
-/// The values of [`graph::row_stochastic`](crate::graph::row_stochastic). O(nnz) time.
+/// The values equal those of [`graph::row_stochastic`](crate::graph::row_stochastic). O(nnz) time.
 ///
 /// # Shapes
 /// - `graph`: `[n, m]`; its own values are not used
@@ -160,12 +160,12 @@ fn check(name: &str, graph: &SparseMatrix, values: &Tensor<1>) {
     assert_eq!(n, graph.nnz(), "{name}: the graph has {} edges, values are [{n}]", graph.nnz());
 }
 
-/// `[n]` to `[n, 1]`.
+/// Reshapes `[n]` to `[n, 1]`.
 fn column(x: Tensor<1>) -> Tensor<2> {
     x.unsqueeze_dim(1)
 }
 
-/// `[n, 1]` to `[n]`.
+/// Reshapes `[n, 1]` to `[n]`.
 fn flat(x: Tensor<2>) -> Tensor<1> {
     x.squeeze_dim(1)
 }

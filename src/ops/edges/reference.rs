@@ -1,11 +1,11 @@
-//! The definitions, on every backend.
+//! Reference implementations, on every backend.
 
 use super::check_rows;
 use crate::ops::SparseMatrix;
 use burn::tensor::activation::softmax;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 
-/// [`edge_softmax`](super::edge_softmax) row by row: its oracle.
+/// Reference implementation of [`edge_softmax`](super::edge_softmax), row by row.
 #[doc(hidden)]
 pub fn reference_edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor<2> {
     check_rows("edge_softmax", graph, &logits, graph.nnz(), "nnz");
@@ -15,7 +15,7 @@ pub fn reference_edge_softmax(graph: &SparseMatrix, logits: Tensor<2>) -> Tensor
     if rows.is_empty() { logits } else { Tensor::cat(rows, 0) }
 }
 
-/// [`segment_sum`](super::segment_sum) by scatter-add: its oracle.
+/// Reference implementation of [`segment_sum`](super::segment_sum), by scatter-add.
 #[doc(hidden)]
 pub fn reference_segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     check_rows("segment_sum", graph, &x, graph.nnz(), "nnz");
@@ -23,7 +23,7 @@ pub fn reference_segment_sum(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     sums.select_assign(0, graph.rows(), x, IndexingUpdateOp::Add)
 }
 
-/// [`segment_sum_columns`](super::segment_sum_columns) by scatter-add: its oracle.
+/// Reference implementation of [`segment_sum_columns`](super::segment_sum_columns), by scatter-add.
 #[doc(hidden)]
 pub fn reference_segment_sum_columns(graph: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     check_rows("segment_sum_columns", graph, &x, graph.nnz(), "nnz");

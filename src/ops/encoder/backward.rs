@@ -1,4 +1,4 @@
-//! The gradient node: the inputs are kept, the layer is computed again.
+//! The gradient node, which keeps the inputs and recomputes the layer.
 
 use super::EncoderBackend;
 use crate::ops::MatmulPrecision;

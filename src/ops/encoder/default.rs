@@ -1,4 +1,4 @@
-//! The layer and its gradients from whole-tensor operations: what runs where there is nothing faster.
+//! The layer and its gradients from whole-tensor operations: the fallback for backends without a faster path.
 
 use super::{Sizes, Weights};
 use crate::ops::layer_norm::{standardise, standardise_grad};
@@ -28,7 +28,7 @@ fn linear<B: MatmulBackend>(x: Of<B>, weight: Of<B>, bias: Of<B>, precision: Mat
     B::float_add(product::<B>(x, weight, precision), bias)
 }
 
-/// What the layer computes on its way.
+/// Intermediate results of the layer.
 struct Steps<B: Backend> {
     attention: (Of<B>, Of<B>),
     normed_kv: Of<B>,
@@ -135,9 +135,9 @@ mod tests {
         Flex::float_from_data(TensorData::new(values, shape.to_vec()), &Default::default())
     }
 
-    /// Each within so much of the largest in f32. Rounded operands differ by a whole step where what they were rounded from
-    /// differs at all, as it does where one product does the work of two, and a step can pass the rectifier: their difference
-    /// is small as a whole.
+    /// In f32, compares the largest difference with the largest value. Rounded operands differ by a whole step wherever
+    /// the unrounded ones differ at all, as they do where one product does the work of two, and a step can flip the
+    /// rectifier; so in bf16 the norm of the difference must be small.
     fn check(found: &[Of<Flex>], expected: &[Of<Flex>], precision: MatmulPrecision) {
         let [found, expected] = [found, expected].map(|all| all.iter().flat_map(floats).copied().collect::<Vec<f32>>());
         assert_eq!(found.len(), expected.len());

@@ -1,7 +1,7 @@
 //! The CPU path: a block of rows goes through the whole layer while it is in cache.
 //!
-//! A group of neighbouring blocks works through them in order and keeps sums of the weights' gradients of its own, and groups
-//! are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
+//! A group of neighbouring blocks is processed in order and sums its own gradients of the weights; the groups' sums are
+//! added in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
 
 use super::rows::{activate, add_residual, gate};
 use super::{EncoderBackend, Sizes, Weights};
@@ -18,10 +18,10 @@ use std::borrow::Cow;
 
 /// Rows of a block.
 const ROWS: usize = 256;
-/// Hidden values of a row that are there at a time.
+/// Hidden units of a row that are computed at a time.
 const HIDDEN: usize = 256;
 
-/// A layer's input and weights. What products take is rounded where the precision says so, the weights' matrices at the start.
+/// A layer's input and weights. Operands of products are rounded to `precision`, the weight matrices at the start.
 struct Layer<'a> {
     x: &'a [f32],
     kv: &'a [f32],
@@ -34,14 +34,14 @@ struct Layer<'a> {
     precision: MatmulPrecision,
 }
 
-/// Some neighbouring hidden values of the feed-forward.
+/// A range of hidden units of the feed-forward network.
 #[derive(Clone, Copy)]
 struct Stretch {
     first: usize,
     n: usize,
 }
 
-/// The layer's matrices as right operands, those of the feed-forward stretch by stretch; or their transposes.
+/// The layer's matrices or their transposes as right operands, those of the feed-forward network stretch by stretch.
 struct Matrices<'a> {
     attention: Right<'a>,
     feed_forward: Vec<(Stretch, Right<'a>, Right<'a>)>,
@@ -64,7 +64,7 @@ impl<'a> Matrices<'a> {
     }
 }
 
-/// What is between the norm of `kv` and the residual: two layers without anything in between are one, of half the work.
+/// The two linear layers between the norm of `kv` and the residual, merged into one, which halves the work.
 struct Attention {
     /// `W_v W_o`, `[d, d]`.
     weight: Vec<f32>,
@@ -82,7 +82,7 @@ impl Attention {
         Self { weight, bias }
     }
 
-    /// From the gradients of the one layer, in the places of `value` and `output_bias`, those of the two.
+    /// Splits the gradients of the merged layer, stored in `value` and `output_bias`, into those of both layers.
     fn split_gradients(w: &Weights<&[f32]>, d: usize, sums: Weights<&mut [f32]>) {
         let of_weight = sums.value.to_vec();
         let (of_weight, of_bias) = (View::new(&of_weight, [d, d]), View::new(sums.output_bias, [1, d]));
@@ -94,7 +94,7 @@ impl Attention {
     }
 }
 
-/// What a worker computes a block in.
+/// Buffers that a worker reuses from block to block.
 struct Scratch {
     normed_kv: Vec<f32>,
     h: Vec<f32>,
@@ -137,14 +137,14 @@ impl<'a> Layer<'a> {
         Self { x, kv, w, attention, matrices, sizes, x_scale, kv_scale, precision }
     }
 
-    /// `relu(W₁ LN₂ h)` of a stretch, as an operand.
+    /// Computes `relu(W₁ LN₂ h)` of a stretch, rounded as an operand.
     fn hide(&self, normed_h: &Left, s: Stretch, up: &Right, hidden: &mut [f32]) {
         up.multiply_left(hidden, normed_h, 1.0, false);
         activate(hidden, &self.w.up_bias[s.first..][..s.n]);
         self.precision.round(hidden);
     }
 
-    /// Of the rows from `first` on: `LN₁ kv` and `LN₂ h` as operands, and `h`, into the scratch.
+    /// Computes `LN₁ kv` and `LN₂ h`, rounded as operands, and `h` for the rows from `first` on, into the scratch.
     fn to_h(&self, first: usize, rows: usize, scratch: &mut Scratch) {
         let (w, d) = (&self.w, self.sizes.d);
         let n = rows * d;
@@ -179,7 +179,7 @@ impl<'a> Layer<'a> {
         )
     }
 
-    /// Adds a block's part to the gradients of the weights, and writes those of its rows.
+    /// Adds a block's share to the gradients of the weights and writes the gradients of its rows.
     fn block_gradients(
         &self,
         back: &Matrices,
@@ -246,7 +246,7 @@ impl<'a> Layer<'a> {
         d_x.iter_mut().for_each(|x| *x *= self.x_scale);
     }
 
-    /// The gradients of `x`, `kv` and the weights.
+    /// Returns the gradients of `x`, `kv` and the weights.
     fn gradients(&self, dy: &[f32], n_weights: usize) -> [Vec<f32>; 3] {
         let (d, n) = (self.sizes.d, self.x.len());
         let back = Matrices::new(&self.attention.weight, &self.w, self.sizes, View::t);
@@ -269,7 +269,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// All weights, the matrices as operands.
+/// Returns all weights, with the matrices rounded as operands.
 fn operands(weights: &[f32], sizes: Sizes, precision: MatmulPrecision) -> Cow<'_, [f32]> {
     let mut weights = Cow::Borrowed(weights);
     if precision != MatmulPrecision::F32 {
@@ -281,12 +281,12 @@ fn operands(weights: &[f32], sizes: Sizes, precision: MatmulPrecision) -> Cow<'_
     weights
 }
 
-/// Each weight in the vector of all.
+/// Splits the vector of all weights into the individual ones.
 fn parts(sizes: Sizes, mut weights: &[f32]) -> Weights<&[f32]> {
     sizes.weights(|rows, columns| weights.split_off(..rows * columns).unwrap_or_default())
 }
 
-/// Each weight's gradient in the vector of all.
+/// Like [`parts`], for weights or gradients that are written to.
 fn parts_mut(sizes: Sizes, mut weights: &mut [f32]) -> Weights<&mut [f32]> {
     sizes.weights(|rows, columns| weights.split_off_mut(..rows * columns).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! A layer of the pre-norm encoder over items of one token, by blocks of rows: nothing as wide as the feed-forward is held.
+//! A pre-norm encoder layer for sequences of one token. On the CPU the hidden layer is never held for all rows.
 
 mod backward;
 mod default;
@@ -12,14 +12,14 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// The sizes of a layer, from which the places of its weights in one vector follow.
+/// The sizes of a layer, which determine the offsets of its weights in one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sizes {
     d: usize,
     hidden: usize,
 }
 
-/// The weights of a layer, or anything else that there is one of for each; matrices are `[d_in, d_out]`.
+/// The weights of a layer, or one value for each of them; matrices are `[d_in, d_out]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Weights<T> {
     gain_attention: T,
@@ -37,7 +37,7 @@ pub(crate) struct Weights<T> {
 }
 
 impl Sizes {
-    /// From the width and the length of the vector of weights: 2 d² + 2 d h + 7 d + h.
+    /// Infers the sizes from the width and the length of the weight vector, 2 d² + 2 d h + 7 d + h.
     fn new(d: usize, n_weights: usize) -> Self {
         let fixed = 2 * d * d + 7 * d;
         let hidden = n_weights.saturating_sub(fixed) / (2 * d + 1);
@@ -45,7 +45,7 @@ impl Sizes {
         Self { d, hidden }
     }
 
-    /// `take(rows, columns)` for each weight in the order of the vector; a bias is one row.
+    /// Calls `take(rows, columns)` for each weight in the order of the vector; a bias is one row.
     fn weights<T>(self, mut take: impl FnMut(usize, usize) -> T) -> Weights<T> {
         let Self { d, hidden } = self;
         Weights {
@@ -65,7 +65,8 @@ impl Sizes {
     }
 }
 
-/// The default bodies keep to the equations and serve every backend; a backend with a path of its own overrides them.
+/// The default bodies follow the equations and run on every backend; a backend with an implementation of its own
+/// overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -88,7 +89,7 @@ pub trait EncoderBackend: MatmulBackend {
         default::forward::<Self>(x, kv, weights, [x_scale, kv_scale], precision)
     }
 
-    /// The gradients of `x`, `kv` and `weights`; the layer is computed again.
+    /// The gradients of `x`, `kv` and `weights`; the layer is recomputed.
     #[fusion(default)]
     fn encoder_layer_grad(
         x: FloatTensor<Self>,
@@ -103,16 +104,17 @@ pub trait EncoderBackend: MatmulBackend {
     }
 }
 
-/// `h = s x + W_o W_v LN₁(s' kv)`, `y = h + W₂ relu(W₁ LN₂ h)`, each product with its bias: a pre-norm layer whose queries
-/// have one key each, so that what is attended to is the value itself.
+/// Applies a pre-norm encoder layer to sequences of one token: `h = s x + W_o W_v LN₁(s' kv)`,
+/// `y = h + W₂ relu(W₁ LN₂ h)`, each product with its bias. Every query has a single key, so attention returns the
+/// value itself.
 ///
-/// The backward computes the layer again, so the inputs are all that is kept; O(n d (d + h)) operations. On the CPU rows
-/// are worked on by blocks, in memory that does not grow with `n`. Operands of products, those of the backward included, are
+/// The backward pass recomputes the layer, so only the inputs are kept; O(n d (d + h)) operations. On the CPU, rows are
+/// processed in blocks, in memory that does not grow with `n`. Operands of products, also in the backward pass, are
 /// rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
 ///
 /// # Shapes
 /// - `x`, `kv`, output: `[n, d]`; the scales are `s` and `s'`
-/// - `weights`: `[2 d² + 2 d h + 7 d + h]`, matrices row after row: gain and shift of `LN₁`, `W_v: [d, d]`, its bias,
+/// - `weights`: `[2 d² + 2 d h + 7 d + h]`, with row-major matrices: gain and shift of `LN₁`, `W_v: [d, d]`, its bias,
 ///   `W_o: [d, d]`, its bias, gain and shift of `LN₂`, `W₁: [d, h]`, its bias, `W₂: [h, d]`, its bias
 ///
 /// # Panics

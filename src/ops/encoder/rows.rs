@@ -1,4 +1,4 @@
-//! What the layer does between its products, row by row, on the CPU; its norms aside.
+//! The layer's row-wise steps between its products on the CPU, except for the norms.
 
 use crate::linalg::{at_least, vectorised};
 
@@ -14,7 +14,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `g` where the rectifier let something through, zero elsewhere.
+    /// Gradient of the ReLU: `g` where the activation is positive, zero elsewhere.
     pub(super) fn gate(g: &mut [f32], activated: &[f32]) {
         for (g, a) in g.iter_mut().zip(activated) {
             *g = if *a > 0.0 { *g } else { 0.0 };
@@ -23,7 +23,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `y = scale · x + (y + bias)`, rounded step by step as separate layers round.
+    /// `y = scale · x + (y + bias)`, rounded step by step as in separate layers.
     pub(super) fn add_residual(y: &mut [f32], x: &[f32], scale: f32, bias: &[f32]) {
         for (y, x) in y.chunks_exact_mut(bias.len()).zip(x.chunks_exact(bias.len())) {
             for ((y, x), b) in y.iter_mut().zip(x).zip(bias) {

@@ -1,4 +1,4 @@
-//! The gradient nodes: ids and the number of rows are kept, no values.
+//! The gradient nodes, which keep the ids and the number of rows, but no values.
 
 use super::GatherBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};

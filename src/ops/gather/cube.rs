@@ -1,8 +1,9 @@
 //! The GPU path of the gradient: one CubeCL kernel for every runtime.
 //!
-//! A unit owns one load's columns of a few neighbouring rows of the result. It goes through all ids and adds what belongs to
-//! its rows: the order of every sum is that of the ids, and no two units write the same place. Ids are those of a batch, some
-//! thousands, and neighbouring units read the same one at the same time; a single walk along them would take much longer.
+//! A unit owns one vector of columns in a run of neighbouring rows of the result. It scans all ids and adds the rows
+//! that belong to its run, so every sum is in the order of the ids and no two units write the same place. The ids are
+//! those of a batch, some thousands, and neighbouring units read the same one at the same time; a single walk along
+//! them would take much longer.
 
 use super::GatherBackend;
 use crate::ops::cube::vector_size;
@@ -13,7 +14,7 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// Runs of rows: with the columns of a row, enough units to fill a large GPU.
+/// Maximum number of runs of rows: times the columns of a row, enough units to fill a large GPU.
 const RUNS: usize = 4096;
 
 /// `out[r] = Σ rows[e]` over all `e` with `ids[e] = r`.

@@ -1,4 +1,4 @@
-//! The CPU path: rows are copied, and gradients added up, in blocks of rows of the result.
+//! The CPU path, which copies rows and sums gradients in blocks of rows of the result.
 
 use super::GatherBackend;
 use crate::ops::host::{added, dense, filled, floats, ints, written};
@@ -7,7 +7,7 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
 
-/// Rows of a task that copies.
+/// Rows of a copying task.
 const ROWS: usize = 256;
 
 impl GatherBackend for Flex {

@@ -1,4 +1,4 @@
-//! Rows of a matrix by their numbers: what a batch takes from the tables.
+//! Row gathering: the embedding lookup of a batch.
 
 mod backward;
 #[cfg(feature = "cube")]
@@ -15,7 +15,7 @@ fn with_rows(n_rows: &usize, g: &Shape) -> Shape {
     [*n_rows, g[1]].into()
 }
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -31,20 +31,20 @@ pub trait GatherBackend: Backend {
         Self::float_select(x, 0, ids)
     }
 
-    /// `dX[ids[e]] += g[e]` from a matrix of `n_rows` rows of zeros.
+    /// `dX[ids[e]] += g[e]`, starting from `n_rows` rows of zeros.
     #[fusion(dtype = g, shape = with_rows(n_rows, g))]
     fn gather_rows_grad(ids: IntTensor<Self>, g: FloatTensor<Self>, n_rows: usize) -> FloatTensor<Self> {
         let (shape, device, dtype) = (Shape::new([n_rows, g.shape()[1]]), g.device(), g.dtype());
         Self::float_select_assign(Self::float_zeros(shape, &device, dtype.into()), 0, ids, g, IndexingUpdateOp::Add)
     }
 
-    /// `len` rows from `first` on, as a tensor of their own.
+    /// Copies `len` rows from `first` on.
     #[fusion(default)]
     fn row_range(x: FloatTensor<Self>, first: usize, len: usize) -> FloatTensor<Self> {
         Self::float_slice(x, &[Slice::from(first as isize..(first + len) as isize)])
     }
 
-    /// `g` from row `first` on, zeros before and behind, in `n_rows` rows.
+    /// Copies `g` to the rows from `first` on of `n_rows` rows of zeros.
     #[fusion(default)]
     fn row_range_grad(g: FloatTensor<Self>, first: usize, n_rows: usize) -> FloatTensor<Self> {
         let (len, shape) = (g.shape()[0], Shape::new([n_rows, g.shape()[1]]));
@@ -53,10 +53,10 @@ pub trait GatherBackend: Backend {
     }
 }
 
-/// `out[e] = X[ids[e]]`; a row that is taken more than once gets the sum of the gradients.
+/// Gathers rows by id (embedding lookup): `out[e] = X[ids[e]]`. Gradients of a row that is taken repeatedly are summed.
 ///
-/// What [`Tensor::select`] does, which is its oracle, with a gradient that the CPU writes once, with all its threads: the
-/// gradient is as large as X however few rows are taken.
+/// It equals [`Tensor::select`], its reference in tests. Its gradient, as large as X however few rows are taken, is
+/// written only once on the CPU, by all threads.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -80,8 +80,8 @@ pub fn gather_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as GatherBackend>::gather_rows(x.into_dispatch(), ids))
 }
 
-/// `len` rows of X from `first` on: what [`Tensor::narrow`] does, which is its oracle, as a tensor of their own, so that X can
-/// go while they stay.
+/// Copies `len` rows of X from `first` on. It equals [`Tensor::narrow`], its reference in tests, but returns a tensor
+/// of its own, so that X can be freed.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -97,7 +97,7 @@ pub fn gather_rows(x: Tensor<2>, ids: Tensor<1, Int>) -> Tensor<2> {
 /// - `x`: `[n, d]`; output: `[len, d]`
 ///
 /// # Panics
-/// When X has not so many rows.
+/// When X has fewer than `first + len` rows.
 pub fn row_range(x: Tensor<2>, first: usize, len: usize) -> Tensor<2> {
     let n = x.dims()[0];
     assert!(first + len <= n, "row_range: {len} rows from {first} on of {n}");

@@ -1,4 +1,4 @@
-//! The gradient node: input and gain are kept.
+//! The gradient node, which keeps the input and the gain.
 
 use super::LayerNormBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};

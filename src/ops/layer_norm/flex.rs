@@ -1,4 +1,4 @@
-//! The CPU path: each row is read once forward, and twice backward.
+//! The CPU path, which reads each row once forward and twice backward.
 
 use super::LayerNormBackend;
 use super::rows::{norm, norm_grad};

@@ -1,4 +1,4 @@
-//! Rows of mean zero and variance one, stretched and shifted, in one pass forward and one backward.
+//! Layer normalisation, in one pass forward and one backward.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -18,7 +18,7 @@ use burn::tensor::{Shape, Tensor};
 /// Added to variances, as in PyTorch's `LayerNorm`.
 pub(super) const EPSILON: f32 = 1e-5;
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -35,7 +35,7 @@ pub trait LayerNormBackend: Backend {
         Self::float_add(Self::float_mul(hat, row::<Self>(gain)), row::<Self>(shift))
     }
 
-    /// The gradients of `x`, gain and shift; the rows' means and variances are computed again.
+    /// The gradients of `x`, gain and shift; the rows' means and variances are recomputed.
     #[fusion(default)]
     fn norm_rows_grad(
         x: FloatTensor<Self>,
@@ -48,13 +48,13 @@ pub trait LayerNormBackend: Backend {
     }
 }
 
-/// `[d]` to `[1, d]`.
+/// Reshapes `[d]` to `[1, d]`.
 fn row<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let d = x.shape()[0];
     B::float_reshape(x, Shape::new([1, d]))
 }
 
-/// `x̂ = (x - mean) / √(variance + ε)` of each row, and `1 / √(variance + ε)`.
+/// Returns `x̂ = (x - mean) / √(variance + ε)` of each row, and `1 / √(variance + ε)`.
 pub(super) fn standardise<B: Backend>(x: FloatTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) {
     let centred = B::float_sub(x.clone(), B::float_mean_dim(x, 1));
     let variance = B::float_mean_dim(B::float_mul(centred.clone(), centred.clone()), 1);
@@ -76,7 +76,8 @@ pub(super) fn standardise_grad<B: Backend>(
     [B::float_mul(rest, inverse), d_gain, B::float_sum_dim(dy, 0)]
 }
 
-/// `y = γ (x - mean) / √(variance + 1e-5) + β`, each row by itself, in one pass. The backward keeps x and γ alone.
+/// Layer normalisation of each row, `y = γ (x - mean) / √(variance + 1e-5) + β`, in one pass. The backward pass keeps
+/// only x and γ.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

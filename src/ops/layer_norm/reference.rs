@@ -1,8 +1,8 @@
-//! The definition.
+//! Reference implementation.
 
 use burn::tensor::Tensor;
 
-/// [`layer_norm`](super::layer_norm) by tensor operations: its oracle.
+/// Reference implementation of [`layer_norm`](super::layer_norm), by tensor operations.
 #[doc(hidden)]
 pub fn reference_layer_norm(x: Tensor<2>, gain: Tensor<1>, shift: Tensor<1>) -> Tensor<2> {
     let centred = x.clone() - x.mean_dim(1);

@@ -1,12 +1,12 @@
-//! The norm row by row, on the CPU.
+//! Layer normalisation row by row, on the CPU.
 
 use super::EPSILON;
 use crate::linalg::{dot, dot3, sum, vectorised};
 use crate::ops::host::FEW;
 
 vectorised! {
-    /// `out = gain · (s x - mean) / √(variance + ε) + shift`, row by row. Rounded step by step as separate layers round:
-    /// where a hidden value is all but zero the last bit decides whether it passes the rectifier.
+    /// `out = gain · (s x - mean) / √(variance + ε) + shift`, row by row. Every step is rounded as in separate layers:
+    /// where a hidden value is nearly zero, the last bit decides whether it passes the ReLU.
     pub(crate) fn norm(x: &[f32], scale: f32, gain: &[f32], shift: &[f32], out: &mut [f32]) {
         let d = gain.len();
         for (x, out) in x.chunks_exact(d).zip(out.chunks_exact_mut(d)) {
@@ -26,8 +26,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// From `dy` of [`norm`]: `dx ← s · dx_norm + keep · dx` in place of `dx`, sums into `d_gain` and `d_shift`. `scratch`
-    /// has room for three rows.
+    /// Gradients of [`norm`] from `dy`: `dx ← s · dx_norm + keep · dx` in place; adds those of gain and shift to
+    /// `d_gain` and `d_shift`. `scratch` has room for three rows.
     pub(crate) fn norm_grad(
         x: &[f32], scale: f32, gain: &[f32], dy: &[f32], keep: f32, dx: &mut [f32], d_gain: &mut [f32], d_shift: &mut [f32],
         scratch: &mut [f32],

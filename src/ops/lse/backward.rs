@@ -1,4 +1,4 @@
-//! The gradient node: operands and output are kept, the matrix is not.
+//! The gradient node, which keeps operands and output, but not the matrix.
 
 use super::LogSumExpBackend;
 use crate::ops::MatmulPrecision;

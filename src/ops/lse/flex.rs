@@ -1,7 +1,8 @@
-//! The CPU path: tiles of `S` that stay in cache, one exponential an entry.
+//! The CPU path: tiles of `S` that stay in cache, one exponential per entry.
 //!
-//! Rows are cut into blocks of [`ROWS`]; a group of neighbouring blocks works through them in order and keeps column results
-//! of its own, and groups are added up in order. Groups depend on the sizes alone, so the bits do not depend on the number of threads.
+//! Rows are cut into blocks of [`ROWS`]. A group of neighbouring blocks is processed in order and keeps column results
+//! of its own; the groups' results are added in order. Groups depend on the sizes alone, so the bits do not depend on
+//! the number of threads.
 
 use super::LogSumExpBackend;
 use crate::linalg::{Left, Right, View, at_least, at_most, dot, exp, matmul, vectorised};
@@ -15,13 +16,13 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A tile is 256 KiB: it stays in the second-level cache beside the operands that are packed for its products.
+/// A tile is 256 KiB: it stays in the L2 cache beside the operands that are packed for its products.
 const ROWS: usize = 256;
 const COLS: usize = 256;
-/// Beyond this bound on |S| a shift common to all entries could underflow, and true maxima are looked up first.
+/// Beyond this bound on |S|, a shift common to all entries could underflow, and the true maxima are found first.
 const SAFE_BOUND: f32 = 40.0;
 
-/// Both operands as products take them: rounded where the precision says so.
+/// Both operands, rounded to `precision`.
 struct Operands<'a> {
     a: Cow<'a, [f32]>,
     b: Cow<'a, [f32]>,
@@ -48,12 +49,12 @@ impl Operands<'_> {
         View::new(&self.b[j * self.d..], [cols, self.d])
     }
 
-    /// What no entry of `S` exceeds, and no entry's negative.
+    /// Returns an upper bound on the absolute values of all entries of `S`.
     fn bound(&self) -> f32 {
         self.scale.abs() * largest_norm(&self.a, self.d) * largest_norm(&self.b, self.d)
     }
 
-    /// Column blocks, each with its first column, its columns and its part of `bᵀ`.
+    /// Returns the column blocks, each with its first column, its number of columns and its part of `bᵀ`.
     fn columns(&self) -> Vec<Columns<'_>> {
         let firsts: Vec<usize> = (0..self.m).step_by(COLS).collect();
         let pack = |j| {
@@ -67,7 +68,7 @@ impl Operands<'_> {
         groups(self.n.div_ceil(ROWS), bytes_each)
     }
 
-    /// Row blocks of one group, in order: `(first row, rows)`.
+    /// Returns the row blocks of one group, in order: `(first row, rows)`.
     fn blocks(&self, group: Range<usize>) -> impl Iterator<Item = (usize, usize)> + use<> {
         let n = self.n;
         group.map(move |block| (block * ROWS, ROWS.min(n - block * ROWS)))
@@ -75,8 +76,8 @@ impl Operands<'_> {
 }
 
 vectorised! {
-    /// Adds `exp(S_ij - row_i)` to `row_sums` and `exp(S_ij - col_j)` to `col_sums`; one exponential where both shifts
-    /// are the same number.
+    /// Adds `exp(S_ij - row_i)` to `row_sums` and `exp(S_ij - col_j)` to `col_sums`. If all shifts are `common`, one
+    /// exponential serves both.
     fn add_exponentials(
         tile: &[f32], cols: usize, row_max: &[f32], col_max: &[f32], common: bool, row_sums: &mut [f32], col_sums: &mut [f32],
     ) {
@@ -110,7 +111,7 @@ vectorised! {
 
 vectorised! {
     /// `tile_ij ← (exp(S_ij - row_i) · row_weight_i + exp(S_ij - col_j) · col_weight_j) · scale`: the gradient of `S`.
-    /// `row` and `col` are the log-sum-exps themselves, which no entry exceeds.
+    /// `row` and `col` are the log-sum-exps, which no entry exceeds.
     fn weigh(tile: &mut [f32], cols: usize, row: &[f32], row_weight: &[f32], col: &[f32], col_weight: &[f32], scale: f32) {
         for ((s, &r), &rw) in tile.chunks_exact_mut(cols).zip(row).zip(row_weight) {
             for ((s, &c), &cw) in s.iter_mut().zip(col).zip(col_weight) {
@@ -121,7 +122,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`weigh`] with one exponential an entry: `tile_ij ← exp(S_ij - shift) · (row_i + col_j)`, the weights being
+    /// [`weigh`] with one exponential per entry: `tile_ij ← exp(S_ij - shift) · (row_i + col_j)`, where the weights are
     /// `exp(shift - lse) · weight · scale`.
     fn weigh_by_one_shift(tile: &mut [f32], cols: usize, shift: f32, row: &[f32], col: &[f32]) {
         for (s, &r) in tile.chunks_exact_mut(cols).zip(row) {
@@ -133,7 +134,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// Adds the exponentials of a tile's rows to `sums`, which are of `exp(S_ij - max_i)` for the largest entries so far.
+    /// Online log-sum-exp: updates each row's maximum and its sum of `exp(S_ij - max_i)` with the entries of a tile.
     fn add_to_rows(tile: &[f32], cols: usize, max: &mut [f32], sums: &mut [f32]) {
         for ((row, max), sum) in tile.chunks_exact(cols).zip(max).zip(sums) {
             let (heads, tail) = row.as_chunks::<16>();
@@ -151,7 +152,7 @@ vectorised! {
                 }
             }
             let rest: f32 = tail.iter().map(|&s| exp::<M>(s - largest)).sum();
-            // The first tile finds minus infinity, and no sum to bring along.
+            // Before the first tile the maximum is minus infinity, and there is no sum to carry over.
             *sum = *sum * exp::<M>(*max - largest) + lanes.iter().sum::<f32>() + rest;
             *max = largest;
         }
@@ -159,7 +160,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `tile_ij ← exp(S_ij - row_i) · weight_i · scale`: the gradient of `S` by the rows' results.
+    /// `tile_ij ← exp(S_ij - row_i) · weight_i · scale`: the gradient of `S` through the rows' results.
     fn weigh_rows(tile: &mut [f32], cols: usize, row: &[f32], weight: &[f32], scale: f32) {
         for ((s, &r), &w) in tile.chunks_exact_mut(cols).zip(row).zip(weight) {
             let w = w * scale;
@@ -182,7 +183,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// The largest squared length of a row.
+    /// Raises `largest` to the largest squared L2 norm of a row.
     fn take_largest(x: &[f32], d: usize, largest: &mut f32) {
         for row in x.chunks_exact(d) {
             *largest = largest.max(dot::<M>(row, row));
@@ -199,8 +200,8 @@ fn largest_norm(x: &[f32], d: usize) -> f32 {
     x.par_chunks(ROWS * d.max(1)).map(of_part).reduce(|| 0.0, f32::max).sqrt()
 }
 
-/// Runs `visit(first row, rows, first column, columns, tile, row results, column results)` over every tile and joins
-/// the groups' results with `join`.
+/// Runs `visit(first row, rows, first column, columns, tile, row results, column results)` over every tile and merges
+/// the groups' column results with `join`.
 fn over_tiles(
     o: &Operands,
     init: f32,
@@ -253,7 +254,7 @@ fn forward(o: &Operands) -> Vec<f32> {
     row_sums.iter().zip(&row_max).chain(col_sums.iter().zip(&col_max)).map(logs).collect()
 }
 
-/// The results of rows alone: one pass, and one exponential an entry, for the largest entry is learned on the way.
+/// Log-sum-exp of rows alone: one pass and one exponential per entry, because the maxima are found on the way.
 fn forward_rows(o: &Operands) -> Vec<f32> {
     let columns = o.columns();
     let mut out = zeros(o.n);
@@ -272,7 +273,7 @@ fn forward_rows(o: &Operands) -> Vec<f32> {
     out
 }
 
-/// The gradients of both operands from the results of rows and columns.
+/// Returns the gradients of both operands from those of the row and column results.
 fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     let ((row, col), (row_w, col_w)) = (lse.split_at(o.n), d_lse.split_at(o.n));
     let bound = o.bound();
@@ -291,14 +292,14 @@ fn backward(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     })
 }
 
-/// The gradients of both operands from the results of rows.
+/// Returns the gradients of both operands from those of the row results.
 fn backward_rows(o: &Operands, lse: &[f32], d_lse: &[f32]) -> [Vec<f32>; 2] {
     gradients(o, |[i, rows, _, cols], tile| {
         weigh_rows(tile, cols, &lse[i..i + rows], &d_lse[i..i + rows], o.scale);
     })
 }
 
-/// Both gradients, where `weigh(first row, rows, first column, columns)` makes the gradient of a tile of `S` from the tile.
+/// Returns both gradients; `weigh(first row, rows, first column, columns)` turns a tile of `S` into its gradient.
 fn gradients(o: &Operands, weigh: impl Fn([usize; 4], &mut [f32]) + Sync) -> [Vec<f32>; 2] {
     let columns = o.columns();
     let mut da = zeros(o.n * o.d);

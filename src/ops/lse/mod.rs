@@ -1,5 +1,5 @@
-//! Row log-sum-exp of `scale · A Bᵀ`, or row and column log-sum-exp in one pass over tiles: the heart of an exact InfoNCE in
-//! O(n · d) memory.
+//! Row log-sum-exp of `scale · A Bᵀ`, or row and column log-sum-exp in one pass over tiles: the core of an exact
+//! InfoNCE in O(n · d) memory.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -16,8 +16,9 @@ use burn::tensor::{Shape, Slice, Tensor};
 /// Entries of `S` that the default bodies hold at a time: 64 MiB.
 const TILE: usize = 1 << 24;
 
-/// Results of rows and columns come in one tensor, rows first; without `columns` it is those of rows alone. The default bodies go through `S` by blocks of rows and serve
-/// every backend; a backend with a streaming path overrides them.
+/// Row and column results come in one tensor, rows first; without `columns` it has the row results alone. The default
+/// bodies process `S` by blocks of rows and run on every backend; a backend with a streaming implementation overrides
+/// them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -45,7 +46,7 @@ pub trait LogSumExpBackend: MatmulBackend {
                 of_columns.push(log_sum_exp::<Self>(s, 0)); // [1, m]
             }
         }
-        // The exponentials of blocks add up as those of entries do.
+        // The exponentials of the blocks' results add up like those of entries.
         match of_columns.len() {
             0 => {}
             1 => rows.push(flat::<Self>(of_columns.remove(0))),
@@ -54,7 +55,7 @@ pub trait LogSumExpBackend: MatmulBackend {
         Self::float_cat(rows, 0)
     }
 
-    /// `dA` and `dB` from the output `lse` and its gradient `d_lse`, `S` being computed again.
+    /// `dA` and `dB` from the output `lse` and its gradient `d_lse`; `S` is recomputed.
     #[fusion(default)]
     fn lse_products_grad(
         a: FloatTensor<Self>,
@@ -93,13 +94,13 @@ pub trait LogSumExpBackend: MatmulBackend {
     }
 }
 
-/// First row and number of rows of each block of an `n × m` matrix.
+/// Returns the first row and the number of rows of each block of an `n × m` matrix.
 fn blocks(n: usize, m: usize) -> impl Iterator<Item = (usize, usize)> {
     let len = (TILE / m.max(1)).max(1);
     (0..n).step_by(len).map(move |first| (first, len.min(n - first)))
 }
 
-/// `len` rows from `first` on.
+/// Returns `len` rows from `first` on.
 fn part<B: Backend>(x: &FloatTensor<B>, (first, len): (usize, usize)) -> FloatTensor<B> {
     B::float_slice(x.clone(), &[Slice::from(first as isize..(first + len) as isize)])
 }
@@ -114,7 +115,7 @@ fn logits<B: MatmulBackend>(
     B::float_mul_scalar(product::<B>(a, B::float_transpose(b), precision), scale.into())
 }
 
-/// `log Σ exp` along a dimension, which keeps one entry.
+/// `log Σ exp` along a dimension, which is kept with size 1.
 fn log_sum_exp<B: Backend>(s: FloatTensor<B>, dim: usize) -> FloatTensor<B> {
     let max = B::float_max_dim(s.clone(), dim);
     let exp = B::float_exp(B::float_sub(s, max.clone()));
@@ -126,11 +127,12 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(x, Shape::new([n]))
 }
 
-/// Log-sum-exp of every row and of every column of `S = scale · A Bᵀ`, without holding `S`.
+/// Computes the log-sum-exp of every row and of every column of `S = scale · A Bᵀ`, without holding `S`.
 ///
-/// `rows_i = log Σ_j exp S_ij`, `cols_j = log Σ_i exp S_ij`, with gradients to both operands. One product of
-/// `2 n m d` operations forward and three backward; memory O((n + m) d) and a tile of bounded size. Operands of all of them, those of the backward included,
-/// are rounded as [`with_matmul_precision`](super::with_matmul_precision) says at the call.
+/// `rows_i = log Σ_j exp S_ij`, `cols_j = log Σ_i exp S_ij`, with gradients to both operands. One product of `2 n m d`
+/// operations forward (two on the CPU if entries may be large) and three backward; memory O((n + m) d) and a tile of
+/// bounded size. The operands of all products, also in the backward pass, are rounded as
+/// [`with_matmul_precision`](super::with_matmul_precision) says at the call.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -139,7 +141,7 @@ fn flat<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 ///
 /// let device = Device::flex();
 /// let (rows, cols) = log_sum_exp_products(Tensor::zeros([2, 4], &device), Tensor::ones([3, 4], &device), 1.0);
-/// // All products are 0: the logarithms of how many there are.
+/// // All products are 0, so each result is the logarithm of their number.
 /// assert!(rows.into_data().iter::<f32>().all(|x| (x - 3f32.ln()).abs() < 1e-6));
 /// assert!(cols.into_data().iter::<f32>().all(|x| (x - 2f32.ln()).abs() < 1e-6));
 /// # }
@@ -160,10 +162,11 @@ pub fn log_sum_exp_products(a: Tensor<2>, b: Tensor<2>, scale: f32) -> (Tensor<1
     (out.clone().narrow(0, 0, n), out.narrow(0, n, m))
 }
 
-/// Log-sum-exp of every row of `S = scale · A Bᵀ`, without holding `S`: the first half of [`log_sum_exp_products`].
+/// Computes the log-sum-exp of every row of `S = scale · A Bᵀ`, without holding `S`: the first half of
+/// [`log_sum_exp_products`].
 ///
-/// On the CPU it takes one exponential an entry however large the entries are, where columns want a second one beyond some
-/// size, and one more product.
+/// On the CPU it takes one exponential per entry, however large the entries are. Columns would take a second one and
+/// one more product if entries are large.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

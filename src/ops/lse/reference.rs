@@ -1,8 +1,8 @@
-//! The definition, with the whole `n × m` matrix in memory.
+//! Reference implementation, with the whole `n × m` matrix in memory.
 
 use burn::tensor::Tensor;
 
-/// [`log_sum_exp_products`](super::log_sum_exp_products) from the whole matrix: the oracle of the streaming path.
+/// Reference implementation of [`log_sum_exp_products`](super::log_sum_exp_products), from the whole matrix.
 #[doc(hidden)]
 pub fn reference_log_sum_exp_products(a: Tensor<2>, b: Tensor<2>, scale: f32) -> (Tensor<1>, Tensor<1>) {
     let s = a.matmul(b.transpose()) * scale; // [n, m]

@@ -1,4 +1,4 @@
-//! The gradient node: products of its own kind, whatever the option says by then.
+//! The gradient node: its products have the precision of the forward one, whatever is set by then.
 
 use super::{MatmulBackend, MatmulPrecision, product, turned};
 use crate::ops::node::{Kept, recorded};
@@ -6,7 +6,7 @@ use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::FloatTensor;
 
-/// Each operand where the other wants a gradient.
+/// Keeps each operand only if the other wants a gradient.
 #[derive(Debug, Clone)]
 struct Product<B: MatmulBackend> {
     a: Option<FloatTensor<B>>,

@@ -1,4 +1,4 @@
-//! The GPU path: tensor cores that multiply bf16 and sum in f32, where there are any.
+//! The GPU path: tensor cores that multiply bf16 and accumulate in f32, if there are any.
 
 use super::MatmulBackend;
 use burn::backend::tensor::FloatTensor;
@@ -11,7 +11,7 @@ use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
-/// `out` is `x` rounded to the nearest number with the upper sixteen bits of an f32 only, ties to even.
+/// Rounds `x` to the nearest bf16 value, ties to even, and stores it as f32.
 #[cube(launch)]
 fn round(x: &[f32], out: &mut [f32]) {
     if ABSOLUTE_POS >= out.len() {
@@ -19,14 +19,14 @@ fn round(x: &[f32], out: &mut [f32]) {
     }
     let bits = u32::reinterpret(x[ABSOLUTE_POS]);
     let mut rounded = bits + 0x7fff + ((bits >> 16) & 1);
-    // What is no number would carry over into the sign.
+    // Rounding up a NaN could carry over into the sign.
     if bits & 0x7fff_ffff > 0x7f80_0000 {
         rounded = bits | 0x40_0000;
     }
     out[ABSOLUTE_POS] = f32::reinterpret(rounded & 0xffff_0000);
 }
 
-/// The values of bf16 in f32.
+/// Rounds to bf16 values, stored as f32.
 fn rounded(x: CubeTensor) -> CubeTensor {
     let x = into_contiguous(x);
     let (client, shape, n) = (x.client.clone(), x.meta.shape().clone(), x.meta.num_elements());
@@ -39,7 +39,7 @@ fn rounded(x: CubeTensor) -> CubeTensor {
     out
 }
 
-/// Whether the device has instructions for products of bf16 that are summed in f32.
+/// Returns whether the device has instructions that multiply bf16 and accumulate in f32.
 fn multiplies_bf16(x: &CubeTensor) -> bool {
     let (half, single) = (ElemType::Float(FloatKind::BF16), ElemType::Float(FloatKind::F32));
     let features = &x.client.properties().features.matmul;

@@ -1,5 +1,5 @@
-//! The CPU path: blocks of rows and columns by this crate's own product; in bf16 rounded copies, multiplied in f32. A product of
-//! two bf16 is an f32, so what tensor cores compute is this up to the order of sums.
+//! The CPU path: this crate's own product by blocks of rows and columns. For bf16, rounded copies are multiplied in
+//! f32: a product of two bf16 is exact in f32, so tensor cores compute the same up to the order of sums.
 
 use super::{MatmulBackend, MatmulPrecision};
 use crate::linalg::{Right, View, vectorised};
@@ -11,21 +11,21 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// Rows of a block at most: whole panels of the AVX-512 kernel.
+/// Maximum number of rows of a block: whole panels of the AVX-512 kernel.
 const ROWS: usize = 252;
-/// Blocks of rows that a small product has: each goes through all that is packed of the right operand.
+/// Number of row blocks of a small product; each goes through the whole packed right operand.
 const BLOCKS: usize = 8;
 /// Columns that are packed together.
 const COLUMNS: usize = 256;
 /// Values that a worker copies at a time.
 const CHUNK: usize = 1 << 14;
 
-/// The nearest number with the upper sixteen bits of an f32 only; of two, the one whose last bit is 0.
+/// Rounds to the nearest bf16 value; ties to even.
 #[inline(always)]
 fn nearest(x: f32) -> f32 {
     let bits = x.to_bits();
     let up = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-    // What is no number would carry over into the sign.
+    // Rounding up a NaN could carry over into the sign.
     let rounded = if bits & 0x7fff_ffff > 0x7f80_0000 { bits | 0x40_0000 } else { up };
     f32::from_bits(rounded & 0xffff_0000)
 }
@@ -39,7 +39,7 @@ vectorised! {
 }
 
 impl MatmulPrecision {
-    /// Rounds what is to be an operand where it lies.
+    /// Rounds an operand in place.
     pub(crate) fn round(self, x: &mut [f32]) {
         match self {
             Self::F32 => (),
@@ -47,7 +47,7 @@ impl MatmulPrecision {
         }
     }
 
-    /// The operand that is `x` rounded: `x` itself, or what is put into `room`.
+    /// Returns `x` rounded as an operand: `x` itself, or a rounded copy in `room`.
     pub(crate) fn operand_in<'a>(self, x: &'a [f32], room: &'a mut Vec<f32>) -> &'a [f32] {
         match self {
             Self::F32 => x,
@@ -60,7 +60,7 @@ impl MatmulPrecision {
         }
     }
 
-    /// The operand that is `x` rounded, as a whole tensor.
+    /// Returns `x` rounded as an operand, on all threads.
     pub(crate) fn operand(self, x: &[f32]) -> Cow<'_, [f32]> {
         let copy = |i: usize, out: &mut [f32]| {
             out.copy_from_slice(&x[i * CHUNK..][..out.len()]);
@@ -73,7 +73,7 @@ impl MatmulPrecision {
     }
 }
 
-/// A matrix as a product reads it.
+/// A matrix operand, which may be stored transposed.
 struct Operand {
     tensor: FloatTensor<Flex>,
     turned: bool,
@@ -101,7 +101,7 @@ impl MatmulBackend for Flex {
         let firsts: Vec<usize> = (0..n).step_by(COLUMNS).collect();
         let pack = |first: usize| Right::new(b.view().part([0, first], [k, COLUMNS.min(n - first)]));
         let columns: Vec<Right> = firsts.into_par_iter().map(pack).collect();
-        // Depends on sizes alone: not every product gives a row the same bits in whatever block.
+        // Depends on sizes alone: not every product gives a row the same bits in every block.
         let rows = m.div_ceil(BLOCKS).clamp(1, ROWS);
         let out = filled(m * n, rows * n, |block, out| {
             let of_rows = a.view().part([block * rows, 0], [out.len() / n, k]);
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn rounding_is_that_of_the_crate_half() {
-        // A step through all bit patterns that is no multiple of anything, and what lies around ties and at the ends.
+        // A stride through all bit patterns that is no multiple of anything, and values around ties and at the ends.
         let stepped = (0..u32::MAX).step_by(65_521 * 3 + 1);
         let ties = (0..=u16::MAX).flat_map(|high| [0x7fff, 0x8000, 0x8001].map(|low| u32::from(high) << 16 | low));
         let before: Vec<f32> = stepped.chain(ties).map(f32::from_bits).collect();

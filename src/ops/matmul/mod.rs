@@ -22,7 +22,7 @@ fn out_shape(a: &Shape, b: &Shape) -> Shape {
     Shape::from(dims)
 }
 
-/// What a backend must do that has dense products in lower precision.
+/// Operations of a backend that has dense products in lower precision.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -38,12 +38,12 @@ pub trait MatmulBackend: Backend {
         Self::float_matmul(a, b)
     }
 
-    /// `A B` of f32 operands that are rounded to bf16, summed and given in f32. Dimensions before the last two are equal.
+    /// `A B` of f32 operands rounded to bf16, accumulated and returned in f32. All leading dimensions are equal.
     #[fusion(dtype = a, shape = out_shape(a, b))]
     fn bf16_matmul(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
-/// `A B`: for the bodies of operators that are made of tensor operations. In f32 of two matrices.
+/// `A B`, for operators whose bodies are tensor operations. In f32, both must be matrices.
 pub(crate) fn product<B: MatmulBackend>(
     a: FloatTensor<B>,
     b: FloatTensor<B>,
@@ -55,17 +55,18 @@ pub(crate) fn product<B: MatmulBackend>(
     }
 }
 
-/// The transpose of the last two dimensions.
+/// Transposes the last two dimensions.
 fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let rank = x.shape().num_dims();
     B::float_swap_dims(x, rank - 2, rank - 1)
 }
 
-/// `C = A B` with gradients `dA = dC Bᵀ` and `dB = Aᵀ dC`, all three of operands that are rounded as
+/// Matrix product `C = A B` with gradients `dA = dC Bᵀ` and `dB = Aᵀ dC`; the operands of all three are rounded as
 /// [`with_matmul_precision`] says.
 ///
-/// Outside of it this is what [`Tensor::matmul`] does. With [`Bf16`](MatmulPrecision::Bf16) operands are rounded to the nearest
-/// bf16 and multiplied and summed in f32; a GPU without such products rounds and multiplies in f32, as the CPU does.
+/// By default it equals [`Tensor::matmul`]. With [`Bf16`](MatmulPrecision::Bf16), operands are rounded to the nearest
+/// bf16, multiplied, and accumulated in f32; a GPU without such instructions rounds and multiplies in f32, as the CPU
+/// does.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -75,13 +76,13 @@ fn turned<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
 /// let device = Device::flex();
 /// let product = || matmul(Tensor::<2>::full([1, 1], 1.001, &device), Tensor::ones([1, 1], &device)).into_scalar::<f32>();
 /// assert_eq!(product(), 1.001);
-/// // bf16 has seven bits behind the point.
+/// // bf16 has seven bits after the binary point.
 /// assert_eq!(with_matmul_precision(MatmulPrecision::Bf16, product), 1.0);
 /// # }
 /// ```
 ///
 /// # Shapes
-/// - `a`: `[.., n, d]`, `b`: `[.., d, m]`, alike before the last two dimensions
+/// - `a`: `[.., n, d]`, `b`: `[.., d, m]`, with equal dimensions before the last two
 /// - output: `[.., n, m]`
 ///
 /// # Panics

@@ -1,19 +1,19 @@
-//! To what the operands of dense products are rounded: an option of the calling thread, for as long as a closure runs.
+//! Precision of the operands of dense products: an option of the calling thread while a closure runs.
 
 use crate::named::named;
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 
-/// To what the operands of dense products are rounded; sums and results are f32 in any case.
+/// The precision that the operands of dense products are rounded to; sums and results are always f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MatmulPrecision {
-    /// To nothing. NVIDIA's tensor cores read them as TF32, of ten bits behind the point, where Burn finds that faster.
+    /// No rounding. NVIDIA's tensor cores read operands as TF32, with ten mantissa bits, where Burn finds that faster.
     #[default]
     F32,
-    /// To bf16, the nearest of seven bits behind the point and ties to even: half of the bytes, and tensor cores have
-    /// twice the speed of TF32.
+    /// Rounds to the nearest bf16, with seven mantissa bits and ties to even: half of the bytes, and tensor cores run
+    /// at twice the speed of TF32.
     Bf16,
 }
 
@@ -27,17 +27,17 @@ thread_local! {
     static PRECISION: Cell<MatmulPrecision> = const { Cell::new(MatmulPrecision::F32) };
 }
 
-/// What the calling thread has been set to by [`with_matmul_precision`].
+/// Returns the precision that [`with_matmul_precision`] has set for the calling thread.
 pub fn matmul_precision() -> MatmulPrecision {
     PRECISION.get()
 }
 
-/// What `run` gives when dense products that it makes on this thread have `precision`, and so have their gradients, whenever
-/// and wherever those are taken.
+/// Runs a closure with the given precision for its dense products on this thread, and returns its result. The gradients
+/// of these products have that precision too, whenever and wherever they are computed.
 ///
-/// It concerns [`matmul`](super::matmul), [`log_sum_exp_products`](crate::ops::log_sum_exp_products) and
-/// [`one_token_layer`](crate::ops::one_token_layer), and so every layer and loss of this crate. A closure instead of a
-/// switch: another thread's run keeps its own precision, and evaluation after it is back to f32.
+/// It applies to [`matmul`](super::matmul), [`log_sum_exp_products`](crate::ops::log_sum_exp_products) and
+/// [`one_token_layer`](crate::ops::one_token_layer), and so to every layer and loss of this crate. Because the scope is
+/// a closure, other threads keep their own precision, and an evaluation afterwards is back to f32.
 ///
 /// ```
 /// use viral::ops::{MatmulPrecision, matmul_precision, with_matmul_precision};
@@ -46,7 +46,7 @@ pub fn matmul_precision() -> MatmulPrecision {
 /// assert_eq!((inside, matmul_precision()), (MatmulPrecision::Bf16, MatmulPrecision::F32));
 /// ```
 pub fn with_matmul_precision<T>(precision: MatmulPrecision, run: impl FnOnce() -> T) -> T {
-    /// Sets back what was before, after a panic too.
+    /// Restores the previous precision, even after a panic.
     struct Before(MatmulPrecision);
     impl Drop for Before {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! The gradient node: only the input is kept.
+//! The gradient node, which keeps only the input.
 
 use super::NormalizeBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};

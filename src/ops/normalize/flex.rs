@@ -1,4 +1,4 @@
-//! The CPU path: each row is read once and written once.
+//! The CPU path, which reads and writes each row once.
 
 use super::{EPSILON, NormalizeBackend};
 use crate::linalg::{at_least, dot, vectorised};

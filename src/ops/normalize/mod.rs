@@ -1,4 +1,4 @@
-//! Rows of length one, in one pass forward and one backward.
+//! L2 normalisation of rows, in one pass forward and one backward.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -11,10 +11,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// Squared lengths below this count as this: PyTorch's ε of 1e-12 on the length.
+/// Lower bound of squared norms: PyTorch's ε of 1e-12 on the norm.
 const EPSILON: f32 = 1e-24;
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -31,12 +31,12 @@ pub trait NormalizeBackend: Backend {
         Self::float_div(x, length)
     }
 
-    /// `(g - ⟨g, y⟩ y) / max(‖x‖, 1e-12)` with `y` the normalised row; where the length was raised to ε, `g / ε`.
+    /// `(g - ⟨g, y⟩ y) / max(‖x‖, 1e-12)` with `y` the normalised row; where the norm was raised to ε, `g / ε`.
     #[fusion(default)]
     fn normalize_grad(x: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
         let length = length::<Self>(x.clone());
         let y = Self::float_div(x, length.clone());
-        // A row shorter than ε has y ≈ 0, and the projection vanishes with it.
+        // A row much shorter than ε has y ≈ 0, and the projection vanishes with it.
         let along = Self::float_sum_dim(Self::float_mul(y.clone(), g.clone()), 1);
         Self::float_div(Self::float_sub(g, Self::float_mul(along, y)), length)
     }

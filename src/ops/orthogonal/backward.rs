@@ -1,4 +1,4 @@
-//! The gradient node: both inputs are kept, nothing between.
+//! The gradient node, which keeps both inputs and no intermediate results.
 
 use super::OrthogonalBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};
@@ -17,7 +17,7 @@ impl<B: OrthogonalBackend> Kept<B, 2> for Complement<B> {
     fn gradients(self, g: FloatTensor<B>, [of_v, of_r]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
         let Self { v, r, epsilon } = self;
         let dr = of_r.then(|| B::complement_grad(v, r.clone(), g.clone(), epsilon));
-        // The map is symmetric in v: its gradient is the same map.
+        // The map is linear and symmetric in v, so its gradient is the same map.
         [of_v.then(|| B::complement(g, r, epsilon)), dr]
     }
 }

@@ -1,4 +1,4 @@
-//! What of a vector another one does not explain (12), in one pass forward and two backward.
+//! Orthogonal complement of one vector to another (12), in one pass forward and two backward.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -56,7 +56,7 @@ fn squares<B: Backend>(r: &FloatTensor<B>, epsilon: f32) -> FloatTensor<B> {
 }
 
 /// Orthogonal unique extraction: `v' = v - (vᵀr / (‖r‖² + ε)) r`, row by row (12).
-///
+/// Removes the component of `v` along `r`; the rest is orthogonal to `r`.
 /// What of `v` is along `r` is taken out; the rest is orthogonal to `r`.
 ///
 /// ```
@@ -72,7 +72,7 @@ fn squares<B: Backend>(r: &FloatTensor<B>, epsilon: f32) -> FloatTensor<B> {
 /// # }
 /// ```
 ///
-/// The paper has ε = 0; the authors' code 1e-8, which keeps rows with `r = 0` finite: there `v' = v`.
+/// The paper uses ε = 0, the authors' code 1e-8, which keeps rows with `r = 0` finite: there `v' = v`.
 ///
 /// # Shapes
 /// - `v`, `r`, output: `[n, d]`

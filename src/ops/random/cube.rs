@@ -1,7 +1,8 @@
-//! The GPU path: one CubeCL kernel for every runtime, a unit for each block of two numbers.
+//! The GPU path: one CubeCL kernel for every runtime, one unit per block of two numbers.
 //!
-//! The generator's words are integers, and uniform numbers and masks follow from them exactly. For normal numbers the kernel
-//! has the additions and multiplications of [`super::normal`], so that no driver's logarithm, root or sine has a say.
+//! The generator's words are integers, and uniform numbers and masks follow from them exactly. Normal numbers are
+//! computed with the additions and multiplications of [`super::normal`], so they do not depend on a driver's logarithm,
+//! root or sine.
 
 use super::distribution::{Distribution, STEP};
 use super::normal::{COS, LN, ROOT_GUESS, ROOT_HALF, ROOT_STEPS, SIN, TO_ONE};
@@ -14,7 +15,7 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// What the kernel makes of its words.
+/// The kinds of numbers that the kernel makes of its words.
 const UNIFORM: u32 = 0;
 const MASK: u32 = 1;
 const NORMAL: u32 = 2;
@@ -72,7 +73,7 @@ fn radius(word: u32) -> f32 {
     square * root
 }
 
-/// Two normal numbers from two words, as on the CPU.
+/// Returns two normal numbers from two words, as on the CPU.
 #[cube]
 fn normal_pair(a: u32, b: u32) -> (f32, f32) {
     let radius = radius(a);
@@ -101,14 +102,14 @@ fn normal_pair(a: u32, b: u32) -> (f32, f32) {
     (signed * x, signed * y)
 }
 
-/// Numbers `2 i` and `2 i + 1` by unit `i`. `start` is the key and the counter of the first block, lower halves first.
+/// Writes numbers `2 i` and `2 i + 1` in unit `i`. `start`: key and counter of the first block, lower halves first.
 #[cube(launch, address_type = "dynamic")]
 fn write_numbers(start: &[u32], out: &mut [f32], below: u32, kept: f32, #[comptime] kind: u32) {
     let block = ABSOLUTE_POS;
     if 2 * block >= out.len() {
         terminate!();
     }
-    // Where positions are 32-bit the second shift is within their width, and leaves nothing.
+    // A shift by 32 would exceed the width of 32-bit positions; two shifts by 16 leave 0.
     let low = start[2] + u32::cast_from(block);
     let mut high = start[3] + u32::cast_from((block >> 16) >> 16);
     if low < start[2] {
@@ -138,10 +139,10 @@ fn write_numbers(start: &[u32], out: &mut [f32], below: u32, kept: f32, #[compti
     }
 }
 
-/// Constants in, constants out: there is nothing here for a gradient.
+/// Takes and returns constants, so it needs no gradient.
 #[backend_extension(Cube, Fusion: cfg(feature = "fusion"))]
 pub(super) trait RandomBackend: Backend {
-    /// Numbers of the stream that begins at `start`, `[4]`: its key and the counter of its first block, lower halves first.
+    /// Returns the stream's numbers from `start` on, `[4]`: the key and the first block's counter, lower halves first.
     #[fusion(dtype = DType::F32, shape = dims.clone())]
     fn random_numbers(start: IntTensor<Self>, dims: Shape, distribution: Distribution) -> FloatTensor<Self>;
 }

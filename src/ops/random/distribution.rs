@@ -1,30 +1,30 @@
-//! What a pair of random words stands for.
+//! Distributions of numbers made from pairs of random words.
 
 /// The distribution of the numbers of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Distribution {
     /// Uniform in [0, 1).
     Uniform,
-    /// `kept` where the 24 upper bits of the word are below `below`, else 0.
+    /// `kept` where the upper 24 bits of the word are below `below`, else 0.
     Mask { below: u32, kept: f32 },
     /// Normal with mean 0 and variance 1.
     Normal,
 }
 
-/// The step between neighbouring uniform numbers, 2⁻²⁴: each of them is a float.
+/// Spacing of uniform numbers, 2⁻²⁴: each of them is exact in f32.
 pub(super) const STEP: f32 = 1.0 / (1 << 24) as f32;
 
-/// The bit of the counter that normal numbers set: those of a stream are independent of its uniform numbers.
+/// Counter bit that normal numbers set, which makes those of a stream independent of its uniform numbers.
 pub(super) const NORMAL: u64 = 1 << 63;
 
 impl Distribution {
-    /// `kept` with probability `keep`: exactly where the uniform number `k · 2⁻²⁴` of the position is below `keep`, for then
-    /// `k < keep · 2²⁴`, which is exact in double precision.
+    /// Returns the mask that is `kept` with probability `keep`: exactly where the uniform number `k · 2⁻²⁴` of the
+    /// position is below `keep`, which means `k < keep · 2²⁴` and is exact in double precision.
     pub(super) fn mask(keep: f64, kept: f32) -> Self {
         Self::Mask { below: (keep * f64::from(1 << 24)).ceil() as u32, kept }
     }
 
-    /// The counter of the block whose two numbers are at positions `2 block` and `2 block + 1`.
+    /// Returns the counter of the block whose two numbers are at positions `2 block` and `2 block + 1`.
     pub(super) fn counter(self, block: u64) -> u64 {
         match self {
             Self::Normal => block | NORMAL,
@@ -32,7 +32,7 @@ impl Distribution {
         }
     }
 
-    /// The number that a word stands for, of those that take one word each.
+    /// Returns the uniform number of a word.
     #[inline(always)]
     pub(super) fn uniform(word: u32) -> f32 {
         (word >> 8) as i32 as f32 * STEP

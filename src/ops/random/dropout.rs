@@ -1,14 +1,14 @@
-//! Dropout with a key.
+//! Dropout whose mask is a function of a key.
 
 use super::{Distribution, numbers};
 use crate::data::StreamKey;
 use burn::tensor::Tensor;
 
-/// Dropout as a function of a key: `y = m ⊙ x / (1 - rate)`, where the entries of `m` are 0 with probability `rate`, else 1.
+/// Dropout as a function of a key: `y = m ⊙ x / (1 - rate)`; entries of `m` are 0 with probability `rate`, else 1.
 ///
-/// The mask is that of [`keep_mask`](super::keep_mask) with `keep = 1 - rate`; the gradient passes through it,
-/// `dx = m ⊙ dy / (1 - rate)`. A rate of 0 gives `x` itself. The expected value of `y` is `x`, so nothing is scaled at
-/// inference, where dropout is left out.
+/// The mask is [`keep_mask`](super::keep_mask) with `keep = 1 - rate`, and the gradient passes through it:
+/// `dx = m ⊙ dy / (1 - rate)`. A rate of 0 returns `x` itself. The expected value of `y` is `x`, so inference leaves
+/// dropout out and scales nothing.
 ///
 /// # Panics
 /// When `rate` is not in [0, 1).

@@ -1,4 +1,4 @@
-//! The CPU path: vectors of neighbouring blocks, in chunks that all threads share.
+//! The CPU path: SIMD over neighbouring blocks, in chunks that all threads share.
 
 use super::distribution::Distribution;
 use super::{normal, threefry};
@@ -12,7 +12,7 @@ const LANES: usize = 16;
 const CHUNK: usize = 1 << 14;
 
 vectorised! {
-    /// The numbers from those of block `first` on.
+    /// Writes the numbers from block `first` on.
     fn fill(distribution: Distribution, key: u64, first: u64, out: &mut [f32]) {
         let mut first = distribution.counter(first);
         for out in out.chunks_mut(2 * LANES) {
@@ -51,7 +51,7 @@ vectorised! {
     }
 }
 
-/// `n` numbers from those of block `first` on, by all threads.
+/// Returns `n` numbers from block `first` on, computed by all threads.
 pub(super) fn numbers(distribution: Distribution, key: u64, first: u64, n: usize) -> Vec<f32> {
     let mut out = vec![0f32; n];
     if n <= CHUNK {
@@ -70,7 +70,7 @@ mod tests {
     const ALL: [Distribution; 3] =
         [Distribution::Uniform, Distribution::Mask { below: 1 << 23, kept: 2.0 }, Distribution::Normal];
 
-    /// One position after the other.
+    /// Computes one position after the other.
     fn plain(distribution: Distribution, key: u64, first: u64, n: usize) -> Vec<f32> {
         let number = |i: usize| {
             let (a, b) = threefry::words(key, distribution.counter(first + i as u64 / 2));

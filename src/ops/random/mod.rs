@@ -1,4 +1,4 @@
-//! Random tensors as a function of a key: the same numbers on every device and at any number of threads.
+//! Random tensors as a function of a key: the same numbers on every device and with any number of threads.
 
 #[cfg(feature = "cube")]
 mod cube;
@@ -16,7 +16,7 @@ use crate::data::StreamKey;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use distribution::Distribution;
 
-/// Numbers of a stream from those of block `first` on, two a block, on the device without autodiff.
+/// Returns the numbers of a stream from block `first` on, two per block, on the device without autodiff.
 fn numbers<const D: usize>(
     shape: [usize; D],
     distribution: Distribution,
@@ -39,11 +39,11 @@ fn numbers<const D: usize>(
     Tensor::from_data(TensorData::new(numbers, shape), (&device, DType::F32))
 }
 
-/// A tensor of independent numbers, uniform in [0, 1), as a function of a key.
+/// Samples independent uniform numbers in [0, 1) as a function of a key.
 ///
-/// The number at row-major position `i` depends on the key and on `i` alone: it is `k · 2⁻²⁴`, where `k` is 24 bits of the
-/// counter-based generator Threefry-2x32 with 20 rounds. The bits are the same on every device and at any number of threads.
-/// Tensors that must be independent of each other take different streams.
+/// The number at row-major position `i` depends on the key and `i` alone: it is `k · 2⁻²⁴`, where `k` is 24 bits of the
+/// counter-based generator Threefry-2x32 with 20 rounds. The bits are the same on every device and with any number of
+/// threads. Use different streams for tensors that must be independent of each other.
 ///
 /// The result is a constant: it is on the device without autodiff, and can be combined with tensors of either kind.
 ///
@@ -61,17 +61,17 @@ pub fn uniform<const D: usize>(shape: [usize; D], key: StreamKey, device: &Devic
     numbers(shape, Distribution::Uniform, 0, key, device)
 }
 
-/// [`uniform`] from position `first` of the stream on, which is even.
+/// [`uniform`] from position `first` of the stream on, which must be even.
 #[doc(hidden)]
 pub fn uniform_from<const D: usize>(shape: [usize; D], first: u64, key: StreamKey, device: &Device) -> Tensor<D> {
     assert!(first.is_multiple_of(2), "uniform_from: position {first} is odd");
     numbers(shape, Distribution::Uniform, first / 2, key, device)
 }
 
-/// A mask of ones and zeros as a function of a key: each entry is 1 with probability `keep`.
+/// Samples a mask of ones and zeros as a function of a key: each entry is 1 with probability `keep`.
 ///
-/// An entry is 1 exactly where [`uniform`] of the same key has a number below `keep`, and the comparison is one of integers:
-/// the mask is the same on every device. With `keep = 1` every entry is 1, with `keep = 0` none is.
+/// An entry is 1 exactly where [`uniform`] of the same key is below `keep`. The comparison is one of integers, so the
+/// mask is the same on every device. With `keep = 1` every entry is 1, with `keep = 0` none is.
 ///
 /// The result is a constant: it is on the device without autodiff, and can be combined with tensors of either kind.
 ///
@@ -92,12 +92,12 @@ pub fn keep_mask<const D: usize>(shape: [usize; D], keep: f64, key: StreamKey, d
     numbers(shape, Distribution::mask(keep, 1.0), 0, key, device)
 }
 
-/// A tensor of independent normal numbers with mean 0 and variance 1 as a function of a key.
+/// Samples independent standard normal numbers (mean 0, variance 1) as a function of a key.
 ///
-/// Box–Muller: positions `2j` and `2j + 1` have `√(-2 ln u) cos φ` and `√(-2 ln u) sin φ`, where `u` and `φ` follow from the
-/// two words of block `j`. All numbers are finite, below 5.8 in absolute value. They are independent of what
-/// [`uniform`] gives for the same key. On every CPU they have the same bits; other devices round differently, by less than
-/// 1e-6 for numbers up to 1 and 1e-6 of the number beyond.
+/// Box–Muller: positions `2j` and `2j + 1` are `√(-2 ln u) cos φ` and `√(-2 ln u) sin φ`, where `u` and `φ` follow from
+/// the two words of block `j`. All numbers are finite and below 5.8 in absolute value. They are independent of the
+/// numbers of [`uniform`] for the same key. Their bits are the same on every CPU; other devices round differently, by
+/// less than 1e-6 for numbers up to 1 and by less than 1e-6 of the number beyond.
 ///
 /// The result is a constant: it is on the device without autodiff, and can be combined with tensors of either kind.
 ///

@@ -1,8 +1,9 @@
-//! Box–Muller by multiplications and additions alone.
+//! The Box–Muller transform by multiplications and additions alone.
 //!
-//! Drivers differ in logarithms, roots and sines by far more than the last bit. What they agree on is exact conversion of
-//! 24-bit integers, and rounding of sums and products (which they may contract to one). So these functions are spelled out,
-//! once here and, operation by operation, once in the kernel. No operation here is fused: a CPU gives the same bits as any other.
+//! Drivers differ in logarithms, roots and sines by far more than the last bit. They agree on the exact conversion of
+//! 24-bit integers and on the rounding of sums and products (which they may contract to one). So these functions are
+//! spelled out, once here and once, operation by operation, in the kernel. No operation here is fused, so every CPU
+//! gives the same bits.
 
 /// `ln(1 + x) = x - x²/2 + x³ Σ LN[k] xᵏ` for `√½ ≤ 1 + x ≤ √2`, to 6e-9 of the value (a minimax fit).
 pub(super) const LN: [f32; 8] =
@@ -17,13 +18,13 @@ pub(super) const COS: [f32; 4] = [-0.308_425_13, 0.015_854_327, -0.000_325_942, 
 /// The bits of √½, the lowest mantissa that the logarithm takes.
 pub(super) const ROOT_HALF: u32 = 0x3F35_04F3;
 
-/// What moves [`ROOT_HALF`] to the bits of 1, where the exponent changes.
+/// Moves [`ROOT_HALF`] to the bits of 1, where the exponent changes.
 pub(super) const TO_ONE: u32 = 0x3F80_0000 - ROOT_HALF;
 
-/// The first guess of an inverse square root: half of the exponent, with the sign turned.
+/// First guess of an inverse square root: half of the exponent, negated.
 pub(super) const ROOT_GUESS: u32 = 0x5F37_5A86;
 
-/// Newton steps from a guess that is within 4 % to the last bits.
+/// Newton steps from a guess within 4 % to the last bits.
 pub(super) const ROOT_STEPS: usize = 3;
 
 /// `√(-2 ln u)` for the uniform number `u = (2k + 1) · 2⁻²⁴`, where `k` is the upper 23 bits of the word: from 3e-4 to 5.8.
@@ -57,7 +58,7 @@ pub(super) fn pair(a: u32, b: u32) -> (f32, f32) {
     let z = t * t;
     let sin = t * (((SIN[3] * z + SIN[2]) * z + SIN[1]) * z + SIN[0]);
     let cos = z * (((COS[3] * z + COS[2]) * z + COS[1]) * z + COS[0]) + 1.0;
-    // Odd quadrants turn by a quarter, the second and the third by a half.
+    // Odd quadrants add a quarter turn, quadrants 2 and 3 a half turn.
     let quadrant = b >> 30;
     let (x, y) = if quadrant & 1 == 0 { (cos, sin) } else { (-sin, cos) };
     let signed = if quadrant & 2 == 0 { radius } else { -radius };

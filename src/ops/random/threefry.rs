@@ -20,7 +20,7 @@ fn four_rounds(mut x: u32, mut y: u32, rotations: [u32; 4]) -> (u32, u32) {
     (x, y)
 }
 
-/// The two words of a counter in the stream of a key; of both, the lower half comes first.
+/// Returns the two words of a counter in the stream of a key; of both, the lower half comes first.
 #[inline(always)]
 pub(super) fn words(key: u64, counter: u64) -> (u32, u32) {
     let (k, l) = (key as u32, (key >> 32) as u32);

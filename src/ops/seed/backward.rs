@@ -1,4 +1,4 @@
-//! The gradient node: it keeps the gradient alone.
+//! The gradient node, which keeps only the gradient.
 
 use super::SeedBackend;
 use crate::ops::node::{Kept, recorded};

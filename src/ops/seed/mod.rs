@@ -1,4 +1,4 @@
-//! A backward pass that starts from a gradient which is known already, rather than from a loss.
+//! A backward pass that starts from a known gradient instead of a loss.
 
 mod backward;
 
@@ -6,7 +6,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
-/// The default body serves every backend.
+/// The default body runs on every backend.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -16,17 +16,17 @@ use burn::tensor::{Shape, Tensor};
 )]
 #[doc(hidden)]
 pub trait SeedBackend: Backend {
-    /// A zero, whatever `x` and `dx` are.
+    /// Returns 0, whatever `x` and `dx` are.
     #[fusion(default)]
     fn with_gradient(x: FloatTensor<Self>, dx: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::float_zeros(Shape::new([1]), &x.device(), dx.dtype().into())
     }
 }
 
-/// A scalar to start a backward pass from, whose gradient with respect to `x` is `dx`. Its value is zero.
+/// Returns a scalar of value zero whose gradient with respect to `x` is `dx`, to start a backward pass from.
 ///
-/// As a term of what `backward` is called on, it does what `⟨x, dx⟩` would, which is its oracle, without the products. It must not be
-/// scaled, for its own gradient is taken to be one.
+/// As a term of what `backward` is called on, it acts like `⟨x, dx⟩`, its reference in tests, without the products. It
+/// must not be scaled, because its own gradient is taken to be one.
 pub(crate) fn with_gradient(x: Tensor<2>, dx: Tensor<2>) -> Tensor<1> {
     assert_eq!(x.dims(), dx.dims(), "with_gradient: a gradient has the shape of what it is of");
     Tensor::from_dispatch(<Dispatch as SeedBackend>::with_gradient(x.into_dispatch(), dx.into_dispatch()))

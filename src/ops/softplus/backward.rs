@@ -1,4 +1,4 @@
-//! The gradient node: only the scores are kept.
+//! The gradient node, which keeps only the scores.
 
 use super::SoftplusBackend;
 use crate::ops::node::{Kept, no_second_order, recorded};

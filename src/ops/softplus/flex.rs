@@ -1,4 +1,4 @@
-//! The CPU path: each score is read once forward, and read and written once backward.
+//! The CPU path, which reads each score once forward, and reads and writes it once backward.
 
 use super::SoftplusBackend;
 use crate::linalg::{MulAdd, at_least, exp, sum, vectorised};
@@ -58,7 +58,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// Minus the sum of each row.
+    /// Writes minus the sum of each row.
     fn lost(dn: &[f32], m: usize, out: &mut [f32]) {
         for (r, out) in out.iter_mut().enumerate() {
             *out = -sum(&dn[r * m..][..m]);

@@ -1,4 +1,4 @@
-//! `Σ_j ln(1 + exp(n_ij - p_i))`: the ranking loss of every row against all its columns, without its temporaries.
+//! `Σ_j ln(1 + exp(n_ij - p_i))`: the pairwise ranking loss of every row against all its columns, without temporaries.
 
 mod backward;
 #[cfg(feature = "flex")]
@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor};
 
-/// The default bodies serve every backend; a backend with a path of its own overrides them.
+/// The default bodies run on every backend; a backend with an implementation of its own overrides them.
 #[doc(hidden)]
 #[backend_extension(
     Flex: cfg(feature = "flex"),
@@ -32,7 +32,7 @@ pub trait SoftplusBackend: Backend {
         Self::float_reshape(Self::float_sum_dim(Self::float_add(positive, tail), 1), rows)
     }
 
-    /// `dn_ij = g_i σ(n_ij - p_i)`, and `dp`, which is minus its row sums: first `dp`.
+    /// Returns `dp` and `dn`: `dn_ij = g_i σ(n_ij - p_i)`, and `dp` is minus its row sums.
     #[fusion(default)]
     fn softplus_rows_grad(
         p: FloatTensor<Self>,
@@ -45,14 +45,14 @@ pub trait SoftplusBackend: Backend {
     }
 }
 
-/// `[n]` to `[n, 1]`.
+/// Reshapes `[n]` to `[n, 1]`.
 fn column<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let rows = x.shape()[0];
     B::float_reshape(x, Shape::new([rows, 1]))
 }
 
-/// `ln(1 + y) = 2 artanh(y / (2 + y))` for `y` from 0 to 1, by its series: drivers have `ln(1 + y)` as written, which is 0 for
-/// small `y`.
+/// `ln(1 + y) = 2 artanh(y / (2 + y))` for `y` from 0 to 1, by its series: drivers compute `ln(1 + y)` as written,
+/// which is 0 for small `y`.
 fn log1p<B: Backend>(y: FloatTensor<B>) -> FloatTensor<B> {
     let s = B::float_div(y.clone(), B::float_add_scalar(y, 2f32.into()));
     let square = B::float_mul(s.clone(), s.clone()); // at most 1/9: the first term left out is below 1e-9
@@ -68,7 +68,7 @@ fn margins<B: Backend>(p: FloatTensor<B>, n: FloatTensor<B>) -> FloatTensor<B> {
     B::float_sub(n, column::<B>(p))
 }
 
-/// `out_i = Σ_j ln(1 + exp(n_ij - p_i))`, finite for any finite scores.
+/// Sums the softplus of each row's margins: `out_i = Σ_j ln(1 + exp(n_ij - p_i))`, finite for any finite scores.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -83,6 +83,9 @@ fn margins<B: Backend>(p: FloatTensor<B>, n: FloatTensor<B>) -> FloatTensor<B> {
 ///
 /// # Shapes
 /// - `p`: `[n]`, `n`: `[n, m]`; output: `[n]`
+///
+/// # Panics
+/// When the numbers of rows differ.
 pub fn softplus_margins(p: Tensor<1>, n: Tensor<2>) -> Tensor<1> {
     let ([rows], [n_rows, m]) = (p.dims(), n.dims());
     assert_eq!(rows, n_rows, "softplus_margins: p is [{rows}] but n is [{n_rows}, {m}]");

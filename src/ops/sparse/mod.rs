@@ -1,4 +1,4 @@
-//! A sparse matrix on a device, with the transpose that its backward needs.
+//! A sparse matrix on a device, with the transpose that its backward pass needs.
 
 mod module;
 
@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use sprs::CsMat;
 use std::sync::{Arc, OnceLock};
 
-/// Compressed sparse rows on one device; indices are 32-bit on every device.
+/// Compressed sparse rows (CSR) on one device; indices are 32-bit on every device.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub(crate) row_ptr: Tensor<1, Int>, // [n_rows + 1]
@@ -15,18 +15,18 @@ pub(crate) struct Rows {
     pub(crate) values: Tensor<1>,       // [nnz]
 }
 
-/// A constant sparse matrix `A` and its transpose, moved to a device once.
+/// A constant sparse matrix `A` and its transpose, copied to a device once.
 ///
-/// It is a graph whose edge from node `j` to node `i` is the nonzero `A[i, j]`: row `i` receives. Edges are numbered row after
-/// row, by ascending column within a row, and everything that belongs to edges, such as [`values`](Self::values), is in this
-/// order.
+/// It is a graph: the nonzero `A[i, j]` is an edge from node `j` to node `i`, so row `i` receives. Edges are numbered
+/// row by row, by ascending column within a row. Everything that belongs to edges, such as [`values`](Self::values), is
+/// in this order.
 ///
 /// As a field of a module it moves along with the module and has no parameters. Its tensors are constants of the plain
-/// device, also where that was given with autodiff; operators accept them beside tensors that are tracked.
+/// device, even if an autodiff device was given; operators accept them beside tracked tensors.
 ///
-/// Memory: 8 bytes a nonzero and 4 a row for each of `A` and `Aᵀ`; a symmetric matrix shares the buffers of both. What is
-/// first computed on edges ([`rows`](Self::rows), [`spmm_values`]) adds 8 a nonzero. Cloning is free: tensors are
-/// reference-counted.
+/// Memory: 8 bytes per nonzero and 4 per row for each of `A` and `Aᵀ`; a symmetric matrix shares the buffers of both.
+/// The first operation on edges ([`rows`](Self::rows), [`spmm_values`]) adds 8 per nonzero. Cloning is cheap: tensors
+/// are reference-counted.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -55,7 +55,7 @@ pub struct SparseMatrix {
     edges: Arc<OnceLock<Edges>>,
 }
 
-/// Where the nonzeros are, for what is computed on them.
+/// Positions of the nonzeros, for operators on edges.
 #[derive(Debug, Clone)]
 pub(crate) struct Edges {
     /// Row of each nonzero.
@@ -68,8 +68,8 @@ impl SparseMatrix {
     /// Copies `matrix` to `device`. O(nonzeros) time.
     ///
     /// # Panics
-    /// When the matrix has 2³¹ or more rows, columns or nonzeros, or when it is no matrix: row pointers that fall, columns
-    /// that are out of range or do not ascend within a row.
+    /// When the matrix has 2³¹ - 1 or more rows, columns or nonzeros, or when it is not a valid matrix: row pointers
+    /// decrease, or columns are out of range or do not ascend within a row.
     pub fn new(matrix: &CsMat<f32>, device: &Device) -> Self {
         let owned;
         let m = if matrix.is_csr() {
@@ -84,14 +84,14 @@ impl SparseMatrix {
         Self::assemble(&Csr::from_parts(m.cols(), row_ptr, col_idx), m.data().to_vec(), device).0
     }
 
-    /// The matrix of the edges `(row, column, value)`, given in any order. O(edges + rows + columns) time.
+    /// Builds the matrix of the edges `(row, column, value)`, given in any order. O(edges + rows + columns) time.
     ///
-    /// Repeated edges are refused rather than summed: whether one counts twice, and which of the two a tensor on edges
-    /// means, only the caller knows.
+    /// Repeated edges are refused rather than summed: only the caller knows whether one counts twice, and which of the
+    /// two a tensor on edges means.
     ///
     /// # Panics
-    /// When a row or column is out of range, when an edge is given twice, or when there are 2³¹ or more rows, columns or
-    /// edges.
+    /// When a row or column is out of range, when an edge is given twice, or when there are 2³¹ - 1 or more rows,
+    /// columns or edges.
     pub fn from_edges(n_rows: usize, n_cols: usize, edges: &[(u32, u32, f32)], device: &Device) -> Self {
         check_size(n_rows, n_cols, edges.len());
         let pair = |e: usize| (edges[e].0, edges[e].1);
@@ -104,7 +104,7 @@ impl SparseMatrix {
         }
     }
 
-    /// As [`assemble`](Self::assemble), for a matrix that is made to be computed on: its edges are known from the start.
+    /// Like [`assemble`](Self::assemble), for a matrix whose edges are going to be used: they are stored at once.
     pub(crate) fn on_edges(pattern: &Csr, values: Vec<f32>, device: &Device) -> Self {
         let (matrix, order) = Self::assemble(pattern, values, device);
         let device = matrix.device();
@@ -113,7 +113,7 @@ impl SparseMatrix {
         matrix
     }
 
-    /// The matrix, and where each nonzero of the transpose is in it.
+    /// Builds the matrix; also returns the position of each nonzero of the transpose in it.
     fn assemble(pattern: &Csr, values: Vec<f32>, device: &Device) -> (Self, Vec<i32>) {
         let (turned, order) = pattern.transpose();
         let t_values: Vec<f32> = order.iter().map(|&e| values[e as usize]).collect();
@@ -133,7 +133,7 @@ impl SparseMatrix {
         (matrix, signed(order))
     }
 
-    /// Made when they are first needed: most graphs have constant values.
+    /// Returns the positions of the nonzeros, computed on first use: most graphs have constant values.
     pub(crate) fn edges(&self) -> &Edges {
         self.edges.get_or_init(|| {
             let pattern = self.pattern();
@@ -143,15 +143,15 @@ impl SparseMatrix {
         })
     }
 
-    /// The pattern in host memory.
+    /// Returns the pattern, copied to host memory.
     pub(crate) fn pattern(&self) -> Csr {
         let host = |t: &Tensor<1, Int>| t.to_data().iter::<i32>().map(|i| i as u32).collect();
         Csr::from_parts(self.n_cols, host(&self.a.row_ptr), host(&self.a.col_idx))
     }
 
-    /// The matrix with the same pattern and other constant values, without a gradient. O(nonzeros) time.
+    /// Returns a matrix with the same pattern and other constant values, without a gradient. O(nonzeros) time.
     ///
-    /// Where the values shall have a gradient, [`spmm_values`](super::spmm_values) takes them beside the matrix.
+    /// For values with a gradient, use [`spmm_values`](super::spmm_values), which takes them beside the matrix.
     ///
     /// # Shapes
     /// - `values`: `[nnz]`, in the order of edges
@@ -173,47 +173,47 @@ impl SparseMatrix {
         let values = values.inner().to_device(&self.device()).cast(DType::F32);
         let turned = values.clone().select(0, self.edges().order.clone());
         let (a, at) = (Rows { values, ..self.a.clone() }, Rows { values: turned, ..self.at.clone() });
-        // Whether the new values are symmetric is not known without reading them.
+        // Whether the new values are symmetric is unknown without reading them.
         Self { symmetric: false, a, at, ..self.clone() }
     }
 
-    /// `[n_rows, n_cols]`.
+    /// Returns `[n_rows, n_cols]`.
     pub fn dims(&self) -> [usize; 2] {
         [self.n_rows, self.n_cols]
     }
 
-    /// Number of stored values, the edges of the graph.
+    /// Returns the number of stored values, the edges of the graph.
     pub fn nnz(&self) -> usize {
         self.nnz
     }
 
-    /// The row of each nonzero, row after row, `[nnz]`: the nodes that receive.
+    /// Returns the row of each nonzero in the order of edges, `[nnz]`: the receiving nodes.
     pub fn rows(&self) -> Tensor<1, Int> {
         self.edges().row_idx.clone()
     }
 
-    /// The column of each nonzero, row after row, `[nnz]`: the nodes that send.
+    /// Returns the column of each nonzero in the order of edges, `[nnz]`: the sending nodes.
     pub fn cols(&self) -> Tensor<1, Int> {
         self.a.col_idx.clone()
     }
 
-    /// The stored values, row after row, `[nnz]`.
+    /// Returns the stored values in the order of edges, `[nnz]`.
     pub fn values(&self) -> Tensor<1> {
         self.a.values.clone()
     }
 
-    /// Whether `A = Aᵀ` in pattern and values, as found when the matrix was made; `false` after
+    /// Returns whether `A = Aᵀ` in pattern and values, as found at construction; `false` after
     /// [`with_values`](Self::with_values).
     pub fn is_symmetric(&self) -> bool {
         self.symmetric
     }
 
-    /// The plain device that the matrix is on.
+    /// Returns the plain device that the matrix is on.
     pub fn device(&self) -> Device {
         self.a.col_idx.device()
     }
 
-    /// `A x`, differentiable in `x`. See [`spmm`](super::spmm).
+    /// Computes `A x`, differentiable in `x`. See [`spmm`](super::spmm).
     pub fn matmul(&self, x: Tensor<2>) -> Tensor<2> {
         super::spmm(self, x)
     }
@@ -225,12 +225,12 @@ fn check_size(n_rows: usize, n_cols: usize, nnz: usize) {
     assert!(fits, "sparse matrix [{n_rows}, {n_cols}] with {nnz} nonzeros is too large for 32-bit indices");
 }
 
-/// Indices below 2³¹ as devices have them.
+/// Converts indices below 2³¹ to the type that devices use.
 fn signed(indices: Vec<u32>) -> Vec<i32> {
     indices.into_iter().map(|i| i as i32).collect()
 }
 
-/// `[n]`, 32-bit.
+/// Makes a tensor of 32-bit indices, `[n]`.
 pub(crate) fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), (device, DType::I32))
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(floats(a.values()), [-1.0, 1.0, 4.0, 5.0]);
         assert_eq!(floats(a.at.values.clone()), [-1.0, 4.0, 5.0, 1.0]);
         assert!(!a.is_symmetric());
-        // The same, made of a matrix in host memory: its edges are found when they are asked for.
+        // The same matrix from one in host memory: its edges are computed when they are asked for.
         let mut triplets = sprs::TriMat::new((4, 4));
         edges.iter().for_each(|&(row, col, value)| triplets.add_triplet(row as usize, col as usize, value));
         let b = SparseMatrix::new(&triplets.to_csr(), &Device::flex());

@@ -1,4 +1,4 @@
-//! A sparse matrix as a part of modules: no parameters, and everything of it moves along.
+//! A sparse matrix as a field of modules: it has no parameters, and all its tensors move along.
 
 use super::{Edges, Rows, SparseMatrix};
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor};
@@ -26,7 +26,7 @@ impl Module for SparseMatrix {
         self.to_device(device)
     }
 
-    /// Everything, the edges included where they have been found; to the plain device, for the matrix is a constant.
+    /// Moves everything, the edges included if they have been computed, to the plain device: the matrix is a constant.
     fn to_device(self, device: &Device) -> Self {
         let device = device.clone().inner();
         if device == self.device() {

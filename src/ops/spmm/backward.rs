@@ -15,7 +15,7 @@ struct CsrPair<B: SpmmBackend> {
     at: Csr<B>,
 }
 
-/// `dX = Aᵀ dY`: the constant structure is kept, never `X`.
+/// `dX = Aᵀ dY`: keeps the constant matrix, never `X`.
 #[derive(Debug, Clone)]
 struct Spmm<B: SpmmBackend>(CsrPair<B>);
 
@@ -37,7 +37,7 @@ impl<B: SpmmBackend> Kept<B, 1> for Polynomial<B> {
     }
 }
 
-/// `dX = Σ c_l (Aᵀ)ˡ dY`, where `dY` has the gradients at some rows and zeros elsewhere.
+/// `dX = Σ c_l (Aᵀ)ˡ dY`, where `dY` has the gradients at the given rows and zeros elsewhere.
 #[derive(Debug, Clone)]
 struct PolynomialRows<B: SpmmBackend>(CsrPair<B>, Vec<f32>, IntTensor<B>);
 
@@ -74,14 +74,14 @@ impl<B: SpmmBackend> Kept<B, 2> for SpmmValues<B> {
     }
 }
 
-/// A share of each side for each place.
+/// A sampled product, each place of which contributes to the gradients of both sides.
 #[derive(Debug, Clone)]
 struct Sddmm<B: SpmmBackend> {
     rows: IntTensor<B>,
     cols: IntTensor<B>,
     y: FloatTensor<B>,
     x: FloatTensor<B>,
-    /// Whether both sides are one tensor.
+    /// Whether both sides are the same tensor.
     alike: bool,
 }
 
@@ -89,7 +89,7 @@ impl<B: SpmmBackend> Kept<B, 2> for Sddmm<B> {
     fn gradients(self, g: FloatTensor<B>, [of_y, of_x]: [bool; 2]) -> [Option<FloatTensor<B>>; 2] {
         let Self { rows, cols, y, x, alike } = self;
         let (n, m) = (y.shape()[0], x.shape()[0]);
-        // One tensor on both sides has one gradient: it is as large as the tensor, however few the places.
+        // The same tensor on both sides gets one gradient: it is as large as the tensor, however few the places.
         if alike {
             let here = B::int_cat(vec![rows.clone(), cols.clone()], 0);
             let there = B::int_cat(vec![cols, rows], 0);

@@ -1,13 +1,13 @@
 //! The GPU path: CubeCL kernels for every runtime, balanced by nonzeros.
 //!
 //! Rows differ in length by orders of magnitude, and a unit that walked a popular item's row alone would outlast all
-//! others. So the product is cut by nonzeros: a unit owns [`CHUNK`] nonzeros in a line and a few neighbouring columns, and
-//! walks through the rows that these nonzeros belong to. What it adds up is of one of two kinds:
+//! others. So the product is split by nonzeros: a unit owns [`CHUNK`] consecutive nonzeros and a few neighbouring
+//! columns, and walks through the rows of these nonzeros. Its sums are of two kinds:
 //!
-//! - a row that begins and ends in the chunk goes to the result at once;
-//! - of a row that goes on in other chunks, the share goes to a buffer, which a second kernel adds up by row.
+//! - the sum of a row that begins and ends in the chunk goes to the result at once;
+//! - the share of a row that extends into other chunks goes to a buffer, which a second kernel adds up by row.
 //!
-//! Neighbouring units read neighbouring columns, four at a time where the width allows. Nothing is added atomically: the
+//! Neighbouring units read neighbouring columns, four at a time if the width allows. Nothing is added atomically: the
 //! order of every sum follows from the pattern alone, so a product has the same bits in every run.
 
 use super::SpmmBackend;
@@ -19,14 +19,14 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// Nonzeros of one unit: enough to pay for finding the first row, few enough that Baby's graph fills a large GPU.
+/// Nonzeros of a unit: enough to pay for finding the first row, few enough that Baby's graph fills a large GPU.
 const CHUNK: usize = 32;
 /// Units that share one inner product of [`csr_sddmm`](SpmmBackend::csr_sddmm).
 const GROUP: usize = 8;
 
-/// `Σ_e values[e] X[col_idx[e]]` over each row's nonzeros in chunk `c`: to `out[row]` where the chunk holds the whole row,
-/// else to `shares[c]`: first the share of the row that runs into the chunk, then that of the row that begins there and
-/// runs out of it.
+/// `Σ_e values[e] X[col_idx[e]]` over each row's nonzeros in chunk `c`. It goes to `out[row]` if the chunk holds the
+/// whole row, else to `shares[c]`: first the share of the row that began before the chunk, then that of the row that
+/// begins there and extends beyond it.
 #[cube(launch)]
 fn sum_chunks<F: Float, I: Int, N: Size>(
     row_ptr: &[I],
@@ -79,7 +79,7 @@ fn sum_chunks<F: Float, I: Int, N: Size>(
     }
 }
 
-/// Adds up, in order, the shares of the rows that more than one chunk holds, and zeroes the rows without nonzeros.
+/// Adds up, in order, the shares of rows that span several chunks, and zeroes the rows without nonzeros.
 #[cube(launch)]
 fn join_chunks<F: Float, I: Int, N: Size>(
     row_ptr: &[I],
@@ -108,8 +108,8 @@ fn join_chunks<F: Float, I: Int, N: Size>(
     }
 }
 
-/// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: each unit of a group adds up every `group`-th part of the columns, and the
-/// first adds up the units.
+/// `out[e] = ⟨Y[row_idx[e]], X[col_idx[e]]⟩`: each unit of a group sums over every `group`-th vector of columns, and
+/// the first unit adds up the group.
 #[cube(launch)]
 fn sample_products<F: Float, I: Int, N: Size>(
     row_idx: &[I],

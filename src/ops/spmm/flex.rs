@@ -1,4 +1,4 @@
-//! The CPU path: rows are shared out among threads in fixed blocks, and each row is summed by one of them.
+//! The CPU path: rows are distributed among threads in fixed blocks, and each row is summed by one thread.
 
 use super::{GatherBackend, SpmmBackend};
 use crate::linalg::{MulAdd, dot, vectorised};
@@ -14,8 +14,8 @@ const ROWS: usize = 64;
 /// Nonzeros of one task of the sampled product.
 const EDGES: usize = 512;
 
-/// `alpha · A y + beta · x`, or `A y` where there is no `x`. Where `taken` says which rows of `y` are not zero, no other is
-/// read.
+/// Returns `alpha · A y + beta · x`, or `A y` if there is no `x`. If `taken` marks the nonzero rows of `y`, no other
+/// row is read.
 fn product(
     [row_ptr, col_idx]: [&IntTensor<Flex>; 2],
     values: &FloatTensor<Flex>,
@@ -46,14 +46,14 @@ fn product(
     Flex::float_from_data(TensorData::new(out, [n, d]), &y.device())
 }
 
-/// The nonzeros of some rows in the columns that are taken.
+/// Returns the nonzeros of some rows in the columns that are `taken`.
 fn only(taken: &[bool], row_ptr: &[i32], col_idx: &[i32], values: &[f32]) -> (Vec<i32>, Vec<i32>, Vec<f32>) {
     let all = row_ptr[0] as usize..row_ptr[row_ptr.len() - 1] as usize;
     let (mut ptr, mut cols, mut kept) = (vec![0], vec![0; all.len()], vec![0.0; all.len()]);
     let mut n = 0;
     for span in row_ptr.windows(2) {
         for e in span[0] as usize..span[1] as usize {
-            // Without a branch that could be guessed wrong: what is not taken is overwritten.
+            // Without a branch, which would be mispredicted: an entry that is not taken is overwritten.
             (cols[n], kept[n]) = (col_idx[e], values[e]);
             n += usize::from(taken[col_idx[e] as usize]);
         }
@@ -62,7 +62,7 @@ fn only(taken: &[bool], row_ptr: &[i32], col_idx: &[i32], values: &[f32]) -> (Ve
     (ptr, cols, kept)
 }
 
-/// `Σ_l coefficients[l] Aˡ X`, by Horner's rule; `taken` of the rows of X as in [`product`].
+/// Computes `Σ_l coefficients[l] Aˡ X` by Horner's rule; `taken` marks rows of X as in [`product`].
 fn polynomial(
     [row_ptr, col_idx]: [&IntTensor<Flex>; 2],
     values: &FloatTensor<Flex>,
@@ -75,14 +75,14 @@ fn polynomial(
     };
     let mut y: Option<FloatTensor<Flex>> = None;
     for &c in lower.iter().rev() {
-        // The innermost term is `last · x`: its factor goes into the first product, which alone is of X.
+        // The innermost term is `last · x`: its factor goes into the first product, the only one of X itself.
         let (of, alpha, taken) = y.as_ref().map_or((x, last, taken), |y| (y, 1.0, None));
         y = Some(product([row_ptr, col_idx], values, of, alpha, Some((x, c)), taken));
     }
     y.unwrap_or_else(|| Flex::float_mul_scalar(x.clone(), last.into()))
 }
 
-/// Columns of a row that are summed in registers at a time: all of three blocks of 64, of one, or of a half or a quarter of one.
+/// Columns of a row that are summed in registers at a time: three blocks of 64, one, a half or a quarter of one.
 const WIDE: usize = 192;
 const NARROW: usize = 64;
 const HALF: usize = 32;
@@ -93,7 +93,7 @@ const QUARTER: usize = 16;
 fn sums<M: MulAdd, const W: usize>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first: usize) -> [f32; W] {
     let mut sums = [0f32; W];
     for (&c, &w) in cols.iter().zip(values) {
-        // A column that is not there must not count as zeros.
+        // A column out of range must not count as zeros.
         let Some(y) = y[c as usize * d + first..].first_chunk::<W>() else {
             panic!("spmm: column {c} of {} rows of {d}", y.len() / d)
         };
@@ -116,7 +116,7 @@ fn few_sums<M: MulAdd>(cols: &[i32], values: &[f32], y: &[f32], d: usize, first:
     sums
 }
 
-/// Writes `alpha · sums + beta · own`, or the sums alone where there is no `own`.
+/// Writes `alpha · sums + beta · own`, or the sums alone if there is no `own`.
 #[inline(always)]
 fn put<M: MulAdd>(sums: &mut [f32], alpha: f32, own: Option<&[f32]>, beta: f32, out: &mut [MaybeUninit<f32>]) {
     if let Some(own) = own {
@@ -128,13 +128,13 @@ fn put<M: MulAdd>(sums: &mut [f32], alpha: f32, own: Option<&[f32]>, beta: f32, 
 }
 
 vectorised! {
-    /// `out[r] = alpha · Σ values[e] y[col_idx[e]] + beta · own[r]` for the rows that `row_ptr` begins with; an empty
-    /// `own` counts as zero. Every place of `out` is written once.
+    /// `out[r] = alpha · Σ values[e] y[col_idx[e]] + beta · own[r]` for the rows from the first of `row_ptr` on; with
+    /// an empty `own`, the sums alone. Every entry of `out` is written once.
     pub(super) fn rows(
         row_ptr: &[i32], col_idx: &[i32], values: &[f32], y: &[f32], d: usize, alpha: f32, own: &[f32], beta: f32,
         out: &mut [MaybeUninit<f32>],
     ) {
-        // The callers rely on every place being written.
+        // The callers rely on every entry being written.
         let n = out.len() / d;
         assert!(n * d == out.len() && n < row_ptr.len(), "spmm: {n} rows of {d} and {} row pointers", row_ptr.len());
         for (r, (out, span)) in out.chunks_exact_mut(d).zip(row_ptr.windows(2)).enumerate() {
@@ -144,7 +144,7 @@ vectorised! {
             let mut first = 0;
             while first < d {
                 let (own, out) = (own.map(|own| &own[first..]), &mut out[first..]);
-                // Not by a closure: called from several places it is not inlined, and then not vectorised either.
+                // Not a closure: one called from several places is not inlined, and then not vectorised either.
                 macro_rules! columns {
                     ($width:ident) => {{
                         let mut sums = sums::<M, $width>(cols, values, y, d, first);
@@ -178,7 +178,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `out[here[e] - first] += g[e] x[there[e]]` for the rows from `first` on that `out` holds.
+    /// `out[here[e] - first] += g[e] x[there[e]]` for the rows of `out`, which are those from `first` on.
     fn scatter(here: &[i32], there: &[i32], g: &[f32], x: &[f32], d: usize, first: usize, out: &mut [f32]) {
         let held = first..first + out.len() / d;
         for ((&r, &c), &g) in here.iter().zip(there).zip(g) {
@@ -236,7 +236,7 @@ impl SpmmBackend for Flex {
                 return Self::gather_rows(all, ids);
             }
         };
-        // All terms but the last product, which is made for the rows alone.
+        // All terms but the last product, which is computed for the given rows alone.
         let (y, alpha) = match higher {
             [last] => (x.clone(), *last),
             _ => (polynomial([&row_ptr, &col_idx], &values, &x, higher, None), 1.0),

@@ -1,4 +1,4 @@
-//! Some rows of a sparse matrix times a dense one, in host memory: what a process computes that owns these rows alone.
+//! Products of some rows of a sparse matrix with a dense one, in host memory: for a process that owns these rows alone.
 
 use super::flex::rows;
 use crate::ops::SparseMatrix;
@@ -6,12 +6,12 @@ use crate::ops::host::written;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of one task, as in the product of whole matrices.
+/// Rows of a task, as in the product of whole matrices.
 const ROWS: usize = 64;
-/// Rows of a task that copies.
+/// Rows of a copying task.
 const COPIED: usize = 1024;
 
-/// Rows of a sparse matrix, each with its nonzeros in the order that they have there, so that every sum has the same bits.
+/// Some rows of a sparse matrix. Their nonzeros keep their order, so that every sum has the same bits.
 #[derive(Debug)]
 pub(crate) struct HostRows {
     row_ptr: Vec<i32>,
@@ -20,8 +20,8 @@ pub(crate) struct HostRows {
 }
 
 impl HostRows {
-    /// The rows in `ranges` of `matrix`, or of its transpose; `place` says where the row of each column is in what they will be
-    /// multiplied with.
+    /// Takes the rows in `ranges` from `matrix` or its transpose; `place` maps each column to its row in the dense
+    /// operand.
     pub(crate) fn of(
         matrix: &SparseMatrix,
         transposed: bool,
@@ -49,7 +49,7 @@ impl HostRows {
         found
     }
 
-    /// Rows that are known; `place` as in [`of`](Self::of).
+    /// Takes rows in CSR form; `place` as in [`of`](Self::of).
     pub(crate) fn new((row_ptr, col_idx, values): (Vec<i32>, Vec<u32>, Vec<f32>), place: impl Fn(u32) -> u32) -> Self {
         let col_idx = col_idx.into_iter().map(|column| place(column) as i32).collect();
         Self { row_ptr, col_idx, values }
@@ -68,8 +68,8 @@ impl HostRows {
         self.in_blocks(d, own, |rp, own, out| rows(rp, &self.col_idx, &self.values, y, d, alpha, own, beta, out))
     }
 
-    /// [`times`](Self::times) of a `y` of which only some rows are not zero: `at[column]` is where such a row is, and negative for
-    /// the others, which are left out of the sums.
+    /// [`times`](Self::times) for a `y` that holds only nonzero rows: `at[column]` is the position of such a row, and
+    /// negative for the others, which are left out of the sums.
     pub(crate) fn times_some(
         &self,
         at: &[i32],
@@ -109,7 +109,7 @@ impl HostRows {
         })
     }
 
-    /// The rows `picked` of [`times`](Self::times), `[picked, d]`.
+    /// Returns the rows `picked` of [`times`](Self::times), `[picked, d]`.
     pub(crate) fn picked_times(
         &self,
         picked: &[u32],
@@ -130,7 +130,7 @@ impl HostRows {
     }
 }
 
-/// Neighbouring columns of `x`, `[n, d]`, as a matrix of their own.
+/// Copies neighbouring columns of `x`, `[n, d]`, to a matrix of their own.
 pub(crate) fn cut_columns(x: &[f32], d: usize, columns: &Range<usize>) -> Vec<f32> {
     let (n, width) = (x.len() / d, columns.len());
     written(n * width, COPIED * width, |block, out| {
@@ -143,7 +143,7 @@ pub(crate) fn cut_columns(x: &[f32], d: usize, columns: &Range<usize>) -> Vec<f3
     })
 }
 
-/// The inverse of [`cut_columns`], into a matrix that is there.
+/// The inverse of [`cut_columns`], into an existing matrix.
 pub(crate) fn put_columns(part: &[f32], columns: &Range<usize>, out: &mut [f32], d: usize) {
     let width = columns.len();
     out.par_chunks_mut(COPIED * d).zip(part.par_chunks(COPIED * width)).for_each(|(out, part)| {

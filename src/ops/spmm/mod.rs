@@ -1,4 +1,4 @@
-//! `Y = A X` for a sparse `A`: with constant values, or with values that carry a gradient; and `X Yᵀ` at some places alone.
+//! Sparse products `Y = A X`, with constant or differentiable values, and the sampled product `X Yᵀ` (SDDMM).
 
 mod backward;
 #[cfg(feature = "cube")]
@@ -24,8 +24,8 @@ fn out_shape(row_ptr: &Shape, x: &Shape) -> Shape {
     [row_ptr[0] - 1, x[1]].into()
 }
 
-/// What a backend must do is `csr_spmm`; the other products have default bodies made of it and of tensor operations. With
-/// fusion a default body is made of fused operations, and a backend's own body is called where a shape is given.
+/// A backend must provide `csr_spmm`; the other products have default bodies built from it and from tensor operations.
+/// With fusion a default body consists of fused operations, and a backend's own body is called where a shape is given.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
 #[backend_extension(
@@ -93,7 +93,7 @@ pub trait SpmmBackend: GatherBackend {
         Self::gather_rows(Self::csr_polynomial(rp, ci, v, trp, tci, tv, x, coefficients), ids)
     }
 
-    /// [`csr_polynomial`](Self::csr_polynomial) of a matrix of `n_rows` rows of zeros to which `X[ids[e]] += g[e]`.
+    /// [`csr_polynomial`](Self::csr_polynomial) of a matrix X of `n_rows` rows of zeros after `X[ids[e]] += g[e]`.
     #[fusion(default)]
     fn csr_polynomial_rows_grad(
         row_ptr: IntTensor<Self>,
@@ -125,7 +125,7 @@ pub trait SpmmBackend: GatherBackend {
         Self::float_reshape(Self::float_sum_dim(rows, 1), edges)
     }
 
-    /// `dY[row_idx[e]] += g[e] X[col_idx[e]]`, from a matrix of `n_rows` rows of zeros.
+    /// `dY[row_idx[e]] += g[e] X[col_idx[e]]`, starting from `n_rows` rows of zeros.
     #[fusion(default)]
     fn csr_sddmm_grad(
         row_idx: IntTensor<Self>,
@@ -139,7 +139,7 @@ pub trait SpmmBackend: GatherBackend {
         Self::gather_rows_grad(row_idx, rows, n_rows)
     }
 
-    /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` maps them to the transpose's order.
+    /// [`csr_spmm`](Self::csr_spmm) whose `values` carry a gradient; `order` permutes them to the transpose's order.
     #[fusion(default)]
     fn csr_spmm_values(
         row_ptr: IntTensor<Self>,
@@ -169,10 +169,10 @@ fn check_polynomial(a: &SparseMatrix, x: &Tensor<2>, coefficients: &[f32]) {
     assert!(n_rows == n_cols && !coefficients.is_empty(), "spmm_polynomial: A is [{n_rows}, {n_cols}]");
 }
 
-/// Sparse times dense, `Y = A X`, with gradient `dX = Aᵀ dY`.
+/// Sparse-dense matrix product (SpMM), `Y = A X`, with gradient `dX = Aᵀ dY`.
 ///
-/// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on how a
-/// GPU schedules its work.
+/// O(nnz · d) operations. The order of every sum is fixed, so results depend neither on the number of threads nor on
+/// GPU scheduling.
 ///
 /// # Shapes
 /// - `a`: `[n, m]`, constant
@@ -208,10 +208,10 @@ pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     ))
 }
 
-/// A polynomial of a square sparse matrix, `Y = Σ_l c_l Aˡ X`, with gradient `dX = Σ_l c_l (Aᵀ)ˡ dY`.
+/// Applies a polynomial of a square sparse matrix, `Y = Σ_l c_l Aˡ X`, with gradient `dX = Σ_l c_l (Aᵀ)ˡ dY`.
 ///
-/// Horner's rule needs one sparse product a degree, and each adds its term in the same pass over memory. Propagation and
-/// layer aggregation are such polynomials: LightGCN's mean of layers has `c_l = 1 / (L + 1)`.
+/// Horner's rule takes one sparse product per degree, and each adds its term in the same pass over memory. Graph
+/// propagation with layer aggregation is such a polynomial: LightGCN's mean of layers has `c_l = 1 / (L + 1)`.
 ///
 /// # Shapes
 /// - `a`: `[n, n]`, constant
@@ -227,7 +227,7 @@ pub fn spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
 /// let device = Device::flex();
 /// let swap = SparseMatrix::from_edges(2, 2, &[(0, 1, 1.0), (1, 0, 1.0)], &device);
 /// let x = Tensor::<2>::from_data([[1.0], [3.0]], &device);
-/// // ½ x + ½ A x: LightGCN of one layer.
+/// // ½ x + ½ A x: LightGCN with one layer.
 /// let mean = spmm_polynomial(&swap, x, &[0.5, 0.5]);
 /// assert_eq!(mean.into_data().iter::<f32>().collect::<Vec<_>>(), [2.0, 2.0]);
 /// ```
@@ -246,10 +246,10 @@ pub fn spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> 
     ))
 }
 
-/// Some rows of a [polynomial](spmm_polynomial), `Y[e] = (Σ_l c_l Aˡ X)[ids[e]]`: what a batch takes from a graph.
+/// Computes rows of a [polynomial](spmm_polynomial), `Y[e] = (Σ_l c_l Aˡ X)[ids[e]]`: what a batch needs from a graph.
 ///
-/// On the CPU the last product is made for these rows alone, and the backward leaves out what has no gradient. The bits are
-/// those of [`spmm_polynomial`] and [`gather_rows`](super::gather_rows), which are its oracle.
+/// On the CPU the last product is computed for these rows alone, and the backward pass skips what has no gradient. The
+/// bits are those of [`spmm_polynomial`] followed by [`gather_rows`](super::gather_rows), its reference in tests.
 ///
 /// # Shapes
 /// - `a`: `[n, n]`, constant
@@ -284,7 +284,8 @@ pub fn spmm_polynomial_rows(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]
     ))
 }
 
-/// `Y = A(values) X` on the pattern of `a`, with gradients `dX = Aᵀ dY` and `dvalues[e] = ⟨dY[row e], X[col e]⟩`.
+/// Sparse-dense product with differentiable values, `Y = A(values) X` on the pattern of `a`, with gradients
+/// `dX = Aᵀ dY` and `dvalues[e] = ⟨dY[row e], X[col e]⟩`.
 ///
 /// # Shapes
 /// - `a`: `[n, m]`; its own values are not used
@@ -323,11 +324,11 @@ pub fn spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<
     ))
 }
 
-/// The product `X Yᵀ` at some places alone, `out[e] = ⟨X[rows[e]], Y[cols[e]]⟩` (SDDMM): the scores of pairs, or, of a matrix
-/// with itself, the squared lengths of rows. With gradients `dX[rows[e]] += dout[e] Y[cols[e]]` and
-/// `dY[cols[e]] += dout[e] X[rows[e]]`.
+/// Sampled dense-dense product (SDDMM): `X Yᵀ` at the given places alone, `out[e] = ⟨X[rows[e]], Y[cols[e]]⟩`. It gives
+/// the scores of pairs, or, of a matrix with itself, the squared L2 norms of rows. The gradients are
+/// `dX[rows[e]] += dout[e] Y[cols[e]]` and `dY[cols[e]] += dout[e] X[rows[e]]`.
 ///
-/// No row is copied. The gradients are as large as X and Y; where both are the same tensor there is one.
+/// No row is copied. The gradients are as large as X and Y; if both are the same tensor, there is one.
 ///
 /// # Shapes
 /// - `x`: `[n, d]`, `rows`: `[p]`, each below `n`

@@ -1,16 +1,16 @@
-//! The definition: gather, scale, scatter-add. Runs on every backend; holds nnz × d temporaries.
+//! Reference implementations: gather, scale, scatter-add. They run on every backend and hold nnz × d temporaries.
 
 use crate::ops::SparseMatrix;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-/// [`spmm`](super::spmm) by gather and scatter-add: the oracle of the fast paths.
+/// Reference implementation of [`spmm`](super::spmm), by gather and scatter-add.
 #[doc(hidden)]
 pub fn reference_spmm(a: &SparseMatrix, x: Tensor<2>) -> Tensor<2> {
     let values = Tensor::from_data(a.values().into_data(), &x.device());
     reference_spmm_values(a, values, x)
 }
 
-/// [`spmm_values`](super::spmm_values) by gather and scatter-add: the oracle of the fast paths.
+/// Reference implementation of [`spmm_values`](super::spmm_values), by gather and scatter-add.
 #[doc(hidden)]
 pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
     let ([n_rows, _], [_, d], device) = (a.dims(), x.dims(), x.device());
@@ -19,7 +19,7 @@ pub fn reference_spmm_values(a: &SparseMatrix, values: Tensor<1>, x: Tensor<2>) 
     Tensor::zeros([n_rows, d], &device).select_assign(0, row, messages, IndexingUpdateOp::Add)
 }
 
-/// [`spmm_polynomial`](super::spmm_polynomial) term by term: its oracle.
+/// Reference implementation of [`spmm_polynomial`](super::spmm_polynomial), term by term.
 #[doc(hidden)]
 pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &[f32]) -> Tensor<2> {
     let mut power = x.clone();
@@ -31,7 +31,7 @@ pub fn reference_spmm_polynomial(a: &SparseMatrix, x: Tensor<2>, coefficients: &
     sum
 }
 
-/// [`sddmm`](super::sddmm) by gathers: its oracle.
+/// Reference implementation of [`sddmm`](super::sddmm), by gathers.
 #[doc(hidden)]
 pub fn reference_sddmm(x: Tensor<2>, rows: Tensor<1, Int>, y: Tensor<2>, cols: Tensor<1, Int>) -> Tensor<1> {
     (x.select(0, rows) * y.select(0, cols)).sum_dim(1).squeeze_dim::<1>(1)

@@ -1,11 +1,11 @@
-//! The GPU path: two CubeCL kernels for every runtime, a cube for each row.
+//! The GPU path: two CubeCL kernels for every runtime, with one cube per row.
 //!
-//! The first writes a mark over what is masked. In the second, unit `u` of [`UNITS`] has every `UNITS`-th entry from `u` on and
-//! keeps the best of them. Then, `k` times, the cube takes the best of these bests, and finds together what comes next among
-//! the entries of the unit that had it: a round reads that share alone, and the row is read once.
+//! The first overwrites masked entries with a marker. In the second, unit `u` owns every [`UNITS`]-th entry from `u` on
+//! and keeps the best of them. Then, `k` times, the cube takes the best of these bests, and all units together find the
+//! next one among the entries of its owner. A round reads that share alone, and the whole row is read once.
 //!
-//! Scores are read as bits and compared as integers that have the order of their values, so no driver's fast math has a say
-//! about infinities and NaN, and the two zeros are equal. Nothing is atomic: a ranking has the same bits in every run.
+//! Scores are read as bits and compared as integers of the same order, so that no driver's fast math affects infinities
+//! and NaN, and the two zeros are equal. Nothing is atomic: a ranking has the same bits in every run.
 
 use super::TopKBackend;
 use burn::backend::tensor::{FloatTensor, IntTensor};
@@ -14,16 +14,16 @@ use burn_cubecl::cubecl::{self, calculate_cube_count_elemwise, prelude::*};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 
-/// Units of a cube: as many as every adapter has.
+/// Units of a cube: every adapter supports this many.
 const UNITS: usize = 256;
 /// Pairs that one unit compares in a step of the reduction; `UNITS` is a power of it.
 const FAN: usize = 4;
-/// The bits of a masked entry: a NaN that no arithmetic gives.
+/// The bits of a masked entry: a NaN that no arithmetic produces.
 const MASKED: u32 = 0xFFFF_FFFF;
 /// The bits of minus infinity.
 const NOTHING: u32 = 0xFF80_0000;
 
-/// An integer for the bits of a score, larger for what ranks earlier: 0 for the masked, the largest for NaN and infinities.
+/// Maps a score's bits to an integer, larger for what ranks earlier: 0 if masked, the largest for NaN and infinities.
 #[cube]
 fn order(bits: u32) -> u32 {
     let magnitude = bits & 0x7FFF_FFFFu32;
@@ -37,13 +37,13 @@ fn order(bits: u32) -> u32 {
     order
 }
 
-/// Whether `(order, id)` ranks before another such pair.
+/// Returns whether `(order, id)` ranks before another such pair.
 #[cube]
 fn is_before(order: u32, id: u32, other: u32, other_id: u32) -> bool {
     order > other || (order == other && id < other_id)
 }
 
-/// Brings the pair that ranks before all others of the cube to the first place.
+/// Moves the pair that ranks before all others of the cube to the first place.
 #[cube]
 fn reduce(orders: &mut Shared<[u32]>, ids: &mut Shared<[u32]>, unit: usize) {
     sync_cube();
@@ -67,7 +67,7 @@ fn reduce(orders: &mut Shared<[u32]>, ids: &mut Shared<[u32]>, unit: usize) {
     }
 }
 
-/// Writes [`MASKED`] over the items of each row.
+/// Writes [`MASKED`] over the masked items of each row.
 #[cube(launch)]
 fn mask(scores: &mut [u32], row_ptr: &[u32], items: &[u32], n_rows: usize, n_items: usize) {
     let row = CUBE_POS;
@@ -81,7 +81,7 @@ fn mask(scores: &mut [u32], row_ptr: &[u32], items: &[u32], n_rows: usize, n_ite
     }
 }
 
-/// The best `k` of each row, best first.
+/// Writes the best `k` of each row, best first.
 #[cube(launch)]
 fn take_best(scores: &[u32], ids: &mut [u32], best: &mut [u32], n_rows: usize, n_items: usize, k: usize) {
     let (row, unit) = (CUBE_POS, UNIT_POS as usize);
@@ -121,7 +121,7 @@ fn take_best(scores: &[u32], ids: &mut [u32], best: &mut [u32], n_rows: usize, n
         }
         sync_cube();
 
-        // What comes next in the share that had it: each unit looks at every `UNITS`-th entry of it.
+        // The next best of the owner's share: each unit looks at every `UNITS`-th entry of it.
         let mut next = 0u32;
         let mut next_id = 0xFFFF_FFFFu32;
         let mut item = share + unit * UNITS;
@@ -152,7 +152,7 @@ impl TopKBackend for CubeBackend {
         k: usize,
     ) -> (IntTensor<Self>, FloatTensor<Self>) {
         let (scores, row_ptr, items) = (into_contiguous(scores), into_contiguous(row_ptr), into_contiguous(items));
-        // Elsewhere these are still the scores: only a buffer that no one else holds is written.
+        // Others may still use the scores: only a buffer that no one else holds is overwritten.
         let scores = if scores.can_mut() { scores } else { scores.copy() };
         let (rows, n_items) = (scores.meta.shape()[0], scores.meta.shape()[1]);
         let (client, device) = (scores.client.clone(), scores.device.clone());

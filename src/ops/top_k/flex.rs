@@ -1,4 +1,4 @@
-//! The CPU path is the definition: rankings of vectors in host memory go through [`crate::linalg`] and never come here.
+//! The CPU path is the reference: rankings of vectors in host memory use [`crate::linalg`] instead.
 
 use super::TopKBackend;
 use super::reference::sorted;

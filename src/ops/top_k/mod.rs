@@ -1,4 +1,4 @@
-//! The best unmasked entries of each row: what a ranking needs of a matrix of scores.
+//! Masked top-k: the best unmasked entries of each row of a matrix of scores, for rankings.
 
 #[cfg(feature = "cube")]
 mod cube;
@@ -21,7 +21,7 @@ fn best(scores: &TensorSpec, row_ptr: &TensorSpec, _: &TensorSpec, k: &usize) ->
     (of(row_ptr.dtype), of(scores.dtype))
 }
 
-/// Constants in, constants out: there is nothing here for a gradient.
+/// Takes and returns constants, so it needs no gradient.
 #[doc(hidden)]
 #[backend_extension(Flex: cfg(feature = "flex"), Cube: cfg(feature = "cube"), Fusion: cfg(feature = "fusion"))]
 #[doc(hidden)]
@@ -41,14 +41,14 @@ fn check_operands(scores: &Tensor<2>, row_ptr: &Tensor<1, Int>) {
     assert_eq!(rows + 1, n, "masked_top_k: scores are [{rows}, {n_items}] but row_ptr is [{n}]");
 }
 
-/// The ids and scores of the `k` best entries of each row that are not masked, best first, without a gradient.
+/// Returns the ids and scores of the `k` best unmasked entries of each row, best first, without a gradient.
 ///
-/// Row `r` must not have `items[row_ptr[r]..row_ptr[r + 1]]`. Equal scores rank the lower id first. Where fewer than `k` are
-/// left, the rest has id -1 and score `-∞`. A score that is NaN or infinite ranks before all others: one look at the first
-/// rank tells whether a row has any.
+/// `items[row_ptr[r]..row_ptr[r + 1]]` are masked in row `r`. Ties go to the lower id. If fewer than `k` entries are
+/// left, the other ranks have id -1 and score `-∞`. A score that is NaN or infinite ranks before all others, so the
+/// first rank tells whether a row has any.
 ///
-/// The result depends on the values alone, not on how a GPU schedules its work. On GPUs the scores may be overwritten where
-/// no one else holds them.
+/// The result depends on the values alone, not on GPU scheduling. On GPUs the scores may be overwritten if no one else
+/// holds them.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -57,7 +57,7 @@ fn check_operands(scores: &Tensor<2>, row_ptr: &Tensor<1, Int>) {
 ///
 /// let device = Device::flex();
 /// let scores = Tensor::from_floats([[0.1, 0.9, 0.5]], &device);
-/// // The only row must not have item 1.
+/// // Item 1 is masked in the only row.
 /// let (row_ptr, items) = (Tensor::from_ints([0, 1], &device), Tensor::from_ints([1], &device));
 /// let (ids, _) = masked_top_k(scores, row_ptr, items, 3);
 /// assert_eq!(ids.into_data().iter::<i32>().collect::<Vec<_>>(), [2, 0, -1]);

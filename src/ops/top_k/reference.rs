@@ -1,9 +1,9 @@
-//! The definition: all entries sorted.
+//! Reference implementation: sorts all entries.
 
 use super::check_operands;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-/// [`masked_top_k`](super::masked_top_k) by a full sort in host memory: its oracle.
+/// Reference implementation of [`masked_top_k`](super::masked_top_k), by a full sort in host memory.
 #[doc(hidden)]
 pub fn reference_masked_top_k(
     scores: Tensor<2>,
@@ -20,7 +20,7 @@ pub fn reference_masked_top_k(
     (ids, Tensor::from_data(TensorData::new(best, [rows, k]), (&device, DType::F32)))
 }
 
-/// Ids and scores of the best of each row of `n_items` scores.
+/// Returns the ids and scores of the `k` best of each row of `n_items` scores.
 pub(super) fn sorted(scores: &[f32], n_items: usize, row_ptr: &[i32], items: &[i32], k: usize) -> (Vec<i32>, Vec<f32>) {
     let rows = row_ptr.len() - 1;
     let (mut ids, mut best) = (Vec::with_capacity(rows * k), Vec::with_capacity(rows * k));
@@ -30,7 +30,7 @@ pub(super) fn sorted(scores: &[f32], n_items: usize, row_ptr: &[i32], items: &[i
         items[span[0] as usize..span[1] as usize].iter().for_each(|&item| masked[item as usize] = true);
         let mut left: Vec<usize> = (0..n_items).filter(|&item| !masked[item]).collect();
         let order = |item: usize| if row_scores[item].is_finite() { row_scores[item] } else { f32::INFINITY };
-        // Stable, and the two zeros are equal: ties stay in the order of ids.
+        // The sort is stable and the two zeros are equal, so ties stay in the order of ids.
         left.sort_by(|&a, &b| order(b).partial_cmp(&order(a)).unwrap_or(std::cmp::Ordering::Equal));
         left.truncate(k);
         ids.extend(left.iter().map(|&item| item as i32));
