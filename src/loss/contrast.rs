@@ -169,7 +169,6 @@ pub fn contrast_rows(a: Tensor<2>, b: Tensor<2>, anchors: Tensor<1, Int>, config
 
 /// Reference implementation of [`contrast`], or of [`contrast_rows`] if there are anchors, with all logits in memory.
 #[doc(hidden)]
-#[doc(hidden)]
 pub fn reference_contrast(
     a: Tensor<2>,
     b: Tensor<2>,

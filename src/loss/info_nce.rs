@@ -35,7 +35,6 @@ pub fn info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {
 
 /// Reference implementation of [`info_nce`], with the whole matrix in memory.
 #[doc(hidden)]
-#[doc(hidden)]
 pub fn reference_info_nce(a: Tensor<2>, b: Tensor<2>, temperature: f32) -> Tensor<1> {
     reference_contrast(a, b, None, &ContrastConfig::new(temperature))
 }

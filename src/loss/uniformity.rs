@@ -79,7 +79,6 @@ pub fn uniformity(x: Tensor<2>) -> Tensor<1> {
 
 /// Reference implementation of [`uniformity`], with all pairs in memory.
 #[doc(hidden)]
-#[doc(hidden)]
 pub fn reference_uniformity(x: Tensor<2>) -> Tensor<1> {
     let [n, _] = x.dims();
     let x = l2_normalize(x);
