@@ -175,24 +175,31 @@ impl InteractionLog {
     /// [`SplitPolicy::Temporal`], events at the same time are ordered pseudorandomly ([`Ties`]).
     ///
     /// # Errors
-    /// No event that is kept; an empty id; a time, rating or threshold that is not finite; an event without a rating if
-    /// there is a threshold, or without a time if the split is temporal; a train, valid or test part without a pair,
-    /// unless the policy is [`SplitPolicy::Everything`]; [`SplitPolicy::ByLabel`], because events have no labels.
+    /// No event that is kept; an empty id; ids that differ only in surrounding blanks, which are trimmed; a time, rating
+    /// or threshold that is not finite; an event without a rating if there is a threshold, or without a time if the
+    /// split is temporal; a train, valid or test part without a pair, unless the policy is [`SplitPolicy::Everything`];
+    /// [`SplitPolicy::ByLabel`], because events have no labels.
     pub fn into_dataset(self, name: impl Into<String>, split: SplitPolicy) -> Result<(Dataset, LogReport)> {
         let name = name.into();
         let fault = |message: String| Error::Data(format!("data set {name}: {message}"));
         let (kept, below_threshold) = self.kept(split).map_err(fault)?;
         let (mut users, mut items) = (Intern::default(), Intern::default());
-        self.listed.iter().for_each(|&item| {
-            items.index(&self.items.names[item as usize]);
-        });
+        let merged = |side: &str, id: &str, first: &str| {
+            fault(format!(
+                "{side} `{id}` is `{first}` of an earlier event but for blanks around it, and both would be one; write them \
+                 alike, or give one another id"
+            ))
+        };
+        let mut item_of = |id| items.index_of_cell(id).map_err(|first| merged("item", id, first));
+        self.listed.iter().try_for_each(|&item| item_of(&self.items.names[item as usize]).map(|_| ()))?;
         let first: Vec<(u32, u32)> = kept
             .iter()
             .map(|event| {
                 let (user, item) = (&self.users.names[event.user as usize], &self.items.names[event.item as usize]);
-                (users.index(user), items.index(item))
+                let user = users.index_of_cell(user).map_err(|first| merged("user", user, first))?;
+                Ok((user, item_of(item)?))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let ((users, dense_user), (items, dense_item)) = (users.finish(), items.finish());
         let pairs: Vec<(u32, u32)> =
             first.iter().map(|&(user, item)| (dense_user[user as usize], dense_item[item as usize])).collect();
@@ -239,7 +246,7 @@ impl InteractionLog {
         if self.min_rating.is_some_and(|rating| !rating.is_finite()) {
             return Err("the lowest rating that counts is not a finite number".to_string());
         }
-        if self.listed.iter().any(|&item| self.items.names[item as usize].is_empty()) {
+        if self.listed.iter().any(|&item| self.items.names[item as usize].trim().is_empty()) {
             return Err("an item of the catalogue has an empty id".to_string());
         }
         let mut kept: Vec<(usize, Compact)> = Vec::new();
@@ -278,7 +285,7 @@ impl InteractionLog {
     fn is_low(&self, index: usize, event: &Compact, split: SplitPolicy) -> std::result::Result<bool, String> {
         let (user, item) = (&self.users.names[event.user as usize], &self.items.names[event.item as usize]);
         let fault = |what: &str| Err(format!("event {index} (user '{user}', item '{item}', counted from 0): {what}"));
-        if user.is_empty() || item.is_empty() {
+        if user.trim().is_empty() || item.trim().is_empty() {
             return fault("an empty id; give users and items ids, or leave the event out");
         }
         if event.time.is_some_and(|time| !time.is_finite()) || event.rating.is_some_and(|rating| !rating.is_finite()) {

@@ -30,6 +30,11 @@ pub(super) fn start(
             "the earlier model has another '{key}': begin with the settings that it was trained with"
         ))
     };
+    if let Some(name) = before.model_name().filter(|name| *name != config.name()) {
+        let message =
+            format!("the earlier model is {name}, and this one {}: begin with one of the same kind", config.name());
+        return Err(Error::Config(message));
+    }
     let fresh = parameters(&model);
     let old = before.parameters()?;
     if let Some(name) = old.keys().find(|name| !fresh.contains_key(*name)) {
@@ -54,6 +59,7 @@ pub(super) fn start(
              '{there}', these '{here}'"
         )));
     }
+    check_held_out(before, data, &users, &items)?;
     let neighbors = neighbors_of_new(&data.train.features, &items)?;
     let mut values = fresh;
     for (name, value) in &mut values {
@@ -95,6 +101,29 @@ pub(super) fn start(
         *value = TensorData::new(rows_now, shape);
     }
     load_parameters(model, values)
+}
+
+/// Returns an error if the earlier model was trained on held-out pairs of `data`: early stopping and test figures would
+/// be too good.
+fn check_held_out(
+    before: &Recommender,
+    data: &Dataset,
+    users: &[Option<usize>],
+    items: &[Option<usize>],
+) -> Result<()> {
+    let trained = before.train_interactions();
+    let is_known = |&(user, item): &(u32, u32)| match (users[user as usize], items[item as usize]) {
+        (Some(user), Some(item)) => trained.contains(user, item as u32),
+        _ => false,
+    };
+    let n_held_out = data.valid.n_pairs() + data.test.n_pairs();
+    match data.valid.pairs().chain(data.test.pairs()).filter(is_known).count() {
+        0 => Ok(()),
+        n => Err(Error::Data(format!(
+            "the earlier model was trained on {n} of the {n_held_out} valid and test pairs, which makes figures too good: begin \
+             with a model of the same split, or train on everything (--split everything)"
+        ))),
+    }
 }
 
 /// A parameter of the earlier model, row by row.

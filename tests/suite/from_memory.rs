@@ -160,6 +160,15 @@ fn logs_that_cannot_be_used_are_explained() {
         ),
         (message(Dataset::from_log("shop", [("ann", "cup"), ("ann", "cot")], random)), "no valid part among 2"),
         (message(Dataset::from_log("shop", [("", "cup")], random)), "an empty id"),
+        (message(Dataset::from_log("shop", [(" ", "cup")], random)), "an empty id"),
+        (
+            message(Dataset::from_log("shop", [("ann", "cup"), ("ann ", "cot")], random)),
+            "user `ann ` is `ann` of an earlier",
+        ),
+        (
+            message(Dataset::from_log("shop", [("ann", " cup"), ("bob", "cup")], random)),
+            "item `cup` is ` cup` of an earlier",
+        ),
         (of(event(), SplitPolicy::Temporal), "event 1 (user 'zoe', item 'cot', counted from 0): it has no time"),
         (of(event().at(f64::NAN), random), "event 1 (user 'zoe', item 'cot', counted from 0): its time or rating"),
         (of(event().rated(f64::INFINITY), random), "not a finite number"),

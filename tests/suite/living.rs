@@ -415,6 +415,21 @@ fn a_warm_start_begins_where_the_earlier_model_ended() {
     let other = Recipe::named("lightgcn").unwrap().set("d_embed", "8").unwrap();
     let message = other.runner(&data, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();
     assert!(message.contains("settings that it was trained with"), "{message}");
+    let bpr = Recipe::named("bpr-mf").unwrap();
+    let message = bpr.runner(&data, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();
+    assert!(message.contains("the earlier model is lightgcn"), "{message}");
+    // What is held out here must not be what the earlier model has learned.
+    let mut everything = data.clone();
+    let none = Interactions::from_pairs(data.n_users(), data.n_items(), &[]);
+    everything.train.interactions = data.train.interactions.union(&data.valid).union(&data.test);
+    (everything.valid, everything.test) = (none.clone(), none);
+    let of_everything = recipe.clone().fixed_epochs(1);
+    let of_everything = of_everything.run(&everything, &Device::flex()).unwrap().recommender().unwrap();
+    let message = recipe.runner(&data, &Device::flex()).warm_start(&of_everything).run().unwrap_err().to_string();
+    let n = data.valid.n_pairs() + data.test.n_pairs();
+    assert!(message.contains(&format!("trained on {n} of the {n} valid and test pairs")), "{message}");
+    let again = recipe.clone().fixed_epochs(1);
+    assert!(again.runner(&everything, &Device::flex()).warm_start(&of_everything).run().is_ok());
     let mut strangers = data.clone();
     strangers.user_ids.iter_mut().chain(&mut strangers.item_ids).for_each(|id| id.push('x'));
     let message = recipe.runner(&strangers, &Device::flex()).warm_start(&before).run().unwrap_err().to_string();

@@ -146,5 +146,11 @@ fn print_results(run: &Run, popularity: &Run) -> Result<()> {
         run.data().name,
         test.users().len(),
         results.table().to_text().trim_end()
-    )
+    )?;
+    match run.best_epoch().map(|best| best + 1) {
+        Some(n) => say!(
+            "\nThe valid part was best after {n} epochs. For training on everything: --split everything --keep-last --epochs {n}"
+        ),
+        None => Ok(()),
+    }
 }
