@@ -69,7 +69,7 @@ impl Recommender {
     /// the unit rows `x̂` of their items (ridge regression), so its part of a score is the score of a profile. The
     /// factors `g`, one for each block, and `w` are fitted to training items that are embedded as if they were new: `w`
     /// to the number of valid pairs found (0 if nothing is held out), and both so that new items get as many places in
-    /// lists as these items have.
+    /// lists of 20 as these items have. Shorter lists hold fewer new items.
     ///
     /// All other vectors stay as they are, so scores of the other items keep their bits. An item that was
     /// [removed](Self::remove_items) returns with its trained vector, if it has one, and with the new title, unless
