@@ -3,7 +3,7 @@
 /// Sanitises catalogue text for use in a prompt: one line of at most `max_chars` characters.
 ///
 /// Control and invisible characters become spaces, and runs of white space become one space. Angle and square brackets
-/// are replaced by look-alikes without special meaning, so that a title can contain neither our own delimiters, such as
+/// are replaced by similar signs without special meaning, so that a title can contain neither our own delimiters, such as
 /// `</title>`, nor the special tokens of chat templates, such as `<|im_end|>` or `[INST]`. Truncated text ends in `…`.
 pub fn clean(text: &str, max_chars: usize) -> String {
     let mut cleaned = String::new();
