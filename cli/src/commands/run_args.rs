@@ -39,9 +39,7 @@ pub(super) fn announce_unused(data: &Dataset, model: &ModelConfig, name: &str) {
     let left_out: Vec<String> = model.unused_modalities(data.features()).iter().map(ToString::to_string).collect();
     if !left_out.is_empty() {
         let what = left_out.join(" and ");
-        note!(
-            "{name} takes two modalities and leaves out {what}; choose with --modality, or train a model that takes all"
-        );
+        note!("{name} leaves out {what}; choose with --modality, or train a model that takes all");
     }
 }
 
