@@ -1,6 +1,6 @@
 //! The same bits from the same seed: at any number of threads, and after any interruption.
 
-use crate::support::with;
+use crate::support::{trained_models, with};
 use burn::tensor::Device;
 use rayon::ThreadPoolBuilder;
 use std::ops::ControlFlow;
@@ -11,9 +11,6 @@ use viral::nn::Init;
 use viral::recipe::Recipe;
 use viral::serve::Recommender;
 use viral::train::{Checkpoint, EpochReport, Event, Fit, TrainState, TrainerConfig};
-
-const MODELS: [&str; 10] =
-    ["viral", "lightgcn", "freedom", "mmgcn", "grcn", "slmrec", "lattice", "dragon", "mentor", "cohesion"];
 
 fn device() -> Device {
     Device::flex().autodiff()
@@ -86,7 +83,7 @@ fn in_threads<T: Send>(n: usize, work: impl FnOnce() -> T + Send) -> T {
 #[test]
 fn one_two_and_three_threads_give_the_same_bits() {
     let (data, trainer) = (small(), trainer(3));
-    for name in MODELS {
+    for name in trained_models() {
         let config = ModelConfig::by_name(name).unwrap();
         let one = in_threads(1, || run(&config, &data, &trainer, 1));
         for n in [2, 3] {
@@ -126,7 +123,7 @@ fn a_batch_of_millions_of_scores_gives_the_same_bits() {
 #[test]
 fn a_seed_gives_the_same_bits_and_another_seed_does_not() {
     let (data, trainer) = (small(), trainer(2));
-    for name in MODELS {
+    for name in trained_models() {
         let config = ModelConfig::by_name(name).unwrap();
         let first = run(&config, &data, &trainer, 1);
         run(&config, &data, &trainer, 1).is_that_of(&first, name);
@@ -170,7 +167,7 @@ fn resumed(config: &ModelConfig, data: &Dataset, trainer: &TrainerConfig, path: 
 fn a_run_killed_after_any_epoch_and_resumed_gives_the_same_bits() {
     let (data, trainer) = (small(), trainer(4));
     let folder = tempfile::tempdir().unwrap();
-    for name in MODELS {
+    for name in trained_models() {
         let config = ModelConfig::by_name(name).unwrap();
         let whole = in_threads(2, || run(&config, &data, &trainer, 1));
         for killed_after in 0..3 {

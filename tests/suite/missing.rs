@@ -1,6 +1,6 @@
 //! Content that is missing: models that know it, what fills it in, and what each is worth on a catalogue where both modalities count.
 
-use crate::support::with;
+use crate::support::{models_with_content, with};
 use burn::tensor::{Device, Tensor};
 use std::slice::from_ref;
 use viral::data::{Interactions, missing_items};
@@ -12,8 +12,6 @@ use viral::graph::{
 use viral::model::{Batch, parameters};
 use viral::prelude::*;
 
-const CONTENT: [&str; 11] =
-    ["profile-match", "vbpr", "mmgcn", "grcn", "slmrec", "lattice", "freedom", "dragon", "mentor", "cohesion", "viral"];
 const BOTH: [Modality; 2] = [Modality::Text, Modality::Visual];
 
 fn small() -> Dataset {
@@ -48,7 +46,7 @@ fn models_train_whatever_is_missing() {
     let data = small();
     for (share, modalities) in [(0.5, &BOTH[..1]), (1.0, &BOTH[..1]), (1.0, &BOTH[1..]), (0.5, &BOTH), (1.0, &BOTH)] {
         let fewer = without(&data, modalities, &missing_items(40, share, 1));
-        for name in CONTENT {
+        for name in models_with_content() {
             // A vector that is not finite is an error of the evaluation on valid.
             let found = vectors(name, "default", &fewer);
             assert!(found.iter().all(|&bits| f32::from_bits(bits).is_finite()), "{name}, {share} of {modalities:?}");

@@ -3,7 +3,7 @@
 
 use super::{batch, check_gradients, check_vectors, defaults, device, fields, init, virals};
 use crate::golden::gradients;
-use crate::support::{add_attributes, with};
+use crate::support::{add_attributes, models_with_content, with};
 use burn::module::Module;
 use std::collections::BTreeSet;
 use viral::Error;
@@ -185,19 +185,7 @@ fn a_model_that_needs_content_says_so() {
         Err(Error::MissingModality { model, modality, available, .. }) => (model, modality, available),
         other => panic!("{name}: {:?}", other.map(|_| "a model")),
     };
-    for name in [
-        "viral",
-        "vbpr",
-        "freedom",
-        "profile-match",
-        "mmgcn",
-        "grcn",
-        "slmrec",
-        "lattice",
-        "dragon",
-        "mentor",
-        "cohesion",
-    ] {
+    for name in models_with_content() {
         let modality = ["viral", "freedom", "mentor"].contains(&name).then(|| "text".to_string());
         assert_eq!(missing(name, &bare), (name.to_string(), modality, vec![]));
     }
