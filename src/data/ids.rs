@@ -45,6 +45,14 @@ pub(super) fn plain_number(id: &str) -> Option<u64> {
     if canonical { id.parse().ok() } else { None }
 }
 
+/// Says that an id, `cell`, would be the same as an earlier spelling of it, `first`, which is in an earlier `place`.
+pub(super) fn differs_in_blanks(side: &str, cell: &str, first: &str, place: &str) -> String {
+    format!(
+        "{side} `{cell}` is `{first}` of an earlier {place} but for blanks around it, and both would be one; write them alike, or \
+         give one another id"
+    )
+}
+
 /// Assigns indices in order of first appearance while a file is read.
 #[derive(Default)]
 pub(super) struct Intern<'a> {

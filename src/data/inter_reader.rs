@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::feedback::{Feedback, Labels};
-use super::ids::{Intern, plain_number};
+use super::ids::{Intern, differs_in_blanks, plain_number};
 use super::inter::{Flaw, InterFile, InterRow};
 use super::table::Table;
 use super::time::{is_number, parse_time};
@@ -95,13 +95,8 @@ impl<'a> Reader<'a> {
                 }
             }
             let (user_id, item_id) = (cells[user_column], cells[item_column]);
-            let merged = |side: &str, id: &str, first: &str| {
-                let message = format!(
-                    "{side} `{id}` is `{first}` of an earlier line but for blanks around it, and both would be one; write them \
-                     alike, or give one another id"
-                );
-                table.error(line, message)
-            };
+            let merged =
+                |side: &str, id: &str, first: &str| table.error(line, differs_in_blanks(side, id, first, "line"));
             let item_cell = untrimmed[item_column];
             let item = self.items.index_of_cell(item_cell).map_err(|first| merged("item", item_cell, first))?;
             if plain_number(item_id).is_none() && self.odd_item.is_none() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ids::Intern;
+use super::ids::{Intern, differs_in_blanks};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::split_policy::{by_part, empty_parts};
 use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TrainSet};
@@ -184,12 +184,7 @@ impl InteractionLog {
         let fault = |message: String| Error::Data(format!("data set {name}: {message}"));
         let (kept, below_threshold) = self.kept(split).map_err(fault)?;
         let (mut users, mut items) = (Intern::default(), Intern::default());
-        let merged = |side: &str, id: &str, first: &str| {
-            fault(format!(
-                "{side} `{id}` is `{first}` of an earlier event but for blanks around it, and both would be one; write them \
-                 alike, or give one another id"
-            ))
-        };
+        let merged = |side: &str, id: &str, first: &str| fault(differs_in_blanks(side, id, first, "event"));
         let mut item_of = |id| items.index_of_cell(id).map_err(|first| merged("item", id, first));
         self.listed.iter().try_for_each(|&item| item_of(&self.items.names[item as usize]).map(|_| ()))?;
         let first: Vec<(u32, u32)> = kept
