@@ -85,9 +85,19 @@ impl DataArgs {
 
     /// Reads the folder, or generates the built-in catalogue.
     pub fn read(&self) -> Result<Dataset> {
-        let Some(dir) = &self.data else {
-            return Ok(Dataset::planted());
-        };
+        self.data.as_ref().map_or_else(|| Ok(Dataset::planted()), |dir| Dataset::read_with(dir, &self.options()?))
+    }
+
+    /// Returns the feature files whose order of rows nothing confirms; see [`ReadOptions::unconfirmed_features`].
+    pub fn unconfirmed_features(&self) -> Result<Vec<PathBuf>> {
+        // The path of an interaction file stands for its folder.
+        let folder =
+            |path: &PathBuf| if path.is_dir() { Some(path.clone()) } else { Some(path.parent()?.to_path_buf()) };
+        let folder = self.data.as_ref().and_then(folder);
+        folder.map_or_else(|| Ok(Vec::new()), |dir| self.options()?.unconfirmed_features(dir))
+    }
+
+    fn options(&self) -> Result<ReadOptions> {
         let split = match (self.split, self.split_seed) {
             (split, None) => split,
             (SplitPolicy::Random { .. }, Some(seed)) => SplitPolicy::Random { seed },
@@ -105,7 +115,7 @@ impl DataArgs {
         for argument in &self.modality {
             options = options.with_modality_argument(argument)?;
         }
-        Dataset::read_with(dir, &options)
+        Ok(options)
     }
 }
 

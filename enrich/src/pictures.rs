@@ -21,7 +21,8 @@ const DEPTH: usize = 16;
 /// accent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pictures {
-    /// By file stem; of several, the one nearest to the top, then the first in alphabetical order.
+    /// By file stem, as it is, percent-decoded, and with the folders before it: ids may have a `/`. Of several files, the
+    /// one nearest to the top, then the first in alphabetical order.
     by_stem: HashMap<String, String>,
     /// The first picture of each folder that has any, by folder name.
     by_folder: HashMap<String, String>,
@@ -46,7 +47,10 @@ impl Pictures {
             if !ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) {
                 continue;
             }
-            pictures.by_stem.entry(composed(stem).into_owned()).or_insert_with(|| path.clone());
+            let with_folders = &path[..path.len() - ending.len() - 1];
+            for key in [composed(stem).into_owned(), plain(stem), composed(with_folders).into_owned()] {
+                pictures.by_stem.entry(key).or_insert_with(|| path.clone());
+            }
             let above = above.rsplit('/').next().unwrap_or_default();
             if !above.is_empty() {
                 pictures.by_folder.entry(composed(above).into_owned()).or_insert_with(|| path.clone());
@@ -70,6 +74,11 @@ impl Pictures {
     /// percent-encoding resolved or not.
     pub(crate) fn like(&self, path: &str) -> Option<&str> {
         self.by_plain_path.get(&plain(path)).map(String::as_str)
+    }
+
+    /// Returns the pictures that belong to an item of some id; a file may come more than once.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.by_stem.values().map(String::as_str)
     }
 
     /// Returns one of the pictures as an example, if there are any.
@@ -144,6 +153,8 @@ mod tests {
             "z/010/B6.png",
             "B7/2.jpg",
             "B7/1.jfif",
+            "40%2F41.png",
+            "A/B10.jpg",
             "._B8.jpg",
             ".git/B9.png",
         ]);
@@ -152,6 +163,10 @@ mod tests {
             ("B.3", Some("B.3.webp")),
             ("B6", Some("010/B6.Jpg")),
             ("B7", Some("B7/1.jfif")),
+            ("40/41", Some("40%2F41.png")),
+            ("40%2F41", Some("40%2F41.png")),
+            ("A/B10", Some("A/B10.jpg")),
+            ("C/B10", None),
             ("B2", None),
             ("B4", None),
             ("B5", None),
@@ -160,7 +175,7 @@ mod tests {
         ] {
             assert_eq!(found.of_item(id), expected, "{id}");
         }
-        assert!(found.example() == Some("B.3.webp") && pictures(&["B2.txt"]).example().is_none());
+        assert!(found.example() == Some("40%2F41.png") && pictures(&["B2.txt"]).example().is_none());
     }
 
     #[test]

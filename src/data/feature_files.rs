@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::inter::Flaw;
 use super::sidecar::read_row_ids;
-use super::{AttributeOptions, Attributes, Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions};
+use super::{AttributeOptions, Attributes, Ids, ItemFeatures, Mask, Modality, Provenance, ReadOptions, is_there};
 use crate::{Error, Result};
 
 /// Finds the feature file of each modality: those that `options` names, and those in the folder that are named
@@ -50,6 +50,29 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
     Ok(found.into_iter().map(|(modality, name)| (modality, dir.join(name))).chain(named).collect())
 }
 
+impl ReadOptions {
+    /// Returns the feature files in a folder that [`viral_enrich`](https://docs.rs/viral-enrich) prepared whose order of
+    /// rows nothing confirms: they have no [`Provenance`], so row n is taken for the item in line n of `item_ids.txt`.
+    ///
+    /// # Errors
+    /// Those of finding the files: a folder that cannot be read, a named modality that is missing.
+    pub fn unconfirmed_features(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let dir = dir.as_ref();
+        // Other folders have their rows in the order of integer ids, or an `item_ids.txt` made for these features.
+        if !(is_there(dir.join("items.jsonl"))? && is_there(dir.join("item_ids.txt"))?) {
+            return Ok(Vec::new());
+        }
+        let mut unconfirmed = Vec::new();
+        for path in find(dir, self)?.into_values() {
+            let names_items = path.extension().is_some_and(|extension| extension == "jsonl");
+            if !names_items && !is_there(Provenance::path_beside(&path))? {
+                unconfirmed.push(path);
+            }
+        }
+        Ok(unconfirmed)
+    }
+}
+
 /// The items that the rows of a folder's feature files must match.
 pub(super) struct Rows<'a> {
     /// The folder.
@@ -83,7 +106,7 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, S
     let mut select = |features: ItemFeatures, rows: &[usize]| {
         if let Some(provenance) = &provenance {
             provenance.check_inputs(path, hashes)?;
-            provenance.check(path, [n_rows, features.width()], names, rows)?;
+            provenance.check(path, &features, names, rows)?;
         }
         let features = features.select(rows);
         if let Some(mask) = Mask::read_beside(path)? {
@@ -221,6 +244,21 @@ mod tests {
             assert_eq!(message(&[INTER, ("text_feat.npy", rows)], &ReadOptions::new()), expected);
         }
         assert!(read_folder(&[INTER, ("text_feat.npy", "9")], &ReadOptions::new()).is_ok());
+    }
+
+    #[test]
+    fn rows_that_only_their_order_ties_to_items_are_named() -> Result<()> {
+        let all = [("items.jsonl", ""), ("item_ids.txt", "a\n"), ("text_feat.npy", "1"), ("audio_feat.npy", "1")];
+        let names = |n: usize, options: ReadOptions| -> Result<Vec<String>> {
+            let (_outer, dir) = folder(&all[4 - n..]);
+            Provenance::new(vec!["a".into()], 1).write_beside(dir.join("text_feat.npy"))?;
+            let found = options.unconfirmed_features(&dir)?;
+            Ok(found.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect())
+        };
+        assert_eq!(names(4, ReadOptions::new())?, ["audio_feat.npy"]);
+        assert_eq!(names(3, ReadOptions::new())?, [""; 0]);
+        assert_eq!(names(4, ReadOptions::new().only([Modality::Text]))?, [""; 0]);
+        Ok(())
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{npy, safetensors, write_whole};
+use sha2::{Digest, Sha256};
+
+use super::{hex, npy, safetensors, write_whole};
 use crate::{Error, Result};
 
 /// Feature vectors of all items in one modality: row-major `[n_items, width]`, finite, with a mask of missing rows.
@@ -68,6 +70,20 @@ impl ItemFeatures {
         let path = path.as_ref();
         Self::check_name(path)?;
         write_whole(path, &npy::bytes([self.n_items, self.width], &self.values))
+    }
+
+    /// Computes the SHA-256 of the values as little-endian `f32`, row by row, in hexadecimal. It is the same for all
+    /// files that hold these values.
+    pub fn sha256(&self) -> String {
+        let mut sum = Sha256::new();
+        let mut bytes = Vec::new();
+        for row in self.values.chunks_exact(self.width) {
+            bytes.clear();
+            // Both zeros are one number.
+            bytes.extend(row.iter().flat_map(|value| (value + 0.0).to_le_bytes()));
+            sum.update(&bytes);
+        }
+        hex(sum.finalize())
     }
 
     /// Checks, before anything is computed, that features can be written under a file name.

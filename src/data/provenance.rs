@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{is_there, open_file, read_file, write_whole};
+use super::{ItemFeatures, is_there, open_file, read_file, write_whole};
 use crate::{Error, Result};
 
 /// The only format version so far.
@@ -47,7 +47,7 @@ impl Origin {
 /// The provenance of a feature file, stored as `<feature file>.provenance.json`.
 ///
 /// If there is one, [`Dataset::read`](super::Dataset::read) checks the features against it: the number of rows, the
-/// width, the item of each row, and that inputs in the folder of the features are unchanged.
+/// width, the item of each row, the values, and that inputs in the folder of the features are unchanged.
 ///
 /// ```
 /// # use viral::data::{Origin, Provenance};
@@ -65,6 +65,9 @@ pub struct Provenance {
     pub width: usize,
     /// SHA-256 of the ids, each followed by a line feed.
     pub ids_sha256: String,
+    /// [`ItemFeatures::sha256`] of the features; `None` in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features_sha256: Option<String>,
     /// SHA-256 of each input, keyed by its file name, such as `items.jsonl`, if it is in the folder of the features, or
     /// else by its path.
     #[serde(default)]
@@ -88,10 +91,21 @@ pub struct Provenance {
 impl Provenance {
     /// Creates the provenance of features with one row per external id and `width` columns.
     pub fn new(ids: Vec<String>, width: usize) -> Self {
-        let (n_rows, ids_sha256) = (ids.len(), hash_of_ids(&ids));
-        let (format, inputs) = (FORMAT, BTreeMap::new());
-        let (prompt, model, encoder, n_without_picture) = (None, None, None, None);
-        Self { format, n_rows, width, ids_sha256, inputs, prompt, model, encoder, n_without_picture, ids }
+        let (format, n_rows, ids_sha256, inputs) = (FORMAT, ids.len(), hash_of_ids(&ids), BTreeMap::new());
+        let (features_sha256, prompt, model, encoder, n_without_picture) = (None, None, None, None, None);
+        Self {
+            format,
+            n_rows,
+            width,
+            ids_sha256,
+            features_sha256,
+            inputs,
+            prompt,
+            model,
+            encoder,
+            n_without_picture,
+            ids,
+        }
     }
 
     /// Returns the key of an input: its file name if it is in the folder of the features, else its path as given.
@@ -114,6 +128,12 @@ impl Provenance {
             _ if input.components().count() == 1 => Path::new(".").join(input).display().to_string(),
             _ => input.display().to_string(),
         }
+    }
+
+    /// Sets the hash of the features, so that a matrix of the same shape in their place is noticed.
+    pub fn with_features(mut self, features: &ItemFeatures) -> Self {
+        self.features_sha256 = Some(features.sha256());
+        self
     }
 
     /// Adds an input and its SHA-256 in hexadecimal.
@@ -148,7 +168,7 @@ impl Provenance {
 
     /// Returns the path of a feature file's provenance; for `x.safetensors#name`, that of the file.
     pub fn path_beside(features: impl AsRef<Path>) -> PathBuf {
-        let mut path = super::ItemFeatures::file_of(features.as_ref()).as_os_str().to_owned();
+        let mut path = ItemFeatures::file_of(features.as_ref()).as_os_str().to_owned();
         path.push(".provenance.json");
         path.into()
     }
@@ -190,7 +210,7 @@ impl Provenance {
     /// # Errors
     /// An input that has changed, with the command to run; an input that cannot be read.
     pub fn check_inputs(&self, features: &Path, hashes: &mut HashMap<PathBuf, String>) -> Result<()> {
-        let file = super::ItemFeatures::file_of(features);
+        let file = ItemFeatures::file_of(features);
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         for (name, recorded) in &self.inputs {
             let input = folder.join(name);
@@ -217,45 +237,52 @@ impl Provenance {
         Ok(())
     }
 
-    /// Checks features against their provenance: their shape, and the item of each used row. `row_of_item[i]` is the
-    /// row of the item with external id `item_ids[i]`; rows that no item uses may belong to any item.
+    /// Checks features, read from `path`, against their provenance: their shape, their values, and the item of each used
+    /// row. `row_of_item[i]` is the row of the item with external id `item_ids[i]`; rows that no item uses may belong to
+    /// any item.
     ///
     /// # Errors
-    /// A wrong number of rows or columns, or rows of other items; names the first.
+    /// A wrong number of rows or columns, rows of other items, of which the first are named, or other values.
     pub fn check(
         &self,
-        features: &Path,
-        [n_rows, width]: [usize; 2],
+        path: &Path,
+        features: &ItemFeatures,
         item_ids: &[String],
         row_of_item: &[usize],
     ) -> Result<()> {
-        let path = Self::path_beside(features);
-        let beside = path.file_name().unwrap_or_default().to_string_lossy();
+        let provenance = Self::path_beside(path);
+        let beside = provenance.file_name().unwrap_or_default().to_string_lossy();
         const AGAIN: &str = "make the features again for these items";
-        for (what, found, wanted) in [("rows", n_rows, self.n_rows), ("columns", width, self.width)] {
+        let fail = |message: String| Err(Error::file(path, message));
+        let n_rows = features.n_items();
+        for (what, found, wanted) in [("rows", n_rows, self.n_rows), ("columns", features.width(), self.width)] {
             if found != wanted {
-                let message = format!("{found} {what}, but {wanted} by {beside}; one of the two files is old, {AGAIN}");
-                return Err(Error::file(features, message));
+                return fail(format!("{found} {what}, but {wanted} by {beside}; one of the two files is old, {AGAIN}"));
             }
         }
         let owner = |row: usize| self.ids.get(row).map_or("nobody", String::as_str);
-        let wrong: Vec<(usize, &str)> = row_of_item
-            .iter()
-            .zip(item_ids)
-            .filter(|&(&row, id)| owner(row) != id)
-            .map(|(&row, id)| (row, id.as_str()))
-            .collect();
-        if wrong.is_empty() {
-            return Ok(());
+        let of_others = |&(&row, id): &(&usize, &String)| owner(row) != id;
+        let wrong: Vec<(&usize, &String)> = row_of_item.iter().zip(item_ids).filter(of_others).collect();
+        if !wrong.is_empty() {
+            let named: Vec<String> = wrong
+                .iter()
+                .take(NAMED)
+                .map(|&(row, id)| format!("row {row} is of item {} by {beside}, here of {id}", owner(*row)))
+                .collect();
+            let more = if wrong.len() > NAMED { "; …" } else { "" };
+            return fail(format!(
+                "{} of {n_rows} rows are other items': {}{more}; {AGAIN}",
+                wrong.len(),
+                named.join("; ")
+            ));
         }
-        let named: Vec<String> = wrong
-            .iter()
-            .take(NAMED)
-            .map(|&(row, id)| format!("row {row} is of item {} by {beside}, here of {id}", owner(row)))
-            .collect();
-        let more = if wrong.len() > NAMED { "; …" } else { "" };
-        let message = format!("{} of {n_rows} rows are other items': {}{more}; {AGAIN}", wrong.len(), named.join("; "));
-        Err(Error::file(features, message))
+        match &self.features_sha256 {
+            Some(sha256) if *sha256 != features.sha256() => fail(format!(
+                "not the numbers that {beside} was written with; if this matrix is from elsewhere, its rows may be in \
+                 another order: import it (viral import), or remove {beside} if row n is the item of line n"
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -341,8 +368,9 @@ mod tests {
     #[test]
     fn the_first_rows_of_other_items_are_named() {
         let provenance = Provenance::new(ids(&["a", "b", "c", "d", "e"]), 2);
-        let check = |shape, names: &[&str], rows: &[usize]| {
-            provenance.check(Path::new("f.npy"), shape, &ids(names), rows).map_err(|e| e.to_string())
+        let check = |[n, width]: [usize; 2], names: &[&str], rows: &[usize]| {
+            let features = ItemFeatures::new(n, width, vec![1.0; n * width]).unwrap();
+            provenance.check(Path::new("f.npy"), &features, &ids(names), rows).map_err(|e| e.to_string())
         };
         assert_eq!(check([5, 2], &["a", "c", "e"], &[0, 2, 4]), Ok(()));
         let again = "make the features again for these items";
@@ -356,5 +384,17 @@ mod tests {
             four.starts_with("f.npy: 4 of 5") && four.contains("here of d; …;") && !four.contains("row 3"),
             "{four}"
         );
+    }
+
+    #[test]
+    fn another_matrix_of_the_same_shape_is_noticed() -> Result<()> {
+        let features = |last| ItemFeatures::new(2, 2, vec![1.0, 0.0, 3.0, last]);
+        let names = ids(&["a", "b"]);
+        let provenance = Provenance::new(names.clone(), 2).with_features(&features(4.0)?);
+        let check = |last| provenance.check(Path::new("f.npy"), &features(last)?, &names, &[0, 1]);
+        check(4.0)?;
+        let message = check(4.5).unwrap_err().to_string();
+        assert!(message.starts_with("f.npy: not the numbers") && message.contains("viral import"), "{message}");
+        Ok(())
     }
 }

@@ -4,9 +4,9 @@ const SECONDS_A_DAY: i64 = 86_400;
 
 /// Parses a time: a finite number in any unit, or a date, as seconds since 1970 in UTC. `None` for anything else.
 ///
-/// Dates are `YYYY-MM-DD` or `YYYY/MM/DD`, optionally followed by a space or `T` and `HH:MM`, `HH:MM:SS` or
-/// `HH:MM:SS.fraction`, then nothing, `Z`, `UTC` or an offset such as `+02:00`. Other orders of day and month are
-/// ambiguous and not accepted.
+/// Dates are `YYYY-MM-DD`, `YYYY/MM/DD` or, with points, `DD.MM.YYYY`, optionally followed by a space or `T` and `HH:MM`,
+/// `HH:MM:SS` or `HH:MM:SS.fraction`, then nothing, `Z`, `UTC` or an offset such as `+02:00`. Day and month in another
+/// order, as in `05/01/2014`, are ambiguous and not accepted.
 ///
 /// ```
 /// use viral::data::parse_time;
@@ -14,6 +14,7 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// assert_eq!(parse_time("1398938400"), Some(1_398_938_400.0));
 /// assert_eq!(parse_time("2014-05-01 10:00:00"), Some(1_398_938_400.0));
 /// assert_eq!(parse_time("2014-05-01T12:00+02:00"), Some(1_398_938_400.0));
+/// assert_eq!(parse_time("1.5.2014 10:00"), Some(1_398_938_400.0));
 /// assert_eq!(parse_time("05/01/2014"), None);
 /// ```
 pub fn parse_time(text: &str) -> Option<f64> {
@@ -29,16 +30,18 @@ pub(super) fn is_number(text: &str) -> bool {
 }
 
 fn date(text: &str) -> Option<f64> {
-    // The indices below are bytes, and no date has multi-byte characters.
-    if !text.is_ascii() || text.len() < 10 {
+    // Indices are bytes, and no date has multi-byte characters.
+    if !text.is_ascii() {
         return None;
     }
-    let (day, rest) = text.split_at(10);
-    let separator = day.as_bytes()[4];
-    if !matches!(separator, b'-' | b'/') || day.as_bytes()[7] != separator {
-        return None;
-    }
-    let (year, month, day) = (digits(&day[..4])?, digits(&day[5..7])?, digits(&day[8..])?);
+    let end = text.find([' ', 'T', 't', 'Z']).unwrap_or(text.len());
+    let (day, rest) = text.split_at(end);
+    let of = |separator| day.split(separator).map(|part| Some((digits(part)?, part.len()))).collect::<Option<Vec<_>>>();
+    let [year, month, day] = match (of('-').or_else(|| of('/')).as_deref(), of('.').as_deref()) {
+        (Some(&[(year, 4), (month, 2), (day, 2)]), _) => [year, month, day],
+        (_, Some(&[(day, 1 | 2), (month, 1 | 2), (year, 4)])) => [year, month, day],
+        _ => return None,
+    };
     if !(1..=12).contains(&month) || !(1..=days_of_month(year, month)).contains(&day) {
         return None;
     }
@@ -137,6 +140,8 @@ mod tests {
             ("2016-03-09 14:44:16.25 UTC", 1_457_534_656.25),
             ("2016-03-09T14:44:16+01:30", 1_457_529_256.0),
             ("2016-03-09T14:44:16-0130", 1_457_540_056.0),
+            ("09.03.2016", 1_457_481_600.0),
+            ("9.3.2016 14:44:16", 1_457_534_656.0),
             ("2100-03-01", 4_107_542_400.0),
             ("1600-01-01", -11_676_096_000.0),
         ] {
@@ -157,6 +162,12 @@ mod tests {
             "2014-05-00",
             "01-05-2014",
             "2014-05/01",
+            "2014.05.01",
+            "01.05.14",
+            "31.04.2014",
+            "1.5.2014.",
+            "1.05é.2014",
+            "T10:00",
             "2014-05-01 ",
             "2014-05-01 10",
             "2014-05-01 24:00",

@@ -209,7 +209,9 @@ impl Session {
         };
         journal.add(writer, key, line, hits.as_ref())?;
         journal.add_usage(writer, key, usage)?;
-        std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
         Ok(Ended::Finished(summary))
     }
 }

@@ -9,6 +9,8 @@ const ROWS_OF_THE_DEFINITION: usize = 1024;
 
 /// Alignment loss: `mean_i ‖x_i − y_i‖²` of L2-normalised rows.
 ///
+/// It is twice the cosine loss `mean_i (1 − cos(x_i, y_i))` of BYOL and BM3.
+///
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};

@@ -24,14 +24,16 @@ pub(crate) struct Folder {
     path: PathBuf,
     /// The recipe as TOML, until it is written.
     recipe: Option<String>,
-    _lock: FolderLock,
+    /// `None` only while it is dropped.
+    lock: Option<FolderLock>,
 }
 
 impl Folder {
     /// Creates the folder, locks it, removes half-written files of a killed run, and checks that it may be used and
     /// written to: before a long run, not after it. `recipe` is that of the run to come.
     pub(crate) fn open(path: &Path, existing: Existing, recipe: String) -> Result<Self> {
-        let folder = Self { path: path.to_path_buf(), recipe: Some(recipe), _lock: FolderLock::acquire(path)? };
+        let lock = Some(FolderLock::acquire(path)?);
+        let folder = Self { path: path.to_path_buf(), recipe: Some(recipe), lock };
         let found = [folder.checkpoint(), folder.model()].into_iter().find(|file| file.exists());
         match (existing, found) {
             (Existing::Refuse, Some(file)) => {
@@ -94,6 +96,15 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Without a file of this run, a folder that was made for it goes as well.
+        if let (Some(lock), Some(_)) = (self.lock.take(), &self.recipe) {
+            lock.abandon();
+        }
+    }
+}
+
 /// The names of all files of a run's folder.
 pub(super) const FILES: [&str; 5] =
     ["checkpoint.safetensors", "model.safetensors", "seconds.json", "recipe.toml", ".lock"];
@@ -111,7 +122,9 @@ mod tests {
         let first = open(Existing::Refuse).unwrap();
         assert!(message(Existing::Overwrite).contains("another run is writing into this folder"));
         drop(first);
+        assert!(!outer.path().join("a").exists(), "nothing was written, so the folders go as well");
         assert!(message(Existing::Resume).contains("no such checkpoint"));
+        std::fs::create_dir_all(&path).unwrap();
         for name in ["checkpoint.safetensors", "model.safetensors"] {
             std::fs::write(path.join(name), "x").unwrap();
             let refused = message(Existing::Refuse);

@@ -95,7 +95,7 @@ pub(super) struct System {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
-    let data = arguments.run.data.read()?;
+    let data = arguments.run.dataset()?;
     announce(&data, &recipe.model);
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();

@@ -3,7 +3,7 @@
 use crate::shell::say;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use viral::data::Provenance;
+use viral::data::{Provenance, is_there};
 use viral::{Error, Result};
 use viral_enrich::features::{Catalogue, FeatureTable};
 
@@ -100,10 +100,11 @@ pub(super) fn write_features(
     complete: impl FnOnce(Provenance) -> Provenance,
 ) -> Result<()> {
     catalogue.write_ids()?;
+    let replaced = if is_there(path)? { ", in place of earlier ones" } else { "" };
     table.write(path, complete)?;
     let n_rows = catalogue.ids().iter().filter(|id| !id.is_empty()).count();
     let (n_masked, width) = (table.mask.reasons.len(), table.features.width());
-    say!("{}: {} items of {n_rows}, {width} numbers each", path.display(), n_rows - n_masked)?;
+    say!("{}: {} items of {n_rows}, {width} numbers each{replaced}", path.display(), n_rows - n_masked)?;
     if let Some((id, reason)) = table.mask.reasons.first_key_value() {
         say!("    {n_masked} without content, listed beside it; the first is {id}: {reason}")?;
     }

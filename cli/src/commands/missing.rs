@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     grid.missing_in.clone_from(&arguments.missing_in);
     grid.seeds.clone_from(&arguments.seeds);
-    let data = arguments.run.data.read()?;
+    let data = arguments.run.dataset()?;
     let lost = |name: &String| match name.as_str() {
         "both" => Ok(data.features().modalities().cloned().collect()),
         name => Ok(vec![name.parse::<Modality>()?]),

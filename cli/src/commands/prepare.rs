@@ -105,7 +105,7 @@ struct ReviewArguments {
     /// Column of the rating
     #[arg(long, value_name = "COLUMN", requires = "user")]
     rating: Option<String>,
-    /// Column of the time, a number or a date such as 2018-09-20 or 2016-03-09 14:44:16
+    /// Column of the time, a number or a date such as 2018-09-20, 20.9.2018 or 2016-03-09 14:44:16
     #[arg(long, value_name = "COLUMN", requires = "user")]
     time: Option<String>,
 }
@@ -216,7 +216,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let prepared = prepared?;
     // Reads back what was written, as training will.
     Dataset::read_with(&arguments.out, &ReadOptions::new().without_features())?;
-    report(&prepared)?;
+    report(&prepared, choice.split)?;
     let memory = peak_rss_mb().map_or(String::new(), |mb| format!(", at most {mb:.0} MB of memory"));
     say!("\n{:.1} s{memory}. Train on it:\n", start.elapsed().as_secs_f64())?;
     let folder = quoted(&arguments.out.display().to_string());
@@ -323,10 +323,17 @@ impl From<FormatName> for Format {
     }
 }
 
-fn report(prepared: &Prepared) -> Result<()> {
+fn report(prepared: &Prepared, split: SplitName) -> Result<()> {
+    let split = match split {
+        SplitName::Random => "at random",
+        SplitName::Temporal => "by time",
+        SplitName::LeaveOneOut => "by leaving the last two out",
+    };
     let [n_train, n_valid, n_test] = prepared.n_interactions;
     let (name, n_users, n_items) = (&prepared.name, prepared.n_users, prepared.n_items);
-    say!("{name}: {n_users} users, {n_items} items, {n_train} train, {n_valid} valid and {n_test} test pairs\n")?;
+    say!(
+        "{name}: {n_users} users, {n_items} items, {n_train} train, {n_valid} valid and {n_test} test pairs, split {split}\n"
+    )?;
     say!("{:>9} rows read", prepared.n_rows)?;
     for (n, what) in [
         (prepared.bad_rows.count(), "that cannot be used"),

@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             format!("{} takes no content, so there is nothing to take from it; probe another model", model.name());
         return Err(Error::Config(message));
     }
-    let data = arguments.run.data.read()?;
+    let data = arguments.run.dataset()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);
     let out = arguments.output.folder(&folder)?;
     arguments.output.check("probe", &["fingerprint", "arms", "config"])?;

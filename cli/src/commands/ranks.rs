@@ -20,7 +20,7 @@ fn train(world: &Mpi, arguments: &Arguments) -> Result<()> {
         if device != viral::prelude::Device::flex() {
             return Err(Error::Config("ranks train on the CPU; leave out --device".into()));
         }
-        Ok((arguments.run.recipe()?, arguments.run.data.read()?))
+        Ok((arguments.run.recipe()?, arguments.run.dataset()?))
     };
     let (recipe, data) = all_or_none(world, ready())?;
     let out = arguments.folder(&recipe, &data);

@@ -22,6 +22,18 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Reads the data, and prints which features are tied to their items by the order of rows alone.
+    pub(super) fn dataset(&self) -> Result<Dataset> {
+        let data = self.data.read()?;
+        for path in self.data.unconfirmed_features()? {
+            note!(
+                "{}: no provenance, so row n is taken for the item in line n of item_ids.txt; viral import puts rows in order",
+                path.display()
+            );
+        }
+        Ok(data)
+    }
+
     /// The model and its training.
     pub(super) fn recipe(&self) -> Result<Recipe> {
         self.train.apply(self.model.recipe()?)

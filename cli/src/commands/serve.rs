@@ -24,7 +24,8 @@ pub(crate) struct Arguments {
     /// Address to listen on; the default is reachable from this machine only
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
-    /// Photos of the items, named by their ids: ID.jpg, ID.png, …; for other items a picture is drawn from the vector
+    /// Photos of the items, named by their ids: ID.jpg, ID.png, …, also in subfolders; for other items a picture is drawn
+    /// from the vector
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Refuses requests that change the catalogue
@@ -73,13 +74,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     let images = arguments.images.as_deref();
-    let pictures = images.map(Pictures::of_folder).transpose()?.unwrap_or_default();
+    let pictures = images.map(Pictures::of_folder).transpose()?;
     let served = Served::load(&arguments.model)?;
     let model = served.model();
-    if pictures.len() > 0 && !model.items().any(|item| pictures.has(item)) {
+    if let Some(pictures) = &pictures
+        && !model.items().any(|item| pictures.of(item).is_some())
+    {
         return Err(Error::Config(format!(
-            "none of the {} pictures is named by an item of the model; they are called ID.jpg or the like, such as {}.jpg",
-            pictures.len(),
+            "no picture is named by an item of the model; they are called ID.jpg or the like, such as {}.jpg",
             model.items().next().unwrap_or("ID"),
         )));
     }
@@ -92,8 +94,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         k: arguments.most_items,
     };
     drop(model);
-    if let Some(images) = images.filter(|_| pictures.n_left_out() > 0) {
-        note!("{} files of {} are left out: no pictures, or links", pictures.n_left_out(), images.display());
+    if let (Some(images), Some(n @ 1..)) = (images, pictures.as_ref().map(Pictures::n_left_out)) {
+        note!("left out of {}, because they are no pictures or links: {n} files", images.display());
     }
     serve(arguments.bind, served, pictures, limits)
 }

@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
-    let data = arguments.run.data.read()?;
+    let data = arguments.run.dataset()?;
     let name = recipe.model.name();
     let out = arguments.folder(&recipe, &data);
     // Checked before a long run, not after it.

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::sync::Arc;
 
 /// Maximum number of rows of one list.
 const MOST: usize = 200;
@@ -110,9 +110,10 @@ struct OfItem {
 /// The photo of an item, or a drawing of its vector.
 async fn picture(State(app): State<App>, uri: Uri) -> Result<Response, Failure> {
     let OfItem { item } = query(&uri)?;
-    let (kind, bytes, drawn) = match app.pictures.of(&item).map(Path::to_path_buf) {
+    let (kind, bytes, drawn) = match app.pictures.as_ref().as_ref().and_then(|pictures| pictures.of(&item)) {
         Some(file) => {
-            let read = tokio::task::spawn_blocking(move || picture::read_picture(&file)).await;
+            let pictures = Arc::clone(&app.pictures);
+            let read = tokio::task::spawn_blocking(move || pictures.as_ref().as_ref()?.read(&file)).await;
             let gone =
                 || Failure::new(StatusCode::NOT_FOUND, "no_picture", "the picture's file is gone or no picture now");
             let (kind, bytes) = read.ok().flatten().ok_or_else(gone)?;

@@ -41,7 +41,7 @@ pub(crate) struct Limits {
 /// Serves until the process is told to stop (SIGTERM, SIGINT), then completes pending answers within [`GRACE`].
 ///
 /// SIGHUP or a change of the model's file reloads the model.
-pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Pictures, limits: Limits) -> Result<()> {
+pub(crate) fn serve(bind: SocketAddr, served: Served, pictures: Option<Pictures>, limits: Limits) -> Result<()> {
     let failed = |what: &str, e: &dyn std::fmt::Display| Error::Data(format!("{what}: {e}"));
     let metrics = Metrics::new().map_err(|e| failed("metrics", &e))?;
     let app = App { served: Arc::new(served), pictures: Arc::new(pictures), metrics: Arc::new(metrics), limits };

@@ -31,7 +31,8 @@ use std::sync::Arc;
 #[derive(Clone)]
 struct App {
     served: Arc<Served>,
-    pictures: Arc<Pictures>,
+    /// `None` without photos.
+    pictures: Arc<Option<Pictures>>,
     metrics: Arc<Metrics>,
     limits: Limits,
 }

@@ -1,6 +1,6 @@
 //! Photos of a folder, or drawings of the items' vectors.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::Read;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use viral::data::{open_file, splitmix64};
 use viral::prelude::Recommender;
 use viral::{Error, Result};
+use viral_enrich::describe::ImageFolder;
 
 /// Number of bytes that identify a picture, whatever its extension: one of the four types that browsers show.
 const HEAD: usize = 12;
@@ -15,72 +16,62 @@ const HEAD: usize = 12;
 /// Maximum number of bytes of a file that is read into memory.
 const MOST: u64 = 64 << 20;
 
-/// Photos by item: the files of a folder that are named by an item's id.
+/// Photos by item: the files of a folder, and of those below it, that are named by an item's id.
 ///
 /// The readable files are fixed when the service starts: a request names an item, never a file. Pictures are recognised
 /// by their content, and links are not followed: files from elsewhere are not sent.
-#[derive(Default)]
 pub(crate) struct Pictures {
-    files: HashMap<String, PathBuf>,
-    n_left_out: usize,
+    folder: ImageFolder,
+    /// The folder's path without links.
+    root: PathBuf,
+    /// Files that are named like pictures but are not, or are links.
+    left_out: HashSet<PathBuf>,
 }
 
 impl Pictures {
-    /// Finds the pictures in a folder, without its subfolders.
+    /// Finds the pictures of a folder.
+    ///
+    /// # Errors
+    /// If it cannot be read, or has none.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self> {
-        let (mut files, mut n_left_out) = (HashMap::new(), 0);
-        for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
-            let path = entry.map_err(Error::io(folder))?.path();
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-            if !["jpg", "jpeg", "png", "webp", "gif"].contains(&extension.as_str()) || path.is_dir() {
-                continue;
-            }
-            match path.file_stem().and_then(|stem| stem.to_str()) {
-                Some(item) if open_picture(&path).is_some() => drop(files.insert(item.to_string(), path.clone())),
-                _ => n_left_out += 1,
-            }
-        }
-        match files.is_empty() {
+        let root = folder.canonicalize().map_err(Error::io(folder))?;
+        let files = ImageFolder::open(&root)?;
+        let (left_out, good): (HashSet<_>, HashSet<_>) =
+            files.files().partition(|path| open_picture(&root, path).is_none());
+        match good.is_empty() {
             true => Err(Error::file(
                 folder,
                 "no picture is here; they are named by item: ID.jpg, ID.png, ID.webp or ID.gif, and are no links",
             )),
-            false => Ok(Self { files, n_left_out }),
+            false => Ok(Self { folder: files, root, left_out }),
         }
     }
 
-    /// Number of files that are named like pictures but are not.
+    /// Number of files that are named like pictures but are not, or are links.
     pub(crate) fn n_left_out(&self) -> usize {
-        self.n_left_out
+        self.left_out.len()
     }
 
-    /// Number of pictures.
-    pub(crate) fn len(&self) -> usize {
-        self.files.len()
+    /// Returns the file of an item's picture.
+    pub(crate) fn of(&self, item: &str) -> Option<PathBuf> {
+        self.folder.of_item(item).filter(|path| !self.left_out.contains(path))
     }
 
-    /// Returns whether an item has a picture.
-    pub(crate) fn has(&self, item: &str) -> bool {
-        self.files.contains_key(item)
-    }
-
-    /// The file of an item's picture.
-    pub(super) fn of(&self, item: &str) -> Option<&Path> {
-        self.files.get(item).map(PathBuf::as_path)
+    /// Returns type and bytes of a picture; `None` if the file is gone, or has become a link or something other than a
+    /// picture.
+    pub(super) fn read(&self, path: &Path) -> Option<(&'static str, Vec<u8>)> {
+        let (kind, mut bytes, file) = open_picture(&self.root, path)?;
+        file.take(MOST).read_to_end(&mut bytes).ok()?;
+        Some((kind, bytes))
     }
 }
 
-/// Type and bytes of a picture; `None` if the file is gone, or has become a link or something other than a picture.
-pub(super) fn read_picture(path: &Path) -> Option<(&'static str, Vec<u8>)> {
-    let (kind, mut bytes, file) = open_picture(path)?;
-    file.take(MOST).read_to_end(&mut bytes).ok()?;
-    Some((kind, bytes))
-}
-
-/// Opens a picture: its type, its first bytes, and the file positioned after them.
-fn open_picture(path: &Path) -> Option<(&'static str, Vec<u8>, File)> {
+/// Opens a picture below a folder: its type, its first bytes, and the file positioned after them.
+fn open_picture(root: &Path, path: &Path) -> Option<(&'static str, Vec<u8>, File)> {
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
-    let mut file = is_file.then(|| open_file(path).ok()).flatten()?;
+    // A folder on the way may be a link as well.
+    let is_below = path.canonicalize().is_ok_and(|path| path.starts_with(root));
+    let mut file = (is_file && is_below).then(|| open_file(path).ok()).flatten()?;
     let mut head = Vec::with_capacity(HEAD);
     file.by_ref().take(HEAD as u64).read_to_end(&mut head).ok()?;
     let kind = match head.as_slice() {

@@ -340,6 +340,12 @@ fn pictures_are_files_of_the_folder_with_a_pictures_content() {
     std::fs::write(at(4, "webp"), b"RIFF....WEBP a webp").unwrap();
     std::fs::write(at(5, "png"), "").unwrap();
     std::fs::write(at(6, "gif"), b"GIF89a a gif").unwrap();
+    let (elsewhere, below) = (folder.path().join("elsewhere"), photos.path().join("a/b"));
+    std::fs::create_dir_all(&elsewhere).unwrap();
+    std::fs::create_dir_all(&below).unwrap();
+    std::fs::write(elsewhere.join(format!("{}.jpg", data.item_ids[8])), b"\xff\xd8\xff elsewhere").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, photos.path().join("linked")).unwrap();
+    std::fs::write(below.join(format!("{}.gif", data.item_ids[9])), b"GIF89a below").unwrap();
     assert!(std::process::Command::new("mkfifo").arg(at(7, "png")).status().unwrap().success());
     let service = Service::start(folder.path(), &["--images", photos.path().to_str().unwrap()]);
     let picture = |item: usize| {
@@ -347,9 +353,8 @@ fn pictures_are_files_of_the_folder_with_a_pictures_content() {
             format!("GET /picture?item={} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n", data.item_ids[item]);
         service.raw(request.as_bytes())
     };
-    for (item, kind) in
-        [(1, "svg+xml"), (2, "svg+xml"), (3, "png"), (4, "webp"), (5, "svg+xml"), (6, "gif"), (7, "svg+xml")]
-    {
+    let kinds = ["svg+xml", "svg+xml", "png", "webp", "svg+xml", "gif", "svg+xml", "svg+xml", "gif"];
+    for (item, kind) in (1..).zip(kinds) {
         let (status, head, _) = picture(item);
         assert!(status == 200 && head.contains(&format!("content-type: image/{kind}")), "{item}: {head}");
     }

@@ -33,7 +33,6 @@ impl ImageFolder {
     /// case), also in a folder below; the first picture in a folder named after the item.
     ///
     /// A name is tried as given, then percent-decoded, then with its characters composed (NFC) or decomposed (NFD).
-    /// decomposed.
     pub fn find(&self, item: &Item) -> Option<PathBuf> {
         let image = item.image.as_deref().unwrap_or_default();
         let name = if image.contains("://") || image.starts_with("data:") {
@@ -45,6 +44,17 @@ impl ImageFolder {
         let named = spellings(name).iter().find_map(|name| self.inside(name));
         let others = || [self.pictures.like(name), self.pictures.of_item(&item.id)];
         named.or_else(|| others().into_iter().flatten().find_map(|name| self.inside(name)))
+    }
+
+    /// Returns the picture named after an item, or else the first one in a folder named after it, as [`find`](Self::find)
+    /// does without a name in `items.jsonl`.
+    pub fn of_item(&self, id: &str) -> Option<PathBuf> {
+        self.pictures.of_item(id).and_then(|name| self.inside(name))
+    }
+
+    /// Returns the files that are the picture of an item of some id; one may come more than once.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.pictures.files().map(|name| self.folder.join(name))
     }
 
     /// Returns a file of the folder; `None` for names that lead out of it.

@@ -81,7 +81,8 @@ impl FeatureTable {
             _ => {}
         }
         self.mask.write_beside(path)?;
-        complete(Provenance::new(self.ids.clone(), self.features.width())).write_beside(path)?;
+        let provenance = Provenance::new(self.ids.clone(), self.features.width()).with_features(&self.features);
+        complete(provenance).write_beside(path)?;
         self.features.write(path)
     }
 }

@@ -35,7 +35,45 @@ enum Parser {
         record: Box<Record>,
         places: Vec<usize>,
         n_cells: Option<usize>,
+        /// Whether the file may have a header although columns were given by number; `None` if not, or if that is known.
+        header: Option<Suspect>,
     },
+}
+
+/// What is looked at to recognise a header in a file that should have none.
+enum Suspect {
+    First,
+    /// The first row has no digit in any cell; its line, and the cells of the wanted columns.
+    Second(usize, Vec<String>),
+}
+
+impl Suspect {
+    /// Takes a row into account. A header is a first row without digits before ids that have them.
+    ///
+    /// # Errors
+    /// With the first row's line and a message, if it is a header.
+    fn look(
+        self,
+        line: usize,
+        cells: &[String],
+        places: &[usize],
+    ) -> std::result::Result<Option<Self>, (usize, String)> {
+        let has_digit = |cell: &String| cell.bytes().any(|byte| byte.is_ascii_digit());
+        let wanted = || places.iter().filter_map(|&place| cells.get(place));
+        match self {
+            Self::First if cells.iter().any(has_digit) => Ok(None),
+            Self::First => Ok(Some(Self::Second(line, wanted().cloned().collect()))),
+            Self::Second(first, names) if wanted().all(has_digit) => {
+                let message = format!(
+                    "looks like a header; name its columns ({}) instead of giving numbers, which are for files without one. \
+                     If it is data, put it behind another row",
+                    names.join(", ")
+                );
+                Err((first, message))
+            }
+            Self::Second(..) => Ok(None),
+        }
+    }
 }
 
 impl Rows {
@@ -59,7 +97,8 @@ impl Rows {
                         (places, Some(n_cells))
                     }
                 };
-                Parser::Cells { record, places, n_cells }
+                let header = n_cells.is_none().then_some(Suspect::First);
+                Parser::Cells { record, places, n_cells, header }
             }
         };
         let row = vec![None; columns.len()];
@@ -92,6 +131,7 @@ impl Rows {
     }
 
     fn parse(&mut self) -> Result<std::result::Result<(), Flaw>> {
+        let line = self.lines.number();
         let text = match self.lines.text() {
             Ok(text) => text,
             Err(flaw) => return Ok(Err(flaw)),
@@ -100,7 +140,7 @@ impl Rows {
         Ok(match &mut self.format {
             Parser::Json => self.objects.read_json(text, &mut self.row),
             Parser::Python => self.objects.read_python(text, &mut self.row),
-            Parser::Cells { record, places, n_cells } => {
+            Parser::Cells { record, places, n_cells, header } => {
                 let is_complete = match record.start(text) {
                     Ok(is_complete) => is_complete,
                     Err(flaw) => return Ok(Err(flaw)),
@@ -108,7 +148,12 @@ impl Rows {
                 if !is_complete && let Err(flaw) = complete(&mut self.lines, record, self.limit)? {
                     return Ok(Err(flaw));
                 }
-                pick(record.cells(), places, n_cells, &mut self.row)
+                let picked = pick(record.cells(), places, n_cells, &mut self.row);
+                if let (Ok(()), Some(suspect)) = (&picked, header.take()) {
+                    let fail = |(line, message)| Error::line(self.lines.path(), line, message);
+                    *header = suspect.look(line, record.cells(), places).map_err(fail)?;
+                }
+                picked
             }
         })
     }
@@ -152,7 +197,7 @@ impl Rows {
 fn separator_hint(cells: &[String]) -> String {
     match cells {
         [cell] => Separator::likely(cell).map_or(String::new(), |separator| {
-            format!("; the cells look separated by '{separator}': name it (--separator '{separator}')")
+            format!("; the cells look separated by '{separator}': name it (--separator '{separator}', for metadata --meta-separator '{separator}')")
         }),
         _ => String::new(),
     }
@@ -305,6 +350,10 @@ mod tests {
             (6, Ok(vec![json!("e")])),
         ];
         assert_eq!(rows(Format::Tsv, &["#2"], text)?, expected);
+        // Words before words, and numbers before numbers, are no header.
+        for text in ["ann\tcup\nzoe\tcot\n", "ann\t1\nb2\t2\n", "ann\tcup\nb2\tcot\nb3\t3\n"] {
+            assert_eq!(rows(Format::Tsv, &["#1", "#2"], text)?.len(), text.lines().count());
+        }
         assert_eq!(rows(Format::Tsv, &["#3"], "a\tb\n")?, vec![(1, Err("too few cells"))]);
         assert_eq!(
             rows(Format::Python, &["a"], "[1]\n{'a': f()}\n")?[..],
@@ -323,6 +372,8 @@ mod tests {
         let again = "close the quote, or write quotes within a cell twice";
         let expected = format!("rows:3: a quoted cell has no end; {again}");
         assert_eq!(message(Format::Csv, &["u"], "u\n1\n\"2\n3\n"), expected);
+        let found = message(Format::Csv, &["#1", "#3"], "Kunde,Zeit,Artikel\nK7,5,A1\n");
+        assert!(found.starts_with("rows:1: looks like a header") && found.contains("(Kunde, Artikel)"), "{found}");
         let long = format!("u\n\"{}", "x\n".repeat(1000));
         let expected = format!("rows:2: a quoted cell goes on for more than 1000 bytes; {again}");
         assert_eq!(message(Format::Csv, &["u"], &long), expected);

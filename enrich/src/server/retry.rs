@@ -60,9 +60,11 @@ fn http_date(text: &str) -> Option<u64> {
     let month = words.next()?;
     let month = MONTHS.iter().position(|name| *name == month)? as u64 + 1;
     let year: u64 = words.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
-    let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|&n| n <= 60));
+    let mut clock = words.next()?.split(':').map(|part| part.parse::<u64>().ok());
     let (hours, minutes, seconds) = (clock.next()??, clock.next()??, clock.next()??);
-    if words.next()? != "GMT" || words.next().is_some() || clock.next().is_some() {
+    // A leap second is the 60th.
+    let is_time = hours < 24 && minutes < 60 && seconds <= 60;
+    if !is_time || words.next()? != "GMT" || words.next().is_some() || clock.next().is_some() {
         return None;
     }
     // Days since 1970 in the proleptic Gregorian calendar, counted in years that begin in March.
