@@ -51,15 +51,15 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
 }
 
 impl ReadOptions {
-    /// Returns the feature files in a folder that [`viral_enrich`](https://docs.rs/viral-enrich) prepared whose order of
-    /// rows nothing confirms: they have no [`Provenance`], so row n is taken for the item in line n of `item_ids.txt`.
+    /// Returns the feature files in a folder with `items.jsonl`, as `viral prepare` writes it, whose order of rows nothing
+    /// confirms: they have no [`Provenance`], so the rows are taken to be in the order of the folder's items.
     ///
     /// # Errors
     /// Those of finding the files: a folder that cannot be read, a named modality that is missing.
     pub fn unconfirmed_features(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let dir = dir.as_ref();
-        // Other folders have their rows in the order of integer ids, or an `item_ids.txt` made for these features.
-        if !(is_there(dir.join("items.jsonl"))? && is_there(dir.join("item_ids.txt"))?) {
+        // In other folders the integer ids, or `item_ids.txt`, were made for these features.
+        if !is_there(dir.join("items.jsonl"))? {
             return Ok(Vec::new());
         }
         let mut unconfirmed = Vec::new();
@@ -248,16 +248,16 @@ mod tests {
 
     #[test]
     fn rows_that_only_their_order_ties_to_items_are_named() -> Result<()> {
-        let all = [("items.jsonl", ""), ("item_ids.txt", "a\n"), ("text_feat.npy", "1"), ("audio_feat.npy", "1")];
+        let all = [("items.jsonl", ""), ("text_feat.npy", "1"), ("audio_feat.npy", "1")];
         let names = |n: usize, options: ReadOptions| -> Result<Vec<String>> {
-            let (_outer, dir) = folder(&all[4 - n..]);
+            let (_outer, dir) = folder(&all[3 - n..]);
             Provenance::new(vec!["a".into()], 1).write_beside(dir.join("text_feat.npy"))?;
             let found = options.unconfirmed_features(&dir)?;
             Ok(found.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect())
         };
-        assert_eq!(names(4, ReadOptions::new())?, ["audio_feat.npy"]);
-        assert_eq!(names(3, ReadOptions::new())?, [""; 0]);
-        assert_eq!(names(4, ReadOptions::new().only([Modality::Text]))?, [""; 0]);
+        assert_eq!(names(3, ReadOptions::new())?, ["audio_feat.npy"]);
+        assert_eq!(names(2, ReadOptions::new())?, [""; 0]);
+        assert_eq!(names(3, ReadOptions::new().only([Modality::Text]))?, [""; 0]);
         Ok(())
     }
 

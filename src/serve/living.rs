@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Drift {
-    /// Items added since training.
+    /// Items added since training, without those that were removed again.
     pub new_items: usize,
     /// Training items that were removed.
     pub removed_items: usize,
@@ -250,9 +250,11 @@ impl Recommender {
                 if lengths > 0.0 { 1.0 - product / lengths } else { 0.0 }
             })
             .collect();
+        let n_trained = self.train.n_items();
+        let removed_items = self.withdrawn.iter().filter(|&&item| (item as usize) < n_trained).count();
         Drift {
-            new_items: self.items.len() - self.train.n_items(),
-            removed_items: self.withdrawn.iter().filter(|&&item| (item as usize) < self.train.n_items()).count(),
+            new_items: self.items.len() - n_trained - (self.withdrawn.len() - removed_items),
+            removed_items,
             new_users: self.users.len() - self.train.n_users(),
             new_interactions,
             interactions_share: new_interactions as f64 / total.max(1) as f64,

@@ -258,6 +258,8 @@ fn an_item_that_comes_back_has_its_new_title() {
         recommender.items().map(|item| recommender.title(item).map(str::to_string)).collect();
     for (id, title) in [("lamp", "A brighter läмp"), (&of_training, "x"), ("lamp", "")] {
         recommender.remove_items(&[id]).unwrap();
+        let drift = recommender.drift();
+        assert_eq!(drift.new_items + drift.removed_items, if id == "lamp" { 1 } else { 3 }, "{drift:?}");
         recommender.add_items(&new(id, title)).unwrap();
     }
     assert_eq!(recommender.title("lamp"), Some("A brighter läмp"));

@@ -27,7 +27,8 @@ impl RunArgs {
         let data = self.data.read()?;
         for path in self.data.unconfirmed_features()? {
             note!(
-                "{}: no provenance, so row n is taken for the item in line n of item_ids.txt; viral import puts rows in order",
+                "{}: no provenance, so its rows are taken to be in the order of this folder's items; features made elsewhere are \
+                 put into it by viral import",
                 path.display()
             );
         }

@@ -67,14 +67,14 @@ impl Item {
 async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
     let Listing { matching, n, from } = query(&uri)?;
     let words: Vec<String> = matching.split_whitespace().map(str::to_lowercase).collect();
-    let model = app.served.model();
+    let (n, model) = (rows(n)?, app.served.model());
     let found = compute(&model, || {
         let matches = |item: &str, title: Option<&str>| {
             let text = format!("{item} {}", title.unwrap_or_default()).to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         };
         let found = model.catalogue().filter(|&(item, title)| words.is_empty() || matches(item, title));
-        found.skip(from).take(n.unwrap_or(24).min(MOST)).map(|(item, title)| Item::new(item, title)).collect()
+        found.skip(from).take(n).map(|(item, title)| Item::new(item, title)).collect()
     });
     Ok(Json(found))
 }
@@ -82,9 +82,17 @@ async fn items(State(app): State<App>, uri: Uri) -> Answer<Vec<Item>> {
 /// Ids of users that begin with the text of the query.
 async fn users(State(app): State<App>, uri: Uri) -> Answer<Vec<String>> {
     let Listing { matching, n, from } = query(&uri)?;
-    let model = app.served.model();
-    let found = model.users().filter(|user| user.starts_with(&matching)).skip(from).take(n.unwrap_or(24).min(MOST));
+    let (n, model) = (rows(n)?, app.served.model());
+    let found = model.users().filter(|user| user.starts_with(&matching)).skip(from).take(n);
     Ok(Json(found.map(str::to_string).collect()))
+}
+
+/// The number of rows of a list: the one asked for, or 24.
+fn rows(n: Option<usize>) -> Result<usize, Failure> {
+    match n.unwrap_or(24) {
+        n if n > MOST => Err(Failure::bad_request(format!("n {n}: a list has at most {MOST} rows; from=… goes on"))),
+        n => Ok(n),
+    }
 }
 
 #[derive(Deserialize)]

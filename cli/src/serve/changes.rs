@@ -3,9 +3,11 @@
 use super::App;
 use super::api::{Answer, body, query};
 use super::failure::Failure;
+use super::origin::refuse_other_sites;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn;
 use axum::response::Json;
 use axum::routing::{delete, post};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/items", post(add_items))
         .route("/items", delete(remove_item))
         .route("/interactions", post(add_interactions))
+        .layer(from_fn(refuse_other_sites))
 }
 
 /// The body of `POST /items`.

@@ -9,6 +9,7 @@
 //! | `http` | connections: limits, timeouts and shutdown |
 //! | `metrics` | counts and durations in Prometheus' text format |
 //! | `model` | the current model, and its reloads |
+//! | `origin` | refuses changes that a page of another site asks for |
 //! | `picture` | photos of a folder, or drawings of the items' vectors |
 
 mod api;
@@ -18,6 +19,7 @@ mod failure;
 mod http;
 mod metrics;
 mod model;
+mod origin;
 mod picture;
 
 pub(crate) use http::{Limits, serve};

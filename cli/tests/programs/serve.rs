@@ -149,6 +149,9 @@ fn it_answers_what_the_library_does() {
     let ids: Vec<&str> = history.as_array().unwrap().iter().map(|item| item["item"].as_str().unwrap()).collect();
     assert_eq!(ids, recommender.history(user).unwrap());
     assert_eq!(service.get("/users?matching=u000&n=3").1.as_array().unwrap().len(), 3);
+    for path in ["/users?n=201", "/items?n=201"] {
+        assert_eq!(service.get(path).0, 400, "{path}: not cut off in silence");
+    }
     assert_eq!(service.get("/items?matching=quotes").1[0]["item"], json!(data.item_ids[0]));
 }
 

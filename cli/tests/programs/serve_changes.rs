@@ -31,6 +31,32 @@ fn delete(service: &Service, path: &str) -> u16 {
 }
 
 #[test]
+fn pages_of_other_sites_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, ..) = model_in(folder.path());
+    let service = Service::start(folder.path(), &[]);
+    let id = &data.item_ids[0];
+    let body = json!({"interactions": [{"user": "eve", "item": id}]}).to_string();
+    let ask = |request: &str, header: &str| {
+        let (length, end) = (body.len(), "connection: close");
+        service
+            .raw(
+                format!(
+                    "{request} HTTP/1.1\r\nhost: shop\r\n{header}\r\n{end}\r\ncontent-length: {length}\r\n\r\n{body}"
+                )
+                .as_bytes(),
+            )
+            .0
+    };
+    let [post, delete] = ["POST /interactions".to_string(), format!("DELETE /items?item={id}")];
+    for header in ["origin: http://elsewhere", "origin: null", "sec-fetch-site: cross-site"] {
+        assert_eq!([ask(&post, header), ask(&delete, header)], [403, 403], "{header}");
+    }
+    assert_eq!(service.get("/recommend?user=eve").0, 404);
+    assert_eq!([ask(&post, "origin: http://shop"), ask(&delete, "sec-fetch-site: same-origin")], [200, 200]);
+}
+
+#[test]
 fn new_items_and_interactions_count_at_once_and_outlive_the_service() {
     let folder = tempfile::tempdir().unwrap();
     let (data, held_out, mut recommender) = model_in(folder.path());
