@@ -26,7 +26,7 @@
 //! # }
 //! ```
 
-use crate::data::{Dataset, Labels, Modality, ReadOptions, SplitPolicy};
+use crate::data::{Dataset, Labels, Modality, ReadOptions, ReadReport, SplitPolicy};
 use crate::ops::MatmulPrecision;
 use crate::recipe::Recipe;
 use crate::train::{BatchSize, Keep};
@@ -72,7 +72,7 @@ pub struct DataArgs {
     #[arg(long, value_name = "SEED", requires = "data")]
     split_seed: Option<u64>,
     /// What labels mean: parts of a split (parts), or whether a user took what they were shown (feedback: rows with 0
-    /// are left out)
+    /// or less are left out)
     #[arg(long, default_value_t = Labels::Parts, requires = "data")]
     labels: Labels,
 }
@@ -85,16 +85,15 @@ impl DataArgs {
 
     /// Reads the folder, or generates the built-in catalogue.
     pub fn read(&self) -> Result<Dataset> {
-        self.data.as_ref().map_or_else(|| Ok(Dataset::planted()), |dir| Dataset::read_with(dir, &self.options()?))
+        Ok(self.read_reported()?.0)
     }
 
-    /// Returns the feature files whose order of rows nothing confirms; see [`ReadOptions::unconfirmed_features`].
-    pub fn unconfirmed_features(&self) -> Result<Vec<PathBuf>> {
-        // The path of an interaction file stands for its folder.
-        let folder =
-            |path: &PathBuf| if path.is_dir() { Some(path.clone()) } else { Some(path.parent()?.to_path_buf()) };
-        let folder = self.data.as_ref().and_then(folder);
-        folder.map_or_else(|| Ok(Vec::new()), |dir| self.options()?.unconfirmed_features(dir))
+    /// Like [`read`](Self::read); also reports what was left out or taken on trust.
+    pub fn read_reported(&self) -> Result<(Dataset, ReadReport)> {
+        match &self.data {
+            Some(dir) => Dataset::read_reported(dir, &self.options()?),
+            None => Ok((Dataset::planted(), ReadReport::default())),
+        }
     }
 
     fn options(&self) -> Result<ReadOptions> {

@@ -50,27 +50,19 @@ pub(super) fn find(dir: &Path, options: &ReadOptions) -> Result<BTreeMap<Modalit
     Ok(found.into_iter().map(|(modality, name)| (modality, dir.join(name))).chain(named).collect())
 }
 
-impl ReadOptions {
-    /// Returns the feature files in a folder with `items.jsonl`, as `viral prepare` writes it, whose order of rows nothing
-    /// confirms: they have no [`Provenance`], so the rows are taken to be in the order of the folder's items.
-    ///
-    /// # Errors
-    /// Those of finding the files: a folder that cannot be read, a named modality that is missing.
-    pub fn unconfirmed_features(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
-        let dir = dir.as_ref();
-        // In other folders the integer ids, or `item_ids.txt`, were made for these features.
-        if !is_there(dir.join("items.jsonl"))? {
-            return Ok(Vec::new());
-        }
-        let mut unconfirmed = Vec::new();
-        for path in find(dir, self)?.into_values() {
+/// Returns those of the files whose order of rows nothing confirms, in a folder with `items.jsonl`: they have no
+/// [`Provenance`]. In other folders the integer ids, or `item_ids.txt`, were made for the features.
+pub(super) fn unconfirmed(dir: &Path, files: &BTreeMap<Modality, PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut unconfirmed = Vec::new();
+    if is_there(dir.join("items.jsonl"))? {
+        for path in files.values() {
             let names_items = path.extension().is_some_and(|extension| extension == "jsonl");
-            if !names_items && !is_there(Provenance::path_beside(&path))? {
-                unconfirmed.push(path);
+            if !names_items && !is_there(Provenance::path_beside(path))? {
+                unconfirmed.push(path.clone());
             }
         }
-        Ok(unconfirmed)
     }
+    Ok(unconfirmed)
 }
 
 /// The items that the rows of a folder's feature files must match.
@@ -252,7 +244,7 @@ mod tests {
         let names = |n: usize, options: ReadOptions| -> Result<Vec<String>> {
             let (_outer, dir) = folder(&all[3 - n..]);
             Provenance::new(vec!["a".into()], 1).write_beside(dir.join("text_feat.npy"))?;
-            let found = options.unconfirmed_features(&dir)?;
+            let found = unconfirmed(&dir, &find(&dir, &options)?)?;
             Ok(found.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect())
         };
         assert_eq!(names(3, ReadOptions::new())?, ["audio_feat.npy"]);

@@ -49,7 +49,8 @@ impl Interactions {
 
 impl Dataset {
     /// Holds out a uniformly drawn share of the items with all their interactions. The rest does not contain them, as
-    /// if they arrived after training (cold start).
+    /// if they arrived after training (cold start). If there are features, only items that have some are drawn, because
+    /// nothing is known of the others without interactions.
     ///
     /// ```
     /// use viral::data::PlantedConfig;
@@ -63,7 +64,10 @@ impl Dataset {
     /// # Errors
     /// A share that is not between 0 and 1, or that takes no items or all of them.
     pub fn hold_out_items(&self, share: f64, seed: u64) -> Result<HeldOut> {
-        let (taken, left) = draw("items", self.n_items(), share, seed)?;
+        let features = &self.train.features;
+        let has_content = |&item: &u32| features.iter().any(|(_, rows)| rows.has(item as usize));
+        let items = (0..self.n_items() as u32).filter(|item| features.is_empty() || has_content(item));
+        let (taken, left) = draw("items", self.n_items(), items.collect(), share, seed)?;
         let of = |all: &Interactions| all.select_items(&left);
         let rows: Vec<usize> = left.iter().map(|&item| item as usize).collect();
         let features = self.train.features.select(&rows);
@@ -77,12 +81,15 @@ impl Dataset {
         Ok(HeldOut { rest, taken, left })
     }
 
-    /// Holds out a uniformly drawn share of the users with all their interactions. The rest does not contain them.
+    /// Holds out a uniformly drawn share of the users with all their interactions. The rest does not contain them. Only
+    /// users with train interactions are drawn: without a history there is nothing to recommend from.
     ///
     /// # Errors
     /// A share that is not between 0 and 1, or that takes no users or all of them.
     pub fn hold_out_users(&self, share: f64, seed: u64) -> Result<HeldOut> {
-        let (taken, left) = draw("users", self.n_users(), share, seed)?;
+        let has_history = |&user: &u32| !self.train.interactions.of_user(user as usize).is_empty();
+        let users = (0..self.n_users() as u32).filter(has_history).collect();
+        let (taken, left) = draw("users", self.n_users(), users, share, seed)?;
         let of = |all: &Interactions| all.select_users(&left);
         let train = TrainSet { interactions: of(&self.train.interactions), features: self.train.features.clone() };
         let mut rest = Dataset::new(self.name.clone(), train, of(&self.valid), of(&self.test))?
@@ -95,23 +102,21 @@ impl Dataset {
     }
 }
 
-/// Draws a share of `0..n`, the numbers with the smallest keyed hashes; returns them and the others, both ascending.
-fn draw(what: &str, n: usize, share: f64, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
-    let count = (share * n as f64).round();
+/// Draws a share of the candidates among `0..n`, those with the smallest keyed hashes; returns them and all others, both
+/// ascending.
+fn draw(what: &str, n: usize, candidates: Vec<u32>, share: f64, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
+    let count = (share * candidates.len() as f64).round();
     if !(share > 0.0 && share < 1.0 && count >= 1.0 && count < n as f64) {
         return Err(Error::Config(format!(
             "a share of {share} takes {count} of {n} {what}: choose one between 0 and 1 that takes some and leaves some"
         )));
     }
-    let mut order: Vec<u32> = (0..n as u32).collect();
-    order.sort_by_key(|&number| (splitmix64(splitmix64(seed) ^ u64::from(number)), number));
-    let (taken, left) = order.split_at(count as usize);
-    let sorted = |part: &[u32]| {
-        let mut part = part.to_vec();
-        part.sort_unstable();
-        part
-    };
-    Ok((sorted(taken), sorted(left)))
+    let mut taken = candidates;
+    taken.sort_by_key(|&number| (splitmix64(splitmix64(seed) ^ u64::from(number)), number));
+    taken.truncate(count as usize);
+    taken.sort_unstable();
+    let left = (0..n as u32).filter(|number| taken.binary_search(number).is_err()).collect();
+    Ok((taken, left))
 }
 
 #[cfg(test)]
@@ -139,6 +144,25 @@ mod tests {
         }
         let pairs = |data: &Dataset| data.train.interactions.n_pairs() + data.valid.n_pairs() + data.test.n_pairs();
         assert!(pairs(&items.rest) < pairs(&data) && pairs(&users.rest) < pairs(&data));
+        Ok(())
+    }
+
+    #[test]
+    fn items_without_content_and_users_without_history_are_not_drawn() -> Result<()> {
+        let mut data = PlantedConfig::new().with_n_users(40).with_n_items(30).generate().data;
+        let without: Vec<bool> = (0..30).map(|item| item % 3 == 0).collect();
+        let features =
+            data.train.features.iter().map(|(modality, rows)| (modality.clone(), rows.clone().without(&without)));
+        data.train.features = features.collect();
+        let pairs: Vec<(u32, u32)> = data.train.interactions.pairs().filter(|(user, _)| user % 4 != 0).collect();
+        data.train.interactions = Interactions::from_pairs(40, 30, &pairs);
+        for seed in 0..20 {
+            let items = data.hold_out_items(0.5, seed)?;
+            assert!(items.taken.len() == 10 && items.taken.iter().all(|item| item % 3 != 0), "{:?}", items.taken);
+            assert_eq!(items.taken.len() + items.left.len(), 30);
+            let users = data.hold_out_users(0.5, seed)?;
+            assert!(users.taken.len() == 15 && users.taken.iter().all(|user| user % 4 != 0), "{:?}", users.taken);
+        }
         Ok(())
     }
 

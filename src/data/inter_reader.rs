@@ -7,7 +7,7 @@ use super::feedback::{Feedback, Labels};
 use super::ids::{Intern, differs_in_blanks, plain_number};
 use super::inter::{Flaw, InterFile, InterRow};
 use super::table::Table;
-use super::time::{is_number, parse_time};
+use super::time::{TimeUnits, is_number, parse_time};
 use super::{Duplicates, Part};
 use crate::{Error, Result};
 
@@ -40,6 +40,7 @@ pub(super) struct Reader<'a> {
     odd_item: Option<Flaw>,
     /// Whether times are numbers, decided by the first one.
     numbers: Option<bool>,
+    units: TimeUnits<(&'a Path, usize, &'a str)>,
 }
 
 impl<'a> Reader<'a> {
@@ -58,6 +59,7 @@ impl<'a> Reader<'a> {
             bad_time: None,
             odd_item: None,
             numbers: None,
+            units: TimeUnits::default(),
         }
     }
 
@@ -128,7 +130,12 @@ impl<'a> Reader<'a> {
                     }
                 }),
                 time: time_column.and_then(|column| match self.time(cells[column]) {
-                    Ok(time) => Some(time),
+                    Ok(time) => {
+                        if self.numbers == Some(true) {
+                            self.units.see(time, || (path, line, cells[column]));
+                        }
+                        Some(time)
+                    }
                     Err(message) => {
                         self.bad_time = self.bad_time.take().or_else(|| flaw(line, message));
                         None
@@ -192,7 +199,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn finish(self) -> Result<InterFile> {
-        let Self { mut rows, n_duplicates, n_turned_down, bad_label, bad_time, odd_item, .. } = self;
+        let bad_time = self.bad_time.or_else(|| {
+            let (&(path, line, cell), units) = self.units.mixed()?;
+            let message = format!("timestamp `{cell}` is in {units}; write one unit in all rows");
+            Some(Flaw { path: path.to_path_buf(), line, message })
+        });
+        let Self { mut rows, n_duplicates, n_turned_down, bad_label, odd_item, .. } = self;
         let ((users, dense_user), (items, dense_item)) = (self.users.finish(), self.items.finish());
         for row in &mut rows {
             (row.user, row.item) = (dense_user[row.user as usize], dense_item[row.item as usize]);
@@ -245,6 +257,8 @@ mod tests {
         }
         let dates = read("userID\titemID\ttime\n0\t0\t2014-05-01 10:00:00\n0\t1\t2014-05-01\n")?;
         assert_eq!(dates.times()?, Some(vec![1_398_938_400.0, 1_398_902_400.0]));
+        let units = read("userID\titemID\ttime\n0\t0\t1457534656\n0\t1\t1357534657000\n")?;
+        assert!(message(units.times()).starts_with("toy.inter:3: timestamp `1357534657000` is in milliseconds"));
         let twice = read("userID\titemID\ttime\ttimestamp\n0\t0\t1\t2\n")?;
         assert!(message(twice.times()).contains("`time` and `timestamp` mean the same"));
         assert_eq!(twice.parts()?, None);

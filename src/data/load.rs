@@ -8,7 +8,7 @@ use super::locate::{Located, locate};
 use super::sidecar::{read_mapping, read_titles};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::split_policy::{by_part, empty_parts};
-use super::{Dataset, InterFile, Part, ReadOptions, SplitPolicy, Ties, TrainSet};
+use super::{Dataset, InterFile, Part, ReadOptions, ReadReport, SplitPolicy, Ties, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -56,6 +56,14 @@ impl Dataset {
     /// Those of [`read`](Self::read); a modality or file that the options name but that is missing. With
     /// [`SplitPolicy::Everything`], valid and test may be empty.
     pub fn read_with(dir: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
+        Ok(Self::read_reported(dir, options)?.0)
+    }
+
+    /// Like [`read_with`](Self::read_with); also reports what was left out or taken on trust.
+    ///
+    /// # Errors
+    /// Those of [`read_with`](Self::read_with).
+    pub fn read_reported(dir: impl AsRef<Path>, options: &ReadOptions) -> Result<(Self, ReadReport)> {
         let Located { dir, name, files } = locate(dir.as_ref(), options.name.as_deref())?;
         let (dir, path) = (dir.as_path(), &files[0].0);
         let file = InterFile::read_parts(&files, options.duplicates, options.labels)?;
@@ -72,6 +80,11 @@ impl Dataset {
             max_mapped: items.as_ref().and_then(|items| items.max_number),
         };
         let files = feature_files::find(dir, options)?;
+        let report = ReadReport {
+            n_duplicates: file.n_duplicates,
+            n_turned_down: file.n_turned_down,
+            unconfirmed_features: feature_files::unconfirmed(dir, &files)?,
+        };
         let mut hashes = HashMap::new();
         let features =
             files.into_iter().map(|(modality, file)| Ok((modality, feature_files::read(&file, &rows, &mut hashes)?)));
@@ -84,10 +97,11 @@ impl Dataset {
         let data = Self::new(name, TrainSet { interactions, features }, valid, test)?
             .with_user_ids(user_ids)?
             .with_item_ids(item_ids)?;
-        match titles {
-            Some(titles) => data.with_titles(titles),
-            None => Ok(data),
-        }
+        let data = match titles {
+            Some(titles) => data.with_titles(titles)?,
+            None => data,
+        };
+        Ok((data, report))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::ids::{Intern, differs_in_blanks};
 use super::split::{RATIOS, random_split, temporal_split};
 use super::split_policy::{by_part, empty_parts};
-use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TrainSet};
+use super::{Dataset, Features, Ids, LogReport, Part, SplitPolicy, Ties, TimeUnits, TrainSet};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -246,8 +246,11 @@ impl InteractionLog {
         }
         let mut kept: Vec<(usize, Compact)> = Vec::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
-        let mut below_threshold = 0;
+        let (mut below_threshold, mut units) = (0, TimeUnits::default());
         for (index, event) in self.events.iter().enumerate() {
+            if let Some(time) = event.time {
+                units.see(time, || index);
+            }
             if self.is_low(index, event, split)? {
                 below_threshold += 1;
                 continue;
@@ -265,6 +268,9 @@ impl InteractionLog {
                     }
                 }
             }
+        }
+        if let Some((index, units)) = units.mixed() {
+            return Err(format!("event {index} (counted from 0): its time is in {units}; give all events one unit"));
         }
         if kept.is_empty() {
             return Err(match self.events.len() {

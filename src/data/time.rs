@@ -24,6 +24,59 @@ pub fn parse_time(text: &str) -> Option<f64> {
     }
 }
 
+/// Notices a column of Unix times that mixes seconds, milliseconds and microseconds, whose order would be wrong.
+///
+/// Numbers that are no Unix times of the years 1980 to 2128 in one of these units, such as counts from 0, may have any
+/// unit.
+///
+/// ```
+/// use viral::data::TimeUnits;
+///
+/// let mut units = TimeUnits::default();
+/// for (line, time) in [1_457_534_656.0, 1_357_534_657_000.0].into_iter().enumerate() {
+///     units.see(time, || line);
+/// }
+/// assert_eq!(units.mixed(), Some((&1, "milliseconds, and others in seconds".to_string())));
+/// ```
+#[derive(Debug, Clone)]
+pub struct TimeUnits<P> {
+    /// The first unit.
+    unit: Option<&'static str>,
+    /// The first time in another unit, and its place.
+    other: Option<(&'static str, P)>,
+    /// Whether a number is no Unix time.
+    is_free: bool,
+}
+
+impl<P> Default for TimeUnits<P> {
+    fn default() -> Self {
+        Self { unit: None, other: None, is_free: false }
+    }
+}
+
+impl<P> TimeUnits<P> {
+    /// Takes a number into account, with its place in the file.
+    pub fn see(&mut self, time: f64, place: impl FnOnce() -> P) {
+        let units = [("seconds", 1.0), ("milliseconds", 1e3), ("microseconds", 1e6)];
+        let is_in = |&(_, unit): &(&str, f64)| (3.16e8..5e9).contains(&(time / unit));
+        match (units.into_iter().find(is_in), self.unit) {
+            (None, _) => self.is_free = true,
+            (Some((unit, _)), None) => self.unit = Some(unit),
+            (Some((unit, _)), Some(first)) if unit != first && self.other.is_none() => {
+                self.other = Some((unit, place()))
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns the place of the first time in another unit than the first one, and the units in words; `None` if there is
+    /// one unit, or not all numbers are Unix times.
+    pub fn mixed(&self) -> Option<(&P, String)> {
+        let (unit, place) = self.other.as_ref().filter(|_| !self.is_free)?;
+        Some((place, format!("{unit}, and others in {}", self.unit?)))
+    }
+}
+
 /// Whether a time is written as a number, not as a date.
 pub(super) fn is_number(text: &str) -> bool {
     text.parse::<f64>().is_ok()
@@ -148,6 +201,22 @@ mod tests {
             assert_eq!(parse_time(text), Some(seconds), "{text}");
         }
         assert_eq!(parse_time("-1.5e3"), Some(-1500.0));
+    }
+
+    #[test]
+    fn units_are_mixed_only_among_unix_times() {
+        let mixed = |times: &[f64]| {
+            let mut units = TimeUnits::default();
+            (0..).zip(times).for_each(|(at, &time)| units.see(time, || at));
+            units.mixed().map(|(&at, _)| at)
+        };
+        assert_eq!(mixed(&[1.4e9, 1.5e9, 1.4e12, 1.5e15]), Some(2));
+        assert_eq!(mixed(&[1.4e15, 1.5e12]), Some(1));
+        assert_eq!(mixed(&[1.4e9, 3.2e8, 4.9e9]), None);
+        // A count from 0 passes through all of them.
+        assert_eq!(mixed(&[0.0, 1.4e9, 1.4e12]), None);
+        assert_eq!(mixed(&[1.4e9, 7e10, 1.4e12]), None);
+        assert_eq!(mixed(&[]), None);
     }
 
     #[test]

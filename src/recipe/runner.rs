@@ -147,7 +147,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// Those of [`Recipe::run`]; a folder that cannot be used, that has a run already or is in use by another process;
     /// a checkpoint of other settings (which the error names) or data, or of more epochs than requested; an earlier
-    /// model whose parameters do not fit. A run that fails before its first epoch is done leaves the folder as it was.
+    /// model whose parameters do not fit; to resume, a model in the folder that has changed since it was trained. A run that fails before its first epoch is done leaves the folder as it was.
     pub fn run(self) -> Result<Run<'a>> {
         let Self { recipe, data, device, folder, existing, mut observer, warm, shrink } = self;
         recipe.check()?;
@@ -158,6 +158,9 @@ impl<'a> Runner<'a> {
         }
         let trainer = &recipe.training;
         let mut folder = folder.map(|path| Folder::open(&path, existing, recipe.to_toml()?)).transpose()?;
+        if let (Some(folder), Existing::Resume) = (&folder, existing) {
+            check_unchanged(&folder.model())?;
+        }
         let model = recipe.model.init(&data.train, &mut Init::new(trainer.seed, &device))?;
         if model.num_params() > 0 {
             recipe.check_epochs()?;
@@ -202,4 +205,29 @@ impl<'a> Runner<'a> {
         }
         Ok(run)
     }
+}
+
+/// Refuses a model that a service or a program has changed since it was trained: a resumed run would replace it by the
+/// one without these changes. What cannot be loaded has none.
+fn check_unchanged(model: &Path) -> Result<()> {
+    let drift = match model.exists().then(|| Recommender::load(model)) {
+        Some(Ok(recommender)) => recommender.drift(),
+        _ => return Ok(()),
+    };
+    if drift.is_none() {
+        return Ok(());
+    }
+    let counts = [
+        (drift.new_items, "new items"),
+        (drift.removed_items, "items removed"),
+        (drift.new_users, "new users"),
+        (drift.new_interactions, "new interactions"),
+    ];
+    let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let message = format!(
+        "has changed since it was trained ({}), and resuming would replace it by a model without that; train into another folder \
+         (--out), from this model on if you like (--warm-start), or move it away",
+        counts.join(", ")
+    );
+    Err(Error::file(model, message))
 }

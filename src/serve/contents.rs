@@ -156,6 +156,38 @@ impl Recommender {
         HostEmbeddings::new(users, items, self.vectors.blocks().to_vec())
     }
 
+    /// The vectors as they were trained, of the users and items of training, without what came since.
+    ///
+    /// # Errors
+    /// Only if the model is damaged.
+    pub fn trained_embeddings(&self) -> Result<HostEmbeddings> {
+        let (n_users, n_items, d) = (self.train.n_users(), self.train.n_items(), self.vectors.d());
+        let (users, items) = (&self.vectors.users()[..n_users * d], &self.vectors.items()[..n_items * d]);
+        HostEmbeddings::new(users.to_vec(), items.to_vec(), self.vectors.blocks().to_vec())
+    }
+
+    /// The vectors as they were trained, in the numbering of a data set: what held-out interactions can be evaluated
+    /// with, even if the users have made them since.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`](crate::Error::UnknownUser), [`Error::UnknownItem`](crate::Error::UnknownItem), also for
+    /// users and items that came after training.
+    pub fn trained_embeddings_of(&self, data: &Dataset) -> Result<HostEmbeddings> {
+        let (n_users, n_items, d) = (self.train.n_users(), self.train.n_items(), self.vectors.d());
+        let (mut users, mut items) = (Vec::with_capacity(data.n_users() * d), Vec::with_capacity(data.n_items() * d));
+        for id in &data.user_ids {
+            let user = self.users.find(id).filter(|&user| (user as usize) < n_users);
+            let user = user.ok_or_else(|| self.unknown_user(id))?;
+            users.extend_from_slice(self.vectors.user(user as usize));
+        }
+        for id in &data.item_ids {
+            let item = self.items.find(id).filter(|&item| (item as usize) < n_items);
+            let item = item.ok_or_else(|| self.unknown_item(id))?;
+            items.extend_from_slice(self.vectors.item(item as usize));
+        }
+        HostEmbeddings::new(users, items, self.vectors.blocks().to_vec())
+    }
+
     /// The train interactions, which evaluation masks.
     pub fn train_interactions(&self) -> &Interactions {
         &self.train

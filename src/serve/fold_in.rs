@@ -17,6 +17,8 @@ use crate::model::HostEmbeddings;
 pub(super) struct FoldIn {
     /// `[d, d]`.
     map: Vec<f32>,
+    /// Whether vectors are scaled to length 1.
+    is_unit: bool,
 }
 
 impl FoldIn {
@@ -28,13 +30,18 @@ impl FoldIn {
             y.extend_from_slice(vectors.user(user));
         });
         // Without histories, with zero vectors, or with sums beyond 32 bits, the map is the identity.
-        let identity = || (0..d * d).map(|at| if at / d == at % d { 1.0 } else { 0.0 }).collect();
-        Self::from_map(fitted.unwrap_or_default(), d).unwrap_or_else(|| Self { map: identity() })
+        Self::from_map(fitted.unwrap_or_default(), d)
+            .unwrap_or_else(|| Self { map: identity(d).collect(), is_unit: false })
+    }
+
+    /// The map of ProfileMatch, whose users are the mean of their items, scaled to length 1: exact, and not fitted.
+    pub(super) fn profiles(d: usize) -> Self {
+        Self { map: identity(d).collect(), is_unit: true }
     }
 
     /// Wraps a matrix; `None` if its size is not `[d, d]` or a value is not finite.
     pub(super) fn from_map(map: Vec<f32>, d: usize) -> Option<Self> {
-        (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map })
+        (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map, is_unit: false })
     }
 
     /// The matrix, `[d, d]`, row-major.
@@ -50,8 +57,17 @@ impl FoldIn {
         for (x, row) in mean.iter().zip(self.map.chunks_exact(d.max(1))) {
             sums.iter_mut().zip(row).for_each(|(sum, &w)| *sum += f64::from(*x) * f64::from(w));
         }
+        let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+        if self.is_unit && length > 0.0 {
+            sums.iter_mut().for_each(|sum| *sum /= length);
+        }
         sums.into_iter().map(|sum| sum as f32).collect()
     }
+}
+
+/// The identity matrix, `[d, d]`.
+fn identity(d: usize) -> impl Iterator<Item = f32> {
+    (0..d * d).map(move |at| if at / d == at % d { 1.0 } else { 0.0 })
 }
 
 /// Mean vector of the items, `[d]`; zero if there are none.

@@ -27,6 +27,13 @@ pub struct Drift {
     pub users_moved: f64,
 }
 
+impl Drift {
+    /// Returns whether nothing has changed since training.
+    pub fn is_none(&self) -> bool {
+        self.new_items + self.removed_items + self.new_users + self.new_interactions == 0
+    }
+}
+
 /// The outcome of [`Recommender::update`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]

@@ -36,12 +36,13 @@ pub(super) struct Resolved {
 
 impl Recommender {
     pub(super) fn user_number(&self, user: &str) -> Result<usize> {
-        let number = self.users.find(user).ok_or_else(|| Error::UnknownUser {
-            id: user.to_string(),
-            n_users: self.users.len(),
-            examples: self.users.iter().take(3).map(str::to_string).collect(),
-        })?;
+        let number = self.users.find(user).ok_or_else(|| self.unknown_user(user))?;
         Ok(number as usize)
+    }
+
+    pub(super) fn unknown_user(&self, user: &str) -> Error {
+        let examples = self.users.iter().take(3).map(str::to_string).collect();
+        Error::UnknownUser { id: user.to_string(), n_users: self.users.len(), examples }
     }
 
     pub(super) fn user_with_history(&self, user: &str) -> Result<usize> {
@@ -53,11 +54,12 @@ impl Recommender {
     }
 
     pub(super) fn item_number(&self, item: &str) -> Result<u32> {
-        self.items.find(item).ok_or_else(|| Error::UnknownItem {
-            id: item.to_string(),
-            n_items: self.items.len(),
-            examples: self.items.iter().take(3).map(str::to_string).collect(),
-        })
+        self.items.find(item).ok_or_else(|| self.unknown_item(item))
+    }
+
+    pub(super) fn unknown_item(&self, item: &str) -> Error {
+        let examples = self.items.iter().take(3).map(str::to_string).collect();
+        Error::UnknownItem { id: item.to_string(), n_items: self.items.len(), examples }
     }
 
     /// Numbers of the items, ascending, without duplicates.

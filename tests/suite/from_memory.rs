@@ -151,6 +151,8 @@ fn logs_that_cannot_be_used_are_explained() {
         message(log.into_dataset("shop", split))
     };
     let event = || LogEvent::new("zoe", "cot");
+    let units: InteractionLog = [LogEvent::new("ann", "cup").at(1.4e9), event().at(1.4e12)].into_iter().collect();
+    let mixed = message(units.into_dataset("shop", random));
     for (found, words) in [
         (message(Dataset::from_log("shop", Vec::<(u8, u8)>::new(), random)), "the log has no events"),
         (message(Dataset::from_log("shop", [("ann", "cup")], SplitPolicy::ByLabel)), "no labels"),
@@ -170,6 +172,7 @@ fn logs_that_cannot_be_used_are_explained() {
             "item `cup` is ` cup` of an earlier",
         ),
         (of(event(), SplitPolicy::Temporal), "event 1 (user 'zoe', item 'cot', counted from 0): it has no time"),
+        (mixed, "event 1 (counted from 0): its time is in milliseconds, and others in seconds"),
         (of(event().at(f64::NAN), random), "event 1 (user 'zoe', item 'cot', counted from 0): its time or rating"),
         (of(event().rated(f64::INFINITY), random), "not a finite number"),
         (message(InteractionLog::new().with_items([""]).into_dataset("shop", random)), "empty id"),

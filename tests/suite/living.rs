@@ -8,7 +8,7 @@ use viral::data::{Dataset, Features, Interactions, ItemFeatures, Modality, Plant
 use viral::eval::ColdMetrics;
 use viral::model::{Embed, ModelConfig, load_parameters, parameters};
 use viral::nn::Init;
-use viral::prelude::{Recipe, Recommender};
+use viral::prelude::{Recipe, Recommendation, Recommender};
 use viral::recipe::Existing;
 use viral::serve::{NewItems, RecommendOptions};
 
@@ -457,4 +457,70 @@ fn a_modality_that_a_model_leaves_out_is_not_asked_for_in_new_items() {
             assert!(of_two.add_items(&NewItems::new(["newer"], more.train.features.select(&[4])).unwrap()).is_err());
         }
     }
+}
+
+/// What a service has saved must outlive a command that has nothing left to train.
+#[test]
+fn a_run_is_not_resumed_over_a_model_that_has_changed() {
+    let data = planted();
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::flex();
+    let run = |existing| {
+        let run = recipe("lightgcn").epochs(2).runner(&data, &device).folder(folder.path()).existing(existing).run();
+        run.map(drop)
+    };
+    run(Existing::Refuse).unwrap();
+    run(Existing::Resume).unwrap();
+    let mut recommender = Recommender::load(folder.path()).unwrap();
+    recommender.update(&[("precious", &data.item_ids[1])]).unwrap();
+    recommender.save(folder.path()).unwrap();
+    let message = run(Existing::Resume).unwrap_err().to_string();
+    assert!(
+        ["model.safetensors", "1 new users", "--out", "--warm-start"].iter().all(|word| message.contains(word)),
+        "{message}"
+    );
+    assert_eq!(Recommender::load(folder.path()).unwrap().history("precious").unwrap(), [&data.item_ids[1]]);
+    run(Existing::Overwrite).unwrap();
+}
+
+/// Held-out interactions that have come true in the meantime say nothing of how good the model was.
+#[test]
+fn trained_vectors_know_nothing_of_what_came_since() {
+    let data = planted();
+    let mut recommender = trained(&recipe("viral"), &data);
+    let before = recommender.trained_embeddings_of(&data).unwrap();
+    assert_eq!(before, *recommender.embeddings());
+    recommender.add_items(&NewItems::new(["new"], data.train.features.select(&[5])).unwrap()).unwrap();
+    let pairs: Vec<(&str, &str)> = data
+        .test
+        .pairs()
+        .map(|(user, item)| (data.user_ids[user as usize].as_str(), data.item_ids[item as usize].as_str()))
+        .collect();
+    recommender.update(&pairs).unwrap();
+    recommender.update(&[("eve", "new")]).unwrap();
+    assert_eq!(recommender.trained_embeddings_of(&data).unwrap(), before);
+    assert_eq!(recommender.trained_embeddings().unwrap(), before);
+    assert_ne!(recommender.embeddings_of(&data).unwrap(), before);
+}
+
+/// The users of ProfileMatch are the means of their items: so are those who come later, exactly.
+#[test]
+fn profiles_of_new_customers_are_those_that_training_gives() {
+    let data = planted();
+    let mut recommender = trained(&recipe("profile-match"), &data);
+    let user = (0..data.n_users()).find(|&user| data.train.interactions.of_user(user).len() > 3).unwrap();
+    let liked: Vec<&str> =
+        data.train.interactions.of_user(user).iter().map(|&item| data.item_ids[item as usize].as_str()).collect();
+    let id = data.user_ids[user].clone();
+    let options = RecommendOptions::new(60).with_known(true);
+    let close = |a: &[Recommendation], b: &[Recommendation]| {
+        assert_eq!(a.len(), b.len());
+        for (a, b) in a.iter().zip(b) {
+            assert!(a.item == b.item && (a.score - b.score).abs() < 1e-5, "{a:?}, {b:?}");
+        }
+    };
+    let expected = recommender.recommend_with(&id, &options).unwrap();
+    close(&recommender.recommend_for_with(&liked, &options).unwrap(), &expected);
+    recommender.update(&liked.iter().map(|item| ("eve", *item)).collect::<Vec<_>>()).unwrap();
+    close(&recommender.recommend_with("eve", &options).unwrap(), &expected);
 }

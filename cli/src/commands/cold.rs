@@ -108,6 +108,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     // An impossible share is reported before a long run, not after it.
     let n_taken = hold_out(1)?.taken.len();
+    let (counts, features) = (data.counts(), data.features());
+    let has_content = |item: usize| features.is_empty() || features.iter().any(|(_, rows)| rows.has(item));
+    let (n_never, why) = match arguments.of {
+        Of::Items => ((0..data.n_items()).filter(|&item| !has_content(item)).count(), "without content"),
+        Of::Users => (counts.users_without_train, "without train interactions"),
+    };
+    if n_never > 0 {
+        note!("{n_never} {what} {why} are never held out");
+    }
     let whole = trained(&recipe, &data, &device, &out.join("whole"), "with all of them")?;
     let mut systems = Systems::new(arguments.of);
     for draw in 1..=arguments.draws {
@@ -236,15 +245,18 @@ fn recall_of_users(metrics: &Metrics) -> &[f64] {
 struct Systems {
     of: Of,
     rows: Vec<(String, Vec<Vec<f64>>, Vec<f64>)>,
+    /// The decisive column in the last draw, by system.
+    last: BTreeMap<String, f64>,
 }
 
 impl Systems {
     fn new(of: Of) -> Self {
-        Self { of, rows: Vec::new() }
+        Self { of, rows: Vec::new(), last: BTreeMap::new() }
     }
 
     fn add(&mut self, name: String, figures: Figures) {
         let columns = figures.columns();
+        self.last.insert(name.clone(), columns.last().map_or(0.0, |values| mean(values)));
         let at = self.rows.iter().position(|row| row.0 == name).unwrap_or_else(|| {
             self.rows.push((name, vec![Vec::new(); columns.len()], Vec::new()));
             self.rows.len() - 1
@@ -254,10 +266,9 @@ impl Systems {
         row.2.extend(figures.places());
     }
 
-    /// The decisive column of each system: new items among all, or the only one.
+    /// The decisive column of each system in the last draw: new items among all, or the only one.
     fn last_line(&self) -> String {
-        let last = |values: &[Vec<f64>]| values.last().map_or(0.0, |values| mean(values));
-        let figures = self.rows.iter().map(|(name, values, _)| format!("{name} {:.4}", last(values)));
+        let figures = self.rows.iter().map(|(name, ..)| format!("{name} {:.4}", self.last[name]));
         figures.collect::<Vec<_>>().join(", ")
     }
 

@@ -22,16 +22,10 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Reads the data, and prints which features are tied to their items by the order of rows alone.
+    /// Reads the data, and prints what was left out or taken on trust.
     pub(super) fn dataset(&self) -> Result<Dataset> {
-        let data = self.data.read()?;
-        for path in self.data.unconfirmed_features()? {
-            note!(
-                "{}: no provenance, so its rows are taken to be in the order of this folder's items; features made elsewhere are \
-                 put into it by viral import",
-                path.display()
-            );
-        }
+        let (data, report) = self.data.read_reported()?;
+        report.to_string().lines().for_each(|line| note!("{line}"));
         Ok(data)
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use viral::data::TimeUnits;
 
 use super::cells::{TimeKind, id, number, time};
 use super::columns::Column;
@@ -101,11 +102,11 @@ impl Reviews {
         let columns = columns.into_iter().flatten().map(column).collect();
         let layout = Layout { format: self.format, separator: self.separator.as_deref() };
         let mut rows = Rows::open(&self.path, layout, columns, max_line)?;
-        let mut kind = None;
+        let (mut kind, mut units) = (None, TimeUnits::default());
         let (mut log, mut skipped, mut n_rows, mut n_below) = (Log::default(), SkippedRows::default(), 0, 0);
         while let Some((line, row)) = rows.next()? {
             n_rows += 1;
-            match row.and_then(|row| self.take(row, line, min_rating, &mut kind, &mut log)) {
+            match row.and_then(|row| self.take(row, line, min_rating, (&mut kind, &mut units), &mut log)) {
                 Ok(true) => {}
                 Ok(false) => n_below += 1,
                 Err(flaw) => skipped.take(bad_rows, rows.path(), line, rows.explained(flaw))?,
@@ -115,6 +116,11 @@ impl Reviews {
             }
         }
         observe(rows.n_bytes());
+        if let Some((&line, units)) = units.mixed() {
+            let column = self.time.as_deref().unwrap_or_default();
+            let message = format!("`{column}` is in {units}; write one unit in all rows");
+            return Err(Error::line(rows.path(), line, message));
+        }
         Ok(ReadReviews { log, n_rows, skipped, n_below, sha256: rows.sha256() })
     }
 
@@ -124,7 +130,7 @@ impl Reviews {
         row: &Row,
         line: usize,
         min_rating: Option<f64>,
-        kind: &mut Option<TimeKind>,
+        (kind, units): (&mut Option<TimeKind>, &mut TimeUnits<usize>),
         log: &mut Log,
     ) -> std::result::Result<bool, Flaw> {
         let (user, item) = (id(row[0].as_ref(), &self.user)?, id(row[1].as_ref(), &self.item)?);
@@ -151,7 +157,12 @@ impl Reviews {
                 let message = format!("`{column}` is a number here and a date elsewhere; write all of them alike");
                 return Err(Flaw::new("times of two kinds", message));
             }
-            Some((time, _)) => Some(time),
+            Some((time, this)) => {
+                if this == TimeKind::Number {
+                    units.see(time, || line);
+                }
+                Some(time)
+            }
         };
         if rating.zip(min_rating).is_some_and(|(rating, least)| rating < least) {
             return Ok(false);

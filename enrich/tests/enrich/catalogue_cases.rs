@@ -243,6 +243,10 @@ fn dates_as_text() -> viral::Result<()> {
     };
     holds(&refused(["09/20/2018"; 2]), &["log.csv:2: ", "`day` is \"09/20/2018\"", "YYYY-MM-DD"]);
     holds(&refused(["2018-09-20", "1537401600"]), &["log.csv:3: ", "`day` is a number here and a date elsewhere"]);
+    holds(
+        &refused(["1537401600", "1457401600000"]),
+        &["log.csv:3: ", "`day` is in milliseconds, and others in seconds"],
+    );
     Ok(())
 }
 

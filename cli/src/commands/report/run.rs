@@ -33,15 +33,11 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
         note!("{data}");
     }
     let z = match &data {
-        Some(data) => recommender.embeddings_of(data)?,
-        None => recommender.embeddings().clone(),
+        // Updated vectors would know what the test part holds out, if it has been bought since.
+        Some(data) => recommender.trained_embeddings_of(data)?,
+        None => recommender.trained_embeddings()?,
     };
-    let train = data.as_ref().map_or(recommender.train_interactions(), |data| &data.train.interactions);
-    // Users and items added since training have no train interactions.
-    let seen = match (train.n_users(), train.n_items()) == (z.n_users(), z.n_items()) {
-        true => train.clone(),
-        false => Interactions::from_pairs(z.n_users(), z.n_items(), &train.pairs().collect::<Vec<_>>()),
-    };
+    let seen = data.as_ref().map_or(recommender.train_interactions(), |data| &data.train.interactions);
     let tested = data.as_ref().filter(|data| data.test.n_pairs() > 0);
     let mut of_tests = arguments.probe.iter().chain(&arguments.missing).chain(&arguments.cold);
     if let (Some(path), None) = (of_tests.next(), tested) {
@@ -57,11 +53,11 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     let by_popularity = HostEmbeddings::new(vec![1.0; z.n_users()], degrees, vec![("popularity".into(), 1)])?;
     let name = recommender.model_name().unwrap_or("the model");
     let systems = [
-        System { name, ranking: z.rank(&seen, &users, K)? },
+        System { name, ranking: z.rank(seen, &users, K)? },
         // Named differently beside the model of that name.
         System {
             name: if name == "popularity" { "most popular" } else { "popularity" },
-            ranking: by_popularity.rank(&seen, &users, K)?,
+            ranking: by_popularity.rank(seen, &users, K)?,
         },
     ];
 
@@ -92,9 +88,9 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
                 .section(information::deletion(&z, data, &metrics[0])?)
                 .section(knockouts::section(probe.as_ref(), no_content, &again("probe")))
                 .section(information::clicks(data)?)
-                .section(beyond(&systems, data, &seen, arguments.dialect)?)
+                .section(beyond(&systems, data, seen, arguments.dialect)?)
                 .section(lorenz(&systems, seen.n_items())?)
-                .section(groups(&systems, &metrics, &seen))
+                .section(groups(&systems, &metrics, seen))
         }
         None => page
             .section(needs_data("Accuracy beside popularity"))
@@ -108,13 +104,13 @@ pub(super) fn page(model: &Path, arguments: &Arguments) -> Result<Page> {
     };
     let ids: Vec<String> = match &data {
         Some(data) => data.item_ids.clone(),
-        None => recommender.items().map(str::to_string).collect(),
+        None => recommender.items().take(z.n_items()).map(str::to_string).collect(),
     };
     let names: Vec<(String, Option<String>)> =
         ids.into_iter().map(|id| (id.clone(), recommender.title(&id).map(str::to_string))).collect();
-    page = page.section(map::section(&z, &seen, &names)?);
+    page = page.section(map::section(&z, seen, &names)?);
     for (modality, rows) in data.iter().flat_map(Dataset::features) {
-        page = page.section(map::of_features(modality, rows, &seen, &names)?);
+        page = page.section(map::of_features(modality, rows, seen, &names)?);
     }
     if let Some(weights) = curves::weights(&recommender)? {
         page = page.section(weights);
@@ -155,9 +151,10 @@ fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Re
     row("model", recommender.model_name().unwrap_or("not one of the table").into());
     row("data", recommender.data_name().into());
     row("fingerprint of the data", recommender.fingerprint().unwrap_or("not known").into());
-    row("users", z.n_users().to_string());
-    row("items", z.n_items().to_string());
-    row("train interactions", recommender.train_interactions().n_pairs().to_string());
+    let train = recommender.train_interactions();
+    row("users", train.n_users().to_string());
+    row("items", train.n_items().to_string());
+    row("train interactions", train.n_pairs().to_string());
     if let Some(data) = data {
         row("valid interactions", data.valid.n_pairs().to_string());
         row("test interactions", data.test.n_pairs().to_string());
@@ -167,8 +164,9 @@ fn about(recommender: &Recommender, data: Option<&Dataset>, folder: &Path) -> Re
     let drift = recommender.drift();
     for (what, n) in [
         ("items removed since training, counted here as they were", drift.removed_items),
-        ("items added since training", drift.new_items),
-        ("users who came since training", drift.new_users),
+        ("items added since training, not counted here", drift.new_items),
+        ("users who came since training, not counted here", drift.new_users),
+        ("interactions since training, not counted here", drift.new_interactions),
     ] {
         if n > 0 {
             row(what, n.to_string());
