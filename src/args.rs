@@ -311,11 +311,17 @@ impl RecipeArgs {
                 Recipe::preset(self.model.as_deref().unwrap_or("viral"), self.preset.as_deref().unwrap_or("default"))?
             }
         };
+        let mut keys: Vec<&str> = Vec::new();
         for setting in &self.set {
             let Some((key, value)) = setting.split_once('=') else {
                 return Err(Error::Config(format!("--set {setting}: write key=value, such as d_embed=32")));
             };
-            recipe = recipe.set(key.trim(), value.trim())?;
+            let key = key.trim();
+            if keys.contains(&key) {
+                return Err(Error::Config(format!("--set {setting}: {key} is given twice; give it once")));
+            }
+            keys.push(key);
+            recipe = recipe.set(key, value.trim())?;
         }
         Ok(recipe)
     }

@@ -85,7 +85,7 @@ fn check_same(world: &dyn Collective, own: &Alike) -> Result<()> {
     if let Some(rank) = other(&|it| it.data != first.data) {
         let (found, wanted) = (&all[rank].data, &first.data);
         return Err(Error::Data(format!(
-            "rank {rank} has other data than rank 0, {found} and not {wanted}; give all of them the same"
+            "rank {rank} has other data than rank 0, {found:.8} and not {wanted:.8}; give all of them the same"
         )));
     }
     if let Some(rank) = other(&|it| it.recipe != first.recipe) {

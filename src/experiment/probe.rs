@@ -301,7 +301,7 @@ impl ProbeReport {
                 _ => format!("{:+.1} to {:+.1} %", changes[0], changes[n - 1]),
             };
             let said = match worse {
-                0 => format!("there is no loss that these users show: the model does as well without {name}"),
+                0 => format!("these users do not show that anything is lost without {name}, nor that nothing is"),
                 _ if worse == n && set.len() > 1 => {
                     "the lists are worse with every knockout: the model uses one of these at least".to_string()
                 }

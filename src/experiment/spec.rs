@@ -87,7 +87,7 @@ pub struct Contrast {
     pub against: Vec<String>,
 }
 
-/// Settings of the paired comparisons between models.
+/// Settings of the paired comparisons between models. The defaults are those of the page of `viral report` as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

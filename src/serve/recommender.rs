@@ -287,7 +287,7 @@ impl Recommender {
     ) -> Result<Vec<Recommendation>> {
         if liked.is_empty() {
             return Err(Error::Data(
-                "no liked items: there is nothing to recommend from; `popular` lists what most users have".into(),
+                "no liked items: there is nothing to recommend from; name at least one, or a known user instead".into(),
             ));
         }
         let options = self.resolve(options)?;

@@ -201,10 +201,13 @@ impl Checkpoint {
         }
         if self.data != found.data {
             let (expected, found) = (&self.data, &found.data);
-            return Err(Error::file(path, format!("is of another data set: {found} instead of {expected}; {hint}")));
+            let message = format!(
+                "is of other data: other interactions, another split or other features ({found:.8}… instead of {expected:.8}…); {hint}"
+            );
+            return Err(Error::file(path, message));
         }
         let began = |with: &Option<String>| match with {
-            Some(checksum) => format!("the parameters of an earlier model ({checksum})"),
+            Some(checksum) => format!("the parameters of an earlier model ({checksum:.8}…)"),
             None => "fresh parameters".into(),
         };
         if self.begins_with != found.begins_with {

@@ -200,7 +200,14 @@ impl TrainerConfig {
         let order = Sampler::new(self.seed, self.batch_size.triplets(data)).epoch(&data.interactions, epoch);
         let n_steps = order.n_steps();
         if n_steps == 0 {
-            let why = if data.interactions.n_pairs() > 0 { ": every user in it has every item" } else { "" };
+            let n_items = data.interactions.n_items();
+            let why = match data.interactions.n_pairs() {
+                0 => String::new(),
+                _ => format!(
+                    ": who has any of the items has all of them, and none is left to rank below (items: {n_items}); take data with \
+                     more items, or hold out fewer"
+                ),
+            };
             return Err(Error::Data(format!("there is no train pair to learn from{why}")));
         }
         // Sums stay on the device until the epoch is over, so that no step waits for a number. Terms are matched by

@@ -298,10 +298,10 @@ fn a_checkpoint_of_another_model_training_or_data_set_is_refused() {
     let mut other = small();
     let pairs: Vec<(u32, u32)> = other.train.interactions.pairs().skip(1).collect();
     other.train.interactions = Interactions::from_pairs(other.n_users(), other.n_items(), &pairs);
-    expect(load_checkpoint(&other, &path), &path, &["is of another data set", advice]);
+    expect(load_checkpoint(&other, &path), &path, &["is of other data", "features", advice]);
     let mut without_text = data.clone();
     without_text.train.features.remove(&Modality::Text);
-    expect(load_checkpoint(&without_text, &path), &path, &["is of another data set", advice]);
+    expect(load_checkpoint(&without_text, &path), &path, &["is of other data", "features", advice]);
 }
 
 #[test]

@@ -29,10 +29,15 @@ impl Choice {
         if let Some(among) = &self.among {
             options = options.among(listed(recommender, among)?);
         }
+        let mut blocks: Vec<&str> = Vec::new();
         for weigh in &self.weigh {
             let parsed = weigh.split_once('=').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
             let (block, factor) = parsed
                 .ok_or_else(|| Error::Config(format!("--weigh {weigh}: write block=factor, such as visual=0.5")))?;
+            if blocks.contains(&block) {
+                return Err(Error::Config(format!("--weigh {weigh}: the block {block} is given twice; give it once")));
+            }
+            blocks.push(block);
             options = options.weigh(block, factor);
         }
         Ok(options)

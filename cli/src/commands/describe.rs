@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use viral::Result;
-use viral::data::{AttributeOptions, Attributes};
+use viral::data::{AttributeOptions, Attributes, is_there};
 use viral_enrich::describe::{
     AnswerKind, DescribeConfig, Described, ImageFolder, Items, Journal, PictureSettings, Prices, Prompt, Validation,
 };
-use viral_enrich::features::Source;
+use viral_enrich::features::{Descriptions, Source};
 
 /// Describes pictures with a vision-language model behind any OpenAI-compatible server.
 ///
@@ -105,6 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     let path = out.join(name);
     Source::check_free(&path, &journal)?;
+    let earlier = Earlier::read(&path, &journal)?;
     let mut bar = Bar::new(items.n_items(), prices);
     let described = config.run(&items, &images, &mut journal, |progress| {
         bar.show(progress);
@@ -114,21 +115,71 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let described = match described {
         Ok(described) => described,
         Err(error) => {
-            keep_known(&config, &items, &images, &mut journal, &path);
+            keep_known(&config, &items, &images, &mut journal, &path, earlier.as_ref());
             return Err(error);
         }
     };
     described.write(&path, &items, &journal)?;
-    summary(&described, prices, &path)?;
+    summary(&described, prices, &path, earlier.as_ref())?;
     described.check_any()
 }
 
+/// The descriptions that were there before the run.
+struct Earlier {
+    descriptions: Descriptions,
+    /// Whether the journal has records, so that it was not begun anew since.
+    is_in_journal: bool,
+}
+
+impl Earlier {
+    /// Reads the file if there is one; `None` if it holds no descriptions that could be lost.
+    fn read(path: &Path, journal: &Journal) -> Result<Option<Self>> {
+        if !is_there(path)? {
+            return Ok(None);
+        }
+        let is_in_journal = journal.n_records() > 0;
+        let descriptions = Descriptions::read(path).ok().filter(|found| found.n_described() > 0);
+        Ok(descriptions.map(|descriptions| Self { descriptions, is_in_journal }))
+    }
+
+    /// Says what of it was replaced by the file at `path`: nothing if that is by the same model and prompt and has as
+    /// many descriptions.
+    fn replaced(&self, path: &Path) -> String {
+        let Ok(now) = Descriptions::read(path) else { return String::new() };
+        let (n, n_now) = (self.descriptions.n_described(), now.n_described());
+        let (by, is_other) = match (&self.descriptions.source, &now.source) {
+            (Some(before), Some(now)) => (
+                format!(" by {} (prompt '{}')", before.model.name, before.prompt.name),
+                before.model != now.model || before.prompt != now.prompt,
+            ),
+            _ => (String::new(), false),
+        };
+        if !is_other && n <= n_now {
+            return String::new();
+        }
+        let again = match self.is_in_journal {
+            true => "; the earlier command writes those again from the journal",
+            false => "",
+        };
+        let s = if n == 1 { "" } else { "s" };
+        format!(", {n_now} in place of {n} description{s}{by}{again}")
+    }
+}
+
 /// Writes what the journal knows after a run that failed. Errors of this are ignored in favour of the run's own.
-fn keep_known(config: &DescribeConfig, items: &Items, images: &ImageFolder, journal: &mut Journal, path: &Path) {
+fn keep_known(
+    config: &DescribeConfig,
+    items: &Items,
+    images: &ImageFolder,
+    journal: &mut Journal,
+    path: &Path,
+    earlier: Option<&Earlier>,
+) {
     let Ok(known) = config.known(items, images, journal) else { return };
     let n = known.progress.n_before;
     if n > 0 && known.write(path, items, journal).is_ok() {
-        note!("{} has what was known of {n} items when the run ended", path.display());
+        let replaced = earlier.map_or_else(String::new, |earlier| earlier.replaced(path));
+        note!("{} has what was known of {n} items when the run ended{replaced}", path.display());
     }
 }
 
@@ -165,9 +216,10 @@ fn config(arguments: &Arguments) -> Result<DescribeConfig> {
     })
 }
 
-fn summary(described: &Described, prices: Option<Prices>, path: &Path) -> Result<()> {
+fn summary(described: &Described, prices: Option<Prices>, path: &Path, earlier: Option<&Earlier>) -> Result<()> {
     say_progress("described", &described.progress, &described.faults, &described.servers, prices)?;
-    say!("Descriptions are in {}", path.display())?;
+    let replaced = earlier.map_or_else(String::new, |earlier| earlier.replaced(path));
+    say!("Descriptions are in {}{replaced}", path.display())?;
     // The file is complete, whatever is in it.
     match described.kind() {
         AnswerKind::Attributes if described.progress.n_described + described.progress.n_before > 0 => {

@@ -73,6 +73,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(rate) = arguments.rates.iter().find(|rate| !(0.0..=100.0).contains(*rate)) {
         return Err(Error::Config(format!("--rates {rate}: give per cent of the items, from 0 to 100")));
     }
+    if grid.shares.is_empty() {
+        let message =
+            "--rates 0: nothing is taken away at 0 per cent, which is always included; add a rate above it, such as 50";
+        return Err(Error::Config(message.into()));
+    }
     grid.imputations = match arguments.imputation.iter().any(|name| name == "all") {
         true => Imputation::ALL.to_vec(),
         false => arguments.imputation.iter().map(|name| name.parse()).collect::<Result<_>>()?,

@@ -55,7 +55,8 @@ struct ChoiceArguments {
     /// Seed of the random split
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Which of several rows about one user and item to keep, by time, or by order in the file if there are no times
+    /// Which of several rows about one user and item to keep, by time, or by order in the file if there are no times.
+    /// Rows below --min-rating are left out before, so they are not among these
     #[arg(long, value_enum, default_value_t = RepeatsName::First)]
     repeats: RepeatsName,
     /// Leaves out rows that cannot be used, and counts them, instead of stopping at the first

@@ -35,9 +35,14 @@ impl RunArgs {
     }
 }
 
-/// Prints the data set, and the modalities in it that the model does not use.
+/// Prints the data set, and the modalities in it that say nothing or that the model does not use.
 pub(super) fn announce(data: &Dataset, model: &ModelConfig) {
     note!("{data}");
+    for (modality, features) in
+        data.features().iter().filter(|(_, features)| features.n_missing() == features.n_items())
+    {
+        note!("{modality}: no item has content in it, because all {} rows are zeros or masked", features.n_items());
+    }
     announce_unused(data, model, model.name());
 }
 

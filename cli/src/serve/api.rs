@@ -1,6 +1,7 @@
 //! The routes, their requests and their answers.
 
 use super::failure::Failure;
+use super::keys::each_once;
 use super::metrics::count;
 use super::{App, catalogue, changes};
 use axum::Router;
@@ -116,6 +117,9 @@ struct KnownUser {
     weigh: Option<String>,
     #[serde(default)]
     with_known: bool,
+    /// Always empty, because [`repeated`] takes all of them; errors list the fields of this type.
+    #[serde(rename = "exclude")]
+    _exclude: Option<String>,
 }
 
 /// The values of a key that can be repeated, and the query without it.
@@ -134,6 +138,7 @@ struct Wanted {
     user: Option<String>,
     liked: Option<Vec<String>>,
     k: Option<usize>,
+    #[serde(deserialize_with = "each_once")]
     weights: BTreeMap<String, f64>,
     exclude: Vec<String>,
     among: Option<Vec<String>>,
@@ -184,10 +189,15 @@ fn options(app: &App, k: Option<usize>) -> Result<RecommendOptions, Failure> {
 
 /// Parses weights such as `visual:0.5,text:2`.
 fn weigh(mut options: RecommendOptions, text: &str) -> Result<RecommendOptions, Failure> {
+    let mut blocks: Vec<&str> = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let parsed = part.rsplit_once(':').and_then(|(block, factor)| Some((block, factor.parse().ok()?)));
         let (block, factor) = parsed
             .ok_or_else(|| Failure::bad_request(format!("weigh={part}: write block:factor, such as visual:0.5")))?;
+        if blocks.contains(&block) {
+            return Err(Failure::bad_request(format!("weigh={text}: the block {block} is given twice; give it once")));
+        }
+        blocks.push(block);
         options = options.weigh(block, factor);
     }
     Ok(options)
@@ -195,7 +205,7 @@ fn weigh(mut options: RecommendOptions, text: &str) -> Result<RecommendOptions, 
 
 async fn recommend_known(State(app): State<App>, uri: Uri) -> Answer<Recommendations> {
     let (exclude, uri) = repeated(&uri, "exclude")?;
-    let KnownUser { user, k, weigh: weights, with_known } = query(&uri)?;
+    let KnownUser { user, k, weigh: weights, with_known, .. } = query(&uri)?;
     let mut options = weigh(options(&app, k)?, weights.as_deref().unwrap_or_default())?.with_known(with_known);
     let model = app.served.model();
     for list in &exclude {

@@ -3,6 +3,7 @@
 use super::App;
 use super::api::{Answer, body, query};
 use super::failure::Failure;
+use super::keys::each_once;
 use super::origin::refuse_other_sites;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -38,6 +39,7 @@ struct Item {
     #[serde(default)]
     title: String,
     /// A vector for each modality of the model.
+    #[serde(deserialize_with = "each_once")]
     features: BTreeMap<Modality, Vec<f32>>,
 }
 

@@ -7,6 +7,7 @@
 //! | `changes` | new items, removed items and new interactions |
 //! | `failure` | errors as JSON, each with its HTTP status |
 //! | `http` | connections: limits, timeouts and shutdown |
+//! | `keys` | maps in which no key comes twice |
 //! | `metrics` | counts and durations in Prometheus' text format |
 //! | `model` | the current model, and its reloads |
 //! | `origin` | refuses changes that a page of another site asks for |
@@ -17,6 +18,7 @@ mod catalogue;
 mod changes;
 mod failure;
 mod http;
+mod keys;
 mod metrics;
 mod model;
 mod origin;

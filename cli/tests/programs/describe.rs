@@ -79,6 +79,46 @@ fn descriptions_made_elsewhere_are_not_replaced() {
 }
 
 #[test]
+fn edited_descriptions_are_kept_and_those_of_another_model_are_told_of() {
+    let folder = catalogue(8, 16);
+    let path = folder.path().join("descriptions.jsonl");
+    let read = || std::fs::read_to_string(&path).unwrap();
+    let server = Server::start(|_| Act::Describe);
+    let describe = |more: &[&str]| run(program(folder.path(), &server.url).args(more));
+    let (is_good, shown, errors) = describe(&[]);
+    assert!(is_good && !shown.contains("in place of"), "{shown}{errors}");
+    let (by_test, n_asked) = (read(), server.n_asked());
+    // Nothing is told of what is written again.
+    let (is_good, shown, errors) = describe(&[]);
+    assert!(is_good && read() == by_test && !shown.contains("in place of"), "{shown}{errors}");
+
+    let prompt = folder.path().join("short.txt");
+    std::fs::write(&prompt, "Describe it in English. <title>{title}</title>").unwrap();
+    let otherwise = ["--limit", "2", "--prompt", prompt.to_str().unwrap()];
+    std::fs::write(&path, by_test.replace("This is item-0003", "Mine is item-0003")).unwrap();
+    let (is_good, _, errors) = describe(&otherwise);
+    assert!(!is_good && errors.contains("descriptions.jsonl: was changed after it was written here"), "{errors}");
+    assert!(read().contains("Mine is item-0003") && server.n_asked() == n_asked);
+    std::fs::remove_file(&path).unwrap();
+    assert!(describe(&[]).0 && read() == by_test && server.n_asked() == n_asked);
+
+    let (is_good, shown, errors) = describe(&otherwise);
+    assert!(is_good && server.n_asked() == n_asked + 2, "{errors}");
+    let told = "descriptions.jsonl, 2 in place of 8 descriptions by test/model (prompt 'title'); the earlier command writes those \
+                again from the journal";
+    assert!(shown.contains(told), "{shown}");
+    assert!(describe(&[]).0 && read() == by_test && server.n_asked() == n_asked + 2);
+
+    // A source of an earlier version has no hash: nothing is known of the content.
+    let source = folder.path().join("descriptions.jsonl.source.json");
+    let mut recorded: serde_json::Value = serde_json::from_slice(&std::fs::read(&source).unwrap()).unwrap();
+    assert!(recorded.as_object_mut().unwrap().remove("sha256").is_some());
+    std::fs::write(&source, recorded.to_string()).unwrap();
+    std::fs::write(&path, by_test.replace("This is item-0003", "Mine is item-0003")).unwrap();
+    assert!(describe(&[]).0 && read() == by_test);
+}
+
+#[test]
 fn what_is_known_is_written_after_an_error_too() {
     let folder = catalogue(12, 16);
     let server = Server::start(|seen| match seen.index {

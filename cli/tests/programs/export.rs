@@ -253,6 +253,7 @@ fn nothing_is_replaced_unasked() -> Result<()> {
     says(&new, &["--format", "npy", "--weigh", "text=2"], &["which items", "add jsonl or parquet"]);
     says(&new, &["--format", "parquet", "--half"], &["--half", "add npy"]);
     says(&new, &["--weigh", "sound=2"], &["no block 'sound'", "text"]);
+    says(&new, &["--weigh", "text=2", "--weigh", "text=3"], &["--weigh text=3", "text is given twice"]);
     says(&new, &["--among", "nothing"], &["no item 'nothing' among 12"]);
     says(&data.join("item_ids.txt"), &[], &["is a file, not a folder"]);
     assert!(!new.exists());

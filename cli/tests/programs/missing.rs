@@ -104,7 +104,7 @@ fn mistakes_are_told() {
         (&["--lost", "text,text"], "the loss of text comes twice"),
         (&["--imputation", "mean,mean"], "the imputation mean comes twice"),
         (&["--missing-in", "test,test"], "the part test comes twice"),
-        (&["--rates", "0"], "shares"),
+        (&["--rates", "0"], "always included; add a rate above it"),
     ] {
         let (is_good, shown, errors) = run(&mut command(folder.path(), &out, more));
         assert!(!is_good && shown.is_empty() && errors.contains(words), "{more:?}: {errors}");

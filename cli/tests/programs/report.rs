@@ -156,7 +156,7 @@ fn where_everybody_has_everything_a_page_says_so() {
         run(program.arg(&data).arg("--out").arg(out))
     };
     let (ok, _, errors) = train("bpr-mf", &folder.path().join("none"));
-    assert!(!ok && errors.contains("every user in it has every item"), "{errors}");
+    assert!(!ok && errors.contains("has all of them, and none is left to rank below (items: 3)"), "{errors}");
     let (ok, _, errors) = train("popularity", &model);
     assert!(ok, "{errors}");
     let mut program = viral("report");
@@ -164,6 +164,35 @@ fn where_everybody_has_everything_a_page_says_so() {
     let (ok, _, errors) = run(program.arg("--out").arg(folder.path().join("report.html")));
     assert!(ok, "{errors}");
     assert!(text(&folder.path().join("report.html")).contains("There is nothing to compare"));
+}
+
+/// Checks that the tables of `viral experiment` have a difference of the page: mean, interval, p and Holm's p, in this
+/// direction or in the other.
+fn is_in_the_tables(found: &Value, shown: &str) {
+    let name = |key: &str| match found[key].as_str().unwrap() {
+        "lightgcn (d_embed = 32)" => "wide",
+        name => name.split(' ').next().unwrap(),
+    };
+    let line = |of: &str, against: &str| {
+        let start = format!("{of} − {against} ");
+        let line = shown.lines().map(str::trim_start).find(|line| line.starts_with(&start))?;
+        let numbers = line[start.len()..].split_whitespace().map(|number| number.parse::<f64>().unwrap());
+        Some(numbers.collect::<Vec<f64>>())
+    };
+    let [mean, low, high] = ["mean", "low", "high"].map(|key| found["difference"][key].as_f64().unwrap());
+    let (of, against) = (name("of"), name("against"));
+    let (expected, line) = match line(of, against) {
+        Some(line) => ([mean, low, high], line),
+        None => ([-mean, -high, -low], line(against, of).unwrap_or_else(|| panic!("{of}, {against}: {shown}"))),
+    };
+    let [p, holm] = ["p", "holm"].map(|key| found[key].as_f64().unwrap());
+    for (expected, number) in expected.iter().zip(&line) {
+        assert!((expected - number).abs() < 5.1e-5, "{found}: {line:?}");
+    }
+    // Printed with three digits after the point at least, or with one digit in all.
+    for (expected, number) in [p, holm].iter().zip(&line[3..]) {
+        assert!((expected - number).abs() < 5.1e-4_f64.min(0.5 * expected), "{found}: {line:?}");
+    }
 }
 
 #[test]
@@ -176,7 +205,7 @@ fn an_experiment_is_shown_with_seeds_and_comparisons() {
         settings = { d_embed = 32 }\n";
     std::fs::write(&file, toys).unwrap();
     let out = folder.path().join("out");
-    let (ok, _, errors) = run(viral("experiment").arg(&file).arg("--out").arg(&out));
+    let (ok, shown, errors) = run(viral("experiment").arg(&file).arg("--out").arg(&out));
     assert!(ok, "{errors}");
     let (html, values) = report("--experiment", &out, None, folder.path());
     assert!(html.contains("lightgcn (d_embed = 16)") && html.contains("lightgcn (d_embed = 32)"), "{values}");
@@ -184,7 +213,9 @@ fn an_experiment_is_shown_with_seeds_and_comparisons() {
     let seeds: Vec<usize> =
         means.iter().map(|m| m["figures"]["recall@20"]["seeds"].as_array().unwrap().len()).collect();
     assert_eq!(seeds.iter().sum::<usize>(), 5, "{means:?}");
-    assert_eq!(section(&values, "planted: who is better than whom")["values"].as_array().unwrap().len(), 3);
+    let compared = section(&values, "planted: who is better than whom")["values"].as_array().unwrap();
+    assert_eq!(compared.len(), 3);
+    compared.iter().for_each(|found| is_in_the_tables(found, &shown));
     assert!(html.matches("<circle class=\"f1 o\"").count() == 5);
     // Without the users' files there is nothing to compare by.
     std::fs::remove_dir_all(out.join("users")).unwrap();

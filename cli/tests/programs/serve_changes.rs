@@ -120,6 +120,13 @@ fn changes_that_make_no_sense_are_refused_and_change_nothing() {
         features[modality] = value;
         with("features", features)
     };
+    // A key that comes twice is no JSON that a `Value` could hold; a modality has two names.
+    for (again, name) in [("text", "text"), ("image", "visual")] {
+        let twice = format!(r#"{{"items": [{{"id": "x", "features": {{"{name}": [0.5], "{again}": [0.5]}}}}]}}"#);
+        let (status, answer) = service.post("/items", &twice);
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains(&format!("`{name}` is given twice")), "{status} {answer}");
+    }
     let huge = json!([1e39]);
     for (body, status, word) in [
         (json!({"items": []}), 400, "no items"),

@@ -298,6 +298,24 @@ fn line_ends_of_old_macs_are_read() {
 }
 
 #[test]
+fn a_setting_given_twice_is_an_error() {
+    let (_outer, folder) = labelled();
+    let arguments = ["--model", "bpr-mf", "--set", "d_embed=16", "--set", "d_embed = 32"];
+    let (is_good, _, errors) = train(&folder, &folder.join("out"), &arguments);
+    assert!(!is_good && errors.contains("--set d_embed = 32: d_embed is given twice"), "{errors}");
+}
+
+#[test]
+fn a_modality_without_content_is_named() {
+    let (_outer, folder) = labelled();
+    features(&folder, 6);
+    write(&folder, "item_ids.txt", "ball\ncot\nkite\ndrum\npuzzle\nlamp\n");
+    ItemFeatures::new(6, 4, vec![0.0; 24]).unwrap().write(folder.join("text_feat.npy")).unwrap();
+    let (_out, _, errors) = trained(&folder, &["--model", "bpr-mf", "--epochs", "1"]);
+    assert!(errors.contains("text: no item has content") && !errors.contains("visual: no item"), "{errors}");
+}
+
+#[test]
 fn a_run_that_diverges_ends_with_what_to_do() {
     let (_outer, folder) = labelled();
     let out = tempfile::tempdir().unwrap();

@@ -36,10 +36,15 @@ impl Described {
     /// well. An item without text has `"text": null` and a `reason`. The [`Source`] is written beside the file.
     ///
     /// # Errors
-    /// If the file cannot be written, which leaves the old one in place, or the catalogue has changed meanwhile.
+    /// If the file cannot be written, which leaves the old one in place, or the catalogue has changed meanwhile; if the
+    /// old one was edited ([`Source::check_unchanged`]).
     pub fn write(&self, path: impl AsRef<Path>, items: &Items, journal: &Journal) -> Result<()> {
-        output::write(path.as_ref(), items, journal, &self.asked.places, self.kind)?;
-        self.source.write_beside(path)
+        let path = path.as_ref();
+        // Asking takes hours, in which somebody may have edited it.
+        Source::check_unchanged(path)?;
+        Source::forget_hash(path)?;
+        output::write(path, items, journal, &self.asked.places, self.kind)?;
+        self.source.write_with_hash(path)
     }
 
     /// Returns the expected form of answers.

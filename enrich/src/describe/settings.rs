@@ -134,7 +134,7 @@ impl DescribeConfig {
     /// Returns the provenance of the answers: prompt and model.
     pub(super) fn source(&self) -> Source {
         let prompt = Origin::of_bytes(self.prompt.name(), self.prompt.template().as_bytes());
-        Source { prompt, model: Origin::named(&self.model) }
+        Source { prompt, model: Origin::named(&self.model), sha256: None }
     }
 
     /// Returns the text of the request for an item, and the hash of everything in the request except model and picture.

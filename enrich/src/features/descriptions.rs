@@ -15,6 +15,9 @@ pub struct Source {
     pub prompt: Origin,
     /// The model.
     pub model: Origin,
+    /// SHA-256 of the file, in hexadecimal; `None` if it is not known, as beside files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 impl Source {
@@ -25,15 +28,47 @@ impl Source {
         path.into()
     }
 
-    /// Returns an error if the file exists but was made elsewhere: no source lies beside it, and none is being written,
-    /// because the journal is empty.
+    /// Checks that a file may be written: that there is none, or one that was made here and is as it was written.
+    ///
+    /// # Errors
+    /// If the file was made elsewhere: no source lies beside it, and none is being written, because the journal is
+    /// empty. Those of [`check_unchanged`](Self::check_unchanged).
     pub fn check_free(descriptions: impl AsRef<Path>, journal: &Journal) -> Result<()> {
         let path = descriptions.as_ref();
         if is_there(path)? && !is_there(Self::path_beside(path))? && journal.n_records() == 0 {
             let message = "there already and not made here; move it away, or write elsewhere (--out)";
             return Err(Error::file(path, message));
         }
-        Ok(())
+        Self::check_unchanged(path)
+    }
+
+    /// Checks that a file, if there is one, has the content whose hash is recorded beside it, if that is.
+    ///
+    /// # Errors
+    /// If it has other content, because somebody has edited it; if file or source cannot be read.
+    pub fn check_unchanged(descriptions: impl AsRef<Path>) -> Result<()> {
+        let path = descriptions.as_ref();
+        match Self::read_beside(path)?.and_then(|source| source.sha256) {
+            Some(written) if is_there(path)? && written != sha256_of_file(path)? => {
+                let message = "was changed after it was written here, and would be replaced; move it away, or write elsewhere (--out)";
+                Err(Error::file(path, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the hash out of the source beside a file that is about to be replaced: a process that is killed between
+    /// the file and its source would leave a hash of other content, and the file would pass for edited.
+    pub(crate) fn forget_hash(descriptions: &Path) -> Result<()> {
+        match Self::read_beside(descriptions)? {
+            Some(source) if source.sha256.is_some() => Self { sha256: None, ..source }.write_beside(descriptions),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the source beside a file, with the hash of that.
+    pub(crate) fn write_with_hash(&self, descriptions: &Path) -> Result<()> {
+        Self { sha256: Some(sha256_of_file(descriptions)?), ..self.clone() }.write_beside(descriptions)
     }
 
     /// Writes the source beside a file, complete or not at all.
@@ -101,6 +136,11 @@ impl Descriptions {
             }
         }
         Ok(Self { path: path.to_path_buf(), sha256: sha256_of_file(path)?, source: Source::read_beside(path)?, texts })
+    }
+
+    /// Number of items that have a description.
+    pub fn n_described(&self) -> usize {
+        self.texts.values().filter(|text| text.is_ok()).count()
     }
 
     /// Returns the description of an item, or why there is none.

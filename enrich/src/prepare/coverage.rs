@@ -25,13 +25,13 @@ pub struct Coverage {
     pub text: usize,
     /// Items whose image is a URL.
     pub image_url: usize,
-    /// Items whose image is a file that exists.
+    /// Items whose image is a file that exists and is not empty.
     pub image_file: usize,
-    /// Items whose image is a file that does not exist.
+    /// Items whose image is a file that does not exist or is empty.
     pub image_missing: usize,
     /// Items whose image is a shop's placeholder, as on Amazon or Goodreads; that counts as no image.
     pub image_placeholder: usize,
-    /// Items with a URL or a file that exists: the visual modality.
+    /// Items with a URL or a file that exists and is not empty: the visual modality.
     pub visual: usize,
     /// Items with both text and image.
     pub both: usize,
@@ -44,7 +44,7 @@ impl Coverage {
         let mut found = Self { n_items: items.len(), metadata, ..Self::default() };
         for item in items {
             let is_url = item.image.as_deref().is_some_and(is_url);
-            let is_file = !is_url && item.image.as_ref().is_some_and(|image| folder.join(image).is_file());
+            let is_file = !is_url && item.image.as_ref().is_some_and(|image| is_picture_file(&folder.join(image)));
             let has_text = !item.title.is_empty() || item.description.is_some();
             for (count, has) in [
                 (&mut found.title, !item.title.is_empty()),
@@ -75,7 +75,7 @@ impl Coverage {
             ("text: title or description", self.text),
             ("image: URL", self.image_url),
             ("image: file", self.image_file),
-            ("image: file not there", self.image_missing),
+            ("image: no file, or empty", self.image_missing),
             ("image: a placeholder", self.image_placeholder),
             ("visual: URL or file", self.visual),
             ("text and visual", self.both),
@@ -88,6 +88,11 @@ pub(super) fn is_url(image: &str) -> bool {
     start.starts_with("http://") || start.starts_with("https://")
 }
 
+/// Whether there is a file with anything in it; what is in it is looked at when the picture is used.
+pub(super) fn is_picture_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,23 +100,29 @@ mod tests {
     #[test]
     fn contents_are_counted() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("1.jpg"), "").unwrap();
+        std::fs::write(folder.path().join("1.jpg"), "x").unwrap();
+        std::fs::write(folder.path().join("3.jpg"), "").unwrap();
         let item = |title: &str, image: Option<&str>| CatalogueItem {
             title: title.to_string(),
             image: image.map(str::to_string),
             ..Default::default()
         };
-        let items =
-            [item("a", Some("HTTPS://x/1.jpg")), item("", Some("1.jpg")), item("b", Some("2.jpg")), item("", None)];
+        let items = [
+            item("a", Some("HTTPS://x/1.jpg")),
+            item("", Some("1.jpg")),
+            item("b", Some("2.jpg")),
+            item("", Some("3.jpg")),
+            item("", None),
+        ];
         let found = Coverage::of(&items, 3, folder.path());
         let expected = Coverage {
-            n_items: 4,
+            n_items: 5,
             metadata: 3,
             title: 2,
             text: 2,
             image_url: 1,
             image_file: 1,
-            image_missing: 1,
+            image_missing: 2,
             visual: 2,
             both: 1,
             ..Default::default()

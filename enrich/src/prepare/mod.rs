@@ -97,7 +97,8 @@ pub struct Prepare {
     pub k_item: usize,
     /// Rows with a lower rating are left out.
     pub min_rating: Option<f64>,
-    /// What to do if a user has more than one row about an item.
+    /// What to do if a user has more than one row about an item. Rows below `min_rating` are left out before, so they
+    /// are not among these.
     pub repeats: Repeats,
     /// How to split interactions into train, valid and test.
     pub split: Split,
@@ -331,26 +332,32 @@ fn is_ours(report: &Path, name: &str) -> bool {
 /// Assigns the pictures in a folder to their items.
 ///
 /// # Errors
-/// If no item has a picture there.
+/// If no item has a picture there that is not an empty file.
 fn give_pictures(items: &mut [CatalogueItem], folder: &Path, pictures: &Pictures) -> Result<()> {
-    let mut n_given = 0;
+    let (mut n_given, mut n_empty) = (0, 0);
     for item in items.iter_mut() {
         let named = item.image.take();
-        let is_there = |image: &String| coverage::is_url(image) || folder.join(image).is_file();
-        let found = pictures.of_item(&item.id).map(str::to_string);
-        let found = found.or_else(|| match &named {
+        let is_there = |image: &String| coverage::is_url(image) || coverage::is_picture_file(&folder.join(image));
+        let own = pictures.of_item(&item.id).map(str::to_string);
+        let found = own.clone().filter(is_there).or_else(|| match &named {
             Some(image) if !is_there(image) => {
                 let spelled = || spellings(image).into_iter().find(|name| !name.contains("..") && is_there(name));
                 pictures.like(image).map(str::to_string).or_else(spelled)
             }
             _ => None,
         });
-        item.image = found.or(named);
+        // An empty file takes no picture's place, but is the image of an item that has no other.
+        item.image = found.or(named).or(own);
+        n_empty +=
+            usize::from(item.image.as_ref().is_some_and(|image| folder.join(image).is_file() && !is_there(image)));
         n_given += usize::from(item.image.as_ref().is_some_and(|image| !coverage::is_url(image) && is_there(image)));
     }
     let (Some(first), 0) = (items.first(), n_given) else { return Ok(()) };
     let id = &first.id;
     let message = match pictures.example() {
+        _ if n_empty > 0 => format!(
+            "{n_empty} items have a picture here, and each is an empty file; copy the pictures again, or leave the folder of images out"
+        ),
         None => format!("no picture in the folder or below it; name pictures after items, such as `{id}.jpg`"),
         Some(example) => format!(
             "no picture is named after an item, nor is one named in the metadata; there is `{example}`, and an item is `{id}`: \

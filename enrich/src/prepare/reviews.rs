@@ -97,6 +97,11 @@ impl Reviews {
             let message = "a smallest rating needs the column of the rating; name it, or take all rows";
             return Err(Error::Config(message.to_string()));
         }
+        // No rating is below NaN, and each is below infinity.
+        if let Some(rating) = min_rating.filter(|rating| !rating.is_finite()) {
+            let message = format!("min-rating is {rating}; it must be a finite number");
+            return Err(Error::Config(message));
+        }
         let columns = [Some(&self.user), Some(&self.item), self.rating.as_ref(), self.time.as_ref()];
         let column = |name: &String| if self.is_amazon { Column::amazon(name) } else { Column::new(name) };
         let columns = columns.into_iter().flatten().map(column).collect();

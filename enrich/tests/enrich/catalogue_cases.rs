@@ -134,10 +134,16 @@ fn pictures_in_sub_folders() -> viral::Result<()> {
     // Zeros lost, as spreadsheets lose them: nobody's pictures.
     std::fs::write(images.join("010/108775015.png"), "x").unwrap();
     holds(&message(&prepare, &path), &["no picture is named after an item", "`010/108775015.png`", "`0108775015`"]);
+    // Copied in vain.
     for i in 15..21 {
+        std::fs::write(images.join(format!("010/01087750{i}.png")), "").unwrap();
+    }
+    holds(&message(&prepare, &path), &["6 items have a picture here", "empty"]);
+    for i in 15..20 {
         std::fs::write(images.join(format!("010/01087750{i}.png")), "x").unwrap();
     }
-    assert_eq!(run(&prepare, &path)?.coverage.image_file, 6);
+    let coverage = run(&prepare, &path)?.coverage;
+    assert_eq!((coverage.image_file, coverage.image_missing, coverage.visual), (5, 1, 5));
     assert_eq!(items(&path.join("out"))[0].image.as_deref(), Some("010/0108775015.png"));
     Ok(())
 }

@@ -150,7 +150,9 @@ fn images_in_a_folder_come_before_urls() -> viral::Result<()> {
     let (_folder, path) = folder(&[("reviews_Toy_5.json.gz", &reviews()), ("meta_Toy.json.gz", META)]);
     let images = path.join("photos");
     std::fs::create_dir(&images).unwrap();
-    std::fs::write(images.join("B1.jpg"), "").unwrap();
+    std::fs::write(images.join("B1.jpg"), "x").unwrap();
+    // An empty file takes no address away.
+    std::fs::write(images.join("B2.jpg"), "").unwrap();
     let prepare = Prepare { images: Some(images), ..two_core(&path) };
     let prepared = prepare.run(path.join("toy"), |_, _, _| {})?;
     assert_eq!((prepared.coverage.image_file, prepared.coverage.image_url), (1, 1));
@@ -182,6 +184,8 @@ fn what_cannot_become_a_folder_is_said_and_nothing_is_written() {
             Prepare { min_rating: Some(6.0), ..good.clone() },
             "no interaction among 13 rows, 0 of them bad and 13 rated too low",
         ),
+        (Prepare { min_rating: Some(f64::NAN), ..good.clone() }, "min-rating is NaN; it must be a finite number"),
+        (Prepare { min_rating: Some(f64::NEG_INFINITY), ..good.clone() }, "min-rating is -inf; it must be a finite"),
         (Prepare { reviews: amazon("empty.json"), ..good.clone() }, "empty.json: no interaction among 0 rows"),
         (Prepare { reviews: amazon("none.json"), ..good.clone() }, "none.json: No such file"),
         (Prepare { reviews: amazon("cut.json.gz"), bad_rows: BadRows::Skip, ..good.clone() }, "the file is truncated"),

@@ -1,6 +1,6 @@
 //! The report page of an experiment.
 
-use super::{RESAMPLES, SEED, four, signed};
+use super::{four, signed};
 use serde_json::json;
 use std::path::Path;
 use viral::Result;
@@ -92,8 +92,8 @@ fn means(data: &str, rows: &[&ResultsRow]) -> Result<Section> {
 
 fn compared(data: &str, results: &ResultsFolder) -> Result<Section> {
     let section = Section::new(format!("{data}: who is better than whom"));
-    let mut settings = ComparisonSettings::default();
-    (settings.resamples, settings.seed) = (RESAMPLES, SEED);
+    // Those of `viral experiment`, so that both give the same figures.
+    let settings = ComparisonSettings::default();
     let (found, missing) = results.compare(data, &settings)?;
     let section = match missing.is_empty() {
         true => section,
@@ -109,7 +109,7 @@ fn compared(data: &str, results: &ResultsFolder) -> Result<Section> {
     if found.is_empty() {
         return Ok(section.text("There are no two models to compare."));
     }
-    let figure = settings.figure;
+    let (figure, resamples) = (settings.figure, settings.resamples);
     let mut table = Table::new(["difference", "mean", "95 % from", "to", "p", "Holm", "BH"]);
     for c in &found {
         let numbers = [c.difference.mean, c.difference.low, c.difference.high].map(signed);
@@ -118,10 +118,11 @@ fn compared(data: &str, results: &ResultsFolder) -> Result<Section> {
     }
     let n_users = found.iter().map(|c| c.n_users).max().unwrap_or(0);
     let text = format!(
-        "{figure} of {n_users} users, each the mean over their seeds, paired. Intervals: {RESAMPLES} resamples of users. p: \
-         permutation of signs, two-sided, {RESAMPLES} flips, so that none is below {:.4}; Holm's and Benjamini and Hochberg's \
-         corrections are for {} differences.",
-        1.0 / (RESAMPLES + 1) as f64,
+        "{figure} of {n_users} users, each the mean over their seeds, paired. Intervals: {resamples} resamples of users. p: \
+         permutation of signs, two-sided, {resamples} flips, so that none is below {:.4}; Holm's and Benjamini and Hochberg's \
+         corrections are for {} differences. An experiment that sets a comparison or contrasts of its own has other figures in its \
+         own tables.",
+        1.0 / (resamples + 1) as f64,
         found.len()
     );
     let section = section.text(text).table("Row minus column; * where Holm's p is at most 0.05", matrix(&found));
