@@ -20,13 +20,13 @@ fn train(world: &Mpi, arguments: &Arguments) -> Result<()> {
         if device != viral::prelude::Device::flex() {
             return Err(Error::Config("ranks train on the CPU; leave out --device".into()));
         }
-        Ok((arguments.run.recipe()?, arguments.run.dataset()?))
+        Ok((arguments.run.recipe()?, arguments.run.data.read_reported()?))
     };
-    let (recipe, data) = all_or_none(world, ready())?;
+    let (recipe, (data, report)) = all_or_none(world, ready())?;
     let out = arguments.folder(&recipe, &data);
     let is_first = world.rank() == 0;
     if is_first {
-        announce(&data, &recipe.model);
+        announce(&data, &report, &recipe.model);
         note!("{} ranks", world.size());
     }
     let mut bar = is_first.then(|| TrainingBar::new(recipe.model.name()));

@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use viral::args::{DataArgs, RecipeArgs, TrainArgs};
-use viral::data::{Dataset, check_apart, write_whole};
+use viral::data::{Dataset, ReadReport, check_apart, write_whole};
 use viral::model::ModelConfig;
 use viral::prelude::Recipe;
 use viral::{Error, Result};
@@ -22,22 +22,17 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Reads the data, and prints what was left out or taken on trust.
-    pub(super) fn dataset(&self) -> Result<Dataset> {
-        let (data, report) = self.data.read_reported()?;
-        report.to_string().lines().for_each(|line| note!("{line}"));
-        Ok(data)
-    }
-
     /// The model and its training.
     pub(super) fn recipe(&self) -> Result<Recipe> {
         self.train.apply(self.model.recipe()?)
     }
 }
 
-/// Prints the data set, and the modalities in it that say nothing or that the model does not use.
-pub(super) fn announce(data: &Dataset, model: &ModelConfig) {
+/// Prints the data set, what reading it left out or took on trust, and the modalities in it that say nothing or that the
+/// model does not use.
+pub(super) fn announce(data: &Dataset, report: &ReadReport, model: &ModelConfig) {
     note!("{data}");
+    report.to_string().lines().for_each(|line| note!("{line}"));
     for (modality, features) in
         data.features().iter().filter(|(_, features)| features.n_missing() == features.n_items())
     {
