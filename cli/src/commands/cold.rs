@@ -95,8 +95,8 @@ pub(super) struct System {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
-    let (data, report) = arguments.run.data.read_reported()?;
-    announce(&data, &report, &recipe.model);
+    let (data, reading) = arguments.run.data.read_reported()?;
+    announce(&data, &reading, &recipe.model);
     let what = if arguments.of == Of::Items { "items" } else { "users" };
     let name = recipe.model.name();
     let folder = format!("cold-{what}-{}-{name}-seed{}", data.name, recipe.training.seed);

@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     grid.missing_in.clone_from(&arguments.missing_in);
     grid.seeds.clone_from(&arguments.seeds);
-    let (data, report) = arguments.run.data.read_reported()?;
+    let (data, reading) = arguments.run.data.read_reported()?;
     let lost = |name: &String| match name.as_str() {
         "both" => Ok(data.features().modalities().cloned().collect()),
         name => Ok(vec![name.parse::<Modality>()?]),
@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let folder = format!("{}-{}-{}-missing", data.name, grid.recipe.model.name(), grid.recipe.preset);
     let out = arguments.output.folder(&folder)?;
     arguments.output.check("missing", &["fingerprint", "counts", "config"])?;
-    announce(&data, &report, &grid.recipe.model);
+    announce(&data, &reading, &grid.recipe.model);
     let report = grid.run(&data, &device, &out, watch())?;
     arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;

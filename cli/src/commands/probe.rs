@@ -48,11 +48,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             format!("{} takes no content, so there is nothing to take from it; probe another model", model.name());
         return Err(Error::Config(message));
     }
-    let (data, report) = arguments.run.data.read_reported()?;
+    let (data, reading) = arguments.run.data.read_reported()?;
     let folder = format!("{}-{}-{}-probe", data.name, probe.recipe.model.name(), probe.recipe.preset);
     let out = arguments.output.folder(&folder)?;
     arguments.output.check("probe", &["fingerprint", "arms", "config"])?;
-    announce(&data, &report, &probe.recipe.model);
+    announce(&data, &reading, &probe.recipe.model);
     let report = probe.run(&data, &device, &out, watch())?;
     arguments.output.write(&report)?;
     say!("{}", report.to_text().trim_end())?;

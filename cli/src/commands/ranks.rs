@@ -22,11 +22,11 @@ fn train(world: &Mpi, arguments: &Arguments) -> Result<()> {
         }
         Ok((arguments.run.recipe()?, arguments.run.data.read_reported()?))
     };
-    let (recipe, (data, report)) = all_or_none(world, ready())?;
+    let (recipe, (data, reading)) = all_or_none(world, ready())?;
     let out = arguments.folder(&recipe, &data);
     let is_first = world.rank() == 0;
     if is_first {
-        announce(&data, &report, &recipe.model);
+        announce(&data, &reading, &recipe.model);
         note!("{} ranks", world.size());
     }
     let mut bar = is_first.then(|| TrainingBar::new(recipe.model.name()));

@@ -78,13 +78,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     }
     let device = arguments.run.train.start()?;
     let recipe = arguments.run.recipe()?;
-    let (data, report) = arguments.run.data.read_reported()?;
+    let (data, reading) = arguments.run.data.read_reported()?;
     let name = recipe.model.name();
     let out = arguments.folder(&recipe, &data);
     // Checked before a long run, not after it.
     let report = arguments.json.as_ref().map(|path| ReportFile::new(path, &out)).transpose()?;
     let before = arguments.warm_start.as_ref().map(Recommender::load).transpose()?;
-    announce(&data, &report, &recipe.model);
+    announce(&data, &reading, &recipe.model);
     if let Some(before) = &before {
         announce_known(before, &data);
     }
