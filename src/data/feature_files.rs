@@ -1,5 +1,6 @@
 //! The feature files of a folder: finds them by name, reads them and aligns their rows with the items.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -79,13 +80,15 @@ pub(super) struct Rows<'a> {
     pub(super) names: &'a [String],
     /// The largest integer id in the mapping, which may list items without interactions.
     pub(super) max_mapped: Option<u64>,
+    /// Set to the number of lines of `item_ids.txt` about items without interactions.
+    pub(super) n_unused: &'a Cell<usize>,
 }
 
 /// Reads features and puts their rows into the order of the dense item indices.
 ///
 /// `hashes` caches the hashes of input files: several feature files are made from one catalogue.
 pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, String>) -> Result<ItemFeatures> {
-    let Rows { dir, inter, items, odd_item, names, max_mapped } = *rows;
+    let Rows { dir, inter, items, odd_item, names, max_mapped, n_unused } = *rows;
     // Attribute files name the item in every line, so their order does not matter.
     if path.extension().is_some_and(|extension| extension == "jsonl") {
         let attributes = Attributes::read(path, AttributeOptions::default())?;
@@ -113,6 +116,7 @@ pub(super) fn read(path: &Path, rows: &Rows<'_>, hashes: &mut HashMap<PathBuf, S
             let message = format!("{n_rows} rows, but item_ids.txt has {n_ids} lines; write one line for each row");
             return Err(Error::file(path, message));
         }
+        n_unused.set(n_ids.saturating_sub(items.len()));
         return select(features, &rows_by_id(&row_of, rows, &ids_path)?);
     }
     let Some(numbers) = items.numbers() else {
@@ -260,7 +264,10 @@ mod tests {
         let expected = "item_ids.txt: missing, but not all item ids of toy.inter are plain integers, such as `cup` in toy.inter:2; \
                         write one item id a line, in the order of the rows of text_feat.npy";
         assert_eq!(message(&[inter, text], &ReadOptions::new()), expected);
-        let data = read_folder(&[inter, text, ("item_ids.txt", "cot\nbib\ncup\n")], &ReadOptions::new())?;
+        let lines = ("item_ids.txt", "cot\nbib\ncup\n");
+        let (_outer, dir) = folder(&[inter, text, lines]);
+        let (data, report) = Dataset::read_reported(dir, &ReadOptions::new())?;
+        assert_eq!(report.to_string(), "1 rows of item_ids.txt about items without interactions are left out");
         assert_eq!(data.item_ids, ["cup", "cot"]);
         assert_eq!(data.features().get(&Modality::Text).map(ItemFeatures::values), Some(&[20.0, 0.0][..]));
         let expected = "item_ids.txt: no line for item cot of toy.inter; add it and its feature row";

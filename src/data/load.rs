@@ -1,5 +1,6 @@
 //! Reads a [`Dataset`] from a folder of files.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -71,6 +72,7 @@ impl Dataset {
 
         let users = read_mapping(&dir.join("u_id_mapping.csv"), "userID", &file.users)?;
         let items = read_mapping(&dir.join("i_id_mapping.csv"), "itemID", &file.items)?;
+        let n_unused = Cell::new(0);
         let rows = Rows {
             dir,
             inter: path,
@@ -78,17 +80,20 @@ impl Dataset {
             odd_item: file.odd_item.as_ref(),
             names: items.as_ref().map_or(file.items.names(), |items| &items.names),
             max_mapped: items.as_ref().and_then(|items| items.max_number),
+            n_unused: &n_unused,
         };
         let files = feature_files::find(dir, options)?;
-        let report = ReadReport {
+        let mut report = ReadReport {
             n_duplicates: file.n_duplicates,
             n_turned_down: file.n_turned_down,
+            n_without_interactions: 0,
             unconfirmed_features: feature_files::unconfirmed(dir, &files)?,
         };
         let mut hashes = HashMap::new();
         let features =
             files.into_iter().map(|(modality, file)| Ok((modality, feature_files::read(&file, &rows, &mut hashes)?)));
         let features = features.collect::<Result<_>>()?;
+        report.n_without_interactions = n_unused.get();
 
         let [interactions, valid, test] = by_part(file.users.len(), file.items.len(), &file.pairs(), &parts);
         let user_ids = users.map_or_else(|| file.users.into_names(), |users| users.names);

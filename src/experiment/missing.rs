@@ -149,14 +149,21 @@ impl MissingGrid {
                 return Err(Error::Config(format!("missing content: the {what} {} comes twice", values[twice])));
             }
         }
-        let lost = self.modalities.iter().flatten();
-        if let Some(modality) = lost.into_iter().find(|modality| data.features().get(modality).is_none()) {
+        let mut all = self.modalities.iter().flatten();
+        if let Some(modality) = all.find(|modality| data.features().get(modality).is_none()) {
             return Err(Error::MissingModality {
                 model: "missing content".into(),
                 modality: Some(modality.to_string()),
                 file: format!("{}.npy", modality.file_stem()),
                 available: data.features().modalities().map(Modality::to_string).collect(),
             });
+        }
+        let unused = self.recipe.model.unused_modalities(data.features());
+        if let Some(set) = self.modalities.iter().find(|set| set.iter().all(|modality| unused.contains(modality))) {
+            let (set, model) = (lost(set), self.recipe.model.name());
+            return Err(Error::Config(format!(
+                "missing content: {model} does not read {set}, so it loses nothing without it"
+            )));
         }
         match data.test.n_pairs() {
             0 => Err(Error::Data(format!("data set {}: nothing is held out for a test", data.name))),

@@ -105,9 +105,12 @@ impl Probe {
         Self { seeds: vec![recipe.training.seed], recipe, knockouts: Knockout::ALL.to_vec() }
     }
 
-    /// Returns the arms for a data set: the knocked-out modalities and their replacement.
+    /// Returns the arms for a data set: the knocked-out modalities, of those that the model reads, and their replacement.
     fn arms(&self, data: &Dataset) -> Vec<(Vec<Modality>, Knockout)> {
-        let all: Vec<Modality> = data.features().modalities().cloned().collect();
+        // Of a modality that the model does not read, nothing can be lost.
+        let unused = self.recipe.model.unused_modalities(data.features());
+        let is_read = |modality: &&Modality| !unused.contains(modality);
+        let all: Vec<Modality> = data.features().modalities().filter(is_read).cloned().collect();
         let mut sets: Vec<Vec<Modality>> = all.iter().map(|modality| vec![modality.clone()]).collect();
         if all.len() > 1 {
             sets.push(all);

@@ -3,6 +3,7 @@
 use super::ridge::ridge;
 use crate::data::Interactions;
 use crate::model::HostEmbeddings;
+use serde_json::Value;
 
 /// The linear map from the mean vector of a user's items to the user's own vector, fitted to all training users.
 ///
@@ -17,8 +18,33 @@ use crate::model::HostEmbeddings;
 pub(super) struct FoldIn {
     /// `[d, d]`.
     map: Vec<f32>,
-    /// Whether vectors are scaled to length 1.
-    is_unit: bool,
+    exact: Option<Exact>,
+}
+
+/// How a model that is not trained makes users' vectors from their items: known, and not to be fitted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Exact {
+    /// The mean of the items, scaled to length 1: ProfileMatch.
+    UnitMean,
+    /// The sum of the items: AttributeKnn.
+    Sum,
+    /// 1 for each item: AttributeKnn over a number of neighbours.
+    Indicator,
+    /// 1 for everybody: popularity.
+    One,
+}
+
+impl Exact {
+    fn of(config: &Value) -> Option<Self> {
+        let n_neighbors = config.get("n_neighbors").and_then(Value::as_u64);
+        match (config.get("model")?.as_str()?, n_neighbors) {
+            ("profile-match", _) => Some(Self::UnitMean),
+            ("attribute-knn", None | Some(0)) => Some(Self::Sum),
+            ("attribute-knn", Some(_)) => Some(Self::Indicator),
+            ("popularity", _) => Some(Self::One),
+            _ => None,
+        }
+    }
 }
 
 impl FoldIn {
@@ -31,17 +57,18 @@ impl FoldIn {
         });
         // Without histories, with zero vectors, or with sums beyond 32 bits, the map is the identity.
         Self::from_map(fitted.unwrap_or_default(), d)
-            .unwrap_or_else(|| Self { map: identity(d).collect(), is_unit: false })
+            .unwrap_or_else(|| Self { map: identity(d).collect(), exact: None })
     }
 
-    /// The map of ProfileMatch, whose users are the mean of their items, scaled to length 1: exact, and not fitted.
-    pub(super) fn profiles(d: usize) -> Self {
-        Self { map: identity(d).collect(), is_unit: true }
+    /// The fold-in of a model that makes users' vectors from their items by a rule; `None` for other settings. The map is
+    /// the identity then, and not used.
+    pub(super) fn exact(config: &Value, d: usize) -> Option<Self> {
+        Exact::of(config).map(|exact| Self { map: identity(d).collect(), exact: Some(exact) })
     }
 
     /// Wraps a matrix; `None` if its size is not `[d, d]` or a value is not finite.
     pub(super) fn from_map(map: Vec<f32>, d: usize) -> Option<Self> {
-        (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map, is_unit: false })
+        (map.len() == d * d && map.iter().all(|w| w.is_finite())).then_some(Self { map, exact: None })
     }
 
     /// The matrix, `[d, d]`, row-major.
@@ -52,14 +79,30 @@ impl FoldIn {
     /// The vector of a user with this history, `[d]`.
     pub(super) fn vector(&self, vectors: &HostEmbeddings, items: &[u32]) -> Vec<f32> {
         let d = vectors.d();
+        match self.exact {
+            Some(Exact::UnitMean) => {
+                let mean = mean_of_items(vectors, items);
+                let length = mean.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+                let scale = if length > 0.0 { length.recip() } else { 0.0 };
+                return mean.into_iter().map(|x| (f64::from(x) * scale) as f32).collect();
+            }
+            Some(Exact::Sum) => {
+                let n = items.len() as f32;
+                return mean_of_items(vectors, items).into_iter().map(|x| x * n).collect();
+            }
+            Some(Exact::Indicator) => {
+                let mut vector = vec![0.0; d];
+                // Items that came later have no place of their own.
+                items.iter().filter(|&&item| (item as usize) < d).for_each(|&item| vector[item as usize] = 1.0);
+                return vector;
+            }
+            Some(Exact::One) => return vec![1.0; d],
+            None => {}
+        }
         let mean = mean_of_items(vectors, items);
         let mut sums = vec![0f64; d];
         for (x, row) in mean.iter().zip(self.map.chunks_exact(d.max(1))) {
             sums.iter_mut().zip(row).for_each(|(sum, &w)| *sum += f64::from(*x) * f64::from(w));
-        }
-        let length = sums.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
-        if self.is_unit && length > 0.0 {
-            sums.iter_mut().for_each(|sum| *sum /= length);
         }
         sums.into_iter().map(|sum| sum as f32).collect()
     }

@@ -173,10 +173,8 @@ impl Recommender {
         let longest_item = item_lengths.iter().copied().fold(0.0, f64::max);
         check_scores(longest_user, longest_item)?;
         let inverse_lengths = item_lengths.into_iter().map(inverse).collect();
-        let fold_in = match config.get("model").and_then(Value::as_str) {
-            Some("profile-match") => FoldIn::profiles(vectors.d()),
-            _ => fold_in.unwrap_or_else(|| FoldIn::fit(&vectors, &train)),
-        };
+        let exact = FoldIn::exact(&config, vectors.d());
+        let fold_in = exact.or(fold_in).unwrap_or_else(|| FoldIn::fit(&vectors, &train));
         Ok(Self {
             config,
             data,

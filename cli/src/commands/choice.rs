@@ -15,7 +15,7 @@ pub(super) struct Choice {
     among: Option<Vec<String>>,
     /// Multiplies the share of a block; can be repeated
     #[arg(long, value_name = "BLOCK=FACTOR")]
-    weigh: Vec<String>,
+    pub(super) weigh: Vec<String>,
     /// Also recommends items that the user is known to have
     #[arg(long)]
     with_known: bool,

@@ -83,6 +83,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if has_lists {
         say!("lists for {} users, {} items in all", exported.n_users, exported.n_listed)?;
     }
+    if has_lists && format.contains(&Format::Npy) && !arguments.choice.weigh.is_empty() {
+        say!("--weigh is in the scores of the lists, and not in users.npy and items.npy")?;
+    }
     if exported.n_skipped > 0 {
         say!("no lists for {} users without train interactions", exported.n_skipped)?;
     }

@@ -111,7 +111,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 /// Prints how many of the users and items an earlier model knows.
 fn announce_known(before: &Recommender, data: &Dataset) {
-    let (users, items): (HashSet<&str>, HashSet<&str>) = (before.users().collect(), before.items().collect());
+    // Those that came after its training have no parameters to begin with.
+    let trained = before.train_interactions();
+    let users: HashSet<&str> = before.users().take(trained.n_users()).collect();
+    let items: HashSet<&str> = before.items().take(trained.n_items()).collect();
     let known = |ids: &[String], known: &HashSet<&str>| ids.iter().filter(|id| known.contains(id.as_str())).count();
     let (n_users, n_items) = (known(&data.user_ids, &users), known(&data.item_ids, &items));
     note!(

@@ -120,7 +120,8 @@ pub(super) fn missing(report: Option<&MissingReport>, no_content: bool, again: &
             table.row([share, model, four(of_model(row)), four(of_floor(row)), above, interval]);
         }
         let caption = format!(
-            "{} without some of its content, filled in as each line says; means over {} draws of the items. LightGCN uses no content.",
+            "{title}: {} without some of its content, filled in as each line says; means over {} draws of the items. LightGCN uses no \
+             content.",
             report.config.name(),
             report.seeds.len()
         );
