@@ -74,6 +74,11 @@ impl Features {
         self.0.is_empty()
     }
 
+    /// Whether an item has content in any modality: see [`ItemFeatures::has`].
+    pub fn has(&self, item: usize) -> bool {
+        self.iter().any(|(_, rows)| rows.has(item))
+    }
+
     /// Selects the rows of some items, in the given order, in every modality: see [`ItemFeatures::select`].
     ///
     /// ```

@@ -65,8 +65,7 @@ impl Dataset {
     /// A share that is not between 0 and 1, or that takes no items or all of them.
     pub fn hold_out_items(&self, share: f64, seed: u64) -> Result<HeldOut> {
         let features = &self.train.features;
-        let has_content = |&item: &u32| features.iter().any(|(_, rows)| rows.has(item as usize));
-        let items = (0..self.n_items() as u32).filter(|item| features.is_empty() || has_content(item));
+        let items = (0..self.n_items() as u32).filter(|&item| features.is_empty() || features.has(item as usize));
         let (taken, left) = draw("items", self.n_items(), items.collect(), share, seed)?;
         let of = |all: &Interactions| all.select_items(&left);
         let rows: Vec<usize> = left.iter().map(|&item| item as usize).collect();

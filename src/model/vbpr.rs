@@ -67,7 +67,7 @@ impl VbprConfig {
         let rows = features.iter().map(|(_, rows)| Content::normalized(rows, self.normalize_features, init).rows);
         let content = Tensor::cat(rows.collect(), 1);
         // An item with at least one modality has content.
-        let there: Vec<bool> = (0..n_items).map(|item| features.iter().any(|(_, rows)| rows.has(item))).collect();
+        let there: Vec<bool> = (0..n_items).map(|item| features.has(item)).collect();
         let there = there.contains(&false).then_some(there);
         let weight = xavier_normal([content.dims()[1], self.d_embed], init);
         Ok(Vbpr {

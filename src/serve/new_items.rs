@@ -38,7 +38,7 @@ impl NewItems {
             }
         }
         ids.iter().try_for_each(|id| check_new_id(id)).map_err(|why| Error::Data(format!("new items: {why}")))?;
-        let is_bare = |row: &usize| !features.is_empty() && features.iter().all(|(_, rows)| !rows.has(*row));
+        let is_bare = |row: &usize| !features.is_empty() && !features.has(*row);
         if let Some(id) = (0..ids.len()).find(is_bare).map(|row| &ids[row]) {
             return Err(Error::Data(format!("new items: '{id}' has no content; give it some, or leave it out")));
         }

@@ -109,9 +109,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     // An impossible share is reported before a long run, not after it.
     let n_taken = hold_out(1)?.taken.len();
     let (counts, features) = (data.counts(), data.features());
-    let has_content = |item: usize| features.is_empty() || features.iter().any(|(_, rows)| rows.has(item));
     let (n_never, why) = match arguments.of {
-        Of::Items => ((0..data.n_items()).filter(|&item| !has_content(item)).count(), "without content"),
+        Of::Items => {
+            ((0..data.n_items()).filter(|&item| !features.is_empty() && !features.has(item)).count(), "without content")
+        }
         Of::Users => (counts.users_without_train, "without train interactions"),
     };
     if n_never > 0 {
